@@ -1,0 +1,20 @@
+//! The nouns every room of mosa shares, without I/O and without tensors.
+//!
+//! - [`Canvas`]: a prompt followed by a response region of mask tokens. The only place where tokens are written;
+//!   every write is logged as an [`Edit`].
+//! - [`Window`]: the response offsets an objective looks at, and where a sentence may start inside it.
+//! - [`Rng`]: counter-based random streams keyed by (seed, stream, step, sample), so that neither the batch size
+//!   nor a restart changes what is drawn.
+
+mod canvas;
+mod family;
+mod rng;
+mod window;
+
+pub use canvas::{Canvas, CanvasError, Cause, Edit};
+pub use family::Family;
+pub use rng::{Rng, Stream, sample_key};
+pub use window::{Placement, Window, WindowError};
+
+/// An index into a vocabulary.
+pub type TokenId = u32;
