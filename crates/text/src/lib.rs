@@ -1,0 +1,70 @@
+//! From words to token ids and back: tokenisers, chat templates, special tokens and prompt files.
+//!
+//! Everything is read from the checkpoint folder; no id is a constant in code. A [`TextModel`] bundles what belongs
+//! to one checkpoint: its [`Tokenizer`], its [`ChatTemplate`] if it has one, and its [`SpecialIds`].
+
+mod chat;
+mod error;
+mod files;
+mod prompts;
+mod qwen;
+mod special;
+mod tokenizer;
+
+pub use chat::{ChatTemplate, Message};
+pub use error::TextError;
+pub use prompts::{Columns, Prompt, PromptRecord, read_prompts};
+pub use special::SpecialIds;
+pub use tokenizer::{Specials, Tokenizer};
+
+use mosa_core::{Family, TokenId};
+use std::path::Path;
+
+/// Everything a checkpoint says about text.
+#[derive(Debug)]
+pub struct TextModel {
+    /// Words to ids and back.
+    pub tokenizer: Tokenizer,
+    /// The checkpoint's chat template; base checkpoints have none.
+    pub chat: Option<ChatTemplate>,
+    /// Ids with a meaning of their own.
+    pub special: SpecialIds,
+}
+
+impl TextModel {
+    /// Reads tokeniser and chat template of the checkpoint in `dir`, whose config.json names the ids `mask`, `eos`, `pad`.
+    ///
+    /// # Errors
+    /// [`TextError`] if a file is missing or malformed, or if the tokeniser does not know one of the ids.
+    pub fn load(dir: &Path, family: Family, [mask, eos, pad]: [TokenId; 3]) -> Result<Self, TextError> {
+        let tokenizer = Tokenizer::load(dir)?;
+        let special = SpecialIds::resolve(dir, &tokenizer, family, [mask, eos, pad])?;
+        Ok(Self { tokenizer, chat: ChatTemplate::load(dir)?, special })
+    }
+
+    /// The ids of one prompt: a conversation goes through the chat template, raw text does not.
+    ///
+    /// # Errors
+    /// [`TextError`] if the checkpoint has no chat template or the template refuses the messages.
+    pub fn encode(&self, prompt: &Prompt) -> Result<Vec<TokenId>, TextError> {
+        match prompt {
+            Prompt::Ids(ids) => Ok(ids.clone()),
+            Prompt::Raw(text) => self.tokenizer.encode(text),
+            Prompt::Chat(messages) => {
+                let template = self.chat.as_ref().ok_or(TextError::NoChatTemplate)?;
+                self.special.require_turn_end()?;
+                self.tokenizer.encode(&template.render(messages, true)?)
+            }
+        }
+    }
+
+    /// The answer a reader sees: `response` up to the first end token, without special tokens.
+    ///
+    /// # Errors
+    /// [`TextError::Decode`] if the tokeniser fails.
+    pub fn answer(&self, response: &[TokenId]) -> Result<String, TextError> {
+        let ends = self.special.ends();
+        let end = response.iter().position(|t| ends.contains(t)).unwrap_or(response.len());
+        self.tokenizer.decode(&response[..end], Specials::Skip)
+    }
+}

@@ -1,0 +1,169 @@
+//! Prompt files: JSONL, a JSON array, or CSV with a column map.
+
+use crate::{Message, TextError, files};
+use mosa_core::TokenId;
+use serde_json::{Map, Value};
+use std::collections::HashMap;
+use std::path::Path;
+
+/// What is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Prompt {
+    /// A conversation, to be rendered by the chat template.
+    Chat(Vec<Message>),
+    /// Text that is tokenised as it stands.
+    Raw(String),
+    /// Token ids.
+    Ids(Vec<TokenId>),
+}
+
+/// One row of a prompt file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PromptRecord {
+    /// Unique in its file: the row's id, or its 1-based number where the file has none.
+    pub id: String,
+    /// What is asked.
+    pub prompt: Prompt,
+}
+
+/// Which columns of a file hold what. `None` picks the first known name that is there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Columns {
+    /// Column of the prompt text.
+    pub prompt: Option<String>,
+    /// Column of the id.
+    pub id: Option<String>,
+}
+
+/// Prompt columns of the benchmarks in circulation, tried in this order.
+const PROMPT_COLUMNS: [&str; 6] = ["prompt", "goal", "Behavior", "forbidden_prompt", "question", "instruction"];
+const ID_COLUMNS: [&str; 3] = ["id", "BehaviorID", "question_id"];
+
+impl Columns {
+    /// Reads `prompt=goal,id=BehaviorID`.
+    ///
+    /// # Errors
+    /// A message if a pair is malformed or names another role.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut columns = Self::default();
+        for pair in text.split(',') {
+            match pair.split_once('=').map(|(k, v)| (k.trim(), v.trim().to_owned())) {
+                Some(("prompt", v)) if !v.is_empty() => columns.prompt = Some(v),
+                Some(("id", v)) if !v.is_empty() => columns.id = Some(v),
+                _ => return Err(format!("`{pair}` is not prompt=COLUMN or id=COLUMN")),
+            }
+        }
+        Ok(columns)
+    }
+}
+
+/// Reads all rows. With `raw`, texts are sent as they stand instead of as a user turn.
+///
+/// # Errors
+/// [`TextError`] if the file cannot be read, a row has no prompt, an id appears twice, or nothing is in it.
+pub fn read_prompts(path: &Path, columns: &Columns, raw: bool) -> Result<Vec<PromptRecord>, TextError> {
+    let rows = read_rows(path)?;
+    if rows.is_empty() {
+        return Err(files::malformed(path, "no rows"));
+    }
+    let mut seen: HashMap<String, usize> = HashMap::new();
+    let mut records = Vec::with_capacity(rows.len());
+    for (number, (line, row)) in rows.iter().enumerate() {
+        let at = |what: String| files::malformed(path, format!("line {line}: {what}"));
+        let id = id_of(row, columns).map_err(at)?.unwrap_or_else(|| (number + 1).to_string());
+        if let Some(first) = seen.insert(id.clone(), *line) {
+            return Err(at(format!("the id {id:?} already stands in line {first}; ids must be unique")));
+        }
+        let prompt = prompt_of(row, columns, raw).map_err(at)?;
+        records.push(PromptRecord { id, prompt });
+    }
+    Ok(records)
+}
+
+type Row = Map<String, Value>;
+
+fn id_of(row: &Row, columns: &Columns) -> Result<Option<String>, String> {
+    let value = match &columns.id {
+        Some(name) => Some(row.get(name).ok_or_else(|| no_column(name, row))?),
+        None => ID_COLUMNS.iter().find_map(|name| row.get(*name)),
+    };
+    match value {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(s)) if s.is_empty() => Ok(None),
+        Some(Value::String(s)) => Ok(Some(s.clone())),
+        Some(Value::Number(n)) => Ok(Some(n.to_string())),
+        Some(other) => Err(format!("the id {other} is neither text nor a number")),
+    }
+}
+
+fn prompt_of(row: &Row, columns: &Columns, raw: bool) -> Result<Prompt, String> {
+    if columns.prompt.is_none() {
+        if let Some(messages) = row.get("messages") {
+            let messages: Vec<Message> =
+                serde_json::from_value(messages.clone()).map_err(|e| format!("`messages`: {e}"))?;
+            return if messages.is_empty() { Err("`messages` is empty".into()) } else { Ok(Prompt::Chat(messages)) };
+        }
+        if let Some(ids) = row.get("ids") {
+            return serde_json::from_value(ids.clone()).map(Prompt::Ids).map_err(|e| format!("`ids`: {e}"));
+        }
+    }
+    let name = match &columns.prompt {
+        Some(name) => name.as_str(),
+        None => {
+            PROMPT_COLUMNS.into_iter().find(|name| row.contains_key(*name)).ok_or_else(|| no_column("prompt", row))?
+        }
+    };
+    let text = row.get(name).ok_or_else(|| no_column(name, row))?;
+    let text = text.as_str().ok_or_else(|| format!("`{name}` is not text"))?;
+    if text.trim().is_empty() {
+        return Err(format!("`{name}` is empty"));
+    }
+    Ok(if raw { Prompt::Raw(text.to_owned()) } else { Prompt::Chat(vec![Message::user(text)]) })
+}
+
+fn no_column(name: &str, row: &Row) -> String {
+    let have: Vec<&str> = row.keys().map(String::as_str).collect();
+    format!("no column `{name}` (there are: {}); name it with --columns prompt=COLUMN", have.join(", "))
+}
+
+/// The rows of a file with the line each starts in (for a JSON array: its index from 1).
+fn read_rows(path: &Path) -> Result<Vec<(usize, Row)>, TextError> {
+    let text = files::read(path)?;
+    let text = text.trim_start_matches('\u{feff}');
+    match path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase).as_deref() {
+        Some("csv") => csv_rows(path, text),
+        Some("jsonl" | "ndjson") => jsonl_rows(path, text),
+        Some("json") => json_rows(path, text),
+        _ => Err(files::malformed(path, "unknown kind of file: a prompt file ends in .jsonl, .json or .csv")),
+    }
+}
+
+fn jsonl_rows(path: &Path, text: &str) -> Result<Vec<(usize, Row)>, TextError> {
+    let mut rows = Vec::new();
+    for (line, content) in (1..).zip(text.lines()).filter(|(_, l)| !l.trim().is_empty()) {
+        let row = serde_json::from_str(content)
+            .map_err(|e| files::malformed(path, format!("line {line}: not a JSON object: {e}")))?;
+        rows.push((line, row));
+    }
+    Ok(rows)
+}
+
+fn json_rows(path: &Path, text: &str) -> Result<Vec<(usize, Row)>, TextError> {
+    let rows: Vec<Row> =
+        serde_json::from_str(text).map_err(|e| files::malformed(path, format!("not a JSON array of objects: {e}")))?;
+    Ok((1..).zip(rows).collect())
+}
+
+fn csv_rows(path: &Path, text: &str) -> Result<Vec<(usize, Row)>, TextError> {
+    let bad = |e: csv::Error| files::malformed(path, e);
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    let names = reader.headers().map_err(bad)?.clone();
+    let mut rows = Vec::new();
+    for record in reader.records() {
+        let record = record.map_err(bad)?;
+        let line = record.position().map_or(0, |p| p.line() as usize);
+        let row = names.iter().map(str::to_owned).zip(record.iter().map(|v| Value::String(v.to_owned()))).collect();
+        rows.push((line, row));
+    }
+    Ok(rows)
+}

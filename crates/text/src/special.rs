@@ -1,0 +1,57 @@
+//! Ids with a meaning of their own, and which strings carry it in each family.
+
+use crate::{TextError, Tokenizer};
+use mosa_core::{Family, TokenId};
+use std::path::Path;
+
+/// The special ids of one checkpoint: mask, eos and pad from its config, the rest looked up in its tokeniser.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpecialIds {
+    /// The mask token.
+    pub mask: TokenId,
+    /// End of text; fills the tail of an answer.
+    pub eos: TokenId,
+    /// Padding; often the same as eos.
+    pub pad: TokenId,
+    /// End of a turn, if the tokeniser has it (base checkpoints may not).
+    pub eot: Option<TokenId>,
+    turn_end: &'static str,
+}
+
+/// The string that ends a turn.
+fn turn_end(family: Family) -> &'static str {
+    match family {
+        Family::Llada | Family::Mmada => "<|eot_id|>",
+        Family::Dream => "<|im_end|>",
+    }
+}
+
+impl SpecialIds {
+    pub(crate) fn resolve(
+        dir: &Path,
+        tokenizer: &Tokenizer,
+        family: Family,
+        [mask, eos, pad]: [TokenId; 3],
+    ) -> Result<Self, TextError> {
+        for (role, id) in [("mask_token_id", mask), ("eos_token_id", eos)] {
+            if tokenizer.token(id).is_none() {
+                return Err(TextError::UnknownId { dir: dir.to_owned(), role, id });
+            }
+        }
+        let turn_end = turn_end(family);
+        Ok(Self { mask, eos, pad, eot: tokenizer.token_id(turn_end), turn_end })
+    }
+
+    /// The tokens that end an answer: eos, and the end of turn where there is one.
+    pub fn ends(&self) -> Vec<TokenId> {
+        std::iter::once(self.eos).chain(self.eot).collect()
+    }
+
+    /// The end-of-turn id.
+    ///
+    /// # Errors
+    /// [`TextError::NoTurnEnd`] if the tokeniser has no such token.
+    pub fn require_turn_end(&self) -> Result<TokenId, TextError> {
+        self.eot.ok_or(TextError::NoTurnEnd { token: self.turn_end })
+    }
+}

@@ -1,0 +1,98 @@
+use crate::{fixture, json};
+use mosa_core::Family;
+use mosa_text::{Message, Prompt, Specials, TextError, TextModel, Tokenizer};
+use std::path::Path;
+
+fn special_ids(name: &str) -> [u32; 3] {
+    let ids = &json(fixture(name).join("golden.json"))["special_ids"];
+    ["mask", "eos", "pad"].map(|k| ids[k].as_u64().unwrap() as u32)
+}
+
+#[test]
+fn ids_and_texts_equal_the_golden_ones_for_every_family() {
+    for name in ["llada", "dream", "mmada"] {
+        let (tokenizer, golden) = (Tokenizer::load(&fixture(name)).unwrap(), json(fixture(name).join("golden.json")));
+        for e in golden["text"].as_array().unwrap() {
+            let ids: Vec<u32> = serde_json::from_value(e["ids"].clone()).unwrap();
+            assert_eq!(tokenizer.encode(e["text"].as_str().unwrap()).unwrap(), ids, "{name} {e}");
+        }
+        for e in golden["decode"].as_array().unwrap() {
+            let ids: Vec<u32> = serde_json::from_value(e["ids"].clone()).unwrap();
+            assert_eq!(tokenizer.decode(&ids, Specials::Keep).unwrap(), e["text"].as_str().unwrap());
+            assert_eq!(tokenizer.decode(&ids, Specials::Skip).unwrap(), e["text_skip_special"].as_str().unwrap());
+        }
+    }
+}
+
+/// Writes the vocab.json, merges.txt and tokenizer_config.json a slow Qwen tokeniser ships instead of tokenizer.json.
+fn slow_copy(name: &str, out: &Path) {
+    let model = json(fixture(name).join("tokenizer.json"))["model"].clone();
+    std::fs::write(out.join("vocab.json"), model["vocab"].to_string()).unwrap();
+    let merges = model["merges"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|m| format!("{} {}\n", m[0].as_str().unwrap(), m[1].as_str().unwrap()));
+    std::fs::write(out.join("merges.txt"), format!("#version: 0.2\n{}", merges.collect::<String>())).unwrap();
+    std::fs::copy(fixture(name).join("tokenizer_config.json"), out.join("tokenizer_config.json")).unwrap();
+}
+
+#[test]
+fn a_dream_folder_without_tokenizer_json_gets_the_same_ids_from_vocab_and_merges() {
+    let dir = tempfile::tempdir().unwrap();
+    slow_copy("dream", dir.path());
+    let (slow, fast) = (Tokenizer::load(dir.path()).unwrap(), Tokenizer::load(&fixture("dream")).unwrap());
+    assert_eq!(slow.size(), fast.size());
+    for text in [
+        "What is the capital of the island?",
+        "  they'll\n\ncome 123 times — naïve\t!",
+        "<|im_start|>user\nhi<|im_end|>",
+        "e\u{301}",
+    ] {
+        let ids = slow.encode(text).unwrap();
+        assert_eq!(ids, fast.encode(text).unwrap(), "{text:?}");
+        assert_eq!(slow.decode(&ids, Specials::Keep).unwrap(), fast.decode(&ids, Specials::Keep).unwrap());
+    }
+}
+
+#[test]
+fn a_folder_without_any_tokeniser_is_refused_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let error = Tokenizer::load(dir.path()).unwrap_err().to_string();
+    assert!(error.contains("tokenizer.json") && error.contains(&*dir.path().to_string_lossy()), "{error}");
+    std::fs::write(dir.path().join("tokenizer.json"), "{").unwrap();
+    let error = Tokenizer::load(dir.path()).unwrap_err().to_string();
+    assert!(error.contains("tokenizer.json"), "{error}");
+}
+
+#[test]
+fn an_id_the_tokeniser_does_not_know_is_refused_with_its_config_key() {
+    let [mask, eos, pad] = special_ids("llada");
+    let error = TextModel::load(&fixture("llada"), Family::Llada, [mask + 4000, eos, pad]).unwrap_err();
+    assert!(matches!(error, TextError::UnknownId { role: "mask_token_id", .. }), "{error}");
+    let error = TextModel::load(&fixture("llada"), Family::Llada, [mask, eos + 4000, pad]).unwrap_err();
+    assert!(matches!(error, TextError::UnknownId { role: "eos_token_id", .. }), "{error}");
+}
+
+#[test]
+fn a_conversation_needs_the_turn_tokens_and_plain_text_does_not() {
+    // A Dream tokeniser has no <|eot_id|>.
+    let text = TextModel::load(&fixture("dream"), Family::Llada, special_ids("dream")).unwrap();
+    assert_eq!(text.special.ends(), [text.special.eos]);
+    let chat = Prompt::Chat(vec![Message::user("hi")]);
+    let error = text.encode(&chat).unwrap_err().to_string();
+    assert!(error.contains("<|eot_id|>") && error.contains("--raw"), "{error}");
+    assert!(!text.encode(&Prompt::Raw("hi".into())).unwrap().is_empty());
+}
+
+#[test]
+fn the_answer_ends_at_the_first_end_token_of_either_kind() {
+    let text = TextModel::load(&fixture("llada"), Family::Llada, special_ids("llada")).unwrap();
+    let word = text.tokenizer.encode("bell").unwrap();
+    for end in text.special.ends() {
+        let ids = [word.clone(), vec![end], word.clone(), vec![text.special.eos]].concat();
+        assert_eq!(text.answer(&ids).unwrap(), "bell");
+    }
+    assert_eq!(text.special.ends().len(), 2);
+    assert_eq!(text.answer(&word).unwrap(), "bell");
+}
