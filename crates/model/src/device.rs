@@ -1,0 +1,187 @@
+//! Devices, compute types, and loading CUDA at run time.
+//!
+//! The binary links libtorch_cpu only. A CUDA device needs libtorch_cuda, which is loaded with dlopen before the first
+//! tensor is made, so that one binary serves both.
+
+use crate::ModelError;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::OnceLock;
+use tch::{Cuda, Device, Kind};
+
+/// `--device`: where to compute.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeviceChoice {
+    /// The first CUDA device that can be used, else the CPU.
+    #[default]
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// A CUDA device by number.
+    Cuda(usize),
+    /// Apple's GPU.
+    Mps,
+}
+
+/// `--dtype`: what to compute in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DtypeChoice {
+    /// As stored; f16 weights compute in f32 on the CPU.
+    #[default]
+    Auto,
+    /// 32-bit floats.
+    F32,
+    /// bfloat16.
+    Bf16,
+}
+
+impl FromStr for DeviceChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "cpu" => Ok(Self::Cpu),
+            "cuda" => Ok(Self::Cuda(0)),
+            "mps" => Ok(Self::Mps),
+            _ => text
+                .strip_prefix("cuda:")
+                .and_then(|n| n.parse().ok())
+                .map(Self::Cuda)
+                .ok_or_else(|| format!("{text:?} is not a device: auto, cpu, cuda:N or mps")),
+        }
+    }
+}
+
+impl FromStr for DtypeChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "f32" => Ok(Self::F32),
+            "bf16" => Ok(Self::Bf16),
+            _ => Err(format!("{text:?} is not a compute type: auto, f32 or bf16")),
+        }
+    }
+}
+
+impl DeviceChoice {
+    /// The device to use. Loads libtorch_cuda where it is needed; must be called before the first tensor is made.
+    ///
+    /// # Errors
+    /// [`ModelError::Device`] saying what is missing if a device was asked for by name and cannot be used.
+    pub fn resolve(self) -> Result<Device, ModelError> {
+        match self {
+            Self::Cpu => Ok(Device::Cpu),
+            Self::Auto => Ok(if cuda_status().is_ok_and(|n| n > 0) { Device::Cuda(0) } else { Device::Cpu }),
+            Self::Cuda(n) => match cuda_status() {
+                Ok(count) if n < count => Ok(Device::Cuda(n)),
+                Ok(count) => Err(ModelError::Device(format!("--device cuda:{n}: there are only {count} CUDA devices"))),
+                Err(why) => Err(ModelError::Device(format!("--device cuda:{n} cannot be used: {why}"))),
+            },
+            Self::Mps if tch::utils::has_mps() => Ok(Device::Mps),
+            Self::Mps => {
+                Err(ModelError::Device("--device mps cannot be used: this libtorch has no Metal support".into()))
+            }
+        }
+    }
+}
+
+impl DtypeChoice {
+    /// The type to compute in, given how the weights are stored and where they go.
+    pub fn resolve(self, stored: Kind, device: Device) -> Kind {
+        match (self, stored, device) {
+            (Self::F32, ..) | (Self::Auto, Kind::Half, Device::Cpu) => Kind::Float,
+            (Self::Bf16, ..) => Kind::BFloat16,
+            (Self::Auto, stored, _) => stored,
+        }
+    }
+}
+
+/// How many CUDA devices can be used, or why none can. The answer is found once.
+///
+/// # Errors
+/// A sentence saying what is missing and the command that fixes it.
+pub fn cuda_status() -> Result<usize, String> {
+    static STATUS: OnceLock<Result<usize, String>> = OnceLock::new();
+    STATUS.get_or_init(load_cuda).clone()
+}
+
+#[cfg(target_os = "linux")]
+fn load_cuda() -> Result<usize, String> {
+    use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
+    let open = |name: &std::ffi::OsStr| {
+        // SAFETY: loading runs the library's initialisers. libcuda.so.1 is the NVIDIA driver and libtorch_cuda.so the
+        // one that belongs to the libtorch this binary already runs on; both are made to be loaded this way.
+        #[allow(unsafe_code)]
+        unsafe {
+            Library::open(Some(name), RTLD_NOW | RTLD_GLOBAL)
+        }
+    };
+    let driver =
+        open("libcuda.so.1".as_ref()).map_err(|_| "no NVIDIA driver (libcuda.so.1) on this machine".to_owned())?;
+    let path = libtorch_dir().map_or_else(|| "libtorch_cuda.so".into(), |d| d.join("libtorch_cuda.so"));
+    let library = open(path.as_os_str()).map_err(|e| {
+        format!(
+            "libtorch_cuda does not load ({e}); install a full CUDA build with `pip install torch==2.11.0`, then build again with \
+             LIBTORCH=$(python3 -c 'import torch,os;print(os.path.dirname(torch.__file__))')"
+        )
+    })?;
+    // Both stay loaded for the rest of the process.
+    std::mem::forget((driver, library));
+    if !tch::utils::has_cuda() {
+        return Err("libtorch_cuda loaded, but libtorch had already decided that there is no CUDA".into());
+    }
+    match Cuda::device_count() {
+        n if n > 0 => Ok(n as usize),
+        _ => Err("the NVIDIA driver reports no usable device (see nvidia-smi)".into()),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn load_cuda() -> Result<usize, String> {
+    match Cuda::device_count() {
+        n if n > 0 => Ok(n as usize),
+        _ => Err("this libtorch has no CUDA".into()),
+    }
+}
+
+/// The folder libtorch_cpu was loaded from.
+#[cfg(target_os = "linux")]
+fn libtorch_dir() -> Option<PathBuf> {
+    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
+    let line = maps.lines().find(|l| l.ends_with("/libtorch_cpu.so"))?;
+    PathBuf::from(&line[line.find('/')?..]).parent().map(PathBuf::from)
+}
+
+/// Keeps freed memory in the process instead of handing it back to the system after every operation: activations of
+/// the same sizes come and go at every step, and mapping them anew costs as much as computing them. glibc only.
+pub fn tune_allocator() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: mallopt only sets parameters of the C allocator and is called before other threads exist.
+    #[allow(unsafe_code)]
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 32 << 20);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, 256 << 20);
+        libc::mallopt(libc::M_TOP_PAD, 16 << 20);
+    }
+}
+
+/// Memory of this process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// Largest resident size so far, in bytes; `None` where the system does not tell.
+    pub peak_resident: Option<u64>,
+}
+
+impl Memory {
+    /// Reads it now.
+    pub fn now() -> Self {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let peak = status
+            .lines()
+            .find_map(|l| l.strip_prefix("VmHWM:")?.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
+        Self { peak_resident: peak.map(|kb| kb * 1024) }
+    }
+}

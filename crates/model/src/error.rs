@@ -1,0 +1,84 @@
+//! What can go wrong with a model.
+
+use std::path::{Path, PathBuf};
+use tch::TchError;
+
+/// An error about a checkpoint, an adapter, a device or a call; names the file, the key and the fix.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// A file could not be read or written.
+    #[error("{path}: {source}", path = path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A key of a JSON file is missing or has a value that cannot be used.
+    #[error("{path}: `{key}` {what}", path = path.display())]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// The key.
+        key: String,
+        /// What is wrong and how to fix it.
+        what: String,
+    },
+    /// A file does not hold what it should.
+    #[error("{path}: {what}", path = path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong and how to fix it.
+        what: String,
+    },
+    /// A tensor of the checkpoint or adapter is missing or has the wrong shape or type.
+    #[error("{path}: tensor {name} {what}", path = path.display())]
+    Stored {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        name: String,
+        /// What is wrong.
+        what: String,
+    },
+    /// LoRA targets that match nothing, adapters for another model, and the like.
+    #[error("{0}")]
+    Adapter(String),
+    /// The device asked for cannot be used.
+    #[error("{0}")]
+    Device(String),
+    /// An inconsistent call.
+    #[error("{0}")]
+    Call(String),
+    /// libtorch failed. Only the first line of its message is shown.
+    #[error("libtorch: {}", first_line(.0))]
+    Torch(#[from] TchError),
+}
+
+impl ModelError {
+    /// Whether memory ran out.
+    pub fn is_out_of_memory(&self) -> bool {
+        matches!(self, Self::Torch(e) if e.to_string().to_ascii_lowercase().contains("memory"))
+    }
+
+    pub(crate) fn io(path: &Path, source: std::io::Error) -> Self {
+        Self::Io { path: path.to_owned(), source }
+    }
+
+    pub(crate) fn file(path: &Path, what: impl ToString) -> Self {
+        Self::File { path: path.to_owned(), what: what.to_string() }
+    }
+
+    pub(crate) fn key(path: &Path, key: &str, what: impl ToString) -> Self {
+        Self::Key { path: path.to_owned(), key: key.to_owned(), what: what.to_string() }
+    }
+
+    pub(crate) fn stored(path: &Path, name: &str, what: impl ToString) -> Self {
+        Self::Stored { path: path.to_owned(), name: name.to_owned(), what: what.to_string() }
+    }
+}
+
+fn first_line(error: &TchError) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,111 @@
+//! Masked diffusion language models, loaded from Hugging Face folders.
+//!
+//! A [`Checkpoint`] is a folder whose files are mapped into memory; [`Transformer::load`] turns it into a model
+//! without a second copy of the weights. A model is used through one trait, [`DenoisingModel`]: token rows in,
+//! logits of the asked positions out. What differs between families stays inside this crate:
+//!
+//! - padding: a batch is a list of rows of any length, the model pads and masks them itself;
+//! - Dream's shift by one: position `p` is always scored by the returned row for `p`;
+//! - rounding: rotation in f32 (LLaDA, MMaDA) or in the activation type (Dream).
+//!
+//! A LoRA [`Adapter`] is not part of the model. It is handed to a call or not, so that "reference = adapter off" costs
+//! nothing. Frozen weights never require a gradient; adapter tensors may.
+
+mod batch;
+mod cache;
+mod checkpoint;
+mod config;
+mod device;
+mod dream;
+mod error;
+mod linear;
+mod llada;
+pub mod lora;
+mod merge;
+mod mmada;
+mod random;
+mod rope;
+mod spec;
+mod transformer;
+mod weights;
+
+pub use cache::KvCache;
+pub use checkpoint::{Checkpoint, Shard, StoredTensor};
+pub use config::{ModelConfig, RopePrecision};
+pub use device::{DeviceChoice, DtypeChoice, Memory, cuda_status, tune_allocator};
+pub use error::ModelError;
+pub use lora::{Adapter, AdapterConfig, Targets};
+pub use merge::merge_checkpoint;
+pub use spec::{LinearSpec, ModelSpec};
+pub use transformer::Transformer;
+
+use mosa_core::TokenId;
+use tch::Tensor;
+
+/// A position to score: row of the batch, position in that row's own tokens (padding never counts).
+pub type Slot = (usize, usize);
+
+/// One forward pass.
+pub struct Call<'a> {
+    /// Token rows. Of any length without a cache; with [`CacheUse::Read`] the tokens of the window only.
+    pub rows: &'a [&'a [TokenId]],
+    /// The positions whose logits are wanted, in the order the rows of the result come in.
+    pub want: &'a [Slot],
+    /// The adapter to apply, if any.
+    pub adapter: Option<&'a Adapter>,
+    /// Whether keys and values are kept or reused.
+    pub cache: CacheUse<'a>,
+    /// Sees and may replace the hidden states after each block.
+    pub tap: Option<&'a mut dyn HiddenTap>,
+}
+
+impl<'a> Call<'a> {
+    /// A plain pass: no adapter, no cache, no tap.
+    pub fn new(rows: &'a [&'a [TokenId]], want: &'a [Slot]) -> Self {
+        Self { rows, want, adapter: None, cache: CacheUse::None, tap: None }
+    }
+
+    /// The same pass with `adapter`.
+    pub fn with_adapter(self, adapter: Option<&'a Adapter>) -> Self {
+        Self { adapter, ..self }
+    }
+}
+
+/// Keys and values of earlier passes.
+#[derive(Debug)]
+pub enum CacheUse<'a> {
+    /// Every position is computed.
+    None,
+    /// Every position is computed and its keys and values are kept. All rows must have the same length.
+    Fill(&'a mut KvCache),
+    /// Only the positions from `start` on are computed (as many as the rows hold tokens); all others take part
+    /// through their cached keys and values. The window's fresh keys and values replace the cached ones.
+    Read {
+        /// What an earlier pass kept.
+        cache: &'a mut KvCache,
+        /// Canvas position of the first token of the rows.
+        start: usize,
+    },
+}
+
+/// Looks into, and may replace, the hidden states of a pass.
+pub trait HiddenTap {
+    /// Called after block `layer` with the hidden states [rows, positions, width] of the computed positions, padding
+    /// included on the left; returns what the next block gets.
+    ///
+    /// # Errors
+    /// Whatever went wrong; it ends the pass.
+    fn tap(&mut self, layer: usize, hidden: Tensor) -> Result<Tensor, ModelError>;
+}
+
+/// A model that scores every position of a canvas at once.
+pub trait DenoisingModel {
+    /// Ids, sizes and the linear layers an adapter may attach to.
+    fn spec(&self) -> &ModelSpec;
+
+    /// Logits [wanted positions, vocabulary] in the model's compute type.
+    ///
+    /// # Errors
+    /// [`ModelError`] if the call is inconsistent or libtorch fails (for example out of memory).
+    fn forward(&self, call: Call<'_>) -> Result<Tensor, ModelError>;
+}

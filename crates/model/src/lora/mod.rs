@@ -1,0 +1,9 @@
+//! LoRA adapters (arXiv 2106.09685) in PEFT's file format.
+
+mod adapter;
+mod peft;
+mod target;
+
+pub use adapter::{Adapter, LoraPair};
+pub use peft::AdapterConfig;
+pub use target::Targets;

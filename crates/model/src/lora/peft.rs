@@ -1,0 +1,312 @@
+//! Adapter folders as the `peft` package writes them: adapter_config.json and adapter_model.safetensors.
+
+use super::adapter::{Adapter, LoraPair};
+use super::target::{Targets, pattern_key};
+use crate::{Checkpoint, ModelError, ModelSpec};
+use safetensors::tensor::{Dtype, TensorView};
+use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use tch::{Device, Kind, Tensor};
+
+/// What an adapter's config says, as far as mosa uses it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AdapterConfig {
+    /// Rank of the factors.
+    pub rank: usize,
+    /// Numerator of the scale.
+    pub alpha: f64,
+    /// The layers it attaches to.
+    pub targets: Targets,
+    /// Layers left out although `targets` matches them.
+    pub exclude: Option<Targets>,
+    /// Ranks of modules whose path matches a key.
+    pub rank_pattern: BTreeMap<String, usize>,
+    /// Alphas of modules whose path matches a key.
+    pub alpha_pattern: BTreeMap<String, f64>,
+    /// rsLoRA: scale = alpha / sqrt(rank).
+    pub rank_stabilised: bool,
+    /// The model it was trained on, as its author named it.
+    pub base_model: Option<String>,
+}
+
+const CONFIG: &str = "adapter_config.json";
+const WEIGHTS: &str = "adapter_model.safetensors";
+const PREFIX: &str = "base_model.model.";
+
+/// Keys that say nothing about how the adapter is applied.
+const HARMLESS: [&str; 17] = [
+    "auto_mapping",
+    "base_model_name_or_path",
+    "revision",
+    "inference_mode",
+    "task_type",
+    "peft_version",
+    "lora_dropout",
+    "qalora_group_size",
+    "megatron_core",
+    "megatron_config",
+    "eva_config",
+    "loftq_config",
+    "corda_config",
+    "lora_ga_config",
+    "runtime_config",
+    "velora_config",
+    "monteclora_config",
+];
+
+/// `init_lora_weights` values after which the base weights are unchanged (PiSSA, OLoRA, CorDA, LoftQ rewrite them).
+const PLAIN_INITS: [&str; 4] = ["gaussian", "eva", "orthogonal", "mica"];
+
+impl AdapterConfig {
+    /// The plain configuration: one rank and alpha everywhere.
+    pub fn new(rank: usize, alpha: f64, targets: Targets) -> Self {
+        Self {
+            rank,
+            alpha,
+            targets,
+            exclude: None,
+            rank_pattern: BTreeMap::new(),
+            alpha_pattern: BTreeMap::new(),
+            rank_stabilised: false,
+            base_model: None,
+        }
+    }
+
+    pub(crate) fn rank_of(&self, module: &str) -> Result<usize, ModelError> {
+        Ok(pattern_key(self.rank_pattern.keys(), module)?.map_or(self.rank, |k| self.rank_pattern[k]))
+    }
+
+    pub(crate) fn scale_of(&self, module: &str) -> Result<f64, ModelError> {
+        let alpha = pattern_key(self.alpha_pattern.keys(), module)?.map_or(self.alpha, |k| self.alpha_pattern[k]);
+        let rank = self.rank_of(module)? as f64;
+        Ok(alpha / if self.rank_stabilised { rank.sqrt() } else { rank })
+    }
+
+    /// Reads adapter_config.json. Keys that would change how the adapter is applied and are not supported are refused.
+    ///
+    /// # Errors
+    /// [`ModelError::Key`] naming the key.
+    pub fn read(path: &Path) -> Result<Self, ModelError> {
+        let text = std::fs::read_to_string(path).map_err(|e| ModelError::io(path, e))?;
+        let map: Map<String, Value> =
+            serde_json::from_str(&text).map_err(|e| ModelError::file(path, format!("not a JSON object: {e}")))?;
+        let reader = Reader { path, map };
+        reader.refuse_unsupported()?;
+        Ok(Self {
+            rank: reader.rank("r", reader.map.get("r"))?,
+            alpha: reader.alpha("lora_alpha", reader.map.get("lora_alpha"))?,
+            targets: reader.targets("target_modules")?.ok_or_else(|| reader.error("target_modules", "is missing"))?,
+            exclude: reader.targets("exclude_modules")?,
+            rank_pattern: reader.pattern("rank_pattern", Reader::rank)?,
+            alpha_pattern: reader.pattern("alpha_pattern", Reader::alpha)?,
+            rank_stabilised: reader.map.get("use_rslora") == Some(&Value::Bool(true)),
+            base_model: reader.map.get("base_model_name_or_path").and_then(Value::as_str).map(str::to_owned),
+        })
+    }
+
+    /// The JSON peft reads; every key has been understood for years.
+    fn to_json(&self, architecture: &str) -> Value {
+        let targets = |t: &Targets| match t {
+            Targets::Names(names) => json!(names),
+            Targets::Pattern(pattern) => json!(pattern),
+            Targets::AllLinear => json!("all-linear"),
+        };
+        json!({
+            "peft_type": "LORA",
+            "task_type": null,
+            "auto_mapping": {"base_model_class": architecture, "parent_library": "transformers"},
+            "base_model_name_or_path": self.base_model,
+            "revision": null,
+            "inference_mode": true,
+            "r": self.rank,
+            "lora_alpha": self.alpha,
+            "lora_dropout": 0.0,
+            "bias": "none",
+            "target_modules": targets(&self.targets),
+            "exclude_modules": self.exclude.as_ref().map(targets),
+            "modules_to_save": null,
+            "fan_in_fan_out": false,
+            "init_lora_weights": true,
+            "layers_to_transform": null,
+            "layers_pattern": null,
+            "rank_pattern": self.rank_pattern,
+            "alpha_pattern": self.alpha_pattern,
+            "use_rslora": self.rank_stabilised,
+            "use_dora": false,
+        })
+    }
+}
+
+struct Reader<'a> {
+    path: &'a Path,
+    map: Map<String, Value>,
+}
+
+impl Reader<'_> {
+    fn error(&self, key: &str, what: impl ToString) -> ModelError {
+        ModelError::key(self.path, key, what)
+    }
+
+    fn refuse_unsupported(&self) -> Result<(), ModelError> {
+        const READ: [&str; 7] =
+            ["r", "lora_alpha", "target_modules", "exclude_modules", "rank_pattern", "alpha_pattern", "use_rslora"];
+        for (key, value) in &self.map {
+            let ok = match key.as_str() {
+                k if READ.contains(&k) || HARMLESS.contains(&k) => true,
+                "peft_type" => value == "LORA",
+                "bias" => value == "none",
+                "init_lora_weights" => value.is_boolean() || value.as_str().is_some_and(|s| PLAIN_INITS.contains(&s)),
+                _ => is_off(value),
+            };
+            if !ok {
+                return Err(self.error(
+                    key,
+                    format!("= {value} is not supported: merge the adapter with peft and load the merged model"),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn rank(&self, key: &str, value: Option<&Value>) -> Result<usize, ModelError> {
+        let rank = value.and_then(Value::as_u64).filter(|r| (1..1 << 20).contains(r));
+        rank.map(|r| r as usize).ok_or_else(|| self.error(key, "must be a positive integer"))
+    }
+
+    fn alpha(&self, key: &str, value: Option<&Value>) -> Result<f64, ModelError> {
+        value.and_then(Value::as_f64).ok_or_else(|| self.error(key, "must be a number"))
+    }
+
+    fn pattern<T>(
+        &self,
+        key: &str,
+        read: fn(&Self, &str, Option<&Value>) -> Result<T, ModelError>,
+    ) -> Result<BTreeMap<String, T>, ModelError> {
+        match self.map.get(key) {
+            None | Some(Value::Null) => Ok(BTreeMap::new()),
+            Some(Value::Object(map)) => map.iter().map(|(k, v)| Ok((k.clone(), read(self, key, Some(v))?))).collect(),
+            Some(other) => Err(self.error(key, format!("= {other} is not an object"))),
+        }
+    }
+
+    fn targets(&self, key: &str) -> Result<Option<Targets>, ModelError> {
+        match self.map.get(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(s)) if s == "all-linear" => Ok(Some(Targets::AllLinear)),
+            Some(Value::String(s)) => Ok(Some(Targets::Pattern(s.clone()))),
+            Some(list) => serde_json::from_value(list.clone())
+                .map(|names| Some(Targets::Names(names)))
+                .map_err(|_| self.error(key, "is neither a list of names nor a regular expression")),
+        }
+    }
+}
+
+fn is_off(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Array(a) => a.is_empty(),
+        Value::Object(o) => o.is_empty(),
+        _ => false,
+    }
+}
+
+impl Adapter {
+    /// Reads an adapter folder for the model `spec` describes. Factors are kept in f32.
+    ///
+    /// # Errors
+    /// [`ModelError`] if a file is malformed, the config asks for something unsupported, or the tensors do not fit the
+    /// model or the config.
+    pub fn load(dir: &Path, spec: &ModelSpec, device: Device) -> Result<Self, ModelError> {
+        let config = AdapterConfig::read(&dir.join(CONFIG))?;
+        let path = dir.join(WEIGHTS);
+        let file = Checkpoint::open_file(&path)?;
+        let wanted = config.targets.select(&spec.linears, config.exclude.as_ref()).map_err(|e| {
+            ModelError::file(
+                &dir.join(CONFIG),
+                format!("{e}: the adapter belongs to another model than the {} loaded", spec.family),
+            )
+        })?;
+        let mut left: Vec<&str> = file.tensors().keys().map(String::as_str).collect();
+        let mut pairs: Vec<Option<LoraPair>> = spec.linears.iter().map(|_| None).collect();
+        for index in wanted {
+            let linear = &spec.linears[index];
+            let rank = config.rank_of(&linear.name)?;
+            let mut factor = |side: &str, shape: [usize; 2]| -> Result<Tensor, ModelError> {
+                let name = format!("{PREFIX}{}.lora_{side}.weight", linear.name);
+                let tensor =
+                    file.load(&name, Some(&shape), Some(Kind::Float), device).map_err(|e| another_model(e, spec))?;
+                left.retain(|n| *n != name);
+                // A copy, because training writes to it and the file is mapped read-only.
+                Ok(tensor.f_alias_copy()?)
+            };
+            let (a, b) = (factor("A", [rank, linear.inputs])?, factor("B", [linear.outputs, rank])?);
+            pairs[index] = Some(LoraPair { a, b, scale: config.scale_of(&linear.name)? });
+        }
+        match left.first() {
+            None => Ok(Self::from_pairs(config, spec, pairs)),
+            Some(name) => Err(ModelError::stored(
+                &path,
+                name,
+                format!("is not one `target_modules` of {CONFIG} asks for in this {} model", spec.family),
+            )),
+        }
+    }
+
+    /// Writes an adapter folder peft can read. The folder is complete or absent: files are written under another name
+    /// and renamed.
+    ///
+    /// # Errors
+    /// [`ModelError::Io`] if the folder cannot be written.
+    pub fn save(&self, dir: &Path, spec: &ModelSpec) -> Result<(), ModelError> {
+        std::fs::create_dir_all(dir).map_err(|e| ModelError::io(dir, e))?;
+        let tensors: Vec<(String, Vec<usize>, Vec<u8>)> = self
+            .tensors()
+            .into_iter()
+            .map(|(name, t)| Ok((name, t.size().iter().map(|&n| n as usize).collect(), f32_bytes(t)?)))
+            .collect::<Result<_, ModelError>>()?;
+        let path = dir.join(WEIGHTS);
+        let views = tensors
+            .iter()
+            .map(|(name, shape, bytes)| Ok((name.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
+            .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
+            .map_err(|e| ModelError::file(&path, e))?;
+        let format = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+        let bytes = safetensors::serialize(views, Some(format)).map_err(|e| ModelError::file(&path, e))?;
+        write_whole(&path, &bytes)?;
+        let config = self.config.to_json(&spec.architecture);
+        write_whole(&dir.join(CONFIG), format!("{config:#}\n").as_bytes())
+    }
+}
+
+fn another_model(error: ModelError, spec: &ModelSpec) -> ModelError {
+    match error {
+        ModelError::Stored { path, name, what } => {
+            let what = format!(
+                "{}; the adapter does not fit this {} model of width {}",
+                what.replace("config.json asks for", "the model has"),
+                spec.family,
+                spec.width
+            );
+            ModelError::Stored { path, name, what }
+        }
+        other => other,
+    }
+}
+
+/// The little-endian bytes of a tensor as f32.
+pub(crate) fn f32_bytes(tensor: &Tensor) -> Result<Vec<u8>, ModelError> {
+    let flat = tensor.detach().f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?.f_contiguous()?;
+    let mut bytes = vec![0u8; flat.numel() * 4];
+    flat.f_copy_data_u8(&mut bytes, flat.numel())?;
+    Ok(bytes)
+}
+
+/// Writes a file under a temporary name and renames it, so that a reader never sees half of it.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), ModelError> {
+    let partial = path.with_extension("partial");
+    let io = |e| ModelError::io(path, e);
+    std::fs::write(&partial, bytes).map_err(io)?;
+    std::fs::File::open(&partial).and_then(|f| f.sync_all()).map_err(io)?;
+    std::fs::rename(&partial, path).map_err(io)
+}

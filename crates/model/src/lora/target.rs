@@ -1,0 +1,86 @@
+//! Which linear layers an adapter attaches to, with PEFT's matching rules.
+
+use crate::{LinearSpec, ModelError};
+use regex::Regex;
+
+/// PEFT's `target_modules`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Targets {
+    /// A list: a module matches if its path is an entry or ends in `.entry`.
+    Names(Vec<String>),
+    /// A regular expression that must match the whole path.
+    Pattern(String),
+    /// `all-linear`: every linear layer except the language-model head.
+    AllLinear,
+}
+
+impl Targets {
+    /// The indices of the matching layers, minus those `exclude` matches.
+    ///
+    /// # Errors
+    /// [`ModelError::Adapter`] if the expression is malformed, or if it or one entry of a list matches nothing.
+    pub fn select(&self, linears: &[LinearSpec], exclude: Option<&Targets>) -> Result<Vec<usize>, ModelError> {
+        let picked = self.matching(linears)?;
+        if picked.is_empty() {
+            return Err(self.nothing(linears));
+        }
+        if let Self::Names(names) = self {
+            for name in names {
+                if Self::Names(vec![name.clone()]).matching(linears)?.is_empty() {
+                    return Err(Self::Names(vec![name.clone()]).nothing(linears));
+                }
+            }
+        }
+        let dropped = exclude.map(|e| e.matching(linears)).transpose()?.unwrap_or_default();
+        Ok(picked.into_iter().filter(|i| !dropped.contains(i)).collect())
+    }
+
+    fn matching(&self, linears: &[LinearSpec]) -> Result<Vec<usize>, ModelError> {
+        let matcher: Box<dyn Fn(&LinearSpec) -> bool> = match self {
+            Self::Names(names) => {
+                Box::new(move |l| names.iter().any(|n| l.name == *n || l.name.ends_with(&format!(".{n}"))))
+            }
+            Self::Pattern(pattern) => {
+                let regex = full_match(pattern)?;
+                Box::new(move |l| regex.is_match(&l.name))
+            }
+            Self::AllLinear => Box::new(|l| l.in_block),
+        };
+        Ok(linears.iter().enumerate().filter(|(_, l)| matcher(l)).map(|(i, _)| i).collect())
+    }
+
+    fn nothing(&self, linears: &[LinearSpec]) -> ModelError {
+        let what = match self {
+            Self::Names(names) => format!("target {:?}", names.join(", ")),
+            Self::Pattern(p) => format!("target pattern {p:?}"),
+            Self::AllLinear => "all-linear".into(),
+        };
+        let examples: Vec<&str> = linears.iter().take(7).chain(linears.last()).map(|l| l.name.as_str()).collect();
+        ModelError::Adapter(format!(
+            "the LoRA {what} matches no linear layer; there are for example {}",
+            examples.join(", ")
+        ))
+    }
+}
+
+/// Python's `re.fullmatch`.
+fn full_match(pattern: &str) -> Result<Regex, ModelError> {
+    regex(&format!("^(?:{pattern})$"), pattern)
+}
+
+/// The first key of a rank or alpha pattern that matches `module`, as PEFT looks it up: `(.*\.)?(key)$` from the start.
+pub(crate) fn pattern_key<'a>(
+    keys: impl Iterator<Item = &'a String>,
+    module: &str,
+) -> Result<Option<&'a String>, ModelError> {
+    for key in keys {
+        if regex(&format!(r"^(?:.*\.)?(?:{key})$"), key)?.is_match(module) {
+            return Ok(Some(key));
+        }
+    }
+    Ok(None)
+}
+
+fn regex(full: &str, shown: &str) -> Result<Regex, ModelError> {
+    Regex::new(full).map_err(|e| ModelError::Adapter(format!("{shown:?} is not a usable regular expression: {e}")))
+}

@@ -1,0 +1,39 @@
+//! Rotary position embedding, half-split layout (channel j is paired with channel j + d/2).
+
+use crate::config::{ModelConfig, RopePrecision};
+use crate::error::ModelError;
+use tch::{Kind, Tensor};
+
+/// Cosines and signed sines for the positions of one pass, [1 or rows, positions, 1, head channels].
+pub(crate) struct Rotation {
+    cos: Tensor,
+    /// sin with its first half negated: rotate_half(x) * sin = roll(x, d/2) * signed_sin.
+    signed_sin: Tensor,
+    half: i64,
+    full_precision: bool,
+}
+
+impl Rotation {
+    /// Angles are position * theta^(-2j/d), computed in f32 as published.
+    pub(crate) fn new(config: &ModelConfig, positions: &Tensor, kind: Kind) -> Result<Self, ModelError> {
+        let d = config.head_dim as i64;
+        let exponent = Tensor::f_arange_start_step(0, d, 2, (Kind::Float, positions.device()))?.f_div_scalar(d)?;
+        let inverse = Tensor::f_pow_scalar(config.rope_theta, &exponent)?.f_reciprocal()?;
+        let angles = positions.f_to_kind(Kind::Float)?.f_unsqueeze(-1)?.f_mul(&inverse)?; // [b, t, d/2]
+        let (cos, sin) = (angles.f_cos()?, angles.f_sin()?);
+        let full_precision = config.rope_precision == RopePrecision::Full;
+        let table = |halves: [&Tensor; 2]| -> Result<Tensor, ModelError> {
+            let full = Tensor::f_cat(&halves, -1)?.f_unsqueeze(2)?; // [b, t, 1, d]
+            Ok(if full_precision { full } else { full.f_to_kind(kind)? })
+        };
+        Ok(Self { cos: table([&cos, &cos])?, signed_sin: table([&sin.f_neg()?, &sin])?, half: d / 2, full_precision })
+    }
+
+    /// Rotates x [rows, positions, heads, channels].
+    pub(crate) fn apply(&self, x: &Tensor) -> Result<Tensor, ModelError> {
+        let kind = x.kind();
+        let x = if self.full_precision { x.f_to_kind(Kind::Float)? } else { x.shallow_clone() };
+        let rolled = x.f_roll(self.half, -1)?;
+        Ok(x.f_mul(&self.cos)?.f_add(&rolled.f_mul(&self.signed_sin)?)?.f_to_kind(kind)?)
+    }
+}

@@ -1,0 +1,48 @@
+//! What the rest of mosa may know about a model.
+
+use mosa_core::{Family, TokenId};
+
+/// A linear layer of the model, by its module path as PEFT names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinearSpec {
+    /// Module path, for example `model.transformer.blocks.0.q_proj`.
+    pub name: String,
+    /// Input features.
+    pub inputs: usize,
+    /// Output features.
+    pub outputs: usize,
+    /// Whether it belongs to a block (the language-model head does not).
+    pub in_block: bool,
+}
+
+/// Ids, sizes and layers of a model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelSpec {
+    /// The family.
+    pub family: Family,
+    /// The class name of the published code, from `architectures`.
+    pub architecture: String,
+    /// The mask token, from config.json.
+    pub mask: TokenId,
+    /// End of text, from config.json.
+    pub eos: TokenId,
+    /// Padding, from config.json.
+    pub pad: TokenId,
+    /// Rows of the output layer: valid token ids are below it.
+    pub vocab: usize,
+    /// Number of blocks.
+    pub layers: usize,
+    /// Width of the hidden states.
+    pub width: usize,
+    /// Longest canvas the model was made for, prompt included.
+    pub max_length: usize,
+    /// How many positions before a position are needed to score it: 1 for shifted models (Dream), else 0. A window that
+    /// is computed with a cache must start that much earlier.
+    pub lookback: usize,
+    /// Number of weights.
+    pub parameters: usize,
+    /// A regular expression that matches the linear layers of all blocks and not the head: the usual LoRA targets.
+    pub block_linears: String,
+    /// The linear layers in a fixed order; an adapter refers to them by index.
+    pub linears: Vec<LinearSpec>,
+}

@@ -1,0 +1,243 @@
+use crate::{canvas, distance, edit, fixture, load, logits};
+use mosa_model::{Adapter, AdapterConfig, Call, DenoisingModel, ModelError, Slot, Targets, Transformer};
+use serde_json::{Value, json};
+use std::path::Path;
+use tch::{Device, Kind, Tensor};
+
+fn adapted(model: &Transformer, adapter: &Adapter, row: &[u32]) -> Tensor {
+    let want: Vec<Slot> = (0..row.len()).map(|p| (0, p)).collect();
+    tch::no_grad(|| model.forward(Call::new(&[row], &want).with_adapter(Some(adapter)))).unwrap()
+}
+
+fn fixture_adapter(name: &str, model: &Transformer) -> Adapter {
+    Adapter::load(&fixture(name).join("adapter"), model.spec(), Device::Cpu).unwrap()
+}
+
+fn copy_adapter(name: &str) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for file in ["adapter_config.json", "adapter_model.safetensors"] {
+        std::fs::copy(fixture(name).join("adapter").join(file), dir.path().join(file)).unwrap();
+    }
+    dir
+}
+
+#[test]
+fn a_fresh_adapter_attaches_to_all_block_linears_and_changes_nothing() {
+    for name in ["llada", "dream", "mmada"] {
+        let model = load(name);
+        let targets = Targets::Pattern(model.spec().block_linears.clone());
+        let adapter = Adapter::init(AdapterConfig::new(4, 8.0, targets), model.spec(), 0, Device::Cpu).unwrap();
+        assert_eq!(adapter.pairs().count(), 7 * model.spec().layers);
+        let row = canvas(&model, 6, 6);
+        assert_eq!(distance(&adapted(&model, &adapter, &row), &logits(&model, &row)), 0.0, "{name}");
+        let bound = 1.0 / (model.spec().width as f64).sqrt();
+        let a = &adapter.pair(0).unwrap().a;
+        assert!(a.abs().max().double_value(&[]) <= bound && a.std(true).double_value(&[]) > 0.4 * bound);
+    }
+}
+
+#[test]
+fn the_initial_factors_depend_on_seed_and_layer_alone() {
+    let model = load("llada");
+    let make =
+        |seed, targets| Adapter::init(AdapterConfig::new(2, 4.0, targets), model.spec(), seed, Device::Cpu).unwrap();
+    let all = make(5, Targets::AllLinear);
+    let some = make(5, Targets::Names(vec!["v_proj".into()]));
+    let (index, pair) = some.pairs().next().unwrap();
+    assert_eq!(distance(&pair.a, &all.pair(index).unwrap().a), 0.0);
+    assert!(distance(&pair.a, &make(6, Targets::AllLinear).pair(index).unwrap().a) > 1e-3);
+}
+
+#[test]
+fn a_saved_adapter_loads_back_equal() {
+    let model = load("dream");
+    let adapter = fixture_adapter("dream", &model);
+    let dir = tempfile::tempdir().unwrap();
+    adapter.save(dir.path(), model.spec()).unwrap();
+    let again = Adapter::load(dir.path(), model.spec(), Device::Cpu).unwrap();
+    assert_eq!(again.config, adapter.config);
+    for ((name, a), (other, b)) in adapter.tensors().into_iter().zip(again.tensors()) {
+        assert_eq!(name, other);
+        assert_eq!(distance(a, b), 0.0);
+    }
+    let written: Value =
+        serde_json::from_str(&std::fs::read_to_string(dir.path().join("adapter_config.json")).unwrap()).unwrap();
+    assert_eq!(written["peft_type"], "LORA");
+    assert_eq!(written["task_type"], Value::Null);
+    let file = safetensors_metadata(&dir.path().join("adapter_model.safetensors"));
+    assert!(
+        file.contains(r#""format":"pt""#)
+            && file.contains("base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"),
+        "{file}"
+    );
+}
+
+fn safetensors_metadata(path: &Path) -> String {
+    let bytes = std::fs::read(path).unwrap();
+    let header = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    String::from_utf8(bytes[8..8 + header].to_vec()).unwrap()
+}
+
+#[test]
+fn targets_match_as_peft_matches_them() {
+    let model = load("llada");
+    let linears = &model.spec().linears;
+    let names = |t: Targets, exclude: Option<Targets>| -> Vec<&str> {
+        t.select(linears, exclude.as_ref()).unwrap().into_iter().map(|i| linears[i].name.as_str()).collect()
+    };
+    // A list matches by suffix, so ff_out reaches the head as well as every block's down projection.
+    let suffix = names(Targets::Names(vec!["ff_out".into()]), None);
+    assert_eq!(
+        suffix,
+        ["model.transformer.blocks.0.ff_out", "model.transformer.blocks.1.ff_out", "model.transformer.ff_out"]
+    );
+    assert_eq!(names(Targets::Pattern(r"model\.transformer\.ff_out".into()), None), ["model.transformer.ff_out"]);
+    assert_eq!(names(Targets::AllLinear, None).len(), 14);
+    let without = names(Targets::AllLinear, Some(Targets::Pattern(r".*\.1\..*".into())));
+    assert_eq!(without.len(), 7);
+    assert!(without.iter().all(|n| n.contains("blocks.0.")));
+}
+
+#[test]
+fn targets_that_match_nothing_are_refused() {
+    let model = load("llada");
+    let linears = &model.spec().linears;
+    // d1's list: on LLaDA only q, k, v and up exist under these names.
+    let d1 = ["q_proj", "k_proj", "v_proj", "o_proj", "up_proj"].map(String::from).to_vec();
+    let error = Targets::Names(d1).select(linears, None).unwrap_err().to_string();
+    assert!(error.contains("o_proj") && error.contains("attn_out"), "{error}");
+    // A pattern has to match the whole path.
+    for pattern in ["q_proj", r"model\.layers\..*", "("] {
+        assert!(
+            matches!(Targets::Pattern(pattern.into()).select(linears, None), Err(ModelError::Adapter(_))),
+            "{pattern}"
+        );
+    }
+}
+
+#[test]
+fn rank_and_alpha_patterns_and_rank_stabilisation_set_the_scale_of_each_layer() {
+    let model = load("llada");
+    let mut config = AdapterConfig::new(4, 8.0, Targets::AllLinear);
+    config.rank_pattern.insert("v_proj".into(), 2);
+    config.alpha_pattern.insert(r"blocks\.1\.q_proj".into(), 20.0);
+    let scales = |config: AdapterConfig| {
+        let adapter = Adapter::init(config, model.spec(), 0, Device::Cpu).unwrap();
+        let of = |name: &str| {
+            let index = model.spec().linears.iter().position(|l| l.name == name).unwrap();
+            let pair = adapter.pair(index).unwrap();
+            (pair.a.size()[0], pair.scale)
+        };
+        ["0.q_proj", "0.v_proj", "1.q_proj"].map(|n| of(&format!("model.transformer.blocks.{n}")))
+    };
+    assert_eq!(scales(config.clone()), [(4, 2.0), (2, 4.0), (4, 5.0)]);
+    config.rank_stabilised = true;
+    assert_eq!(scales(config), [(4, 4.0), (2, 8.0 / 2f64.sqrt()), (4, 10.0)]);
+}
+
+#[test]
+fn a_patterned_adapter_folder_loads_with_its_patterns() {
+    let model = load("llada");
+    let mut config = AdapterConfig::new(4, 8.0, Targets::Names(vec!["q_proj".into(), "v_proj".into()]));
+    config.rank_pattern.insert("v_proj".into(), 2);
+    let dir = tempfile::tempdir().unwrap();
+    Adapter::init(config.clone(), model.spec(), 1, Device::Cpu).unwrap().save(dir.path(), model.spec()).unwrap();
+    let again = Adapter::load(dir.path(), model.spec(), Device::Cpu).unwrap();
+    assert_eq!(again.config, config);
+    assert_eq!(again.pairs().map(|(_, p)| p.a.size()[0]).collect::<Vec<_>>(), [4, 2, 4, 2]);
+    edit(&dir.path().join("adapter_config.json"), "rank_pattern", Some(json!({})));
+    let error = Adapter::load(dir.path(), model.spec(), Device::Cpu).unwrap_err().to_string();
+    assert!(error.contains("v_proj") && error.contains("[2, 48]") && error.contains("[4, 48]"), "{error}");
+}
+
+#[test]
+fn what_would_change_the_adapter_and_is_not_supported_is_refused_by_name() {
+    let model = load("llada");
+    for (key, value) in [
+        ("use_dora", json!(true)),
+        ("modules_to_save", json!(["lm_head"])),
+        ("bias", json!("all")),
+        ("lora_bias", json!(true)),
+        ("fan_in_fan_out", json!(true)),
+        ("target_parameters", json!(["x"])),
+        ("layers_to_transform", json!([0])),
+        ("layer_replication", json!([[0, 2]])),
+        ("trainable_token_indices", json!([1])),
+        ("init_lora_weights", json!("pissa")),
+        ("peft_type", json!("IA3")),
+        ("some_new_switch", json!(true)),
+        ("r", json!(0)),
+        ("lora_alpha", json!("high")),
+        ("target_modules", Value::Null),
+        ("rank_pattern", json!([1])),
+    ] {
+        let dir = copy_adapter("llada");
+        edit(&dir.path().join("adapter_config.json"), key, Some(value.clone()));
+        let error = Adapter::load(dir.path(), model.spec(), Device::Cpu).unwrap_err().to_string();
+        assert!(error.contains("adapter_config.json") && error.contains(key), "{key} = {value}: {error}");
+    }
+    for (key, value) in
+        [("some_new_switch", json!(false)), ("corda_config", Value::Null), ("peft_version", json!("9.9"))]
+    {
+        let dir = copy_adapter("llada");
+        edit(&dir.path().join("adapter_config.json"), key, Some(value));
+        assert!(Adapter::load(dir.path(), model.spec(), Device::Cpu).is_ok(), "{key}");
+    }
+}
+
+#[test]
+fn an_adapter_for_another_model_is_refused() {
+    let (llada, dream, mmada) = (load("llada"), load("dream"), load("mmada"));
+    let error = Adapter::load(&fixture("dream").join("adapter"), llada.spec(), Device::Cpu).unwrap_err().to_string();
+    assert!(error.contains("another model"), "{error}");
+    // The names match, the shapes do not.
+    let error = Adapter::load(&fixture("llada").join("adapter"), mmada.spec(), Device::Cpu).unwrap_err().to_string();
+    assert!(error.contains("does not fit") && error.contains("lora_A"), "{error}");
+    let adapter = fixture_adapter("llada", &llada);
+    let row = canvas(&dream, 3, 3);
+    let result = dream.forward(Call::new(&[&row], &[(0, 0)]).with_adapter(Some(&adapter)));
+    assert!(matches!(result, Err(ModelError::Adapter(_))));
+}
+
+#[test]
+fn tensors_the_config_does_not_ask_for_are_refused() {
+    let model = load("llada");
+    let dir = copy_adapter("llada");
+    edit(&dir.path().join("adapter_config.json"), "target_modules", Some(json!(["q_proj"])));
+    let error = Adapter::load(dir.path(), model.spec(), Device::Cpu).unwrap_err().to_string();
+    assert!(error.contains("target_modules") && error.contains("lora_"), "{error}");
+}
+
+/// d f / d w for a few entries of every factor against (f(w + h) - f(w - h)) / 2h, f a weighted sum of logits.
+#[test]
+fn gradients_of_every_factor_agree_with_finite_differences() {
+    for name in ["llada", "dream"] {
+        let model = load(name);
+        let mut adapter = fixture_adapter(name, &model);
+        adapter.set_trainable(true);
+        let row = canvas(&model, 5, 5);
+        let want: Vec<Slot> = (5..10).map(|p| (0, p)).collect();
+        let weights = Tensor::arange(5 * model.spec().vocab as i64, (Kind::Float, Device::Cpu)).sin().view([5, -1]);
+        let value = |adapter: &Adapter| {
+            (model.forward(Call::new(&[&row], &want).with_adapter(Some(adapter))).unwrap() * &weights).sum(Kind::Double)
+        };
+        value(&adapter).backward();
+        for (tensor_name, tensor) in adapter.tensors() {
+            let gradient = tensor.grad();
+            assert!(gradient.abs().max().double_value(&[]) > 0.0, "{tensor_name} receives no gradient");
+            let best = gradient.abs().flatten(0, -1).argmax(-1, false).int64_value(&[]);
+            let (flat, h) = (tensor.detach().view([-1]), 1e-2);
+            let at = |shift: f64| {
+                tch::no_grad(|| {
+                    let _ = flat.narrow(0, best, 1).g_add_scalar_(shift);
+                    let v = value(&adapter).double_value(&[]);
+                    let _ = flat.narrow(0, best, 1).g_add_scalar_(-shift);
+                    v
+                })
+            };
+            let numeric = (at(h) - at(-h)) / (2.0 * h);
+            let exact = gradient.flatten(0, -1).double_value(&[best]);
+            assert!((numeric - exact).abs() < 2e-2 * exact.abs() + 1e-2, "{tensor_name}: {numeric} {exact}");
+        }
+    }
+}
