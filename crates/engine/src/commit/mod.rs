@@ -1,0 +1,154 @@
+//! Commit policies: which masked positions to commit now. One file per policy.
+
+mod entropy;
+mod factor;
+mod left_to_right;
+mod low_confidence;
+mod margin;
+mod origin;
+mod random;
+mod threshold;
+
+pub use entropy::Entropy;
+pub use factor::Factor;
+pub use left_to_right::LeftToRight;
+pub use low_confidence::LowConfidence;
+pub use margin::Margin;
+pub use origin::Origin;
+pub use random::Random;
+pub use threshold::Threshold;
+
+use crate::error::option;
+use crate::noise::gumbel;
+use crate::{Candidate, EngineError};
+use mosa_core::{Rng, Stream};
+
+/// What a policy ranks by; the engine computes no more than that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Statistic {
+    /// The probability of the chosen token; always there.
+    Probability,
+    /// The gap between the two most likely tokens.
+    Margin,
+    /// Negative entropy of the distribution.
+    NegativeEntropy,
+}
+
+/// When and for whom a policy chooses; the key of its random draws.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Moment {
+    /// Seed of the run.
+    pub seed: u64,
+    /// Step number.
+    pub clock: u64,
+    /// Sample key of the row.
+    pub sample: u64,
+    /// How many positions the schedule reveals now.
+    pub quota: usize,
+    /// Dream's reveal probability of this step.
+    pub reveal: f32,
+    /// Randomises a ranking: scores are divided by it and Gumbel noise is added. 0 = off.
+    pub rank_temperature: f64,
+}
+
+/// A position picked by a policy: an index into the candidates.
+pub type Choice = usize;
+
+/// Picks the positions to commit now.
+pub trait CommitPolicy {
+    /// What it ranks by.
+    fn statistic(&self) -> Statistic {
+        Statistic::Probability
+    }
+
+    /// The picked candidates, best first. Candidates come in order of position.
+    fn choose(&self, moment: &Moment, candidates: &[Candidate]) -> Vec<Choice>;
+}
+
+/// The policies by name.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Commit {
+    /// Highest probability first (LLaDA `low_confidence`, Dream `maskgit_plus`).
+    LowConfidence,
+    /// Random order (LLaDA `random`).
+    Random,
+    /// Largest gap between the two most likely tokens first (Dream `topk_margin`).
+    Margin,
+    /// Lowest entropy first (Dream `entropy`).
+    Entropy,
+    /// Leftmost first.
+    LeftToRight,
+    /// Everything at least this probable, at least one (Fast-dLLM).
+    Threshold(f64),
+    /// Everything within a bar that rises with the rank, at least one (Fast-dLLM).
+    Factor(f64),
+    /// Each position independently with the schedule's probability (Dream `origin`).
+    Origin,
+}
+
+impl Commit {
+    /// The policy with this published name. Threshold and factor carry a number and are options of their own.
+    pub fn by_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "low_confidence" | "maskgit_plus" => Self::LowConfidence,
+            "random" => Self::Random,
+            "margin" | "topk_margin" => Self::Margin,
+            "entropy" => Self::Entropy,
+            "left_to_right" => Self::LeftToRight,
+            "origin" => Self::Origin,
+            _ => return None,
+        })
+    }
+
+    /// Whether it reveals as many as it likes per step, so that the number of steps is not fixed.
+    pub fn is_parallel(self) -> bool {
+        matches!(self, Self::Threshold(_) | Self::Factor(_))
+    }
+
+    /// The policy itself.
+    pub fn policy(self) -> Box<dyn CommitPolicy> {
+        match self {
+            Self::LowConfidence => Box::new(LowConfidence),
+            Self::Random => Box::new(Random),
+            Self::Margin => Box::new(Margin),
+            Self::Entropy => Box::new(Entropy),
+            Self::LeftToRight => Box::new(LeftToRight),
+            Self::Threshold(bar) => Box::new(Threshold(bar)),
+            Self::Factor(f) => Box::new(Factor(f)),
+            Self::Origin => Box::new(Origin),
+        }
+    }
+
+    pub(crate) fn check(self) -> Result<(), EngineError> {
+        match self {
+            Self::Threshold(t) if !(t > 0.0 && t <= 1.0) => {
+                Err(option("threshold", format!("= {t} must lie in (0, 1]")))
+            }
+            Self::Factor(f) if !(f.is_finite() && f > 0.0) => Err(option("factor", format!("= {f} must be positive"))),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The `quota` best candidates by `score`, ties going to the left.
+fn best(moment: &Moment, candidates: &[Candidate], score: impl Fn(&Candidate) -> f64) -> Vec<Choice> {
+    let mut order = ranked(candidates, |c| {
+        let score = score(c);
+        if moment.rank_temperature > 0.0 {
+            let mut rng = Rng::at(moment.seed, Stream::Reveal, moment.clock, moment.sample).lane(c.position as u64);
+            score / moment.rank_temperature + gumbel(rng.bits())
+        } else {
+            score
+        }
+    });
+    order.truncate(moment.quota);
+    order
+}
+
+/// All candidates, best first, ties going to the left.
+fn ranked(candidates: &[Candidate], score: impl Fn(&Candidate) -> f64) -> Vec<Choice> {
+    let scores: Vec<f64> = candidates.iter().map(score).collect();
+    let mut order: Vec<Choice> = (0..candidates.len()).collect();
+    order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
+    order
+}

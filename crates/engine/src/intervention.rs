@@ -1,0 +1,92 @@
+//! Where attacks, defences and probes act inside the loop.
+
+use crate::{EngineError, Step};
+use mosa_core::Canvas;
+use std::ops::Range;
+use tch::Tensor;
+
+/// What follows a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// The next block.
+    Continue,
+    /// More steps on the same block, for positions that were masked again.
+    Repeat {
+        /// How many.
+        steps: usize,
+    },
+    /// The row ends here.
+    Stop,
+}
+
+/// Which half of classifier-free guidance a pass belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pass {
+    /// The canvas itself.
+    Conditional,
+    /// The canvas without its prompt.
+    Unconditional,
+}
+
+/// Which hidden states are shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HiddenAt {
+    /// After this block of the model.
+    pub layer: usize,
+    /// The canvas positions the rows of the tensor belong to.
+    pub positions: Range<usize>,
+    /// Half of guidance.
+    pub pass: Pass,
+}
+
+/// Acts on one row of a decode. Every method does nothing by default.
+///
+/// A request owns its interventions, so their state is the row's alone and cannot depend on the batch. They run in list
+/// order: attacks, then defences, then probes. Writes go through the [`Canvas`] and end up in the trace.
+pub trait Intervention {
+    /// Its name in messages and records.
+    fn name(&self) -> &str;
+
+    /// Before every step, also before those in which nothing is left to reveal.
+    ///
+    /// # Errors
+    /// Whatever went wrong; it ends the decode.
+    fn edit_canvas(&mut self, _step: Step, _canvas: &mut Canvas) -> Result<(), EngineError> {
+        Ok(())
+    }
+
+    /// Whether [`Intervention::edit_hidden`] is to be called; costs the shortcut of the last layer.
+    fn wants_hidden(&self) -> bool {
+        false
+    }
+
+    /// After every block of the model: the row's hidden states [positions, width]; returns what the next block gets.
+    ///
+    /// # Errors
+    /// Whatever went wrong; it ends the decode.
+    fn edit_hidden(&mut self, _step: Step, _at: &HiddenAt, hidden: Tensor) -> Result<Tensor, EngineError> {
+        Ok(hidden)
+    }
+
+    /// After the pass: logits [positions, vocabulary] of the positions that can be committed now, f32, after guidance.
+    ///
+    /// # Errors
+    /// Whatever went wrong; it ends the decode.
+    fn edit_logits(
+        &mut self,
+        _step: Step,
+        _canvas: &Canvas,
+        _positions: &[usize],
+        logits: Tensor,
+    ) -> Result<Tensor, EngineError> {
+        Ok(logits)
+    }
+
+    /// When the steps of a block are over (Dream: when all steps are).
+    ///
+    /// # Errors
+    /// Whatever went wrong; it ends the decode.
+    fn after_block(&mut self, _step: Step, _canvas: &mut Canvas) -> Result<Flow, EngineError> {
+        Ok(Flow::Continue)
+    }
+}

@@ -1,0 +1,48 @@
+//! The denoising loop all of mosa runs on.
+//!
+//! A masked diffusion model answers by iterative unmasking: the response starts as mask tokens, and every step runs
+//! the model once and commits some positions. [`generate`] does that for a list of [`Request`]s:
+//!
+//! ```text
+//! for each step of each row
+//!     interventions: edit_canvas            (prefill, anchors, remasking)
+//!     model forward  (edit_hidden)          only the positions that can be committed now get logits
+//!     interventions: edit_logits
+//!     candidates: token and probability     one small copy to the host
+//!     commit policy: which of them          low confidence, threshold, ...
+//!     after a block: after_block            continue, repeat or stop
+//! ```
+//!
+//! - [`Options`]: every setting of the published samplers, as typed fields.
+//! - [`Schedule`]: blocks with a quota per step (LLaDA, MMaDA), or a global time grid (Dream).
+//! - [`CommitPolicy`]: which masked positions to commit now, one file per policy.
+//! - [`Intervention`]: attacks, defences and probes act here; the loop knows none of them by name.
+//! - [`Trace`]: what was written where, when, why and with what probability.
+//! - [`likelihood`]: log-probability of given tokens at given positions.
+//!
+//! A row's computation depends on that row alone ([`Batching::Rows`]), so the batch an answer was computed in cannot
+//! change it.
+
+mod candidates;
+pub mod commit;
+mod cursor;
+mod denoise;
+mod error;
+mod intervention;
+mod likelihood;
+mod noise;
+mod options;
+mod request;
+mod schedule;
+mod trace;
+
+pub use candidates::Candidate;
+pub use commit::{Choice, Commit, CommitPolicy, Moment, Statistic};
+pub use denoise::{Control, Observer, generate};
+pub use error::EngineError;
+pub use intervention::{Flow, HiddenAt, Intervention, Pass};
+pub use likelihood::{Estimator, Likelihood, likelihood};
+pub use options::{Batching, CacheMode, EndRule, Ends, MaskRule, Options, RevealCount, Schedule};
+pub use request::{Answer, Finish, Request};
+pub use schedule::{quota, reveal_count, reveal_probabilities};
+pub use trace::{Step, StepRecord, Trace};

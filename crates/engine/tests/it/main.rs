@@ -1,0 +1,49 @@
+//! The denoising loop on the tiny checkpoints of `fixtures/`, and on scripted models where a certain answer is needed.
+
+// A test fails by panicking.
+#![allow(clippy::unwrap_used)]
+
+mod decode;
+mod interventions;
+mod likelihoods;
+mod options;
+mod policies;
+mod schedules;
+mod scripted;
+
+use mosa_engine::{Answer, Ends, EngineError, Options, Request, Schedule, generate};
+use mosa_model::{Checkpoint, DenoisingModel, ModelConfig, Transformer};
+use std::path::PathBuf;
+use tch::{Device, Kind};
+
+fn load(name: &str) -> Transformer {
+    let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures").join(name);
+    let config = ModelConfig::read(&dir.join("config.json")).unwrap();
+    Transformer::load(&config, &Checkpoint::open(&dir).unwrap(), Kind::Float, Device::Cpu).unwrap()
+}
+
+fn ends(model: &dyn DenoisingModel) -> Ends {
+    Ends { eos: model.spec().eos, eot: Some(model.spec().eos + 1) }
+}
+
+/// The block sampler over a response of `gen_length`.
+fn blocks(model: &dyn DenoisingModel, gen_length: usize, steps: usize, block_length: usize) -> Options {
+    Options { gen_length, schedule: Schedule::Blocks { steps, block_length }, ..Options::llada(ends(model)) }
+}
+
+/// A prompt that differs for every number.
+fn prompt(number: usize, len: usize) -> Vec<u32> {
+    (0..len).map(|i| (5 + number * 31 + i * 17) as u32 % 250).collect()
+}
+
+fn request(number: usize, len: usize) -> Request {
+    Request::new(format!("p{number}"), prompt(number, len))
+}
+
+fn decode(model: &dyn DenoisingModel, options: &Options, requests: Vec<Request>) -> Result<Vec<Answer>, EngineError> {
+    Ok(generate((model, None), options, requests, &mut ())?.into_iter().map(|a| a.unwrap()).collect())
+}
+
+fn one(model: &dyn DenoisingModel, options: &Options, request: Request) -> Answer {
+    decode(model, options, vec![request]).unwrap().remove(0)
+}
