@@ -1,0 +1,56 @@
+use mosa_align::{AlignConfig, AlignError, LoraTargets};
+use mosa_model::Targets;
+
+#[test]
+fn the_defaults_are_the_papers() {
+    let c = AlignConfig::default();
+    assert_eq!((c.lr, c.beta, c.clip, c.window, c.canvas_length), (5e-5, 0.05, 0.01, [20, 60], 128));
+    assert_eq!((c.lora.r, c.lora.alpha, c.batch_size, c.epochs), (32, 64.0, 4, 1));
+    assert_eq!(c.total_steps(3000), 750);
+    c.check().unwrap();
+}
+
+#[test]
+fn unknown_keys_and_values_are_refused() {
+    let read = |text: &str| serde_json::from_str::<AlignConfig>(text);
+    assert_eq!(read(r#"{"beta": 0.1, "lora": {"r": 8}}"#).unwrap(), {
+        let mut c = AlignConfig { beta: 0.1, ..AlignConfig::default() };
+        c.lora.r = 8;
+        c
+    });
+    assert!(read(r#"{"betta": 0.1}"#).unwrap_err().to_string().contains("betta"));
+    assert!(read(r#"{"lora": {"rank": 8}}"#).unwrap_err().to_string().contains("rank"));
+    assert!(read(r#"{"placement": "anywhere"}"#).is_err());
+}
+
+#[test]
+fn values_that_cannot_be_used_are_refused_by_key() {
+    let base = AlignConfig::default;
+    let mut lora = base();
+    lora.lora.r = 0;
+    for (key, config) in [
+        ("steps", AlignConfig { steps: Some(0), ..base() }),
+        ("epochs", AlignConfig { epochs: 0, ..base() }),
+        ("batch_size", AlignConfig { batch_size: 0, ..base() }),
+        ("lr", AlignConfig { lr: f64::NAN, ..base() }),
+        ("clip", AlignConfig { clip: 0.0, ..base() }),
+        ("beta", AlignConfig { beta: -0.1, ..base() }),
+        ("weight_decay", AlignConfig { weight_decay: -0.1, ..base() }),
+        ("window", AlignConfig { window: [60, 20], ..base() }),
+        ("window", AlignConfig { window: [20, 128], ..base() }),
+        ("lora.r", lora),
+    ] {
+        match config.check() {
+            Err(AlignError::Setting { key: found, .. }) => assert_eq!(found, key),
+            other => panic!("{key}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn block_linears_stands_for_the_models_own_layers() {
+    let targets = |t: LoraTargets| t.targets("model\\.own");
+    assert_eq!(targets(AlignConfig::default().lora.targets), Targets::Pattern("model\\.own".into()));
+    assert_eq!(targets(LoraTargets::Pattern("x.*".into())), Targets::Pattern("x.*".into()));
+    assert_eq!(targets(LoraTargets::Names(vec!["q_proj".into()])), Targets::Names(vec!["q_proj".into()]));
+}
