@@ -23,6 +23,26 @@ pub enum DeviceChoice {
     Mps,
 }
 
+/// Why no CUDA device can be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CudaProblem {
+    /// There is no NVIDIA driver, so presumably no NVIDIA GPU.
+    #[error("no NVIDIA driver (libcuda.so.1) on this machine")]
+    NoDriver,
+    /// There is a driver, but libtorch's CUDA part does not load.
+    #[error(
+        "libtorch_cuda does not load ({0}); install a full CUDA build with `pip install torch==2.11.0`, then build again \
+         with LIBTORCH=$(python3 -c 'import torch,os;print(os.path.dirname(torch.__file__))')"
+    )]
+    NoLibrary(String),
+    /// Everything loads, but there is no device.
+    #[error("the NVIDIA driver reports no usable device (see nvidia-smi)")]
+    NoDevice,
+    /// libtorch has no CUDA part on this system.
+    #[error("this libtorch has no CUDA")]
+    NotBuilt,
+}
+
 /// `--dtype`: what to compute in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DtypeChoice {
@@ -102,14 +122,14 @@ impl DtypeChoice {
 /// How many CUDA devices can be used, or why none can. The answer is found once.
 ///
 /// # Errors
-/// A sentence saying what is missing and the command that fixes it.
-pub fn cuda_status() -> Result<usize, String> {
-    static STATUS: OnceLock<Result<usize, String>> = OnceLock::new();
+/// [`CudaProblem`], which says what is missing and the command that fixes it.
+pub fn cuda_status() -> Result<usize, CudaProblem> {
+    static STATUS: OnceLock<Result<usize, CudaProblem>> = OnceLock::new();
     STATUS.get_or_init(load_cuda).clone()
 }
 
 #[cfg(target_os = "linux")]
-fn load_cuda() -> Result<usize, String> {
+fn load_cuda() -> Result<usize, CudaProblem> {
     use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
     let open = |name: &std::ffi::OsStr| {
         // SAFETY: loading runs the library's initialisers. libcuda.so.1 is the NVIDIA driver and libtorch_cuda.so the
@@ -119,40 +139,33 @@ fn load_cuda() -> Result<usize, String> {
             Library::open(Some(name), RTLD_NOW | RTLD_GLOBAL)
         }
     };
-    let driver =
-        open("libcuda.so.1".as_ref()).map_err(|_| "no NVIDIA driver (libcuda.so.1) on this machine".to_owned())?;
-    let path = libtorch_dir().map_or_else(|| "libtorch_cuda.so".into(), |d| d.join("libtorch_cuda.so"));
-    let library = open(path.as_os_str()).map_err(|e| {
-        format!(
-            "libtorch_cuda does not load ({e}); install a full CUDA build with `pip install torch==2.11.0`, then build again with \
-             LIBTORCH=$(python3 -c 'import torch,os;print(os.path.dirname(torch.__file__))')"
-        )
-    })?;
+    let driver = open("libcuda.so.1".as_ref()).map_err(|_| CudaProblem::NoDriver)?;
+    let path = libtorch_folder().map_or_else(|| "libtorch_cuda.so".into(), |d| d.join("lib/libtorch_cuda.so"));
+    let library = open(path.as_os_str()).map_err(|e| CudaProblem::NoLibrary(e.to_string()))?;
     // Both stay loaded for the rest of the process.
     std::mem::forget((driver, library));
     if !tch::utils::has_cuda() {
-        return Err("libtorch_cuda loaded, but libtorch had already decided that there is no CUDA".into());
+        return Err(CudaProblem::NotBuilt);
     }
     match Cuda::device_count() {
         n if n > 0 => Ok(n as usize),
-        _ => Err("the NVIDIA driver reports no usable device (see nvidia-smi)".into()),
+        _ => Err(CudaProblem::NoDevice),
     }
 }
 
 #[cfg(not(target_os = "linux"))]
-fn load_cuda() -> Result<usize, String> {
+fn load_cuda() -> Result<usize, CudaProblem> {
     match Cuda::device_count() {
         n if n > 0 => Ok(n as usize),
-        _ => Err("this libtorch has no CUDA".into()),
+        _ => Err(CudaProblem::NotBuilt),
     }
 }
 
-/// The folder libtorch_cpu was loaded from.
-#[cfg(target_os = "linux")]
-fn libtorch_dir() -> Option<PathBuf> {
+/// The folder of the libtorch this process runs on (it holds lib/libtorch_cpu.so); `None` where the system does not tell.
+pub fn libtorch_folder() -> Option<PathBuf> {
     let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
     let line = maps.lines().find(|l| l.ends_with("/libtorch_cpu.so"))?;
-    PathBuf::from(&line[line.find('/')?..]).parent().map(PathBuf::from)
+    PathBuf::from(&line[line.find('/')?..]).parent()?.parent().map(PathBuf::from)
 }
 
 /// Keeps freed memory in the process instead of handing it back to the system after every operation: activations of

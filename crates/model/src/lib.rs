@@ -32,7 +32,7 @@ mod weights;
 pub use cache::KvCache;
 pub use checkpoint::{Checkpoint, Shard, StoredTensor};
 pub use config::{ModelConfig, RopePrecision};
-pub use device::{DeviceChoice, DtypeChoice, Memory, cuda_status, tune_allocator};
+pub use device::{CudaProblem, DeviceChoice, DtypeChoice, Memory, cuda_status, libtorch_folder, tune_allocator};
 pub use error::ModelError;
 pub use lora::{Adapter, AdapterConfig, Targets};
 pub use merge::merge_checkpoint;
