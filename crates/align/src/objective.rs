@@ -32,6 +32,9 @@ pub struct RowTerms {
     pub all_harmful: Vec<f64>,
     /// score_safe - score_harmful.
     pub reward: f64,
+    /// The reward of the reference for the same prompt and sentences: R depends on the pair that was drawn, the
+    /// difference to it does not.
+    pub reward_reference: f64,
     /// Exact KL(policy || reference), summed over the response positions.
     pub kl: f64,
 }
@@ -121,6 +124,11 @@ impl Objective {
             let (lp, lr) = (policy.f_select(0, i)?, reference.f_select(0, i)?); // [length, vocabulary]
             let safe = best_start(&lp, &pair.safe, safe_starts.clone(), self.reduction)?;
             let harmful = best_start(&lp, &pair.harmful, harmful_starts.clone(), self.reduction)?;
+            let reward_reference = tch::no_grad(|| -> Result<f64, AlignError> {
+                let safe = best_start(&lr, &pair.safe, safe_starts.clone(), self.reduction)?;
+                let harmful = best_start(&lr, &pair.harmful, harmful_starts.clone(), self.reduction)?;
+                Ok(safe.score.f_sub(&harmful.score)?.f_double_value(&[])?)
+            })?;
             let kl = lp.f_exp()?.f_mul(&lp.f_sub(&lr)?)?.f_sum(Kind::Float)?;
             let reward = safe.score.f_sub(&harmful.score)?;
             let loss = kl.f_mul_scalar(self.beta)?.f_sub(&reward)?;
@@ -132,6 +140,7 @@ impl Objective {
                 start_harmful: harmful.start,
                 all_harmful: harmful.all,
                 reward: reward.f_double_value(&[])?,
+                reward_reference,
                 kl: kl.f_double_value(&[])?,
             });
             total = Some(match total {

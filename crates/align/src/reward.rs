@@ -16,7 +16,7 @@ pub struct BestStart {
     pub all: Vec<f64>,
 }
 
-/// score(k) = sum_j L[k + j, S_j] for every start k in `starts`: log_probs [length, vocabulary] -> [starts].
+/// score(k) = sum_j L[k + j, S_j] for every start k in `starts`: log_probs [length, vocabulary] -> one value per start.
 ///
 /// # Errors
 /// [`AlignError::Model`] if libtorch fails.

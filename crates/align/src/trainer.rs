@@ -17,6 +17,9 @@ pub struct StepMetrics {
     pub loss: f64,
     /// Mean R.
     pub reward: f64,
+    /// Mean R of the reference for the same prompts and sentences. `reward - reward_reference` starts at 0 and can be
+    /// compared between steps, whatever sentences they drew.
+    pub reward_reference: f64,
     /// Mean score of the safe sentence.
     pub reward_pos: f64,
     /// Mean score of the harmful sentence.
@@ -119,6 +122,7 @@ impl<'a> Trainer<'a> {
             step: self.step,
             loss,
             reward: mean(|r| r.reward),
+            reward_reference: mean(|r| r.reward_reference),
             reward_pos: mean(|r| r.score_safe),
             reward_neg: mean(|r| r.score_harmful),
             kl: mean(|r| r.kl),
