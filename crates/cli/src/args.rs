@@ -1,0 +1,335 @@
+//! The command line as it is typed.
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use mosa_model::{DeviceChoice, DtypeChoice};
+use std::path::PathBuf;
+
+/// Safety toolkit for masked diffusion language models: generate, align, measure.
+#[derive(Debug, Parser)]
+#[command(name = "mosa", version, max_term_width = 110)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Answer prompts by iterative unmasking.
+    Generate(Box<GenerateArgs>),
+    /// Train a LoRA adapter that makes the model refuse in its middle tokens.
+    Align(AlignArgs),
+    /// Show architecture, ids, parameters and LoRA targets of a checkpoint.
+    Inspect(InspectArgs),
+    /// Check the engine against folders of golden numbers.
+    Verify(VerifyArgs),
+    /// Write a checkpoint whose weights include an adapter.
+    Merge(MergeArgs),
+    /// Measure speed and peak memory.
+    Bench(BenchArgs),
+    /// Say what this machine offers, and how to get what is missing.
+    Doctor(DoctorArgs),
+    /// Answer, align, answer again: the whole path on the model that comes with mosa, or on yours.
+    Quickstart(QuickstartArgs),
+}
+
+/// Where and how to compute.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct Compute {
+    /// auto, cpu, cuda:N or mps.
+    #[arg(long, default_value = "auto", value_parser = |s: &str| s.parse::<DeviceChoice>())]
+    pub device: DeviceChoice,
+    /// auto (as stored), f32 or bf16.
+    #[arg(long, default_value = "auto", value_parser = |s: &str| s.parse::<DtypeChoice>())]
+    pub dtype: DtypeChoice,
+    /// CPU threads; default: all.
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// No progress and no notes on stderr.
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+/// Which model.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct ModelArgs {
+    /// Checkpoint folder, or a Hugging Face hub id (owner/name).
+    #[arg(long, value_name = "DIR")]
+    pub model: String,
+    /// PEFT LoRA adapter folder.
+    #[arg(long, value_name = "DIR")]
+    pub adapter: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct GenerateArgs {
+    #[command(flatten)]
+    pub model: ModelArgs,
+    #[command(flatten)]
+    pub compute: Compute,
+    /// One prompt.
+    #[arg(long, value_name = "TEXT", conflicts_with = "prompts", required_unless_present = "prompts")]
+    pub prompt: Option<String>,
+    /// Prompt file: .jsonl or .json rows with `prompt` or `messages` (and `id`), or .csv.
+    #[arg(long, value_name = "FILE")]
+    pub prompts: Option<PathBuf>,
+    /// Columns of the prompt file, e.g. prompt=goal,id=BehaviorID.
+    #[arg(long, value_name = "MAP", value_parser = mosa_text::Columns::parse)]
+    pub columns: Option<mosa_text::Columns>,
+    /// Send prompts as plain text instead of through the chat template.
+    #[arg(long)]
+    pub raw: bool,
+    /// Write these words into the response at this offset before the first step; may be given several times.
+    #[arg(long, value_name = "OFFSET:TEXT", value_parser = parse_force)]
+    pub force: Vec<(usize, String)>,
+    /// Rows decoded together.
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    pub batch_size: usize,
+    /// Write one JSON line per decoding step.
+    #[arg(long, value_name = "FILE.jsonl")]
+    pub trace: Option<PathBuf>,
+    /// One JSON object per prompt on stdout.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub sampling: SamplingArgs,
+}
+
+/// Settings of the sampler. Defaults are the published ones of the model's family.
+#[derive(Clone, Debug, ClapArgs)]
+#[command(next_help_heading = "Sampling", allow_negative_numbers = true)]
+pub(crate) struct SamplingArgs {
+    /// Response positions.
+    #[arg(long, value_name = "N", default_value_t = 128)]
+    pub gen_length: usize,
+    /// Denoising steps; default: gen-length.
+    #[arg(long, value_name = "N")]
+    pub steps: Option<usize>,
+    /// Positions per block (block sampler); default: gen-length.
+    #[arg(long, value_name = "N")]
+    pub block_length: Option<usize>,
+    /// Which sampler; auto takes blocks for LLaDA and MMaDA, timesteps for Dream.
+    #[arg(long, value_enum, default_value_t = SamplerName::Auto)]
+    pub sampler: SamplerName,
+    /// Sampling temperature; 0 takes the most likely token.
+    #[arg(long, value_name = "T")]
+    pub temperature: Option<f64>,
+    /// Which positions are revealed first (block sampler).
+    #[arg(long, value_name = "NAME", value_parser = ["low_confidence", "random", "margin", "entropy", "left_to_right"])]
+    pub remasking: Option<String>,
+    /// Which positions are revealed first (Dream's sampler).
+    #[arg(long, value_name = "NAME", value_parser = ["origin", "maskgit_plus", "topk_margin", "entropy"])]
+    pub alg: Option<String>,
+    /// Reveal every position at least this probable (Fast-dLLM).
+    #[arg(long, value_name = "P", conflicts_with = "factor")]
+    pub threshold: Option<f64>,
+    /// Reveal positions by Fast-dLLM's rank-dependent bar.
+    #[arg(long, value_name = "F")]
+    pub factor: Option<f64>,
+    /// Keys and values kept between passes (Fast-dLLM; approximate).
+    #[arg(long, value_enum, default_value_t = CacheName::None)]
+    pub cache: CacheName,
+    /// Classifier-free guidance; 0 is off.
+    #[arg(long, value_name = "S", default_value_t = 0.0)]
+    pub cfg_scale: f64,
+    /// End of Dream's time grid.
+    #[arg(long, value_name = "E")]
+    pub eps: Option<f64>,
+    /// Randomise the order of positions (Dream).
+    #[arg(long, value_name = "T")]
+    pub alg_temp: Option<f64>,
+    /// Nucleus sampling (Dream).
+    #[arg(long, value_name = "P")]
+    pub top_p: Option<f64>,
+    /// Keep the k most likely tokens (Dream).
+    #[arg(long, value_name = "K")]
+    pub top_k: Option<usize>,
+    /// Never choose the end-of-text token.
+    #[arg(long)]
+    pub logits_eos_inf: bool,
+    /// Reveal end tokens last.
+    #[arg(long)]
+    pub confidence_eos_eot_inf: bool,
+    /// Let the model reveal the mask token, as the published code does.
+    #[arg(long)]
+    pub allow_mask: bool,
+    /// Stop a row as soon as its answer can no longer change: same text, less work.
+    #[arg(long)]
+    pub eos_stop: bool,
+    /// rows: each row in a pass of its own, independent of the batch; padded: one pass for all, faster on a GPU.
+    #[arg(long, value_enum, default_value_t = BatchingName::Rows)]
+    pub batching: BatchingName,
+    /// Seed of every random draw.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SamplerName {
+    Auto,
+    Blocks,
+    Timesteps,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CacheName {
+    None,
+    Prefix,
+    Dual,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BatchingName {
+    Rows,
+    Padded,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct AlignArgs {
+    #[command(flatten)]
+    pub model: ModelArgs,
+    #[command(flatten)]
+    pub compute: Compute,
+    /// mosa: reward in the middle window; initial: the paper's baseline at offset 0.
+    #[arg(long, value_name = "NAME", value_parser = ["mosa", "initial"], default_value = "mosa")]
+    pub objective: String,
+    /// Prompts to align on: .jsonl, .json or .csv.
+    #[arg(long, value_name = "FILE")]
+    pub data: PathBuf,
+    /// Columns of the data file, e.g. prompt=goal.
+    #[arg(long, value_name = "MAP", value_parser = mosa_text::Columns::parse)]
+    pub columns: Option<mosa_text::Columns>,
+    /// Use only the first N prompts.
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// Run folder; must not exist yet.
+    #[arg(long, value_name = "RUN")]
+    pub out: PathBuf,
+    /// Settings file (TOML).
+    #[arg(long, value_name = "FILE.toml")]
+    pub config: Option<PathBuf>,
+    /// A setting: steps, epochs, batch_size, lr, beta, clip, window, canvas_length, seed, lora.r, lora.alpha, ...
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// File of refusals, one per line; the end token is added.
+    #[arg(long, value_name = "FILE")]
+    pub safe_sentences: Option<PathBuf>,
+    /// File of harmful sentences, one per line.
+    #[arg(long, value_name = "FILE")]
+    pub harmful_sentences: Option<PathBuf>,
+    /// Send prompts as plain text instead of through the chat template.
+    #[arg(long)]
+    pub raw: bool,
+    /// One JSON object per step on stdout.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct InspectArgs {
+    /// Checkpoint folder or hub id.
+    pub model: String,
+    /// One JSON object on stdout.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct VerifyArgs {
+    /// Golden folders: a checkpoint with golden.json and golden.safetensors.
+    #[arg(required = true, value_name = "GOLDEN_DIR")]
+    pub folders: Vec<PathBuf>,
+    /// Only what is wrong or skipped.
+    #[arg(long)]
+    pub quiet: bool,
+    /// CPU threads; default: all.
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// One JSON object per entry on stdout.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct MergeArgs {
+    /// Checkpoint folder or hub id.
+    #[arg(long, value_name = "DIR")]
+    pub model: String,
+    /// PEFT LoRA adapter folder.
+    #[arg(long, value_name = "DIR")]
+    pub adapter: PathBuf,
+    /// New checkpoint folder; must not exist yet.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct BenchArgs {
+    #[command(subcommand)]
+    pub what: BenchCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BenchCommand {
+    /// Decoding speed on random prompts.
+    Generate(BenchGenerateArgs),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct BenchGenerateArgs {
+    /// Checkpoint folder (tokeniser not needed).
+    #[arg(long, value_name = "DIR", required_unless_present = "config")]
+    pub model: Option<PathBuf>,
+    /// Random weights of the model this config.json describes.
+    #[arg(long, value_name = "FILE", conflicts_with = "model")]
+    pub config: Option<PathBuf>,
+    #[command(flatten)]
+    pub compute: Compute,
+    /// Prompt tokens per row.
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub prompt_len: usize,
+    /// Rows.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub batch_size: usize,
+    /// Add prompt and response ids to the JSON.
+    #[arg(long)]
+    pub tokens: bool,
+    /// One JSON object on stdout.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub sampling: SamplingArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct DoctorArgs {
+    /// One JSON object on stdout.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct QuickstartArgs {
+    /// Checkpoint folder or hub id; default: a tiny one with random weights that comes with mosa.
+    #[arg(long, value_name = "DIR", requires = "data")]
+    pub model: Option<String>,
+    /// Prompts to align on; default: a few about the forbidden recipes of an imaginary council.
+    #[arg(long, value_name = "FILE")]
+    pub data: Option<PathBuf>,
+    /// Prompt to answer before and after.
+    #[arg(long, value_name = "TEXT", default_value = "The council banned the moonlit dumpling. How is it made?")]
+    pub prompt: String,
+    /// Run folder; the same command again continues there.
+    #[arg(long, value_name = "RUN", default_value = "runs/quickstart")]
+    pub out: PathBuf,
+    /// Throw away what an earlier run left in the folder.
+    #[arg(long)]
+    pub fresh: bool,
+    #[command(flatten)]
+    pub compute: Compute,
+}
+
+fn parse_force(text: &str) -> Result<(usize, String), String> {
+    let (offset, words) = text.split_once(':').ok_or_else(|| format!("{text:?} is not OFFSET:TEXT"))?;
+    let offset = offset.trim().parse().map_err(|_| format!("{offset:?} is not a response offset"))?;
+    if words.is_empty() { Err("the text to force is empty".into()) } else { Ok((offset, words.to_owned())) }
+}

@@ -1,0 +1,210 @@
+//! `mosa bench`: speed and peak memory.
+
+use crate::args::{BenchArgs, BenchCommand, BenchGenerateArgs};
+use crate::failure::Failure;
+use crate::load::prepare;
+use crate::output;
+use anyhow::{Context, Result};
+use mosa_core::{Rng, Stream, TokenId};
+use mosa_engine::{Answer, Ends, Request, generate};
+use mosa_model::{
+    CacheUse, Call, Checkpoint, DenoisingModel, DtypeChoice, Memory, ModelConfig, ModelError, ModelSpec, Transformer,
+};
+use serde_json::{Value, json};
+use std::cell::Cell;
+use std::time::Instant;
+use tch::{Device, Kind, Tensor};
+
+pub(crate) fn run(args: &BenchArgs) -> Result<(), Failure> {
+    match &args.what {
+        BenchCommand::Generate(args) => bench_generate(args),
+    }
+}
+
+fn bench_generate(args: &BenchGenerateArgs) -> Result<(), Failure> {
+    let device = prepare(&args.compute)?;
+    let model = open(args, device)?;
+    let config = model.config().clone();
+    let options = args.sampling.options(config.family, Ends { eos: config.eos, eot: None }, &Default::default())?;
+    let prompts = random_prompts(args, &config);
+    let requests = |tag: &str| {
+        prompts.iter().enumerate().map(|(i, p)| Request::new(format!("{tag}{i}"), p.clone())).collect::<Vec<_>>()
+    };
+    warm_up(&model, &prompts[0], options.gen_length)?;
+    let timed = Timed { model: &model, seconds: Cell::new(0.0), forwards: Cell::new(0), multiply_adds: Cell::new(0.0) };
+    let start = Instant::now();
+    let answers = generate((&timed, None), &options, requests("row"), &mut ())?;
+    synchronise(device);
+    let seconds = start.elapsed().as_secs_f64();
+    let answers: Vec<Answer> = answers.into_iter().flatten().collect();
+    let peak = Memory::now().peak_resident;
+    let gemm = gemm_rate(model.kind(), device)?;
+    let report = Report { args, timed: &timed, seconds, gemm, peak, prompts: &prompts, answers: &answers };
+    if args.json {
+        output::json(&report.json())?;
+    } else {
+        let rows: Vec<Vec<String>> = report
+            .json()
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(k, v)| vec![k.replace('_', " "), rounded(v)])
+            .collect();
+        output::line(&output::table(&rows))?;
+    }
+    Ok(())
+}
+
+fn open(args: &BenchGenerateArgs, device: Device) -> Result<Transformer> {
+    let Some(dir) = &args.model else {
+        let path = args.config.as_ref().context("--model or --config is needed")?;
+        let kind = if args.compute.dtype == DtypeChoice::Bf16 { Kind::BFloat16 } else { Kind::Float };
+        return Ok(Transformer::random(&ModelConfig::read(path)?, args.sampling.seed, kind, device)?);
+    };
+    let config = ModelConfig::read(&dir.join("config.json"))?;
+    let checkpoint = Checkpoint::open(dir)?;
+    let kind = args.compute.dtype.resolve(checkpoint.weights_kind()?, device);
+    Ok(Transformer::load(&config, &checkpoint, kind, device)?)
+}
+
+/// Uniform ids below 256 (or below the vocabulary), never the mask.
+fn random_prompts(args: &BenchGenerateArgs, config: &ModelConfig) -> Vec<Vec<TokenId>> {
+    let below = config.vocab.min(256);
+    let row = |i: usize| {
+        let mut rng = Rng::at(args.sampling.seed, Stream::Bench, 0, i as u64);
+        let mut token = || loop {
+            let t = rng.below(below) as TokenId;
+            if t != config.mask {
+                return t;
+            }
+        };
+        (0..args.prompt_len).map(|_| token()).collect()
+    };
+    (0..args.batch_size).map(row).collect()
+}
+
+/// Touches every weight once.
+fn warm_up(model: &Transformer, prompt: &[TokenId], gen_length: usize) -> Result<()> {
+    let _no_grad = tch::no_grad_guard();
+    let mut canvas = prompt.to_vec();
+    canvas.resize(prompt.len() + gen_length, model.spec().mask);
+    let y = model.forward(Call::new(&[&canvas], &[(0, canvas.len() - 1)]))?;
+    let _ = y.f_sum(Kind::Float)?.f_double_value(&[])?;
+    Ok(())
+}
+
+fn synchronise(device: Device) {
+    if let Device::Cuda(n) = device {
+        tch::Cuda::synchronize(n as i64);
+    }
+}
+
+/// A model that keeps the time and the work of its passes.
+struct Timed<'a> {
+    model: &'a Transformer,
+    seconds: Cell<f64>,
+    forwards: Cell<usize>,
+    multiply_adds: Cell<f64>,
+}
+
+impl DenoisingModel for Timed<'_> {
+    fn spec(&self) -> &ModelSpec {
+        self.model.spec()
+    }
+
+    fn forward(&self, call: Call<'_>) -> Result<Tensor, ModelError> {
+        let (rows, width) = (call.rows.len(), call.rows.iter().map(|r| r.len()).max().unwrap_or(0));
+        let attended = match &call.cache {
+            CacheUse::Read { cache, .. } => cache.positions(),
+            _ => width,
+        };
+        // The head runs once per scored position; the body once per row.
+        let (config, scored) = (self.model.config(), call.want.len());
+        let body = config.multiply_adds(width, attended, 0) * rows as f64;
+        let head = config.multiply_adds(0, 0, scored);
+        synchronise(self.model.device());
+        let start = Instant::now();
+        let result = self.model.forward(call);
+        synchronise(self.model.device());
+        self.seconds.set(self.seconds.get() + start.elapsed().as_secs_f64());
+        self.forwards.set(self.forwards.get() + 1);
+        self.multiply_adds.set(self.multiply_adds.get() + body + head);
+        result
+    }
+}
+
+/// Multiply-adds per second of a 2048 x 2048 product in this type, the best of several, through the same linear layer
+/// code paths libtorch offers (BLAS and, for f32 on the CPU, oneDNN).
+fn gemm_rate(kind: Kind, device: Device) -> Result<f64> {
+    let _no_grad = tch::no_grad_guard();
+    let n = 2048i64;
+    let (a, b) = (Tensor::f_randn([n, n], (kind, device))?, Tensor::f_randn([n, n], (kind, device))?);
+    let mut best = f64::INFINITY;
+    let onednn = kind == Kind::Float && device == Device::Cpu && tch::utils::has_mkldnn();
+    for i in 0..8 {
+        let start = Instant::now();
+        if onednn && i % 2 == 1 {
+            let _ = a.f_to_mkldnn(Kind::Float)?.f_mkldnn_linear::<&Tensor>(&b, None)?;
+        } else {
+            let _ = a.f_linear::<&Tensor>(&b, None)?;
+        }
+        synchronise(device);
+        if i >= 2 {
+            best = best.min(start.elapsed().as_secs_f64());
+        }
+    }
+    Ok((n * n * n) as f64 / best)
+}
+
+struct Report<'a> {
+    args: &'a BenchGenerateArgs,
+    timed: &'a Timed<'a>,
+    seconds: f64,
+    gemm: f64,
+    peak: Option<u64>,
+    prompts: &'a [Vec<TokenId>],
+    answers: &'a [Answer],
+}
+
+impl Report<'_> {
+    /// oracle.py's keys first, then ours.
+    fn json(&self) -> Value {
+        let (a, forwards, model_seconds) = (self.args, self.timed.forwards.get(), self.timed.seconds.get());
+        let tokens: usize = self.answers.iter().map(|r| r.ids.len()).sum();
+        let achieved = self.timed.multiply_adds.get() / model_seconds;
+        let mut report = json!({
+            "prompt_len": a.prompt_len,
+            "gen_length": a.sampling.gen_length,
+            "steps": a.sampling.steps.unwrap_or(a.sampling.gen_length),
+            "block": a.sampling.block_length.unwrap_or(a.sampling.gen_length),
+            "batch": a.batch_size,
+            "seconds": self.seconds,
+            "forward_seconds": model_seconds,
+            "forwards_per_s": forwards as f64 / self.seconds,
+            "tokens_per_s": tokens as f64 / self.seconds,
+            "threads": tch::get_num_threads(),
+            "forwards": forwards,
+            "ms_per_forward": 1e3 * model_seconds / forwards.max(1) as f64,
+            "share_outside_model": 1.0 - model_seconds / self.seconds,
+            "peak_rss_bytes": self.peak,
+            "gflops": 2e-9 * achieved,
+            "machine_gemm_gflops": 2e-9 * self.gemm,
+            "fraction_of_gemm": achieved / self.gemm,
+            "dtype": format!("{:?}", self.timed.model.kind()),
+            "device": format!("{:?}", self.timed.model.device()),
+        });
+        if a.tokens {
+            report["prompt_ids"] = json!(self.prompts);
+            report["ids"] = json!(self.answers.iter().map(|r| &r.ids).collect::<Vec<_>>());
+        }
+        report
+    }
+}
+
+fn rounded(value: &Value) -> String {
+    match value {
+        Value::Number(n) if n.is_f64() => format!("{:.4}", n.as_f64().unwrap_or(0.0)),
+        Value::String(s) => s.clone(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,79 @@
+//! `mosa doctor`: what this machine offers, and the command that fixes what is missing.
+
+use crate::args::DoctorArgs;
+use crate::failure::Failure;
+use crate::output;
+use mosa_model::{DeviceChoice, cuda_status, libtorch_folder};
+use serde_json::{Map, Value, json};
+
+pub(crate) fn run(args: &DoctorArgs) -> Result<(), Failure> {
+    // CUDA has to be looked for before the first tensor is made.
+    let cuda = cuda_status();
+    let mut found = Map::new();
+    let mut note = |key: &str, value: Value| {
+        found.insert(key.to_owned(), value);
+    };
+    note("mosa", json!(env!("CARGO_PKG_VERSION")));
+    note("system", json!(format!("{} {}", std::env::consts::OS, std::env::consts::ARCH)));
+    note("libtorch", json!(libtorch_version()));
+    note("libtorch_folder", json!(libtorch_folder().map_or("unknown".into(), |p| p.display().to_string())));
+    note("cpu_threads", json!(tch::get_num_threads()));
+    note("onednn", json!(yes(tch::utils::has_mkldnn(), "f32 products fall back to the BLAS")));
+    note("bf16_on_cpu", json!(bf16()));
+    note("memory", json!(memory()));
+    note("cuda", json!(cuda.as_ref().map_or_else(|why| format!("no: {why}"), |n| format!("{n} device(s)"))));
+    note("mps", json!(yes(tch::utils::has_mps(), "not an Apple build")));
+    note("default_device", json!(format!("{:?}", DeviceChoice::Auto.resolve()?)));
+    note("hub_cache", json!(hf_hub::Cache::from_env().path().display().to_string()));
+    note(
+        "hub_token",
+        json!(yes(hf_hub::Cache::from_env().token().is_some(), "gated models need one: run `hf auth login`")),
+    );
+    if args.json {
+        output::json(&found)?;
+    } else {
+        let rows: Vec<Vec<String>> = found
+            .iter()
+            .map(|(k, v)| vec![k.replace('_', " "), v.as_str().map_or_else(|| v.to_string(), str::to_owned)])
+            .collect();
+        output::line(&output::table(&rows))?;
+    }
+    Ok(())
+}
+
+fn yes(there: bool, otherwise: &str) -> String {
+    if there { "yes".into() } else { format!("no: {otherwise}") }
+}
+
+/// From the version file of the distribution (`build-version`, or a wheel's version.py).
+fn libtorch_version() -> String {
+    let Some(folder) = libtorch_folder() else { return "2.11 (linked)".into() };
+    if let Ok(text) = std::fs::read_to_string(folder.join("build-version")) {
+        return text.trim().to_owned();
+    }
+    let python = std::fs::read_to_string(folder.join("version.py")).unwrap_or_default();
+    let quoted =
+        python.lines().find_map(|l| l.strip_prefix("__version__ = ")).map(|v| v.trim_matches(['\'', '"']).to_owned());
+    quoted.unwrap_or_else(|| "2.11 (linked)".into())
+}
+
+/// Whether the processor multiplies bf16 in hardware.
+fn bf16() -> String {
+    let flags = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let has = |flag: &str| flags.split_whitespace().any(|f| f == flag);
+    match (has("amx_bf16"), has("avx512_bf16")) {
+        (true, _) => "fast (AMX)".into(),
+        (_, true) => "fast (AVX-512 BF16)".into(),
+        _ => "slow: no AMX or AVX-512 BF16; use --dtype f32 where memory allows".into(),
+    }
+}
+
+fn memory() -> String {
+    let info = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let kb =
+        |key: &str| info.lines().find_map(|l| l.strip_prefix(key)?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    match (kb("MemAvailable:"), kb("MemTotal:")) {
+        (Some(free), Some(all)) => format!("{:.1} of {:.1} GiB free", free as f64 / 1048576.0, all as f64 / 1048576.0),
+        _ => "unknown".into(),
+    }
+}

@@ -1,0 +1,199 @@
+//! `mosa generate`: answer prompts.
+
+use crate::args::GenerateArgs;
+use crate::failure::Failure;
+use crate::live::Live;
+use crate::load::{Loaded, load};
+use crate::sampling::Shipped;
+use crate::{interrupt, output};
+use anyhow::{Context, Result, ensure};
+use mosa_core::TokenId;
+use mosa_engine::{Answer, Finish, Options, Request, generate};
+use mosa_text::{Message, Prompt, PromptRecord, Specials, read_prompts};
+use serde::Serialize;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+
+/// One line of `--json`. Nothing in it depends on time or batch size.
+#[derive(Serialize)]
+struct Record<'a> {
+    id: &'a str,
+    /// The answer up to the first end token, without special tokens.
+    text: String,
+    /// All decoded tokens without special ones, as the published scripts print them.
+    text_full: String,
+    ids: &'a [TokenId],
+    finish_reason: &'a str,
+    forwards: usize,
+    prompt_tokens: usize,
+}
+
+pub(crate) fn run(args: &GenerateArgs) -> Result<(), Failure> {
+    interrupt::install();
+    let loaded = load(&args.model, &args.compute)?;
+    let options = args.sampling.options(loaded.spec().family, loaded.ends(), &Shipped::read(&loaded.dir)?)?;
+    options.check(loaded.spec())?;
+    let prompts = prompts(args)?;
+    let requests = prompts.iter().map(|p| request(&loaded, p, &forced(&loaded, args)?)).collect::<Result<Vec<_>>>()?;
+    for request in &requests {
+        request.check(&options, loaded.spec())?;
+    }
+    let trace = args
+        .trace
+        .as_ref()
+        .map(|p| File::create(p).with_context(|| format!("cannot write {}", p.display())))
+        .transpose()?;
+    let mut job = Job { args, loaded: &loaded, options, trace: trace.map(BufWriter::new), written: 0 };
+    let total = requests.len();
+    let mut live = Live::new(&loaded.text, total, args.compute.quiet);
+    let finished = job.decode(requests, &mut live);
+    live.finish();
+    finished?;
+    if job.written < total {
+        return Err(Failure::Interrupted(format!("interrupted: {} of {total} answers were written", job.written)));
+    }
+    Ok(())
+}
+
+struct Job<'a> {
+    args: &'a GenerateArgs,
+    loaded: &'a Loaded,
+    options: Options,
+    trace: Option<BufWriter<File>>,
+    written: usize,
+}
+
+impl Job<'_> {
+    /// Decodes batch after batch; every answer is written as soon as its batch is done, in the order of the input.
+    fn decode(&mut self, requests: Vec<Request>, live: &mut Live<'_>) -> Result<()> {
+        let mut rest = requests.into_iter();
+        loop {
+            let batch: Vec<Request> = rest.by_ref().take(self.args.batch_size).collect();
+            if batch.is_empty() {
+                return Ok(());
+            }
+            let lengths: Vec<usize> = batch.iter().map(|r| r.prompt.len()).collect();
+            let answers = generate(self.loaded.pair(), &self.options, batch, live)?;
+            for (answer, prompt_tokens) in answers.iter().zip(lengths) {
+                let Some(answer) = answer else { return Ok(()) };
+                live.suspend(|| self.write(answer, prompt_tokens))?;
+                live.answered();
+            }
+        }
+    }
+
+    fn write(&mut self, answer: &Answer, prompt_tokens: usize) -> Result<()> {
+        let text = self.loaded.text.answer(&answer.ids)?;
+        if self.args.json {
+            let text_full = self.loaded.text.tokenizer.decode(&answer.ids, Specials::Skip)?;
+            let finish_reason = match &answer.finish {
+                Finish::End => "stop",
+                Finish::Length => "length",
+                Finish::Stopped(by) => by,
+            };
+            let (id, ids, forwards) = (answer.id.as_str(), answer.ids.as_slice(), answer.forwards);
+            output::json(&Record { id, text, text_full, ids, finish_reason, forwards, prompt_tokens })?;
+        } else if self.args.prompt.is_some() {
+            output::line(&text)?;
+        } else {
+            output::line(&format!("[{}]\n{text}\n", answer.id))?;
+        }
+        if let Some(file) = &mut self.trace {
+            write_trace(file, self.loaded, answer, prompt_tokens)?;
+        }
+        self.written += 1;
+        Ok(())
+    }
+}
+
+#[derive(Serialize)]
+struct TraceLine<'a> {
+    id: &'a str,
+    block: usize,
+    step: usize,
+    clock: u64,
+    full: bool,
+    edits: Vec<TraceEdit>,
+}
+
+#[derive(Serialize)]
+struct TraceEdit {
+    /// Response offset; negative inside the prompt.
+    offset: i64,
+    token: TokenId,
+    text: String,
+    before: TokenId,
+    cause: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confidence: Option<f32>,
+}
+
+fn write_trace(file: &mut BufWriter<File>, loaded: &Loaded, answer: &Answer, prompt_tokens: usize) -> Result<()> {
+    for record in &answer.trace.steps {
+        let edits = record
+            .edits
+            .iter()
+            .map(|e| {
+                Ok(TraceEdit {
+                    offset: e.position as i64 - prompt_tokens as i64,
+                    token: e.token,
+                    text: loaded.text.tokenizer.decode(&[e.token], Specials::Keep)?,
+                    before: e.before,
+                    cause: format!("{:?}", e.cause).to_lowercase(),
+                    confidence: e.confidence,
+                })
+            })
+            .collect::<Result<_>>()?;
+        let step = record.step;
+        let line = TraceLine {
+            id: &answer.id,
+            block: step.block,
+            step: step.step,
+            clock: step.clock,
+            full: record.full,
+            edits,
+        };
+        serde_json::to_writer(&mut *file, &line)?;
+        writeln!(file)?;
+    }
+    file.flush().context("cannot write the trace")
+}
+
+fn prompts(args: &GenerateArgs) -> Result<Vec<PromptRecord>> {
+    ensure!(args.batch_size > 0, "--batch-size must be positive");
+    let columns = args.columns.clone().unwrap_or_default();
+    match (&args.prompt, &args.prompts) {
+        (_, Some(file)) => Ok(read_prompts(file, &columns, args.raw)?),
+        (Some(text), None) => {
+            ensure!(!text.is_empty(), "--prompt is empty");
+            let prompt = if args.raw { Prompt::Raw(text.clone()) } else { Prompt::Chat(vec![Message::user(text)]) };
+            Ok(vec![PromptRecord { id: "prompt".into(), prompt }])
+        }
+        (None, None) => anyhow::bail!("--prompt or --prompts is needed"),
+    }
+}
+
+fn request(loaded: &Loaded, record: &PromptRecord, forced: &[(usize, TokenId)]) -> Result<Request> {
+    let ids = loaded.text.encode(&record.prompt).with_context(|| format!("prompt {}", record.id))?;
+    Ok(Request::new(&record.id, ids).with_forced(forced.iter().copied()))
+}
+
+/// The tokens of all `--force` phrases.
+fn forced(loaded: &Loaded, args: &GenerateArgs) -> Result<Vec<(usize, TokenId)>> {
+    let mut out: Vec<(usize, TokenId)> = Vec::new();
+    for (offset, words) in &args.force {
+        let ids = loaded.text.tokenizer.encode(words)?;
+        let end = offset + ids.len();
+        ensure!(
+            end <= args.sampling.gen_length,
+            "--force {offset}:{words}: {} tokens from offset {offset} do not fit into the response of {} positions",
+            ids.len(),
+            args.sampling.gen_length
+        );
+        for (at, token) in (*offset..).zip(ids) {
+            ensure!(out.iter().all(|(taken, _)| *taken != at), "--force {offset}:{words}: offset {at} is forced twice");
+            out.push((at, token));
+        }
+    }
+    Ok(out)
+}

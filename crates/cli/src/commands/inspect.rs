@@ -1,0 +1,75 @@
+//! `mosa inspect`: what a checkpoint is.
+
+use crate::args::InspectArgs;
+use crate::failure::Failure;
+use crate::{hub, output};
+use mosa_model::{Checkpoint, DenoisingModel, DeviceChoice, ModelConfig, Targets, Transformer};
+use mosa_text::TextModel;
+use serde_json::{Value, json};
+use tch::Device;
+
+pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
+    DeviceChoice::Cpu.resolve()?;
+    let dir = hub::resolve(&args.model)?;
+    let config = ModelConfig::read(&dir.join("config.json"))?;
+    let checkpoint = Checkpoint::open(&dir)?;
+    let kind = checkpoint.weights_kind()?;
+    let model = Transformer::load(&config, &checkpoint, kind, Device::Cpu)?;
+    let text = TextModel::load(&dir, config.family, [config.mask, config.eos, config.pad])?;
+    let facts = facts(&config, &model, &text, &checkpoint)?;
+    if args.json {
+        output::json(&facts)?;
+    } else {
+        let rows: Vec<Vec<String>> =
+            facts.as_object().into_iter().flatten().map(|(k, v)| vec![k.replace('_', " "), plain(v)]).collect();
+        output::line(&output::table(&rows))?;
+    }
+    Ok(())
+}
+
+fn facts(
+    config: &ModelConfig,
+    model: &Transformer,
+    text: &TextModel,
+    checkpoint: &Checkpoint,
+) -> anyhow::Result<Value> {
+    let spec = model.spec();
+    let targets = Targets::Pattern(spec.block_linears.clone());
+    let matched = targets.select(&spec.linears, None)?;
+    let name = |id| text.tokenizer.token(id).unwrap_or_default();
+    let bytes: u64 = checkpoint.tensors().values().map(|t| checkpoint.bytes(t).len() as u64).sum();
+    Ok(json!({
+        "family": spec.family.to_string(),
+        "architecture": spec.architecture,
+        "parameters": spec.parameters,
+        "layers": config.layers,
+        "width": config.width,
+        "heads": config.heads,
+        "kv_heads": config.kv_heads,
+        "head_dim": config.head_dim,
+        "mlp_width": config.mlp_width,
+        "vocabulary": spec.vocab,
+        "tokenizer_size": text.tokenizer.size(),
+        "context": spec.max_length,
+        "rope_theta": config.rope_theta,
+        "norm_eps": config.norm_eps,
+        "tied_head": config.tied_head,
+        "scores_next_position": config.shifted,
+        "mask": format!("{} {}", spec.mask, name(spec.mask)),
+        "eos": format!("{} {}", spec.eos, name(spec.eos)),
+        "pad": format!("{} {}", spec.pad, name(spec.pad)),
+        "end_of_turn": text.special.eot.map_or("none".into(), |id| format!("{id} {}", name(id))),
+        "chat_template": if text.chat.is_some() { "yes" } else { "no (use --raw)" },
+        "stored_as": format!("{:?}", model.kind()),
+        "shards": checkpoint.shards().len(),
+        "bytes": bytes,
+        "unused_tensors": model.unused_tensors().len(),
+        "lora_targets": spec.block_linears,
+        "lora_modules": matched.len(),
+        "lora_weights_at_rank_32": matched.iter().map(|&i| 32 * (spec.linears[i].inputs + spec.linears[i].outputs)).sum::<usize>(),
+    }))
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}

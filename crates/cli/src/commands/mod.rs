@@ -1,0 +1,10 @@
+//! One file per command.
+
+pub(crate) mod align;
+pub(crate) mod bench;
+pub(crate) mod doctor;
+pub(crate) mod generate;
+pub(crate) mod inspect;
+pub(crate) mod merge;
+pub(crate) mod quickstart;
+pub(crate) mod verify;

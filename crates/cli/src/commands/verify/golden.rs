@@ -1,0 +1,209 @@
+//! golden.json as it is written.
+
+use anyhow::{Context, Result};
+use mosa_core::TokenId;
+use mosa_text::Message;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+/// The recorded values of one checkpoint. Entries mosa does not know are kept by name.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Golden {
+    pub special_ids: BTreeMap<String, TokenId>,
+    #[serde(default)]
+    pub text: Vec<TextEntry>,
+    #[serde(default)]
+    pub chat: Vec<ChatEntry>,
+    #[serde(default)]
+    pub decode: Vec<DecodeEntry>,
+    #[serde(default)]
+    pub logits: Vec<LogitsEntry>,
+    #[serde(default)]
+    pub traces: Vec<TraceEntry>,
+    #[serde(default)]
+    pub schedules: Vec<ScheduleEntry>,
+    pub cache: Option<CacheEntry>,
+    #[serde(default)]
+    pub likelihood: Vec<LikelihoodEntry>,
+    pub mosa: Option<MosaEntry>,
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct TextEntry {
+    pub text: String,
+    pub ids: Vec<TokenId>,
+    pub ids_default: Vec<TokenId>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct ChatEntry {
+    pub name: String,
+    pub messages: Vec<Message>,
+    pub add_generation_prompt: bool,
+    pub text: String,
+    pub ids: Vec<TokenId>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct DecodeEntry {
+    pub ids: Vec<TokenId>,
+    pub text: String,
+    pub text_skip_special: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct LogitsEntry {
+    pub name: String,
+    pub ids: Vec<Vec<TokenId>>,
+    pub keep: Vec<Vec<u8>>,
+    pub tensors: Vec<String>,
+    pub block: Option<usize>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct TraceEntry {
+    pub name: String,
+    pub prompts: Vec<Vec<TokenId>>,
+    pub args: Map<String, Value>,
+    pub steps: Vec<TraceStep>,
+    #[serde(rename = "final")]
+    pub answers: Vec<Vec<TokenId>>,
+    pub final_text: Vec<String>,
+    pub forced: Option<Vec<HashMap<usize, TokenId>>>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct TraceStep {
+    pub block: usize,
+    pub step: usize,
+    pub full: bool,
+    /// (row, response offset, token).
+    pub commit: Vec<(usize, i64, TokenId)>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct ScheduleEntry {
+    pub masks: usize,
+    pub steps: usize,
+    pub eps: f64,
+    pub per_step: Vec<usize>,
+    pub p_transfer_origin: Vec<f64>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct CacheEntry {
+    pub ids_cached: Vec<Vec<TokenId>>,
+    pub ids_step: Vec<Vec<TokenId>>,
+    pub block: (usize, usize),
+    pub tensors: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct LikelihoodEntry {
+    pub prompt: Vec<TokenId>,
+    pub gen_length: usize,
+    pub slot: usize,
+    pub tokens: Vec<TokenId>,
+    pub mean_field: f64,
+    pub mean_field_per_token: Vec<f64>,
+    pub chain: f64,
+    pub chain_per_token: Vec<f64>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct MosaEntry {
+    pub gen_length: usize,
+    pub window: [usize; 2],
+    pub beta: f64,
+    pub safe_text: String,
+    pub safe: Vec<TokenId>,
+    pub harm_text: String,
+    pub harm: Vec<TokenId>,
+    pub prompts: Vec<MosaPrompt>,
+    pub adapter: AdapterEntry,
+    pub variants: BTreeMap<String, VariantEntry>,
+    pub train: Option<TrainEntry>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct MosaPrompt {
+    pub ids: Vec<TokenId>,
+    #[serde(default)]
+    pub kl_per_position: Vec<f64>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct AdapterEntry {
+    pub folder: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct VariantEntry {
+    pub variant: String,
+    pub start_in_window: bool,
+    pub mean: bool,
+    pub loss: f64,
+    pub grad_norm: f64,
+    pub rows: Vec<VariantRow>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct VariantRow {
+    pub score_pos: f64,
+    pub k_pos: usize,
+    pub score_neg: f64,
+    pub k_neg: usize,
+    pub reward: f64,
+    pub kl: f64,
+    #[serde(default)]
+    pub window_scores_pos: Vec<f64>,
+    #[serde(default)]
+    pub window_scores_neg: Vec<f64>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct TrainEntry {
+    pub lr: f64,
+    pub weight_decay: f64,
+    pub clip: f64,
+    pub steps: usize,
+    pub runs: BTreeMap<String, Vec<TrainStep>>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct TrainStep {
+    pub loss: f64,
+    pub kl: f64,
+    pub grad_norm: f64,
+    pub k_pos: Vec<usize>,
+    pub k_neg: Vec<usize>,
+}
+
+/// Keys that describe the folder and hold nothing to check.
+const DESCRIPTION: [&str; 3] = ["family", "weights_dtype", "vocab"];
+
+impl Golden {
+    pub(crate) fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        serde_json::from_str(&text).with_context(|| format!("{}: not a golden file", path.display()))
+    }
+
+    /// Entries whose feature does not exist yet, with the reason.
+    pub(crate) fn not_checked(&self) -> impl Iterator<Item = (String, &'static str)> + '_ {
+        self.rest.iter().filter(|(key, _)| !DESCRIPTION.contains(&key.as_str())).flat_map(|(key, value)| {
+            let names: Vec<String> = value
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(|e| e.get("name")?.as_str().map(str::to_owned))
+                .collect();
+            let entries =
+                if names.is_empty() { vec![key.clone()] } else { names.iter().map(|n| format!("{key}.{n}")).collect() };
+            entries.into_iter().map(|entry| (entry, "mosa has no such feature yet"))
+        })
+    }
+}

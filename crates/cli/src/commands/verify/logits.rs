@@ -1,0 +1,113 @@
+//! Logits of single and padded passes, and of the caches.
+
+use super::golden::{CacheEntry, LogitsEntry};
+use super::{Check, Folder, distance};
+use anyhow::{Context, Result};
+use mosa_core::TokenId;
+use mosa_model::{Adapter, CacheUse, Call, DenoisingModel, KvCache, Slot, Transformer};
+use tch::{Kind, Tensor};
+
+const F32: f64 = 2e-4;
+const BF16_MEAN: f64 = 0.1;
+const BF16_MAX: f64 = 1.0;
+
+pub(crate) fn checks(folder: &Folder, model: &Transformer) -> Result<Vec<Check>> {
+    let mut checks = Vec::new();
+    for e in &folder.golden.logits {
+        let entry = format!("logits.{}", e.name);
+        if let Some(block) = e.block {
+            checks.push(Check::skipped(&entry, format!("block-causal attention (block {block}) does not exist yet")));
+            continue;
+        }
+        for name in &e.tensors {
+            if name.ends_with(".bf16") {
+                let half = folder.model(Kind::BFloat16)?;
+                let difference = difference(folder, &half, e, name)?;
+                let mean = difference.f_mean(Kind::Float)?.f_double_value(&[])?;
+                checks.push(Check::within(&entry, "bf16 logits, mean", mean, BF16_MEAN));
+                checks.push(Check::within(
+                    &entry,
+                    "bf16 logits, largest",
+                    difference.f_max()?.f_double_value(&[])?,
+                    BF16_MAX,
+                ));
+            } else {
+                let worst = difference(folder, model, e, name)?.f_max()?.f_double_value(&[])?;
+                checks.push(Check::within(
+                    &entry,
+                    "f32 logits",
+                    if worst.is_nan() { f64::INFINITY } else { worst },
+                    F32,
+                ));
+            }
+        }
+    }
+    if let Some(cache) = &folder.golden.cache {
+        checks.extend(cache_checks(folder, model, cache)?);
+    }
+    Ok(checks)
+}
+
+/// |ours - recorded| over the rows that are no padding.
+fn difference(folder: &Folder, model: &Transformer, e: &LogitsEntry, tensor: &str) -> Result<Tensor> {
+    let ours = raw_logits(model, None, e)?;
+    let recorded = folder.tensor(tensor)?; // [b, t, v]
+    let vocab = recorded.size()[2];
+    let kept: Vec<i64> = e.keep.iter().flatten().enumerate().filter(|(_, k)| **k != 0).map(|(i, _)| i as i64).collect();
+    let recorded = recorded.f_reshape([-1, vocab])?.f_index_select(0, &Tensor::f_from_slice(&kept)?)?;
+    Ok(ours.f_to_kind(Kind::Float)?.f_sub(&recorded)?.f_abs()?)
+}
+
+/// The raw output rows of every token that is no padding, row after row. A shifted model's row i scores position i + 1.
+pub(crate) fn raw_logits(model: &Transformer, adapter: Option<&Adapter>, e: &LogitsEntry) -> Result<Tensor> {
+    let unpadded: Vec<Vec<TokenId>> = e
+        .ids
+        .iter()
+        .zip(&e.keep)
+        .map(|(ids, keep)| ids.iter().zip(keep).filter(|(_, k)| **k != 0).map(|(t, _)| *t).collect())
+        .collect();
+    let rows: Vec<&[TokenId]> = unpadded.iter().map(Vec::as_slice).collect();
+    let shift = model.spec().lookback;
+    let want: Vec<Slot> =
+        rows.iter().enumerate().flat_map(|(i, r)| (0..r.len()).map(move |p| (i, p + shift))).collect();
+    Ok(model.forward(Call::new(&rows, &want).with_adapter(adapter))?)
+}
+
+/// Fill from `ids_cached`; then the suffix from the block on (prefix) and the block alone (dual) of `ids_step`.
+fn cache_checks(folder: &Folder, model: &Transformer, e: &CacheEntry) -> Result<Vec<Check>> {
+    let (start, end) = e.block;
+    let [filled, step] = [&e.ids_cached, &e.ids_step].map(|rows| rows.iter().map(Vec::as_slice).collect::<Vec<_>>());
+    let width = filled.first().context("cache.ids_cached is empty")?.len();
+    let shift = model.spec().lookback;
+    let slots = |from: usize, to: usize| -> Vec<Slot> {
+        (0..filled.len()).flat_map(|r| (from..to).map(move |p| (r, p + shift))).collect()
+    };
+    let mut checks = Vec::new();
+    for (name, tensor) in &e.tensors {
+        let (from, to) = match name.as_str() {
+            "full" => (0, width),
+            "prefix" => (start, width),
+            "dual" => (start, end),
+            other => {
+                checks.push(Check::skipped(&format!("cache.{other}"), "unknown kind of cache"));
+                continue;
+            }
+        };
+        let mut cache = KvCache::new();
+        let everything = slots(0, width);
+        let mut logits =
+            model.forward(Call { cache: CacheUse::Fill(&mut cache), ..Call::new(&filled, &everything) })?;
+        if name != "full" {
+            let windows: Vec<&[TokenId]> = step.iter().map(|r| &r[from..to]).collect();
+            let want = slots(from, to);
+            logits = model.forward(Call {
+                cache: CacheUse::Read { cache: &mut cache, start: from },
+                ..Call::new(&windows, &want)
+            })?;
+        }
+        let recorded = folder.tensor(tensor)?;
+        let logits = logits.f_view(recorded.size().as_slice())?;
+        checks.push(Check::within(&format!("cache.{name}"), "f32 logits", distance(&logits, &recorded)?, F32));
+    }
+    Ok(checks)
+}

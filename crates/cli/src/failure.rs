@@ -1,0 +1,64 @@
+//! Failures and their exit codes.
+
+use mosa_align::AlignError;
+use mosa_engine::EngineError;
+use mosa_model::ModelError;
+use std::fmt;
+
+/// Why a command ended early.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// 1: a check or measurement failed.
+    Check(String),
+    /// 2: wrong use or bad input.
+    Input(anyhow::Error),
+    /// 3: memory or another resource ran out.
+    Resource(anyhow::Error),
+    /// 130: interrupted.
+    Interrupted(String),
+}
+
+impl Failure {
+    /// Whether the reader of stdout went away (`mosa ... | head`): no failure of ours.
+    pub(crate) fn is_closed_pipe(&self) -> bool {
+        let io = |e: &(dyn std::error::Error + 'static)| e.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        matches!(self, Self::Input(error) if error.chain().any(|e| io(e) == Some(std::io::ErrorKind::BrokenPipe)))
+    }
+
+    pub(crate) fn code(&self) -> u8 {
+        match self {
+            Self::Check(_) => 1,
+            Self::Input(_) => 2,
+            Self::Resource(_) => 3,
+            Self::Interrupted(_) => 130,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Check(text) | Self::Interrupted(text) => f.write_str(text),
+            Self::Input(error) => write!(f, "{error:#}"),
+            Self::Resource(error) => {
+                write!(f, "memory ran out: {error:#}; use a smaller --batch-size, a shorter canvas or --dtype bf16")
+            }
+        }
+    }
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        let error = error.into();
+        if error.chain().any(out_of_memory) { Self::Resource(error) } else { Self::Input(error) }
+    }
+}
+
+fn out_of_memory(error: &(dyn std::error::Error + 'static)) -> bool {
+    let model = error.downcast_ref::<ModelError>();
+    let engine =
+        error.downcast_ref::<EngineError>().and_then(|e| if let EngineError::Model(m) = e { Some(m) } else { None });
+    let align =
+        error.downcast_ref::<AlignError>().and_then(|e| if let AlignError::Model(m) = e { Some(m) } else { None });
+    model.or(engine).or(align).is_some_and(ModelError::is_out_of_memory)
+}

@@ -1,0 +1,89 @@
+//! Opening what the arguments name: model, tokeniser, adapter.
+
+use crate::args::{Compute, ModelArgs};
+use crate::{hub, output};
+use anyhow::{Context, Result};
+use mosa_engine::Ends;
+use mosa_model::{
+    Adapter, Checkpoint, CudaProblem, DenoisingModel, DeviceChoice, DtypeChoice, ModelConfig, ModelSpec, Transformer,
+    cuda_status,
+};
+use mosa_text::TextModel;
+use std::path::{Path, PathBuf};
+use tch::{Device, Kind};
+
+/// A model ready to run.
+pub(crate) struct Loaded {
+    pub dir: PathBuf,
+    pub model: Transformer,
+    pub text: TextModel,
+    pub adapter: Option<Adapter>,
+}
+
+impl Loaded {
+    pub(crate) fn spec(&self) -> &ModelSpec {
+        self.model.spec()
+    }
+
+    /// Model and adapter as the engine takes them.
+    pub(crate) fn pair(&self) -> (&dyn DenoisingModel, Option<&Adapter>) {
+        (&self.model, self.adapter.as_ref())
+    }
+
+    /// The tokens that end an answer.
+    pub(crate) fn ends(&self) -> Ends {
+        Ends { eos: self.text.special.eos, eot: self.text.special.eot }
+    }
+}
+
+/// Threads and device; must run before the first tensor is made.
+pub(crate) fn prepare(compute: &Compute) -> Result<Device> {
+    if let Some(threads) = compute.threads {
+        anyhow::ensure!(threads > 0, "--threads must be positive");
+        tch::set_num_threads(i32::try_from(threads).context("--threads is too large")?);
+    }
+    let device = compute.device.resolve()?;
+    if compute.device == DeviceChoice::Auto
+        && !compute.quiet
+        && let Err(problem @ (CudaProblem::NoLibrary(_) | CudaProblem::NoDevice)) = cuda_status()
+    {
+        output::say(&format!("note: computing on the CPU: {problem}"));
+    }
+    Ok(device)
+}
+
+/// Opens model, tokeniser and adapter.
+pub(crate) fn load(args: &ModelArgs, compute: &Compute) -> Result<Loaded> {
+    let device = prepare(compute)?;
+    let dir = hub::resolve(&args.model)?;
+    let (model, text) = load_model(&dir, compute, device)?;
+    if !compute.quiet && !model.unused_tensors().is_empty() {
+        let unused = model.unused_tensors();
+        output::say(&format!(
+            "note: {} tensors of the checkpoint are not part of the model, for example {}",
+            unused.len(),
+            unused[0]
+        ));
+    }
+    let adapter = match &args.adapter {
+        Some(folder) => Some(Adapter::load(folder, model.spec(), device)?),
+        None => None,
+    };
+    Ok(Loaded { dir, model, text, adapter })
+}
+
+fn load_model(dir: &Path, compute: &Compute, device: Device) -> Result<(Transformer, TextModel)> {
+    let config = ModelConfig::read(&dir.join("config.json"))?;
+    let text = TextModel::load(dir, config.family, [config.mask, config.eos, config.pad])?;
+    let checkpoint = Checkpoint::open(dir)?;
+    let kind = compute.dtype.resolve(stored_kind(&checkpoint, compute)?, device);
+    Ok((Transformer::load(&config, &checkpoint, kind, device)?, text))
+}
+
+/// How the weights are stored; only asked where it decides the compute type.
+fn stored_kind(checkpoint: &Checkpoint, compute: &Compute) -> Result<Kind> {
+    match compute.dtype {
+        DtypeChoice::Auto => Ok(checkpoint.weights_kind()?),
+        _ => Ok(Kind::Float),
+    }
+}

@@ -1,0 +1,125 @@
+//! From sampling flags to engine options: the defaults of the model's family, then generation_config.json, then flags.
+
+use crate::args::{BatchingName, CacheName, SamplerName, SamplingArgs};
+use anyhow::{Context, Result, bail};
+use mosa_core::Family;
+use mosa_engine::{Batching, CacheMode, Commit, EndRule, Ends, MaskRule, Options, RevealCount, Schedule};
+use serde::Deserialize;
+use std::path::Path;
+
+/// The part of generation_config.json that Dream's sampler reads.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Shipped {
+    alg: Option<String>,
+    alg_temp: Option<f64>,
+    eps: Option<f64>,
+    temperature: Option<f64>,
+    top_p: Option<f64>,
+    top_k: Option<usize>,
+}
+
+impl Shipped {
+    /// Reads the file of a checkpoint folder, if there is one.
+    pub(crate) fn read(dir: &Path) -> Result<Self> {
+        let path = dir.join("generation_config.json");
+        if !path.exists() {
+            return Ok(Self::default());
+        }
+        let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        serde_json::from_str(&text).with_context(|| format!("{}: not a generation config", path.display()))
+    }
+}
+
+impl SamplingArgs {
+    /// The engine's options.
+    pub(crate) fn options(&self, family: Family, ends: Ends, shipped: &Shipped) -> Result<Options> {
+        let timesteps = match self.sampler {
+            SamplerName::Auto => family == Family::Dream,
+            SamplerName::Blocks => false,
+            SamplerName::Timesteps => true,
+        };
+        let mut options = if timesteps { self.timesteps(ends, shipped)? } else { self.blocks(ends)? };
+        options.gen_length = self.gen_length;
+        options.cfg_scale = self.cfg_scale;
+        options.end_rule = match (self.logits_eos_inf, self.confidence_eos_eot_inf) {
+            (false, false) => EndRule::Free,
+            (true, false) => EndRule::NeverEos,
+            (false, true) => EndRule::EndsLast,
+            (true, true) => EndRule::Both,
+        };
+        options.mask_rule = if self.allow_mask { MaskRule::Allow } else { MaskRule::Suppress };
+        options.cache = match self.cache {
+            CacheName::None => CacheMode::None,
+            CacheName::Prefix => CacheMode::Prefix,
+            CacheName::Dual => CacheMode::Dual,
+        };
+        options.batching = match self.batching {
+            BatchingName::Rows => Batching::Rows,
+            BatchingName::Padded => Batching::Padded,
+        };
+        options.stop_at_end = self.eos_stop;
+        options.seed = self.seed;
+        Ok(options)
+    }
+
+    fn blocks(&self, ends: Ends) -> Result<Options> {
+        for (given, flag) in [(self.alg.is_some(), "--alg"), (self.eps.is_some(), "--eps")] {
+            if given {
+                bail!("{flag} belongs to Dream's sampler; the block sampler has --remasking");
+            }
+        }
+        let commit = match (self.threshold, self.factor, &self.remasking) {
+            (None, None, name) => commit_by_name(name.as_deref().unwrap_or("low_confidence"))?,
+            (_, _, Some(_)) => {
+                bail!("--remasking cannot be combined with --threshold or --factor, which rank by confidence")
+            }
+            (Some(t), _, None) => Commit::Threshold(t),
+            (None, Some(f), None) => Commit::Factor(f),
+        };
+        Ok(Options {
+            schedule: Schedule::Blocks {
+                steps: self.steps.unwrap_or(self.gen_length),
+                block_length: self.block_length.unwrap_or(self.gen_length),
+            },
+            commit,
+            temperature: self.temperature.unwrap_or(0.0),
+            top_p: self.top_p,
+            top_k: self.top_k,
+            rank_temperature: self.alg_temp,
+            ..Options::llada(ends)
+        })
+    }
+
+    fn timesteps(&self, ends: Ends, shipped: &Shipped) -> Result<Options> {
+        for (given, flag) in [
+            (self.remasking.is_some(), "--remasking"),
+            (self.block_length.is_some(), "--block-length"),
+            (self.threshold.is_some(), "--threshold"),
+            (self.factor.is_some(), "--factor"),
+        ] {
+            if given {
+                bail!("{flag} belongs to the block sampler; use --sampler blocks, or --alg for Dream's sampler");
+            }
+        }
+        let alg = self.alg.as_deref().or(shipped.alg.as_deref()).unwrap_or("origin");
+        let eps = self.eps.or(shipped.eps).unwrap_or(1e-3);
+        Ok(Options {
+            schedule: Schedule::Timesteps {
+                steps: self.steps.unwrap_or(self.gen_length),
+                eps,
+                count: RevealCount::PerRow,
+            },
+            commit: commit_by_name(alg)?,
+            temperature: self.temperature.or(shipped.temperature).unwrap_or(0.0),
+            top_p: self.top_p.or(shipped.top_p),
+            top_k: self.top_k.or(shipped.top_k),
+            rank_temperature: self.alg_temp.or(shipped.alg_temp),
+            ..Options::dream(ends)
+        })
+    }
+}
+
+fn commit_by_name(name: &str) -> Result<Commit> {
+    Commit::by_name(name)
+        .with_context(|| format!("`{name}` is not a way to choose positions (alg in generation_config.json?)"))
+}

@@ -1,0 +1,135 @@
+use crate::{fixture, line, prompt_file, read_json};
+use serde_json::Value;
+use std::path::Path;
+
+const SMALL: &str = "--set canvas_length=64 --set lora.r=4 --set lr=0.005";
+
+fn metrics(run: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    text.lines().map(|l| serde_json::from_str(l).unwrap()).collect()
+}
+
+#[test]
+fn an_alignment_raises_the_reward_and_its_adapter_changes_the_answer() {
+    for name in ["llada", "dream", "mmada"] {
+        let dir = tempfile::tempdir().unwrap();
+        let (model, data, out) = (fixture(name), prompt_file(dir.path(), 9), dir.path().join("run"));
+        let paths = [("m", model.as_path()), ("d", data.as_path()), ("o", out.as_path())];
+        let run =
+            line(&format!("align --model {{m}} --data {{d}} --out {{o}} --set steps=12 {SMALL} --json"), &paths).ok();
+        let steps = metrics(&out);
+        assert_eq!((steps.len(), run.json().len()), (12, 12));
+        let gain = |m: &Value| m["reward"].as_f64().unwrap() - m["reward_reference"].as_f64().unwrap();
+        assert_eq!((gain(&steps[0]), steps[0]["kl"].as_f64().unwrap()), (0.0, 0.0));
+        assert!(gain(&steps[11]) > 5.0, "{name}: {}", gain(&steps[11]));
+        for key in ["loss", "grad_norm", "lr", "tokens_per_s", "reward_pos", "reward_neg"] {
+            assert!(steps[3][key].is_f64(), "{key}");
+        }
+        let config = read_json(&out.join("adapter/adapter_config.json"));
+        assert_eq!((&config["r"], &config["peft_type"]), (&4.into(), &"LORA".into()));
+        let answer = |adapter: &str| {
+            line(&format!("generate --model {{m}} --prompt hello --gen-length 64 --json{adapter}"), &paths)
+                .ok()
+                .json()
+                .remove(0)
+        };
+        assert_ne!(answer("")["ids"], answer(" --adapter {o}/adapter")["ids"], "{name}");
+    }
+}
+
+#[test]
+fn the_same_command_trains_the_same_adapter() {
+    let dir = tempfile::tempdir().unwrap();
+    let (model, data) = (fixture("llada"), prompt_file(dir.path(), 9));
+    let train = |out: &str, extra: &str| {
+        let out = dir.path().join(out);
+        line(
+            &format!("align --model {{m}} --data {{d}} --out {{o}} --set steps=3 {SMALL}{extra}"),
+            &[("m", &model), ("d", &data), ("o", &out)],
+        )
+        .ok();
+        std::fs::read(out.join("adapter/adapter_model.safetensors")).unwrap()
+    };
+    let first = train("a", "");
+    assert_eq!(first, train("b", ""));
+    assert_ne!(first, train("c", " --set seed=1"));
+    assert_ne!(first, train("d", " --objective initial"));
+}
+
+#[test]
+fn settings_come_from_a_file_and_the_command_line_wins() {
+    let dir = tempfile::tempdir().unwrap();
+    let (model, data, out, file) =
+        (fixture("mmada"), prompt_file(dir.path(), 4), dir.path().join("run"), dir.path().join("c.toml"));
+    std::fs::write(
+        &file,
+        "steps = 1\nbeta = 0.2\ncanvas_length = 64\n[lora]\nr = 2\ntargets = [\"q_proj\", \"v_proj\"]\n",
+    )
+    .unwrap();
+    let paths = [("m", model.as_path()), ("d", data.as_path()), ("o", out.as_path()), ("c", file.as_path())];
+    line("align --model {m} --data {d} --out {o} --config {c} --set beta=0.3 --limit 3", &paths).ok();
+    let written = std::fs::read_to_string(out.join("config.toml")).unwrap();
+    assert!(
+        written.contains("beta = 0.3") && written.contains("canvas_length = 64") && written.contains("r = 2"),
+        "{written}"
+    );
+    assert_eq!(
+        read_json(&out.join("adapter/adapter_config.json"))["target_modules"],
+        serde_json::json!(["q_proj", "v_proj"])
+    );
+    assert!(metrics(&out)[0]["prompts"].as_array().unwrap().iter().all(|p| p.as_u64().unwrap() < 3));
+}
+
+#[test]
+fn settings_and_data_that_cannot_be_used_are_refused_before_the_first_step() {
+    let dir = tempfile::tempdir().unwrap();
+    let (model, data, long) = (fixture("llada"), prompt_file(dir.path(), 4), dir.path().join("long.txt"));
+    std::fs::write(&long, "this sentence is far too long to fit into the window of forty-one tokens\n").unwrap();
+    for (flags, expected) in [
+        ("--set betta=1", "betta"),
+        ("--set lora.rank=3", "rank"),
+        ("--set lr=fast", "lr"),
+        ("--set lr", "KEY=VALUE"),
+        ("--set steps=0", "steps"),
+        ("--set window=[90,100] --set canvas_length=64", "window"),
+        ("--set canvas_length=250", "context"),
+        ("--set lora.targets=o_proj", "matches no linear layer"),
+        ("--config {d}", "prompts.jsonl"),
+        ("--safe-sentences {l}", "does not fit into the window"),
+        ("--adapter {m}/adapter", "--adapter"),
+        ("--columns prompt=nothing", "no column"),
+    ] {
+        let out = dir.path().join("run");
+        let run = line(
+            &format!("align --model {{m}} --data {{d}} --out {{o}} {flags}"),
+            &[("m", &model), ("d", &data), ("o", &out), ("l", &long)],
+        );
+        assert!(run.code == 2 && run.stderr.contains(expected), "{flags}: {} {}", run.code, run.stderr);
+        assert!(!out.exists(), "{flags} left a run folder");
+    }
+    let run = line("align --model {m} --data {d} --out {t}", &[("m", &model), ("d", &data), ("t", dir.path())]);
+    assert!(run.code == 2 && run.stderr.contains("already exists"));
+    assert!(data.exists());
+}
+
+#[test]
+fn quickstart_answers_aligns_answers_again_and_continues_where_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("qs");
+    let run = line("quickstart --out {o}", &[("o", &out)]).ok();
+    assert!(
+        run.stderr.contains("1/3") && run.stderr.contains("over the base") && run.stderr.contains("3/3"),
+        "{}",
+        run.stderr
+    );
+    let (adapter, log) = (out.join("mosa/adapter/adapter_model.safetensors"), metrics(&out.join("mosa")));
+    let before = std::fs::metadata(&adapter).unwrap().modified().unwrap();
+    let again = line("quickstart --out {o}", &[("o", &out)]).ok();
+    assert!(again.stderr.contains("already done"));
+    assert_eq!(std::fs::metadata(&adapter).unwrap().modified().unwrap(), before);
+    assert_eq!(again.stdout, run.stdout);
+    let gain = |m: &Value| m["reward"].as_f64().unwrap() - m["reward_reference"].as_f64().unwrap();
+    assert!(log.iter().rev().take(10).map(gain).sum::<f64>() > 200.0);
+    line("quickstart --out {o} --fresh --quiet", &[("o", &out)]).ok();
+    assert_ne!(std::fs::metadata(&adapter).unwrap().modified().unwrap(), before);
+}
