@@ -1,0 +1,135 @@
+#!/usr/bin/env python3
+"""Times `mosa bench generate` beside an independent PyTorch implementation of the published loop, in one run.
+
+usage: against_oracle.py --oracle DIR [--mosa target/release/mosa] [--work DIR] [--only NAME ...] [--out FILE]
+
+DIR holds oracle.py.  Every case is one checkpoint with random weights that both programs read, the same number of
+threads, one after the other on an otherwise idle machine.  Prints a Markdown table; --out keeps the raw numbers.
+"""
+import argparse
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+
+SHAPE = dict(d_model=512, heads=8, layers=8, vocab=126464)
+RUN = dict(prompt_len=64, gen_length=128, steps=128, block=32)
+
+
+SHARPEN = """
+import sys
+from safetensors.torch import load_file, save_file
+t = load_file(sys.argv[1])
+t["model.transformer.ff_out.weight"] *= float(sys.argv[2])
+save_file(t, sys.argv[1], metadata={"format": "pt"})
+"""
+
+
+def run(words):
+    """The JSON a command prints, with its peak memory."""
+    p = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+    out = p.stdout.read()
+    _, status, usage = os.wait4(p.pid, 0)
+    if status:
+        sys.exit(f"{' '.join(words)} failed")
+    return dict(json.loads(out.strip().splitlines()[-1]), peak_mb=usage.ru_maxrss / 1024)
+
+
+def checkpoint(a, name, dtype, gain=1.0, **shape):
+    folder = os.path.join(a.work, name)
+    if not os.path.exists(os.path.join(folder, "config.json")):
+        s = dict(SHAPE, **shape)
+        run([sys.executable, a.oracle_py, "make-random", folder, "--d-model", str(s["d_model"]), "--heads", str(s["heads"]),
+             "--layers", str(s["layers"]), "--vocab", str(s["vocab"]), "--dtype", dtype])
+        if gain != 1.0:                              # a sharper head: confidences near 1, as in a trained model
+            # In a process of its own: what this one has held would count as its children's peak memory.
+            subprocess.run([sys.executable, "-c", SHARPEN, os.path.join(folder, "model.safetensors"), str(gain)], check=True)
+    return folder
+
+
+def oracle(a, folder, batch, **kw):
+    k = dict(RUN, **kw)
+    return run([sys.executable, a.oracle_py, "bench", folder, "--prompt-len", str(k["prompt_len"]), "--gen-length", str(k["gen_length"]),
+                "--steps", str(k["steps"]), "--block", str(k["block"]), "--batch", str(batch)])
+
+
+def mosa(a, folder, batch, *flags, **kw):
+    k = dict(RUN, **kw)
+    return run([a.mosa, "bench", "generate", "--model", folder, "--prompt-len", str(k["prompt_len"]), "--gen-length", str(k["gen_length"]),
+                "--steps", str(k["steps"]), "--block-length", str(k["block"]), "--batch-size", str(batch), "--json", *flags])
+
+
+def same_tokens(a, folder, ours):
+    """Rows of ours.ids that the published loop decodes to the same tokens."""
+    ids = [w for row in ours["prompt_ids"] for w in ("--ids", ",".join(map(str, row)))]
+    theirs = run([sys.executable, a.oracle_py, "generate", folder, *ids, "--gen-length", str(RUN["gen_length"]), "--steps", str(RUN["steps"]),
+                  "--block", str(RUN["block"])])
+    return sum(x == y for x, y in zip(ours["ids"], theirs["final"]))
+
+
+def compare(a, name, folder, batch, *flags, tokens=False):
+    ours = mosa(a, folder, batch, *flags, *(["--tokens"] if tokens else []))
+    theirs = oracle(a, folder, batch)
+    row = dict(case=name, oracle_s=theirs["seconds"], mosa_s=ours["seconds"], ratio=theirs["seconds"] / ours["seconds"],
+               oracle_mb=theirs["peak_mb"], mosa_mb=ours["peak_mb"], forwards=ours["forwards"], ms_per_forward=ours["ms_per_forward"],
+               outside=ours["share_outside_model"], gemm=ours["fraction_of_gemm"], tokens_per_s=ours["tokens_per_s"])
+    if tokens:
+        row["same_tokens"] = f"{same_tokens(a, folder, ours)} of {batch} rows"
+    return row
+
+
+def scaling(a):
+    f32 = checkpoint(a, "f32", "f32")
+    for g in (32, 64, 128, 256, 512):
+        yield "gen length", g, mosa(a, f32, 1, gen_length=g, steps=g, block=32)
+    for b in (1, 2, 4, 8, 16):
+        yield "batch", b, mosa(a, f32, b, gen_length=32, steps=32, block=32)
+        yield "batch, padded", b, mosa(a, f32, b, "--batching", "padded", gen_length=32, steps=32, block=32)
+    for v in (8192, 32768, 126464, 252928):
+        yield "vocabulary", v, mosa(a, checkpoint(a, f"v{v}", "f32", vocab=v), 1, gen_length=64, steps=64, block=32)
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument("--oracle", required=True)
+    ap.add_argument("--mosa", default="target/release/mosa")
+    ap.add_argument("--work", default="/tmp/mosa-bench")
+    ap.add_argument("--only", nargs="*")
+    ap.add_argument("--out")
+    a = ap.parse_args()
+    a.oracle_py = os.path.join(a.oracle, "oracle.py")
+    os.makedirs(a.work, exist_ok=True)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    cases = {
+        "f32, batch 1": lambda n: compare(a, n, checkpoint(a, "f32", "f32"), 1, tokens=True),
+        "f32, batch 8": lambda n: compare(a, n, checkpoint(a, "f32", "f32"), 8, tokens=True),
+        "bf16, batch 1": lambda n: compare(a, n, checkpoint(a, "bf16", "bf16"), 1),
+        "bf16, batch 8": lambda n: compare(a, n, checkpoint(a, "bf16", "bf16"), 8),
+        "f32, prefix cache + threshold 0.9": lambda n: compare(a, n, checkpoint(a, "sharp", "f32", gain=3.0), 1, "--cache", "prefix", "--threshold", "0.9"),
+        "f32, dual cache + threshold 0.9": lambda n: compare(a, n, checkpoint(a, "sharp", "f32", gain=3.0), 1, "--cache", "dual", "--threshold", "0.9"),
+    }
+    raw = []
+    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores\n")
+    print("| case | published loop | mosa | ratio | passes | ms/pass | outside model | of GEMM rate | peak memory (loop / mosa) | same tokens |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
+    for name, case in cases.items():
+        if a.only and not any(o in name for o in a.only):
+            continue
+        r = case(name)
+        raw.append(r)
+        print(f"| {name} | {r['oracle_s']:.1f} s | {r['mosa_s']:.2f} s | {r['ratio']:.1f}x | {r['forwards']} | {r['ms_per_forward']:.1f} | "
+              f"{100 * r['outside']:.0f}% | {100 * r['gemm']:.0f}% | {r['oracle_mb']:.0f} / {r['mosa_mb']:.0f} MB | {r.get('same_tokens', '')} |", flush=True)
+    if not a.only or "scaling" in a.only:
+        print("\n| what grows | to | seconds | ms/pass | tokens/s |\n|---|---|---|---|---|")
+        for what, n, r in scaling(a):
+            raw.append(dict(case=what, to=n, **{k: r[k] for k in ("seconds", "forwards", "ms_per_forward", "tokens_per_s", "peak_mb")}))
+            print(f"| {what} | {n} | {r['seconds']:.2f} | {r['ms_per_forward']:.1f} | {r['tokens_per_s']:.1f} |", flush=True)
+    if a.out:
+        with open(a.out, "w") as f:
+            f.writelines(json.dumps(r) + "\n" for r in raw)
+
+
+if __name__ == "__main__":
+    main()
