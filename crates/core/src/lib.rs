@@ -9,11 +9,13 @@
 mod canvas;
 mod family;
 mod rng;
+mod stats;
 mod window;
 
 pub use canvas::{Canvas, CanvasError, Cause, Edit};
 pub use family::Family;
 pub use rng::{Rng, Stream, sample_key};
+pub use stats::wilson;
 pub use window::{Placement, Window, WindowError};
 
 /// An index into a vocabulary.

@@ -23,6 +23,20 @@ pub enum Stream {
     Sentences = 7,
     /// Random weights and prompts of benchmarks; sample = tensor number.
     Bench = 8,
+    /// Facts of the embedded world; sample = hash of what the fact is about.
+    World = 9,
+    /// Documents of the embedded world's corpus; step = index of the document.
+    Corpus = 10,
+    /// Questions of the embedded world's tasks; step = index of the question, sample = hash of the task's name.
+    Tasks = 11,
+    /// First weights of a model trained from nothing; sample = hash of the tensor's name.
+    ModelInit = 20,
+    /// Which tokens of a training canvas are masked or revealed; step = optimiser step, sample = example of the step.
+    Canvas = 21,
+    /// Order of the retain prompts; step = epoch.
+    RetainOrder = 22,
+    /// Samples of a prompt file; step = hash of the stratum, sample = hash of the record's id.
+    Sample = 23,
 }
 
 /// A ChaCha8 generator whose key is (seed, stream, step, sample).

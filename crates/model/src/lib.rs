@@ -23,8 +23,10 @@ mod llada;
 pub mod lora;
 mod merge;
 mod mmada;
+mod parameters;
 mod random;
 mod rope;
+mod save;
 mod spec;
 mod transformer;
 mod weights;
@@ -36,6 +38,7 @@ pub use device::{CudaProblem, DeviceChoice, DtypeChoice, Memory, cuda_status, li
 pub use error::ModelError;
 pub use lora::{Adapter, AdapterConfig, Targets};
 pub use merge::merge_checkpoint;
+pub use save::{save_tensors, write_whole};
 pub use spec::{LinearSpec, ModelSpec};
 pub use transformer::Transformer;
 
@@ -108,4 +111,36 @@ pub trait DenoisingModel {
     /// # Errors
     /// [`ModelError`] if the call is inconsistent or libtorch fails (for example out of memory).
     fn forward(&self, call: Call<'_>) -> Result<Tensor, ModelError>;
+}
+
+/// A model whose head can be called apart from its body, so that a loss over a large vocabulary never needs the logits
+/// of all rows at once.
+pub trait TrainableModel: DenoisingModel {
+    /// The hidden states [wanted positions, width] that [`TrainableModel::score`] turns into logits.
+    ///
+    /// # Errors
+    /// As [`DenoisingModel::forward`].
+    fn hidden(&self, call: Call<'_>) -> Result<Tensor, ModelError>;
+
+    /// The same hidden states without a trace for the backward pass; `inputs` receives what every block was given.
+    /// Together with [`TrainableModel::backward`] this is gradient checkpointing: the activations of one block are
+    /// alive at a time, for one more forward pass.
+    ///
+    /// # Errors
+    /// As [`DenoisingModel::forward`].
+    fn hidden_keeping_inputs(&self, call: Call<'_>, inputs: &mut Vec<Tensor>) -> Result<Tensor, ModelError>;
+
+    /// Adds to the gradients of all trainable tensors what `upstream` = d loss / d hidden [wanted positions, width] makes
+    /// of them, recomputing block after block from `inputs`. The call is the one of
+    /// [`TrainableModel::hidden_keeping_inputs`].
+    ///
+    /// # Errors
+    /// As [`DenoisingModel::forward`].
+    fn backward(&self, call: Call<'_>, inputs: Vec<Tensor>, upstream: Tensor) -> Result<(), ModelError>;
+
+    /// Logits [n, vocabulary] of hidden states [n, width], in the model's compute type.
+    ///
+    /// # Errors
+    /// [`ModelError::Torch`] if libtorch fails.
+    fn score(&self, hidden: &Tensor, adapter: Option<&Adapter>) -> Result<Tensor, ModelError>;
 }

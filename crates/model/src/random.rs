@@ -1,21 +1,47 @@
-//! Random weights for benchmarks: shapes and magnitudes of a trained model, nothing learned.
+//! Random weights: for benchmarks, and as the start of a training from nothing.
 
-use crate::ModelError;
-use mosa_core::{TokenId, sample_key};
+use crate::{ModelConfig, ModelError};
+use mosa_core::{Rng, Stream, TokenId, sample_key};
 use tch::{Device, Kind, Tensor};
+
+/// What the weights are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Magnitudes of a trained model, nothing learned; drawn by libtorch on the device, which 8 billion weights need.
+    Benchmark,
+    /// Magnitudes to start learning from; drawn from the counter-based generator, so that they never change.
+    Training,
+}
 
 /// Draws each tensor from its name and the seed alone.
 pub(crate) struct RandomWeights {
-    pub seed: u64,
-    /// The head's row of the mask token is zero, so that it is never predicted.
-    pub mask: TokenId,
-    pub head: String,
-    pub embed: String,
+    seed: u64,
+    purpose: Purpose,
+    /// The head's row of the mask token is zero in a benchmark, so that it is never predicted.
+    mask: TokenId,
+    head: String,
+    embed: String,
+    /// Leaves that write to the residual stream.
+    residual: [String; 2],
+    layers: usize,
 }
 
 impl RandomWeights {
-    /// Normal with standard deviation gain / sqrt(inputs); norms near 1; biases 0. libtorch's own generator, seeded
-    /// per tensor: at 8 billion weights it has to run on the device.
+    pub(crate) fn new(config: &ModelConfig, seed: u64, purpose: Purpose) -> Self {
+        let weight = |module: &str| format!("{module}.weight");
+        let names = &config.names;
+        Self {
+            seed,
+            purpose,
+            mask: config.mask,
+            head: weight(names.head),
+            embed: weight(names.embed),
+            residual: [format!(".{}", weight(names.o)), format!(".{}", weight(names.down))],
+            layers: config.layers,
+        }
+    }
+
+    /// Normal with standard deviation gain / sqrt(inputs); norms 1; biases 0.
     pub(crate) fn tensor(&self, name: &str, shape: &[usize], kind: Kind, device: Device) -> Result<Tensor, ModelError> {
         let size: Vec<i64> = shape.iter().map(|&n| n as i64).collect();
         if name.ends_with(".bias") {
@@ -24,17 +50,32 @@ impl RandomWeights {
         if size.len() == 1 {
             return Ok(Tensor::f_ones(&size, (kind, device))?);
         }
-        let is_head = name == self.head;
-        let std = match name {
-            _ if is_head => 4.0 / (shape[1] as f64).sqrt(),
-            n if n == self.embed => 0.5,
-            _ => 1.0 / (shape[1] as f64).sqrt(),
-        };
+        let std = self.deviation(name, shape[1]);
+        if self.purpose == Purpose::Training {
+            let mut rng = Rng::at(self.seed, Stream::ModelInit, 0, sample_key(name));
+            let values: Vec<f32> = (0..shape.iter().product()).map(|_| (rng.normal() * std) as f32).collect();
+            return Ok(Tensor::f_from_slice(&values)?.f_view(&size[..])?.f_to_device(device)?.f_to_kind(kind)?);
+        }
         tch::manual_seed((self.seed ^ sample_key(name)) as i64);
         let tensor = Tensor::f_empty(&size, (kind, device))?.f_normal_(0.0, std)?;
-        if is_head {
+        if name == self.head {
             let _ = tensor.f_narrow(0, i64::from(self.mask), 1)?.f_zero_()?;
         }
         Ok(tensor)
+    }
+
+    fn deviation(&self, name: &str, inputs: usize) -> f64 {
+        let unit = 1.0 / (inputs as f64).sqrt();
+        match self.purpose {
+            Purpose::Benchmark if name == self.head => 4.0 * unit,
+            Purpose::Benchmark if name == self.embed => 0.5,
+            Purpose::Benchmark => unit,
+            Purpose::Training if name == self.head => 0.02,
+            Purpose::Training if name == self.embed => 0.1,
+            Purpose::Training if self.residual.iter().any(|leaf| name.ends_with(leaf.as_str())) => {
+                unit / (2.0 * self.layers as f64).sqrt()
+            }
+            Purpose::Training => unit,
+        }
     }
 }

@@ -6,32 +6,32 @@ use crate::batch::Batch;
 use crate::config::ModelConfig;
 use crate::linear::Linear;
 use crate::lora::{Adapter, LoraPair};
-use crate::random::RandomWeights;
+use crate::random::{Purpose, RandomWeights};
 use crate::rope::Rotation;
 use crate::weights::{Source, Weights};
-use crate::{CacheUse, Call, Checkpoint, DenoisingModel, HiddenTap, LinearSpec, ModelError, ModelSpec};
+use crate::{CacheUse, Call, Checkpoint, DenoisingModel, HiddenTap, LinearSpec, ModelError, ModelSpec, TrainableModel};
 use tch::{Device, Kind, Tensor};
 
 /// A loaded model of any family.
 #[derive(Debug)]
 pub struct Transformer {
-    config: ModelConfig,
-    spec: ModelSpec,
+    pub(crate) config: ModelConfig,
+    pub(crate) spec: ModelSpec,
     kind: Kind,
     device: Device,
-    embed: Tensor,
-    blocks: Vec<Block>,
-    norm: Tensor,
-    head: Linear,
+    pub(crate) embed: Tensor,
+    pub(crate) blocks: Vec<Block>,
+    pub(crate) norm: Tensor,
+    pub(crate) head: Linear,
     unused: Vec<String>,
 }
 
 #[derive(Debug)]
-struct Block {
-    attention_norm: Tensor,
-    mlp_norm: Tensor,
+pub(crate) struct Block {
+    pub attention_norm: Tensor,
+    pub mlp_norm: Tensor,
     /// In the order of [`Slot`].
-    linears: [Linear; 7],
+    pub linears: [Linear; 7],
 }
 
 /// The linear layers of a block, in the order an adapter counts them.
@@ -63,14 +63,21 @@ impl Transformer {
         Self::build(config, Weights::new(Source::Checkpoint(checkpoint), kind, device))
     }
 
-    /// The model `config` describes with random weights, for benchmarks.
+    /// The model `config` describes with random weights of the sizes a trained model has, for benchmarks.
     ///
     /// # Errors
     /// [`ModelError::Torch`] if memory runs out.
     pub fn random(config: &ModelConfig, seed: u64, kind: Kind, device: Device) -> Result<Self, ModelError> {
-        let weight = |module: &str| format!("{module}.weight");
-        let (head, embed) = (weight(config.names.head), weight(config.names.embed));
-        let random = RandomWeights { seed, mask: config.mask, head, embed };
+        let random = RandomWeights::new(config, seed, Purpose::Benchmark);
+        Self::build(config, Weights::new(Source::Random(random), kind, device))
+    }
+
+    /// The model `config` describes with the weights a training from nothing starts from.
+    ///
+    /// # Errors
+    /// [`ModelError::Torch`] if memory runs out.
+    pub fn fresh(config: &ModelConfig, seed: u64, kind: Kind, device: Device) -> Result<Self, ModelError> {
+        let random = RandomWeights::new(config, seed, Purpose::Training);
         Self::build(config, Weights::new(Source::Random(random), kind, device))
     }
 
@@ -199,13 +206,6 @@ impl Transformer {
     fn linear(&self, block: usize, slot: Slot, x: &Tensor, adapter: Option<&Adapter>) -> Result<Tensor, ModelError> {
         self.blocks[block].linears[slot as usize].forward(x, lora(adapter, block * 7 + slot as usize))
     }
-
-    /// x [n, d] -> logits [n, v].
-    fn logits(&self, x: &Tensor, adapter: Option<&Adapter>) -> Result<Tensor, ModelError> {
-        let x = rms_norm(x, &self.norm, self.config.norm_eps)?;
-        let y = self.head.forward(&x, lora(adapter, self.config.layers * 7))?;
-        Ok(if self.config.scaled_logits { y.f_div_scalar((self.config.width as f64).sqrt())? } else { y })
-    }
 }
 
 impl DenoisingModel for Transformer {
@@ -214,9 +214,56 @@ impl DenoisingModel for Transformer {
     }
 
     fn forward(&self, call: Call<'_>) -> Result<Tensor, ModelError> {
+        let adapter = call.adapter;
+        self.score(&self.hidden(call)?, adapter)
+    }
+}
+
+impl TrainableModel for Transformer {
+    fn hidden(&self, mut call: Call<'_>) -> Result<Tensor, ModelError> {
+        let tap = call.tap.take();
+        let (x, scored, mut pass) = self.start(call)?;
+        self.run_blocks(x, &scored, &mut pass, tap) // [n, d]
+    }
+
+    fn hidden_keeping_inputs(&self, call: Call<'_>, inputs: &mut Vec<Tensor>) -> Result<Tensor, ModelError> {
+        let _no_grad = tch::no_grad_guard();
+        let (mut x, scored, mut pass) = self.start(call)?;
+        for i in 0..self.blocks.len() {
+            inputs.push(x.shallow_clone());
+            x = self.block(i, x, &mut pass, self.is_last(i).then_some(&scored))?;
+        }
+        Ok(x)
+    }
+
+    fn backward(&self, call: Call<'_>, inputs: Vec<Tensor>, mut upstream: Tensor) -> Result<(), ModelError> {
+        let (first, scored, mut pass) = self.start(call)?;
+        for (i, input) in inputs.into_iter().enumerate().rev() {
+            let x = input.detach().f_set_requires_grad(true)?;
+            let y = self.block(i, x.shallow_clone(), &mut pass, self.is_last(i).then_some(&scored))?;
+            y.f_mul(&upstream)?.f_sum(y.kind())?.f_backward()?;
+            upstream = x.f_grad()?;
+        }
+        if first.requires_grad() {
+            first.f_mul(&upstream)?.f_sum(first.kind())?.f_backward()?;
+        }
+        Ok(())
+    }
+
+    fn score(&self, hidden: &Tensor, adapter: Option<&Adapter>) -> Result<Tensor, ModelError> {
+        let x = rms_norm(hidden, &self.norm, self.config.norm_eps)?;
+        let y = self.head.forward(&x, lora(adapter, self.config.layers * 7))?;
+        Ok(if self.config.scaled_logits { y.f_div_scalar((self.config.width as f64).sqrt())? } else { y })
+    }
+}
+
+impl Transformer {
+    /// What every pass begins with: the embedded tokens [b, t, d], which flattened positions are scored, and what the
+    /// blocks share.
+    fn start<'a>(&self, call: Call<'a>) -> Result<(Tensor, Tensor, Pass<'a>), ModelError> {
         let batch = Batch::new(&call, &self.spec, self.device)?;
         let scored = batch.scored(call.want, self.config.shifted)?;
-        let Call { adapter, cache, tap, .. } = call;
+        let Call { adapter, cache, .. } = call;
         if let Some(adapter) = adapter {
             adapter.check_fits(&self.spec)?;
         }
@@ -226,36 +273,50 @@ impl DenoisingModel for Transformer {
         if let CacheUse::Fill(cache) = &mut pass.cache {
             cache.clear();
         }
-        let x = Tensor::f_embedding(&self.embed, &batch.ids, -1, false, false)?; // [b, t, d]
-        let x = self.run_blocks(x, &scored, &mut pass, tap)?; // [n, d]
-        self.logits(&x, adapter)
+        Ok((Tensor::f_embedding(&self.embed, &batch.ids, -1, false, false)?, scored, pass))
     }
-}
 
-impl Transformer {
-    /// All blocks. After the last block's attention only the scored positions matter, unless somebody looks at the
-    /// hidden states: [b, t, d] -> [n, d].
+    fn is_last(&self, i: usize) -> bool {
+        i + 1 == self.blocks.len()
+    }
+
+    /// All blocks: [b, t, d] -> [n, d]. A tap sees all positions of every block.
     fn run_blocks(
         &self,
         mut x: Tensor,
         scored: &Tensor,
         pass: &mut Pass<'_>,
-        mut tap: Option<&mut dyn HiddenTap>,
+        tap: Option<&mut dyn HiddenTap>,
     ) -> Result<Tensor, ModelError> {
-        let select = |x: &Tensor| -> Result<Tensor, ModelError> { Ok(x.f_flatten(0, 1)?.f_index_select(0, scored)?) };
+        let Some(tap) = tap else {
+            for i in 0..self.blocks.len() {
+                x = self.block(i, x, pass, self.is_last(i).then_some(scored))?;
+            }
+            return Ok(x);
+        };
         for i in 0..self.blocks.len() {
-            let mut mixed = self.attention(i, &x, pass)?;
-            if i + 1 == self.blocks.len() && tap.is_none() {
-                (x, mixed) = (select(&x)?, select(&mixed)?);
-            }
-            x = x.f_add(&self.linear(i, Slot::O, &mixed, pass.adapter)?)?;
-            x = x.f_add(&self.mlp(i, &x, pass.adapter)?)?;
-            if let Some(tap) = &mut tap {
-                x = tap.tap(i, x)?;
-            }
+            x = tap.tap(i, self.block(i, x, pass, None)?)?;
         }
-        if tap.is_some() { select(&x) } else { Ok(x) }
+        select(&x, scored)
     }
+
+    /// Block `i`: [b, t, d] -> [b, t, d]. After its attention only the `scored` positions are computed, if they are
+    /// given: -> [n, d].
+    fn block(&self, i: usize, x: Tensor, pass: &mut Pass<'_>, scored: Option<&Tensor>) -> Result<Tensor, ModelError> {
+        let mixed = self.attention(i, &x, pass)?;
+        let (x, mixed) = match scored {
+            Some(scored) => (select(&x, scored)?, select(&mixed, scored)?),
+            None => (x, mixed),
+        };
+        let x = x.f_add(&self.linear(i, Slot::O, &mixed, pass.adapter)?)?;
+        let mlp = self.mlp(i, &x, pass.adapter)?;
+        Ok(x.f_add(&mlp)?)
+    }
+}
+
+/// The scored positions of [b, t, d] or [b, t, ..]: [n, ..].
+fn select(x: &Tensor, scored: &Tensor) -> Result<Tensor, ModelError> {
+    Ok(x.f_flatten(0, 1)?.f_index_select(0, scored)?)
 }
 
 fn lora(adapter: Option<&Adapter>, index: usize) -> Option<&LoraPair> {

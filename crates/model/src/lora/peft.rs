@@ -2,10 +2,10 @@
 
 use super::adapter::{Adapter, LoraPair};
 use super::target::{Targets, pattern_key};
+use crate::save::{save_tensors, write_whole};
 use crate::{Checkpoint, ModelError, ModelSpec};
-use safetensors::tensor::{Dtype, TensorView};
 use serde_json::{Map, Value, json};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
@@ -260,20 +260,7 @@ impl Adapter {
     /// [`ModelError::Io`] if the folder cannot be written.
     pub fn save(&self, dir: &Path, spec: &ModelSpec) -> Result<(), ModelError> {
         std::fs::create_dir_all(dir).map_err(|e| ModelError::io(dir, e))?;
-        let tensors: Vec<(String, Vec<usize>, Vec<u8>)> = self
-            .tensors()
-            .into_iter()
-            .map(|(name, t)| Ok((name, t.size().iter().map(|&n| n as usize).collect(), f32_bytes(t)?)))
-            .collect::<Result<_, ModelError>>()?;
-        let path = dir.join(WEIGHTS);
-        let views = tensors
-            .iter()
-            .map(|(name, shape, bytes)| Ok((name.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
-            .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
-            .map_err(|e| ModelError::file(&path, e))?;
-        let format = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-        let bytes = safetensors::serialize(views, Some(format)).map_err(|e| ModelError::file(&path, e))?;
-        write_whole(&path, &bytes)?;
+        save_tensors(&dir.join(WEIGHTS), &self.tensors())?;
         let config = self.config.to_json(&spec.architecture);
         write_whole(&dir.join(CONFIG), format!("{config:#}\n").as_bytes())
     }
@@ -292,21 +279,4 @@ fn another_model(error: ModelError, spec: &ModelSpec) -> ModelError {
         }
         other => other,
     }
-}
-
-/// The little-endian bytes of a tensor as f32.
-pub(crate) fn f32_bytes(tensor: &Tensor) -> Result<Vec<u8>, ModelError> {
-    let flat = tensor.detach().f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?.f_contiguous()?;
-    let mut bytes = vec![0u8; flat.numel() * 4];
-    flat.f_copy_data_u8(&mut bytes, flat.numel())?;
-    Ok(bytes)
-}
-
-/// Writes a file under a temporary name and renames it, so that a reader never sees half of it.
-pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), ModelError> {
-    let partial = path.with_extension("partial");
-    let io = |e| ModelError::io(path, e);
-    std::fs::write(&partial, bytes).map_err(io)?;
-    std::fs::File::open(&partial).and_then(|f| f.sync_all()).map_err(io)?;
-    std::fs::rename(&partial, path).map_err(io)
 }
