@@ -8,12 +8,14 @@ mod error;
 mod files;
 mod prompts;
 mod qwen;
+mod sample;
 mod special;
 mod tokenizer;
 
 pub use chat::{ChatTemplate, Message};
 pub use error::TextError;
 pub use prompts::{Columns, Prompt, PromptRecord, read_prompts};
+pub use sample::stratified_sample;
 pub use special::SpecialIds;
 pub use tokenizer::{Specials, Tokenizer};
 

@@ -24,6 +24,19 @@ pub struct PromptRecord {
     pub id: String,
     /// What is asked.
     pub prompt: Prompt,
+    /// An answer that comes with it, if the file has one (`response`, `target`, ...).
+    pub response: Option<String>,
+    /// How it is asked (SORRY-Bench's `prompt_style`, a wrapper's name).
+    pub style: Option<String>,
+    /// What it is about (`category`, HarmBench's `SemanticCategory`).
+    pub category: Option<String>,
+}
+
+impl PromptRecord {
+    /// A prompt with nothing beside it.
+    pub fn new(id: impl Into<String>, prompt: Prompt) -> Self {
+        Self { id: id.into(), prompt, response: None, style: None, category: None }
+    }
 }
 
 /// Which columns of a file hold what. `None` picks the first known name that is there.
@@ -33,11 +46,21 @@ pub struct Columns {
     pub prompt: Option<String>,
     /// Column of the id.
     pub id: Option<String>,
+    /// Column of the answer.
+    pub response: Option<String>,
+    /// Column of the style.
+    pub style: Option<String>,
+    /// Column of the category.
+    pub category: Option<String>,
 }
 
 /// Prompt columns of the benchmarks in circulation, tried in this order.
-const PROMPT_COLUMNS: [&str; 6] = ["prompt", "goal", "Behavior", "forbidden_prompt", "question", "instruction"];
+const PROMPT_COLUMNS: [&str; 7] =
+    ["prompt", "goal", "turns", "Behavior", "forbidden_prompt", "question", "instruction"];
 const ID_COLUMNS: [&str; 3] = ["id", "BehaviorID", "question_id"];
+const RESPONSE_COLUMNS: [&str; 4] = ["response", "target", "answer", "output"];
+const STYLE_COLUMNS: [&str; 2] = ["prompt_style", "style"];
+const CATEGORY_COLUMNS: [&str; 2] = ["category", "SemanticCategory"];
 
 impl Columns {
     /// Reads `prompt=goal,id=BehaviorID`.
@@ -47,11 +70,19 @@ impl Columns {
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut columns = Self::default();
         for pair in text.split(',') {
-            match pair.split_once('=').map(|(k, v)| (k.trim(), v.trim().to_owned())) {
-                Some(("prompt", v)) if !v.is_empty() => columns.prompt = Some(v),
-                Some(("id", v)) if !v.is_empty() => columns.id = Some(v),
-                _ => return Err(format!("`{pair}` is not prompt=COLUMN or id=COLUMN")),
-            }
+            let slot = match pair.split_once('=').map(|(k, v)| (k.trim(), v.trim())) {
+                Some((_, "")) | None => None,
+                Some(("prompt", v)) => Some((&mut columns.prompt, v)),
+                Some(("id", v)) => Some((&mut columns.id, v)),
+                Some(("response", v)) => Some((&mut columns.response, v)),
+                Some(("style", v)) => Some((&mut columns.style, v)),
+                Some(("category", v)) => Some((&mut columns.category, v)),
+                Some(_) => None,
+            };
+            let (slot, name) = slot.ok_or_else(|| {
+                format!("`{pair}` is not ROLE=COLUMN with one of the roles prompt, id, response, style, category")
+            })?;
+            *slot = Some(name.to_owned());
         }
         Ok(columns)
     }
@@ -70,17 +101,38 @@ pub fn read_prompts(path: &Path, columns: &Columns, raw: bool) -> Result<Vec<Pro
     let mut records = Vec::with_capacity(rows.len());
     for (number, (line, row)) in rows.iter().enumerate() {
         let at = |what: String| files::malformed(path, format!("line {line}: {what}"));
-        let id = id_of(row, columns).map_err(at)?.unwrap_or_else(|| (number + 1).to_string());
+        let style = text_of(row, (columns.style.as_ref(), &STYLE_COLUMNS)).map_err(at)?;
+        let id = match id_of(row, columns).map_err(at)? {
+            // SORRY-Bench counts its questions anew for every style.
+            Some(id) if row.contains_key("turns") => style.as_ref().map_or(id.clone(), |s| format!("{id}/{s}")),
+            Some(id) => id,
+            None => (number + 1).to_string(),
+        };
         if let Some(first) = seen.insert(id.clone(), *line) {
             return Err(at(format!("the id {id:?} already stands in line {first}; ids must be unique")));
         }
         let prompt = prompt_of(row, columns, raw).map_err(at)?;
-        records.push(PromptRecord { id, prompt });
+        let response = text_of(row, (columns.response.as_ref(), &RESPONSE_COLUMNS)).map_err(at)?;
+        let category = text_of(row, (columns.category.as_ref(), &CATEGORY_COLUMNS)).map_err(at)?;
+        records.push(PromptRecord { id, prompt, response, style, category });
     }
     Ok(records)
 }
 
 type Row = Map<String, Value>;
+
+/// An optional text: the column that is named, which must be there, or the first known one.
+fn text_of(row: &Row, (named, known): (Option<&String>, &[&str])) -> Result<Option<String>, String> {
+    let value = match named {
+        Some(name) => Some(row.get(name).ok_or_else(|| no_column(name, row))?),
+        None => known.iter().find_map(|name| row.get(*name)),
+    };
+    Ok(match value {
+        Some(Value::String(s)) if !s.is_empty() => Some(s.clone()),
+        Some(Value::Number(n)) => Some(n.to_string()),
+        _ => None,
+    })
+}
 
 fn id_of(row: &Row, columns: &Columns) -> Result<Option<String>, String> {
     let value = match &columns.id {
@@ -114,6 +166,13 @@ fn prompt_of(row: &Row, columns: &Columns, raw: bool) -> Result<Prompt, String> 
         }
     };
     let text = row.get(name).ok_or_else(|| no_column(name, row))?;
+    let text = match text {
+        Value::Array(turns) if turns.len() == 1 => &turns[0],
+        Value::Array(turns) => {
+            return Err(format!("`{name}` has {} turns; only single turns are supported", turns.len()));
+        }
+        other => other,
+    };
     let text = text.as_str().ok_or_else(|| format!("`{name}` is not text"))?;
     if text.trim().is_empty() {
         return Err(format!("`{name}` is empty"));

@@ -1,4 +1,4 @@
-use mosa_text::{Columns, Message, Prompt, PromptRecord, TextError, read_prompts};
+use mosa_text::{Columns, Message, Prompt, PromptRecord, TextError, read_prompts, stratified_sample};
 
 fn read(name: &str, content: &str, columns: &str, raw: bool) -> Result<Vec<PromptRecord>, TextError> {
     let dir = tempfile::tempdir().unwrap();
@@ -9,7 +9,7 @@ fn read(name: &str, content: &str, columns: &str, raw: bool) -> Result<Vec<Promp
 }
 
 fn user(id: &str, text: &str) -> PromptRecord {
-    PromptRecord { id: id.into(), prompt: Prompt::Chat(vec![Message::user(text)]) }
+    PromptRecord::new(id, Prompt::Chat(vec![Message::user(text)]))
 }
 
 #[test]
@@ -18,15 +18,15 @@ fn jsonl_rows_carry_a_prompt_messages_or_ids() {
     let rows = read("p.jsonl", file, "", false).unwrap();
     let system = Message { role: "system".into(), content: "s".into() };
     assert_eq!(rows[0], user("a", "hi"));
-    assert_eq!(rows[1], PromptRecord { id: "7".into(), prompt: Prompt::Chat(vec![system]) });
-    assert_eq!(rows[2], PromptRecord { id: "3".into(), prompt: Prompt::Ids(vec![1, 2]) });
+    assert_eq!(rows[1], PromptRecord::new("7", Prompt::Chat(vec![system])));
+    assert_eq!(rows[2], PromptRecord::new("3", Prompt::Ids(vec![1, 2])));
 }
 
 #[test]
 fn csv_columns_are_found_by_the_names_of_the_benchmarks_or_by_a_map() {
     assert_eq!(
         read("a.csv", "\u{feff}goal,target\n\"say, \"\"x\"\"\",y\n", "", false).unwrap(),
-        [user("1", "say, \"x\"")]
+        [PromptRecord { response: Some("y".into()), ..user("1", "say, \"x\"") }]
     );
     let harmbench = "Behavior,BehaviorID\nb1,first\nb2,second\n";
     assert_eq!(read("b.csv", harmbench, "", false).unwrap(), [user("first", "b1"), user("second", "b2")]);
@@ -36,7 +36,7 @@ fn csv_columns_are_found_by_the_names_of_the_benchmarks_or_by_a_map() {
 #[test]
 fn raw_prompts_skip_the_chat_template() {
     let rows = read("a.json", r#"[{"instruction": "go"}]"#, "", true).unwrap();
-    assert_eq!(rows, [PromptRecord { id: "1".into(), prompt: Prompt::Raw("go".into()) }]);
+    assert_eq!(rows, [PromptRecord::new("1", Prompt::Raw("go".into()))]);
 }
 
 #[test]
@@ -64,4 +64,53 @@ fn every_malformed_file_is_refused_with_its_line_and_a_fix() {
         assert!(error.contains(expected) && error.contains(name), "{content:?}: {error}");
     }
     assert!(Columns::parse("goal").is_err() && Columns::parse("text=goal").is_err());
+}
+
+#[test]
+fn sorry_bench_files_are_read_as_they_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("question.jsonl");
+    let row = |id: u32, style: &str| {
+        format!(r#"{{"question_id": {id}, "category": "7", "turns": ["ask {id}"], "prompt_style": "{style}"}}"#)
+    };
+    std::fs::write(&path, [row(1, "base"), row(2, "base"), row(1, "slang")].join("\n")).unwrap();
+    let rows = read_prompts(&path, &Columns::default(), false).unwrap();
+    let ids: Vec<&str> = rows.iter().map(|r| r.id.as_str()).collect();
+    assert_eq!(ids, ["1/base", "2/base", "1/slang"], "questions count anew in every style");
+    assert_eq!(rows[2].prompt, Prompt::Chat(vec![Message::user("ask 1")]));
+    assert_eq!((rows[2].style.as_deref(), rows[2].category.as_deref()), (Some("slang"), Some("7")));
+
+    std::fs::write(&path, r#"{"question_id": 1, "turns": ["a", "b"]}"#).unwrap();
+    let error = read_prompts(&path, &Columns::default(), false).unwrap_err().to_string();
+    assert!(error.contains("turns") && error.contains("2 turns"), "{error}");
+}
+
+#[test]
+fn answers_come_along_where_the_file_has_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("p.csv");
+    std::fs::write(&path, "goal,target,note\nask,Sure,x\nbeg,,y\n").unwrap();
+    let responses = |map: &str| {
+        let columns = Columns::parse(map).unwrap();
+        read_prompts(&path, &columns, false).map(|rows| rows.into_iter().map(|r| r.response).collect::<Vec<_>>())
+    };
+    assert_eq!(responses("prompt=goal").unwrap(), [Some("Sure".to_owned()), None]);
+    assert_eq!(responses("response=note").unwrap(), [Some("x".to_owned()), Some("y".to_owned())]);
+    assert!(responses("response=answer").unwrap_err().to_string().contains("no column `answer`"));
+}
+
+#[test]
+fn a_sample_is_seeded_keeps_file_order_and_gives_every_style_its_share() {
+    let record = |i: usize| PromptRecord {
+        style: Some(if i % 4 == 0 { "slang" } else { "base" }.into()),
+        ..user(&i.to_string(), "x")
+    };
+    let sample = |n, seed| stratified_sample((0..40).map(record).collect(), n, seed);
+    let taken = sample(20, 1);
+    let ids = |rows: &[PromptRecord]| rows.iter().map(|r| r.id.parse::<usize>().unwrap()).collect::<Vec<_>>();
+    assert!(ids(&taken).is_sorted());
+    assert_eq!(taken.iter().filter(|r| r.style.as_deref() == Some("slang")).count(), 5);
+    assert_eq!((ids(&taken), ids(&sample(100, 1)).len()), (ids(&sample(20, 1)), 40));
+    assert_ne!(ids(&taken), ids(&sample(20, 2)));
+    assert_eq!(sample(7, 3).len(), 7);
 }
