@@ -1,8 +1,11 @@
 //! The settings of an alignment; the defaults are the paper's, or the closest reading where it is silent.
 
 use crate::AlignError;
-use mosa_core::{Placement, Window};
-use mosa_model::Targets;
+use crate::options::{
+    Contaminate, EndToken, KlSettings, LoraSettings, Optimiser, Pick, Placing, Reduction, Retain, Schedule, Sft, Share,
+    Windows,
+};
+use mosa_core::Window;
 use serde::{Deserialize, Serialize};
 
 /// Everything the appendix of a paper would hold. Unknown keys are errors.
@@ -10,74 +13,77 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields, default)]
 pub struct AlignConfig {
     /// Optimiser steps. Default: as many as `epochs` need.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub steps: Option<usize>,
     /// Passes over the prompts. Paper: 1.
     pub epochs: usize,
     /// Prompts per step. The paper's figure allows 4 or 5 for its 3,000 questions; 4.
     pub batch_size: usize,
-    /// Learning rate of AdamW, constant. Paper: 5e-5.
+    /// Canvases per forward pass; gradients are accumulated over the passes of a step. 0: all of a step in one pass.
+    pub micro_batch_size: usize,
+    /// The optimiser. Paper: AdamW.
+    pub optimiser: Optimiser,
+    /// Learning rate. Paper: 5e-5.
     pub lr: f64,
-    /// Weight of the KL term. Paper: 0.05.
-    pub beta: f64,
-    /// Largest global gradient norm. Paper: 0.01.
-    pub clip: f64,
+    /// How the learning rate changes. Not stated; constant.
+    pub schedule: Schedule,
+    /// Steps over which the learning rate rises linearly from 0. Not stated; 0.
+    pub warmup_steps: usize,
+    /// AdamW's decay rates of the two moments. Not stated; 0.9 and 0.999.
+    pub betas: [f64; 2],
+    /// AdamW's epsilon. Not stated; 1e-8.
+    pub eps: f64,
     /// Decoupled weight decay. Not stated; 0.
     pub weight_decay: f64,
-    /// First and last response offset of the window, 0-based, inclusive. Paper: 20 to 60.
-    pub window: [usize; 2],
+    /// Largest global gradient norm. Paper: 0.01.
+    pub clip: f64,
+    /// Weight of the KL term. Paper: 0.05.
+    pub beta: f64,
+    /// Which divergence, and over which positions.
+    pub kl: KlSettings,
+    /// First and last response offset of the window, both inside; or a list of windows whose rewards are averaged.
+    /// Paper: 20 to 60.
+    pub window: Windows,
+    /// Whether offsets count from 0 or from 1. Not stated; 0.
+    pub offset_base: usize,
     /// Whether the whole sentence or only its start lies in the window. The paper's text says the former, its
     /// Algorithm 1 the latter.
-    pub placement: PlacementName,
+    pub placement: Placing,
     /// Sum (Algorithm 1) or mean of a sentence's log-probabilities.
     pub reduction: Reduction,
-    /// Response positions, all masked. Paper: 128.
+    /// How the scores of all starts become one. Paper: the largest.
+    pub pick: Pick,
+    /// Temperature of `pick = "logsumexp"`.
+    pub tau: f64,
+    /// Weight of the harmful sentence's score in R. Paper: 1.
+    pub harmful_weight: f64,
+    /// The harmful score counts as no lower than this, so that it cannot dominate. Paper: no floor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub harmful_floor: Option<f64>,
+    /// Whether the pair of sentences is drawn once per step or for every prompt. Paper: per step.
+    pub sentences: Share,
+    /// What ends a safe sentence. Paper: "the end-of-sentence token", read as the tokeniser's eos.
+    pub end: EndToken,
+    /// What ends a harmful sentence. Paper: nothing.
+    pub harmful_end: EndToken,
+    /// Response positions. Paper: 128.
     pub canvas_length: usize,
-    /// Seed of the data order, the sentence pairs and the initial adapter.
+    /// Canvases on which part of a harmful answer already stands. Paper: none.
+    pub contaminate: Contaminate,
+    /// Harmless prompts on which the model must stay what it was. Paper: none.
+    pub retain: Retain,
+    /// Settings of the objective `sft`.
+    pub sft: Sft,
+    /// Steps between checkpoints; 0: only at the end.
+    pub save_every: usize,
+    /// How many checkpoints are kept.
+    pub keep_last: usize,
+    /// Recomputes activations block by block in the backward pass: less memory, one more forward pass.
+    pub gradient_checkpointing: bool,
+    /// Seed of the data order, the sentence pairs, the canvases and the initial adapter.
     pub seed: u64,
     /// The adapter.
     pub lora: LoraSettings,
-}
-
-/// Rank, scale and layers of the adapter.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct LoraSettings {
-    /// Rank. Paper: 32.
-    pub r: usize,
-    /// Numerator of the scale alpha / r. Paper: 64.
-    pub alpha: f64,
-    /// Layers. Not stated in the paper; all seven linear layers of every block, not the head.
-    pub targets: LoraTargets,
-}
-
-/// PEFT's `target_modules`, or `block-linears`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum LoraTargets {
-    /// `block-linears`, or a regular expression that must match the whole module path.
-    Pattern(String),
-    /// Module names.
-    Names(Vec<String>),
-}
-
-/// Where a sentence may start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PlacementName {
-    /// The whole sentence inside the window.
-    Contained,
-    /// Only its start.
-    StartInside,
-}
-
-/// How the log-probabilities of a sentence are put together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Reduction {
-    /// Sum.
-    Sum,
-    /// Sum divided by the number of tokens.
-    Mean,
 }
 
 impl Default for AlignConfig {
@@ -86,32 +92,47 @@ impl Default for AlignConfig {
             steps: None,
             epochs: 1,
             batch_size: 4,
+            micro_batch_size: 0,
+            optimiser: Optimiser::Adamw,
             lr: 5e-5,
-            beta: 0.05,
-            clip: 0.01,
+            schedule: Schedule::Constant,
+            warmup_steps: 0,
+            betas: [0.9, 0.999],
+            eps: 1e-8,
             weight_decay: 0.0,
-            window: [20, 60],
-            placement: PlacementName::Contained,
+            clip: 0.01,
+            beta: 0.05,
+            kl: KlSettings::default(),
+            window: Windows::One([20, 60]),
+            offset_base: 0,
+            placement: Placing::Contained,
             reduction: Reduction::Sum,
+            pick: Pick::Max,
+            tau: 1.0,
+            harmful_weight: 1.0,
+            harmful_floor: None,
+            sentences: Share::Step,
+            end: EndToken::Eos,
+            harmful_end: EndToken::None,
             canvas_length: 128,
+            contaminate: Contaminate::default(),
+            retain: Retain::default(),
+            sft: Sft::default(),
+            save_every: 50,
+            keep_last: 2,
+            gradient_checkpointing: false,
             seed: 0,
             lora: LoraSettings::default(),
         }
     }
 }
 
-impl Default for LoraSettings {
-    fn default() -> Self {
-        Self { r: 32, alpha: 64.0, targets: LoraTargets::Pattern(BLOCK_LINEARS.into()) }
-    }
-}
-
-const BLOCK_LINEARS: &str = "block-linears";
-
 impl AlignConfig {
-    /// The response window.
-    pub fn window(&self) -> Window {
-        Window { first: self.window[0], last: self.window[1] }
+    /// The response windows, 0-based.
+    pub fn windows(&self) -> Vec<Window> {
+        let base = self.offset_base;
+        let zero_based = |[first, last]: [usize; 2]| Window { first: first - base, last: last - base };
+        self.window.list().into_iter().map(zero_based).collect()
     }
 
     /// Steps in all for this many prompts.
@@ -124,44 +145,81 @@ impl AlignConfig {
     /// # Errors
     /// [`AlignError::Setting`] naming the key.
     pub fn check(&self) -> Result<(), AlignError> {
-        let wrong = |key, what: &str| Err(AlignError::Setting { key, what: what.into() });
-        let positive = |v: f64| v.is_finite() && v > 0.0;
+        self.check_optimiser()?;
+        self.check_windows()?;
+        self.check_options()
+    }
+
+    fn check_optimiser(&self) -> Result<(), AlignError> {
+        let decay = |b: f64| (0.0..1.0).contains(&b);
         match self {
             c if c.steps == Some(0) => wrong("steps", "must be positive"),
             c if c.epochs == 0 => wrong("epochs", "must be positive"),
             c if c.batch_size == 0 => wrong("batch_size", "must be positive"),
             c if !positive(c.lr) => wrong("lr", "must be a positive number"),
             c if !positive(c.clip) => wrong("clip", "must be a positive number"),
-            c if !(c.beta.is_finite() && c.beta >= 0.0) => wrong("beta", "must be a number from 0 up"),
-            c if !(c.weight_decay.is_finite() && c.weight_decay >= 0.0) => {
-                wrong("weight_decay", "must be a number from 0 up")
-            }
-            c if c.window[0] > c.window[1] => wrong("window", "must be [first, last] with first <= last"),
-            c if c.window[1] >= c.canvas_length => wrong("window", "must lie inside canvas_length"),
+            c if !positive(c.eps) => wrong("eps", "must be a positive number"),
+            c if !c.betas.into_iter().all(decay) => wrong("betas", "must be two numbers from 0 up to, but not, 1"),
+            c if !from_zero(c.weight_decay) => wrong("weight_decay", "must be a number from 0 up"),
+            c if c.keep_last == 0 => wrong("keep_last", "must be positive"),
             c if c.lora.r == 0 => wrong("lora.r", "must be positive"),
             c if !c.lora.alpha.is_finite() => wrong("lora.alpha", "must be a number"),
             _ => Ok(()),
         }
     }
-}
 
-impl LoraTargets {
-    /// The layers in a model whose block linears have these names.
-    pub fn targets(&self, block_linears: &str) -> Targets {
+    fn check_windows(&self) -> Result<(), AlignError> {
+        if self.offset_base > 1 {
+            return wrong("offset_base", "must be 0 or 1");
+        }
+        if self.canvas_length == 0 {
+            return wrong("canvas_length", "must be positive");
+        }
+        let windows = self.window.list();
+        if windows.is_empty() {
+            return wrong("window", "must name at least one window");
+        }
+        for [first, last] in windows {
+            if first > last || first < self.offset_base {
+                return wrong("window", "must be [first, last] with offset_base <= first <= last");
+            }
+            if last - self.offset_base >= self.canvas_length {
+                return wrong("window", "must lie inside canvas_length");
+            }
+        }
+        Ok(())
+    }
+
+    fn check_options(&self) -> Result<(), AlignError> {
+        let share = |v: f64| (0.0..=1.0).contains(&v);
         match self {
-            Self::Pattern(p) if p == BLOCK_LINEARS => Targets::Pattern(block_linears.to_owned()),
-            Self::Pattern(p) => Targets::Pattern(p.clone()),
-            Self::Names(names) => Targets::Names(names.clone()),
+            c if !from_zero(c.beta) => wrong("beta", "must be a number from 0 up"),
+            c if !positive(c.tau) => wrong("tau", "must be a positive number"),
+            c if !from_zero(c.harmful_weight) => wrong("harmful_weight", "must be a number from 0 up"),
+            c if c.harmful_floor.is_some_and(|f| !(f.is_finite() && f <= 0.0)) => {
+                wrong("harmful_floor", "is a log-probability: a number up to 0")
+            }
+            c if !share(c.contaminate.share) => wrong("contaminate.share", "must be between 0 and 1"),
+            c if c.contaminate.tokens[0] > c.contaminate.tokens[1] => {
+                wrong("contaminate.tokens", "must be [fewest, most]")
+            }
+            c if !share(c.retain.partly) => wrong("retain.partly", "must be between 0 and 1"),
+            c if !from_zero(c.retain.weight) => wrong("retain.weight", "must be a number from 0 up"),
+            c if !share(c.sft.nearly_masked) => wrong("sft.nearly_masked", "must be between 0 and 1"),
+            c if !from_zero(c.sft.eos_weight) => wrong("sft.eos_weight", "must be a number from 0 up"),
+            _ => Ok(()),
         }
     }
 }
 
-impl PlacementName {
-    /// The placement in code.
-    pub fn placement(self) -> Placement {
-        match self {
-            Self::Contained => Placement::Contained,
-            Self::StartInside => Placement::StartInside,
-        }
-    }
+fn wrong<T>(key: &'static str, what: &str) -> Result<T, AlignError> {
+    Err(AlignError::Setting { key, what: what.into() })
+}
+
+fn positive(v: f64) -> bool {
+    v.is_finite() && v > 0.0
+}
+
+fn from_zero(v: f64) -> bool {
+    v.is_finite() && v >= 0.0
 }

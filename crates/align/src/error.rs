@@ -1,7 +1,8 @@
 //! What can go wrong while aligning.
 
-use mosa_core::WindowError;
+use mosa_core::{TokenId, WindowError};
 use mosa_model::ModelError;
+use std::path::{Path, PathBuf};
 use tch::TchError;
 
 /// An error of the trainer; names the setting, the prompt or the tensor.
@@ -17,11 +18,11 @@ pub enum AlignError {
     },
     /// A prompt cannot be used.
     #[error(
-        "prompt {number} has {tokens} tokens; with canvas_length {canvas} that is more than the model's context of {context}"
+        "prompt {id} has {tokens} tokens; with canvas_length {canvas} that is more than the model's context of {context}"
     )]
     PromptTooLong {
-        /// 1-based number in the data.
-        number: usize,
+        /// The prompt's id in the data.
+        id: String,
         /// Its tokens.
         tokens: usize,
         /// Response length.
@@ -30,12 +31,12 @@ pub enum AlignError {
         context: usize,
     },
     /// A sentence does not fit.
-    #[error("the {set} sentence {text:?}: {source}")]
+    #[error("a {set} sentence of the tokens {tokens:?}: {source}")]
     Sentence {
         /// `safe` or `harmful`.
         set: &'static str,
-        /// Its text.
-        text: String,
+        /// Its tokens, end included.
+        tokens: Vec<TokenId>,
         /// Why.
         source: WindowError,
     },
@@ -43,15 +44,38 @@ pub enum AlignError {
     #[error(transparent)]
     Window(#[from] WindowError),
     /// The loss is no longer a number.
-    #[error("step {step}: the loss is {loss}; lower the learning rate or check the weights")]
+    #[error(
+        "step {step}: the loss is {loss}, the gradient norm {grad_norm}; lower the learning rate or check the weights"
+    )]
     Diverged {
         /// The step.
         step: usize,
         /// What it became.
         loss: f64,
+        /// Norm of the gradient.
+        grad_norm: f64,
     },
+    /// The folder belongs to another run.
+    #[error("{}: belongs to a run with other settings ({differences}); name a new folder, or give the same settings to resume", .dir.display())]
+    OtherRun {
+        /// The folder.
+        dir: PathBuf,
+        /// Key, old and new value.
+        differences: String,
+    },
+    /// A file or folder of the run cannot be used.
+    #[error("{}: {what}", .path.display())]
+    File {
+        /// The path.
+        path: PathBuf,
+        /// Why not.
+        what: String,
+    },
+    /// A checkpoint does not fit the run.
+    #[error("the checkpoint cannot be resumed: {0}")]
+    Resume(String),
     /// A trainable tensor is not connected to the loss.
-    #[error("step {step}: the adapter tensor {name} receives no gradient")]
+    #[error("step {step}: the trainable tensor {name} receives no gradient")]
     NoGradient {
         /// The step.
         step: usize,
@@ -61,6 +85,12 @@ pub enum AlignError {
     /// The model failed.
     #[error(transparent)]
     Model(#[from] ModelError),
+}
+
+impl AlignError {
+    pub(crate) fn file(path: &Path, what: impl ToString) -> Self {
+        Self::File { path: path.to_owned(), what: what.to_string() }
+    }
 }
 
 impl From<TchError> for AlignError {

@@ -10,18 +10,36 @@
 //! loss     = mean over the batch of -R + beta * KL(policy || reference)
 //! ```
 //!
-//! The reference is the same model with the adapter off. [`Objective`] is the loss, [`Trainer`] the loop.
+//! The reference is the same model with the adapter off. An [`Objective`] turns records into [`Example`]s, [`Policy`]
+//! computes their loss and gradient, [`Trainer`] is the loop.
 
-mod adamw;
 mod config;
+mod data;
 mod error;
+mod events;
+mod example;
+mod loss;
+mod metrics;
 mod objective;
+mod optimiser;
+mod options;
 mod reward;
+mod run;
 mod trainer;
 
-pub use adamw::AdamW;
-pub use config::{AlignConfig, LoraTargets, PlacementName, Reduction};
+pub use config::AlignConfig;
+pub use data::{Data, Record};
 pub use error::AlignError;
-pub use objective::{Objective, RowTerms, SentencePair};
-pub use reward::{BestStart, best_start, window_scores};
-pub use trainer::{Data, StepMetrics, Trainer};
+pub use events::EventWriter;
+pub use example::{Example, Linear, Part};
+pub use loss::{Policy, Terms};
+pub use metrics::{RewardMetrics, StepMetrics};
+pub use objective::{CanvasIds, MaskedSft, Mosa, OBJECTIVES, Objective, objective};
+pub use optimiser::{AdamW, AdamWSettings, Rule};
+pub use options::{
+    Contaminate, EndToken, KlDirection, KlPositions, KlSettings, LoraSettings, LoraTargets, Normalise, Optimiser, Pick,
+    Placing, Reduction, Retain, Reveal, Schedule, Sft, Share, Windows,
+};
+pub use reward::{Columns, RewardRule, RewardTerms, SentencePair, SentenceScore, WindowReward};
+pub use run::{MetricsLog, RunFolder, Saved};
+pub use trainer::Trainer;

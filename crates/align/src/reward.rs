@@ -1,63 +1,210 @@
-//! The window score of a sentence (paper, Algorithm 1 lines 3-7).
+//! The window reward (paper, Algorithm 1): R = score(safe sentence) - score(harmful sentence).
 
-use crate::{AlignError, Reduction};
-use mosa_core::TokenId;
-use std::ops::RangeInclusive;
-use tch::{Kind, Tensor};
+use crate::Linear;
+use crate::options::{Pick, Reduction};
+use mosa_core::{Placement, TokenId, Window, WindowError};
 
-/// The best start of a sentence.
-#[derive(Debug)]
-pub struct BestStart {
-    /// Its score; differentiable.
-    pub score: Tensor,
-    /// Its response offset.
+/// The two sentences of a training step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SentencePair {
+    /// The refusal; its last token is eos, which cuts the answer short.
+    pub safe: Vec<TokenId>,
+    /// The harmful sentence, without eos.
+    pub harmful: Vec<TokenId>,
+}
+
+/// How a reward is computed from scores.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RewardRule {
+    /// The windows; their rewards are averaged.
+    pub windows: Vec<Window>,
+    /// Where sentences may start.
+    pub placement: Placement,
+    /// Sum or mean over a sentence.
+    pub reduction: Reduction,
+    /// How the scores of all starts become one.
+    pub pick: Pick,
+    /// Temperature of [`Pick::Logsumexp`].
+    pub tau: f64,
+    /// Weight of the harmful score.
+    pub harmful_weight: f64,
+    /// The harmful score counts as no lower than this.
+    pub harmful_floor: Option<f64>,
+}
+
+/// The reward of one canvas: the rule, the sentences, and where they may start on it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WindowReward {
+    rule: RewardRule,
+    pair: SentencePair,
+    /// Admissible starts of the safe and the harmful sentence, per window.
+    starts: Vec<[Vec<usize>; 2]>,
+    /// In (0, 1): which start [`Pick::Random`] takes.
+    draw: f64,
+}
+
+/// What a reward came to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RewardTerms {
+    /// R.
+    pub reward: f64,
+    /// The safe sentence.
+    pub safe: SentenceScore,
+    /// The harmful sentence.
+    pub harmful: SentenceScore,
+}
+
+/// How well a sentence fits into the windows.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SentenceScore {
+    /// Score, averaged over the windows.
+    pub score: f64,
+    /// Where it fits best of all.
     pub start: usize,
-    /// The scores of all admissible starts, lowest start first.
+    /// Scores of all starts, window after window, lowest start first.
     pub all: Vec<f64>,
+    /// Its tokens.
+    pub tokens: usize,
 }
 
-/// score(k) = sum_j L[k + j, S_j] for every start k in `starts`: log_probs [length, vocabulary] -> one value per start.
-///
-/// # Errors
-/// [`AlignError::Model`] if libtorch fails.
-pub fn window_scores(
-    log_probs: &Tensor,
-    sentence: &[TokenId],
-    starts: RangeInclusive<usize>,
-    reduction: Reduction,
-) -> Result<Tensor, AlignError> {
-    let m = sentence.len();
-    let ids: Vec<i64> = sentence.iter().map(|&t| i64::from(t)).collect();
-    let ids = Tensor::f_from_slice(&ids)?.f_to_device(log_probs.device())?;
-    let columns = log_probs.f_index_select(1, &ids)?; // [length, m]
-    let count = starts.clone().count() as i64;
-    // Entry (k, j) lies at row k + j, column j.
-    let flat: Vec<i64> = starts.flat_map(|k| (0..m).map(move |j| ((k + j) * m + j) as i64)).collect();
-    let flat = Tensor::f_from_slice(&flat)?.f_to_device(log_probs.device())?;
-    let scores = columns.f_flatten(0, 1)?.f_index_select(0, &flat)?.f_view([count, m as i64])?.f_sum_dim_intlist(
-        1,
-        false,
-        Kind::Float,
-    )?;
-    Ok(match reduction {
-        Reduction::Sum => scores,
-        Reduction::Mean => scores.f_div_scalar(m as i64)?,
-    })
+/// Log-probabilities of some tokens (columns) at neighbouring offsets (rows).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Columns {
+    /// Offsets of the rows, ascending.
+    pub offsets: Vec<usize>,
+    /// Number of columns.
+    pub width: usize,
+    /// Row by row.
+    pub values: Vec<f32>,
 }
 
-/// max over `starts` of [`window_scores`]; ties go to the lowest start.
-///
-/// # Errors
-/// [`AlignError::Model`] if libtorch fails.
-pub fn best_start(
-    log_probs: &Tensor,
-    sentence: &[TokenId],
-    starts: RangeInclusive<usize>,
-    reduction: Reduction,
-) -> Result<BestStart, AlignError> {
-    let scores = window_scores(log_probs, sentence, starts.clone(), reduction)?;
-    let all: Vec<f64> =
-        Vec::<f32>::try_from(scores.detach().f_to_device(tch::Device::Cpu)?)?.into_iter().map(f64::from).collect();
-    let best = (0..all.len()).fold(0, |best, i| if all[i] > all[best] { i } else { best });
-    Ok(BestStart { score: scores.f_select(0, best as i64)?, start: starts.start() + best, all })
+impl Columns {
+    fn at(&self, offset: usize, column: usize) -> f64 {
+        self.offsets.binary_search(&offset).map_or(f64::NAN, |row| f64::from(self.values[row * self.width + column]))
+    }
+}
+
+impl WindowReward {
+    /// The reward on a response of which `free` says what offsets are masked; sentences may only stand there.
+    /// `Ok(None)` if what is revealed leaves a sentence no place.
+    ///
+    /// # Errors
+    /// [`WindowError`] if a sentence has no place even on a fully masked response.
+    pub fn new(rule: &RewardRule, pair: SentencePair, free: &[bool], draw: f64) -> Result<Option<Self>, WindowError> {
+        let mut starts = Vec::new();
+        for window in &rule.windows {
+            let of = |sentence: &[TokenId]| -> Result<Vec<usize>, WindowError> {
+                let all = window.starts(rule.placement, sentence.len(), free.len())?;
+                Ok(all.filter(|&k| free[k..k + sentence.len()].iter().all(|f| *f)).collect())
+            };
+            let both = [of(&pair.safe)?, of(&pair.harmful)?];
+            if both.iter().any(Vec::is_empty) {
+                return Ok(None);
+            }
+            starts.push(both);
+        }
+        Ok(Some(Self { rule: rule.clone(), pair, starts, draw }))
+    }
+
+    /// The tokens whose log-probabilities are needed: the safe sentence, then the harmful one.
+    pub fn tokens(&self) -> Vec<TokenId> {
+        self.pair.safe.iter().chain(&self.pair.harmful).copied().collect()
+    }
+
+    /// The offsets at which they are needed, ascending.
+    pub fn offsets(&self) -> Vec<usize> {
+        let lengths = [self.pair.safe.len(), self.pair.harmful.len()];
+        let pairs = self.starts.iter().flat_map(|both| both.iter().zip(lengths));
+        let mut all: Vec<usize> = pairs.flat_map(|(s, m)| s.iter().flat_map(move |&k| k..k + m)).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
+    /// R, and the weights of the terms of -R.
+    pub fn evaluate(&self, columns: &Columns) -> (RewardTerms, Vec<Linear>) {
+        let share = 1.0 / self.starts.len() as f64;
+        let mut terms = RewardTerms::default();
+        let mut linear = Vec::new();
+        let (mut best_safe, mut best_harmful) = (f64::NEG_INFINITY, f64::NEG_INFINITY);
+        let first_harmful = self.pair.safe.len();
+        for [safe, harmful] in &self.starts {
+            let s = self.sentence(columns, &self.pair.safe, 0, safe);
+            let h = self.sentence(columns, &self.pair.harmful, first_harmful, harmful);
+            let floor = self.rule.harmful_floor.unwrap_or(f64::NEG_INFINITY);
+            terms.reward += share * (s.score - self.rule.harmful_weight * h.score.max(floor));
+            self.weigh(&mut linear, &self.pair.safe, (safe, &s.weights), -share);
+            if h.score >= floor {
+                let weight = share * self.rule.harmful_weight;
+                self.weigh(&mut linear, &self.pair.harmful, (harmful, &h.weights), weight);
+            }
+            keep(&mut terms.safe, s, safe, share, &mut best_safe);
+            keep(&mut terms.harmful, h, harmful, share, &mut best_harmful);
+        }
+        (terms.safe.tokens, terms.harmful.tokens) = (self.pair.safe.len(), self.pair.harmful.len());
+        (terms, linear)
+    }
+
+    /// score(k) = sum_j L[k + j, S_j] for every start, and what is made of them.
+    fn sentence(&self, columns: &Columns, sentence: &[TokenId], column: usize, starts: &[usize]) -> Picked {
+        let divisor = self.divisor(sentence);
+        let score = |k: &usize| (0..sentence.len()).map(|j| columns.at(k + j, column + j)).sum::<f64>() / divisor;
+        let all: Vec<f64> = starts.iter().map(score).collect();
+        let (score, weights) = self.pick(&all);
+        Picked { score, weights, all }
+    }
+
+    fn divisor(&self, sentence: &[TokenId]) -> f64 {
+        match self.rule.reduction {
+            Reduction::Sum => 1.0,
+            Reduction::Mean => sentence.len() as f64,
+        }
+    }
+
+    /// One score, and d score / d score(k). Ties go to the lowest start.
+    fn pick(&self, all: &[f64]) -> (f64, Vec<f64>) {
+        let one = |i: usize| (all[i], (0..all.len()).map(|k| f64::from(u8::from(k == i))).collect());
+        match self.rule.pick {
+            Pick::Max => one(best(all)),
+            Pick::Random => one(((self.draw * all.len() as f64) as usize).min(all.len() - 1)),
+            Pick::Mean => {
+                let weight = 1.0 / all.len() as f64;
+                (all.iter().sum::<f64>() * weight, vec![weight; all.len()])
+            }
+            Pick::Logsumexp => {
+                let (tau, top) = (self.rule.tau, all[best(all)]);
+                let odds: Vec<f64> = all.iter().map(|s| ((s - top) / tau).exp()).collect();
+                let sum: f64 = odds.iter().sum();
+                (top + tau * sum.ln(), odds.into_iter().map(|o| o / sum).collect())
+            }
+        }
+    }
+
+    fn weigh(&self, out: &mut Vec<Linear>, sentence: &[TokenId], starts: (&[usize], &[f64]), factor: f64) {
+        let factor = factor / self.divisor(sentence);
+        for (&k, &weight) in starts.0.iter().zip(starts.1).filter(|(_, w)| **w != 0.0) {
+            let terms = sentence.iter().enumerate();
+            out.extend(terms.map(|(j, &token)| Linear { offset: k + j, token, weight: factor * weight }));
+        }
+    }
+}
+
+struct Picked {
+    score: f64,
+    weights: Vec<f64>,
+    all: Vec<f64>,
+}
+
+/// Index of the largest value, the first of equals.
+fn best(all: &[f64]) -> usize {
+    (0..all.len()).fold(0, |best, i| if all[i] > all[best] { i } else { best })
+}
+
+fn keep(into: &mut SentenceScore, picked: Picked, starts: &[usize], share: f64, best_so_far: &mut f64) {
+    into.score += share * picked.score;
+    let i = best(&picked.all);
+    if picked.all[i] > *best_so_far {
+        (*best_so_far, into.start) = (picked.all[i], starts[i]);
+    }
+    into.all.extend(picked.all);
 }

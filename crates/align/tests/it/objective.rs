@@ -1,138 +1,188 @@
-use crate::{data, fresh, load, settings};
-use mosa_align::{AlignError, Objective, PlacementName, Reduction, SentencePair};
-use mosa_core::{Placement, Window};
-use mosa_model::{Adapter, DenoisingModel, Transformer};
-use tch::{Kind, Tensor};
+use crate::{data, ids, load, made, record, settings};
+use mosa_align::{
+    AlignConfig, AlignError, Contaminate, Data, EndToken, KlPositions, KlSettings, Normalise, Part, Retain, Reveal,
+    Sft, Share, Windows, objective,
+};
+use mosa_model::{DenoisingModel, Transformer};
+use std::collections::BTreeSet;
 
-fn objective() -> Objective {
-    Objective::by_name("mosa", &settings()).unwrap()
-}
-
-fn pair(model: &Transformer) -> SentencePair {
-    let data = data(model);
-    SentencePair { safe: data.safe[0].clone(), harmful: data.harmful[1].clone() }
-}
-
-/// The loss of two prompts, gradients attached.
-fn loss(objective: &Objective, model: &Transformer, adapter: &Adapter) -> (Tensor, Vec<mosa_align::RowTerms>) {
-    let prompts = [&[3u32, 9, 27, 81][..], &[5, 25, 125, 100]];
-    let reference = tch::no_grad(|| objective.log_probs(model, None, &prompts)).unwrap();
-    let policy = objective.log_probs(model, Some(adapter), &prompts).unwrap();
-    objective.loss(&policy, &reference, &pair(model)).unwrap()
-}
-
-/// An adapter whose B factors are not zero.
-fn perturbed(model: &Transformer) -> Adapter {
-    let mut adapter = fresh(model, 2);
-    tch::no_grad(|| {
-        for (i, (_, t)) in adapter.tensors().into_iter().enumerate() {
-            let wave = (Tensor::arange(t.numel() as i64, (Kind::Float, t.device())) * (1.0 + i as f64)).sin() * 0.1;
-            t.shallow_clone().copy_(&(t + wave.view_as(t)));
-        }
-    });
-    adapter.set_trainable(true);
-    adapter
+fn masked(model: &Transformer, canvas: &[u32]) -> usize {
+    canvas.iter().filter(|t| **t == model.spec().mask).count()
 }
 
 #[test]
-fn a_fresh_adapter_has_the_rewards_of_the_reference_and_exactly_no_divergence() {
-    for name in ["llada", "dream"] {
-        let model = load(name);
-        let (_, rows) = loss(&objective(), &model, &fresh(&model, 2));
-        assert!(rows.iter().all(|r| r.kl == 0.0), "{name} {rows:?}");
-        let (_, moved) = loss(&objective(), &model, &perturbed(&model));
-        assert!(moved.iter().all(|r| r.kl > 1e-3));
-    }
-}
-
-#[test]
-fn the_divergence_is_the_sum_over_positions_of_the_exact_one() {
-    let o = Objective {
-        window: Window { first: 0, last: 1 },
-        placement: Placement::Contained,
-        reduction: Reduction::Sum,
-        beta: 0.5,
-        canvas_length: 2,
-    };
-    let (p, q) = ([[0.5f64, 0.25, 0.25], [0.1, 0.1, 0.8]], [[0.25f64, 0.25, 0.5], [0.3, 0.3, 0.4]]);
-    let tensor = |rows: [[f64; 3]; 2]| Tensor::from_slice(&rows.concat()).view([1, 2, 3]).to_kind(Kind::Float).log();
-    let pair = SentencePair { safe: vec![0], harmful: vec![2] };
-    let (loss, rows) = o.loss(&tensor(p), &tensor(q), &pair).unwrap();
-    let kl: f64 = p.iter().flatten().zip(q.iter().flatten()).map(|(p, q)| p * (p / q).ln()).sum();
-    assert!((rows[0].kl - kl).abs() < 1e-6);
-    // Best offsets: token 0 at offset 0, token 2 at offset 1.
-    assert_eq!((rows[0].start_safe, rows[0].start_harmful), (0, 1));
-    let reward = 0.5f64.ln() - 0.8f64.ln();
-    assert!((rows[0].reward - reward).abs() < 1e-6);
-    assert!((loss.double_value(&[]) - (0.5 * kl - reward)).abs() < 1e-6);
-}
-
-#[test]
-fn identical_sentences_have_no_reward() {
+fn the_papers_canvas_is_the_prompt_and_masks() {
     let model = load("llada");
-    let o = objective();
-    let same = SentencePair { safe: vec![40, 41], harmful: vec![40, 41] };
-    let logp = tch::no_grad(|| o.log_probs(&model, None, &[&[1, 2, 3]])).unwrap();
-    let (_, rows) = o.loss(&logp, &logp, &same).unwrap();
-    assert_eq!(rows[0].reward, 0.0);
-    assert_eq!(rows[0].start_safe, rows[0].start_harmful);
-}
-
-#[test]
-fn the_gradient_of_the_loss_agrees_with_finite_differences() {
-    for name in ["llada", "dream"] {
-        let model = load(name);
-        let adapter = perturbed(&model);
-        let o = objective();
-        loss(&o, &model, &adapter).0.backward();
-        for (tensor_name, t) in adapter.tensors() {
-            let gradient = t.grad();
-            let best = gradient.abs().flatten(0, -1).argmax(-1, false).int64_value(&[]);
-            let (flat, h) = (t.detach().view([-1]), 2e-3);
-            let at = |shift: f64| {
-                tch::no_grad(|| {
-                    let _ = flat.narrow(0, best, 1).g_add_scalar_(shift);
-                    let value = loss(&o, &model, &adapter).0.double_value(&[]);
-                    let _ = flat.narrow(0, best, 1).g_add_scalar_(-shift);
-                    value
-                })
-            };
-            let (numeric, exact) = ((at(h) - at(-h)) / (2.0 * h), gradient.flatten(0, -1).double_value(&[best]));
-            assert!((numeric - exact).abs() < 3e-2 * exact.abs() + 5e-2, "{name} {tensor_name}: {numeric} {exact}");
-        }
+    let examples = made("mosa", &settings(), &model).examples(0).unwrap();
+    assert_eq!(examples.len(), 3);
+    for e in &examples {
+        assert_eq!(e.canvas[..e.prompt], data(&model).records[e.record].prompt);
+        assert_eq!((e.canvas.len() - e.prompt, masked(&model, &e.canvas)), (18, 18));
+        assert_eq!((e.share, e.part), (1.0 / 3.0, Part::Aligned));
+        assert!(e.kl.iter().map(|(i, w)| (*i, *w)).eq((0..18).map(|i| (i, 0.05))));
     }
 }
 
 #[test]
 fn the_initial_objective_looks_at_the_first_offset_only() {
     let model = load("llada");
-    let initial = Objective::by_name("initial", &settings()).unwrap();
-    assert_eq!(initial.placement, Placement::Fixed(0));
-    let (_, rows) = loss(&initial, &model, &fresh(&model, 2));
-    assert!(rows.iter().all(|r| (r.start_safe, r.start_harmful, r.all_safe.len()) == (0, 0, 1)));
-    let literal =
-        mosa_align::AlignConfig { placement: PlacementName::StartInside, reduction: Reduction::Mean, ..settings() };
-    let o = Objective::by_name("mosa", &literal).unwrap();
-    assert_eq!((o.placement, o.reduction), (Placement::StartInside, Reduction::Mean));
-    assert!(Objective::by_name("dpo", &settings()).is_none());
-}
-
-#[test]
-fn a_sentence_that_does_not_fit_is_refused() {
-    let long = SentencePair { safe: vec![1; 10], harmful: vec![1] };
-    assert!(matches!(objective().check(&long), Err(AlignError::Window(_))));
-    assert!(objective().check(&pair(&load("llada"))).is_ok());
-}
-
-#[test]
-fn prompts_of_one_length_score_together_as_they_do_alone() {
-    let model = load("mmada");
-    let o = objective();
-    let prompts = [&[3u32, 9, 27][..], &[5, 25, 125]];
-    let together = tch::no_grad(|| o.log_probs(&model, None, &prompts)).unwrap();
-    for (i, prompt) in prompts.into_iter().enumerate() {
-        let alone = tch::no_grad(|| o.log_probs(&model, None, &[prompt])).unwrap();
-        assert!((together.get(i as i64) - alone.get(0)).abs().max().double_value(&[]) < 1e-4);
+    for e in made("initial", &settings(), &model).examples(1).unwrap() {
+        let longest = e.reward.as_ref().unwrap().offsets();
+        assert_eq!(longest[0], 0);
+        assert!(longest.len() <= 3, "{longest:?}");
     }
-    assert_eq!(together.size(), [2, 18, model.spec().vocab as i64]);
+    assert!(objective("dpo", &settings(), ids(&model), data(&model)).unwrap().is_none());
+}
+
+#[test]
+fn one_pair_of_sentences_serves_a_step_or_a_prompt() {
+    let model = load("llada");
+    let distinct = |sentences| {
+        let o = made("mosa", &AlignConfig { sentences, batch_size: 7, ..settings() }, &model);
+        let pairs =
+            |step| o.examples(step).unwrap().into_iter().map(|e| e.reward.unwrap().tokens()).collect::<BTreeSet<_>>();
+        (0..12).map(|step| pairs(step).len()).max().unwrap()
+    };
+    assert_eq!(distinct(Share::Step), 1);
+    assert!(distinct(Share::Prompt) > 1);
+}
+
+#[test]
+fn every_epoch_visits_every_prompt_once_in_a_fresh_order() {
+    let model = load("mmada");
+    let config = AlignConfig { batch_size: 2, ..settings() };
+    assert_eq!(config.total_steps(7), 4);
+    let o = made("mosa", &config, &model);
+    let visited: Vec<usize> = (0..7).flat_map(|s| o.examples(s).unwrap()).map(|e| e.record).collect();
+    for epoch in visited.chunks(7) {
+        assert_eq!(epoch.iter().copied().collect::<BTreeSet<_>>(), (0..7).collect());
+    }
+    assert_ne!(visited[..7], visited[7..]);
+}
+
+#[test]
+fn contaminated_canvases_hold_part_of_the_answer_and_the_rest_is_masked() {
+    let model = load("llada");
+    for (kind, tokens) in [(Reveal::Prefix, [2, 4]), (Reveal::Random, [1, 3]), (Reveal::Segment, [3, 3])] {
+        let config = AlignConfig { contaminate: Contaminate { share: 1.0, kind, tokens }, ..settings() };
+        let o = made("mosa", &config, &model);
+        for e in (0..6).flat_map(|s| o.examples(s).unwrap()) {
+            let answer = &data(&model).records[e.record].response;
+            let response = &e.canvas[e.prompt..];
+            let shown: Vec<usize> = (0..18).filter(|&i| response[i] != model.spec().mask).collect();
+            assert!((tokens[0]..=tokens[1]).contains(&shown.len()) || shown.is_empty(), "{kind:?} {shown:?}");
+            assert!(shown.iter().all(|&i| response[i] == answer[i]));
+            match kind {
+                Reveal::Prefix => assert!(shown.iter().copied().eq(0..shown.len())),
+                Reveal::Segment => assert!(shown.windows(2).all(|w| w[1] == w[0] + 1)),
+                Reveal::Random => {}
+            }
+            // Nothing is asked of a token that already stands there.
+            assert!(e.kl.iter().all(|(i, _)| !shown.contains(i)));
+            assert!(e.reward.unwrap().offsets().iter().all(|i| !shown.contains(i)));
+        }
+    }
+}
+
+#[test]
+fn retain_prompts_carry_a_divergence_and_no_reward() {
+    let model = load("llada");
+    let retain = Retain { batch_size: 2, weight: 0.7, partly: 0.5, ..Retain::default() };
+    let o = made("mosa", &AlignConfig { retain, ..settings() }, &model);
+    let mut partly = 0;
+    for e in (0..8).flat_map(|s| o.examples(s).unwrap()).filter(|e| e.part == Part::Retained) {
+        assert!(e.reward.is_none() && e.share == 0.5 && e.kl.iter().all(|(_, w)| *w == 0.7));
+        assert_eq!(e.kl.len(), masked(&model, &e.canvas));
+        partly += usize::from(e.kl.len() < 18);
+    }
+    assert!((2..=14).contains(&partly), "{partly} of 16");
+}
+
+#[test]
+fn the_divergence_can_be_taken_inside_or_outside_the_window() {
+    let model = load("llada");
+    let offsets = |positions| {
+        let kl = KlSettings { positions, ..KlSettings::default() };
+        let e = made("mosa", &AlignConfig { kl, ..settings() }, &model).examples(0).unwrap().remove(0);
+        e.kl.into_iter().map(|(i, _)| i).collect::<Vec<_>>()
+    };
+    assert_eq!(offsets(KlPositions::Window), (4..=12).collect::<Vec<_>>());
+    assert_eq!(offsets(KlPositions::Outside), (0..4).chain(13..18).collect::<Vec<_>>());
+}
+
+#[test]
+fn offsets_may_count_from_one() {
+    let config = AlignConfig { offset_base: 1, ..settings() };
+    assert_eq!((config.windows()[0].first, config.windows()[0].last), (3, 11));
+}
+
+#[test]
+fn sft_predicts_the_masked_tokens_of_the_answer_and_its_tail() {
+    let model = load("llada");
+    let config =
+        AlignConfig { sft: Sft { nearly_masked: 0.5, eos_weight: 0.1, normalise: Normalise::Document }, ..settings() };
+    let o = made("sft", &config, &model);
+    let (mut hidden, mut all) = (0, 0);
+    for e in (0..20).flat_map(|s| o.examples(s).unwrap()) {
+        let mut answer = data(&model).records[e.record].response.clone();
+        answer.resize(18, model.spec().eos);
+        assert!(
+            e.linear.iter().all(|l| e.canvas[e.prompt + l.offset] == model.spec().mask && l.token == answer[l.offset])
+        );
+        assert_eq!(e.linear.len(), masked(&model, &e.canvas));
+        assert!((e.linear.iter().map(|l| l.weight).sum::<f64>() + 1.0).abs() < 1e-9, "documents weigh the same");
+        // The eos that ends the answer counts in full, those behind it a tenth.
+        let weight = |i: usize| e.linear.iter().find(|l| l.offset == i).map(|l| l.weight);
+        if let (Some(first), Some(tail)) = (weight(10), weight(14)) {
+            assert!((first / tail - 10.0).abs() < 1e-9);
+        }
+        (hidden, all) = (hidden + e.linear.len(), all + 18);
+    }
+    // Half of the examples have t in [0.6, 1], half in (0, 1]: 0.65 on average.
+    assert!((0.55..0.75).contains(&(f64::from(hidden as u32) / f64::from(all))), "{hidden} of {all}");
+}
+
+#[test]
+fn data_that_cannot_be_used_is_refused_by_name() {
+    let model = load("llada");
+    let good = || data(&model);
+    let refused =
+        |name: &str, config: AlignConfig, data: Data| objective(name, &config, ids(&model), data).err().unwrap();
+    let key = |e: AlignError| match e {
+        AlignError::Setting { key, .. } => key,
+        other => panic!("{other}"),
+    };
+    assert_eq!(key(refused("mosa", settings(), Data { safe: vec![], ..good() })), "sentences");
+    let long = Data { harmful: vec![vec![1; 10]], ..good() };
+    assert!(matches!(refused("mosa", settings(), long), AlignError::Sentence { set: "harmful", .. }));
+    let contaminated =
+        || AlignConfig { contaminate: Contaminate { share: 0.5, ..Contaminate::default() }, ..settings() };
+    let silent = || Data { records: vec![record(0, vec![1], vec![])], ..good() };
+    assert_eq!(key(refused("mosa", contaminated(), silent())), "contaminate.share");
+    assert_eq!(key(refused("initial", contaminated(), good())), "contaminate.share");
+    assert_eq!(key(refused("sft", settings(), silent())), "data");
+    let too_long = Data { records: vec![record(0, vec![1], vec![2; 18])], ..good() };
+    assert_eq!(key(refused("sft", settings(), too_long)), "data");
+    let partly = AlignConfig { retain: Retain { partly: 0.5, batch_size: 1, ..Retain::default() }, ..settings() };
+    assert_eq!(
+        key(refused("mosa", partly, Data { retain: vec![record(0, vec![1], vec![])], ..good() })),
+        "retain.partly"
+    );
+
+    assert_eq!(key(Data { records: vec![], ..good() }.check(18, 256).unwrap_err()), "data");
+    let same = Data { records: vec![record(0, vec![1, 2], vec![]), record(1, vec![1, 2], vec![])], ..good() };
+    assert_eq!(key(same.check(18, 256).unwrap_err()), "data");
+    let overfull = Data { records: vec![record(0, vec![1; 5], vec![]), record(1, vec![1; 239], vec![])], ..good() };
+    let error = overfull.check(18, 256).unwrap_err();
+    assert!(matches!(error, AlignError::PromptTooLong { ref id, tokens: 239, .. } if id == "1"), "{error}");
+    assert!(good().check(18, 256).is_ok());
+}
+
+#[test]
+fn a_sentence_ends_in_the_token_that_is_asked_for() {
+    let tokens = |end: EndToken| end.tokens(9, Some(7));
+    assert_eq!([tokens(EndToken::Eos), tokens(EndToken::Eot)], [Some(vec![9]), Some(vec![7])]);
+    assert_eq!([tokens(EndToken::EotEos), tokens(EndToken::None)], [Some(vec![7, 9]), Some(vec![])]);
+    assert_eq!(EndToken::Eot.tokens(9, None), None);
+    assert_eq!(Windows::Several(vec![[1, 2], [3, 4]]).list().len(), 2);
 }

@@ -1,10 +1,10 @@
-use mosa_align::{AlignConfig, AlignError, LoraTargets};
+use mosa_align::{AlignConfig, AlignError, Contaminate, LoraTargets, Retain, Windows};
 use mosa_model::Targets;
 
 #[test]
 fn the_defaults_are_the_papers() {
     let c = AlignConfig::default();
-    assert_eq!((c.lr, c.beta, c.clip, c.window, c.canvas_length), (5e-5, 0.05, 0.01, [20, 60], 128));
+    assert_eq!((c.lr, c.beta, c.clip, c.window.list(), c.canvas_length), (5e-5, 0.05, 0.01, vec![[20, 60]], 128));
     assert_eq!((c.lora.r, c.lora.alpha, c.batch_size, c.epochs), (32, 64.0, 4, 1));
     assert_eq!(c.total_steps(3000), 750);
     c.check().unwrap();
@@ -21,6 +21,8 @@ fn unknown_keys_and_values_are_refused() {
     assert!(read(r#"{"betta": 0.1}"#).unwrap_err().to_string().contains("betta"));
     assert!(read(r#"{"lora": {"rank": 8}}"#).unwrap_err().to_string().contains("rank"));
     assert!(read(r#"{"placement": "anywhere"}"#).is_err());
+    assert!(read(r#"{"retain": {"share": 0.5}}"#).unwrap_err().to_string().contains("share"));
+    assert_eq!(read(r#"{"window": [[0, 4], [6, 9]]}"#).unwrap().window.list(), [[0, 4], [6, 9]]);
 }
 
 #[test]
@@ -36,8 +38,20 @@ fn values_that_cannot_be_used_are_refused_by_key() {
         ("clip", AlignConfig { clip: 0.0, ..base() }),
         ("beta", AlignConfig { beta: -0.1, ..base() }),
         ("weight_decay", AlignConfig { weight_decay: -0.1, ..base() }),
-        ("window", AlignConfig { window: [60, 20], ..base() }),
-        ("window", AlignConfig { window: [20, 128], ..base() }),
+        ("window", AlignConfig { window: Windows::One([60, 20]), ..base() }),
+        ("window", AlignConfig { window: Windows::One([20, 128]), ..base() }),
+        ("window", AlignConfig { window: Windows::Several(vec![]), ..base() }),
+        ("window", AlignConfig { window: Windows::One([0, 5]), offset_base: 1, ..base() }),
+        ("offset_base", AlignConfig { offset_base: 2, ..base() }),
+        ("betas", AlignConfig { betas: [0.9, 1.0], ..base() }),
+        ("harmful_floor", AlignConfig { harmful_floor: Some(3.0), ..base() }),
+        ("tau", AlignConfig { tau: 0.0, ..base() }),
+        (
+            "contaminate.share",
+            AlignConfig { contaminate: Contaminate { share: 1.5, ..Contaminate::default() }, ..base() },
+        ),
+        ("retain.weight", AlignConfig { retain: Retain { weight: -1.0, ..Retain::default() }, ..base() }),
+        ("keep_last", AlignConfig { keep_last: 0, ..base() }),
         ("lora.r", lora),
     ] {
         match config.check() {

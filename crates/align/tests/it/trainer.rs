@@ -1,14 +1,19 @@
-use crate::{data, fresh, load, settings};
-use mosa_align::{AlignConfig, AlignError, Data, Objective, StepMetrics, Trainer};
-use mosa_model::{Adapter, Call, DenoisingModel, ModelError, ModelSpec, Transformer};
+use crate::{data, fresh, ids, load, made, settings};
+use mosa_align::{AlignConfig, AlignError, Data, Objective, Policy, Retain, Schedule, StepMetrics, Trainer, objective};
+use mosa_model::{Adapter, Call, DenoisingModel, ModelError, ModelSpec, TrainableModel, Transformer};
 use tch::Tensor;
 
+fn run(model: &Transformer, adapter: &Adapter, objective: &dyn Objective, config: AlignConfig) -> Vec<StepMetrics> {
+    let steps = config.steps.unwrap_or(1);
+    let policy = Policy::new(model, Some(adapter));
+    let mut trainer = Trainer::new(policy, adapter.tensors(), objective, config).unwrap();
+    (0..steps).map(|_| trainer.step().unwrap()).collect()
+}
+
 fn train(model: &Transformer, config: AlignConfig, steps: usize) -> (Adapter, Vec<StepMetrics>) {
-    let mut adapter = fresh(model, 4);
-    let data = data(model);
-    let objective = Objective::by_name("mosa", &config).unwrap();
-    let mut trainer = Trainer::new((model, &mut adapter), objective, config, &data).unwrap();
-    let metrics = (0..steps).map(|_| trainer.step().unwrap()).collect();
+    let adapter = fresh(model, 4);
+    let objective = made("mosa", &config, model);
+    let metrics = run(model, &adapter, objective.as_ref(), AlignConfig { steps: Some(steps), ..config });
     (adapter, metrics)
 }
 
@@ -17,17 +22,19 @@ fn training_raises_the_reward_and_keeps_the_divergence_bounded() {
     for name in ["llada", "dream", "mmada"] {
         let model = load(name);
         // One pair, so that rewards of different steps can be compared.
-        let (mut adapter, config) = (fresh(&model, 4), AlignConfig { batch_size: 7, ..settings() });
+        let (adapter, config) = (fresh(&model, 4), AlignConfig { batch_size: 7, steps: Some(30), ..settings() });
         let one_pair =
             Data { safe: data(&model).safe[..1].to_vec(), harmful: data(&model).harmful[..1].to_vec(), ..data(&model) };
-        let objective = Objective::by_name("mosa", &config).unwrap();
-        let mut trainer = Trainer::new((&model, &mut adapter), objective, config, &one_pair).unwrap();
-        let metrics: Vec<StepMetrics> = (0..30).map(|_| trainer.step().unwrap()).collect();
+        let objective = objective("mosa", &config, ids(&model), one_pair).unwrap().unwrap();
+        let metrics = run(&model, &adapter, objective.as_ref(), config);
         let (first, last) = (&metrics[0], &metrics[29]);
-        assert_eq!((first.kl, first.reward), (0.0, first.reward_reference));
-        assert!((last.reward_reference - first.reward_reference).abs() < 1e-3, "the base does not move");
-        assert!(last.reward > first.reward + 10.0, "{name}: {} -> {}", first.reward, last.reward);
+        let reward = |m: &StepMetrics| m.reward.clone().unwrap();
+        assert_eq!((first.kl, Some(reward(first).value)), (0.0, reward(first).reference));
+        let base = |m: &StepMetrics| reward(m).reference.unwrap();
+        assert!((base(last) - base(first)).abs() < 1e-3, "the base does not move");
+        assert!(reward(last).value > reward(first).value + 10.0, "{name}: {:?} -> {:?}", first, last);
         assert!(last.loss < first.loss && last.kl < 2000.0, "{name}: {}", last.kl);
+        assert!((last.kl - last.kl_inside - last.kl_outside).abs() < 1e-9);
     }
 }
 
@@ -45,7 +52,7 @@ fn a_run_is_a_function_of_its_settings_and_seed() {
     let model = load("llada");
     let run = |seed| {
         let (adapter, metrics) = train(&model, AlignConfig { seed, ..settings() }, 4);
-        let values: Vec<(f64, Vec<usize>)> = metrics.into_iter().map(|m| (m.loss, m.prompts)).collect();
+        let values: Vec<(f64, Vec<usize>)> = metrics.into_iter().map(|m| (m.loss, m.records)).collect();
         (
             adapter.tensors().into_iter().map(|(_, t)| t.sum(tch::Kind::Double).double_value(&[])).collect::<Vec<_>>(),
             values,
@@ -56,18 +63,39 @@ fn a_run_is_a_function_of_its_settings_and_seed() {
 }
 
 #[test]
-fn every_epoch_visits_every_prompt_once_in_a_fresh_order() {
-    let model = load("mmada");
-    let config = AlignConfig { batch_size: 2, ..settings() };
-    assert_eq!(config.total_steps(7), 4);
-    let (_, metrics) = train(&model, config, 7);
-    let visited: Vec<usize> = metrics.iter().flat_map(|m| m.prompts.clone()).collect();
-    for epoch in visited.chunks(7) {
-        let mut sorted = epoch.to_vec();
-        sorted.sort_unstable();
-        assert_eq!(sorted, (0..7).collect::<Vec<_>>());
+fn accumulating_over_small_passes_draws_and_learns_the_same() {
+    let model = load("llada");
+    let config = AlignConfig { retain: Retain { batch_size: 2, ..Retain::default() }, lr: 1e-3, ..settings() };
+    let (whole, a) = train(&model, config.clone(), 4);
+    let (split, b) = train(&model, AlignConfig { micro_batch_size: 2, ..config }, 4);
+    for (a, b) in a.iter().zip(&b) {
+        assert_eq!(a.records, b.records);
+        assert!((a.loss - b.loss).abs() < 1e-2 && a.kl_retain.is_some());
     }
-    assert_ne!(visited[..7], visited[7..]);
+    for ((name, a), (_, b)) in whole.tensors().into_iter().zip(split.tensors()) {
+        assert!((a - b).abs().max().double_value(&[]) < 2e-4, "{name}");
+    }
+}
+
+#[test]
+fn training_all_weights_teaches_the_answers() {
+    let mut model = load("llada");
+    model.set_trainable(true).unwrap();
+    let config = AlignConfig { steps: Some(60), batch_size: 7, lr: 1e-2, clip: 1.0, ..settings() };
+    let objective = made("sft", &config, &model);
+    let policy = Policy::new(&model, None);
+    let mut trainer = Trainer::new(policy, model.parameters(), objective.as_ref(), config).unwrap();
+    let losses: Vec<f64> = (0..60).map(|_| trainer.step().unwrap().loss).collect();
+    let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
+    assert!(mean(&losses[50..]) < 0.3 * mean(&losses[..10]), "{losses:?}");
+}
+
+#[test]
+fn schedules_rise_and_fall() {
+    let factors = |s: Schedule| [0, 1, 2, 6, 9].map(|step| (s.factor(step, 2, 10) * 1e4).round() / 1e4);
+    assert_eq!(factors(Schedule::Constant), [0.3333, 0.6667, 1.0, 1.0, 1.0]);
+    assert_eq!(factors(Schedule::Linear), [0.3333, 0.6667, 1.0, 0.5, 0.125]);
+    assert_eq!(factors(Schedule::Cosine), [0.3333, 0.6667, 1.0, 0.5, 0.0381]);
 }
 
 #[test]
@@ -90,21 +118,6 @@ fn clipping_with_adam_hardly_changes_the_step_but_is_applied() {
     assert!(moved(1e-10) < 5e-4);
 }
 
-#[test]
-fn what_cannot_be_trained_on_is_refused() {
-    let model = load("llada");
-    let start = |config: AlignConfig, data: Data| -> AlignError {
-        let objective = Objective::by_name("mosa", &config).unwrap();
-        Trainer::new((&model, &mut fresh(&model, 2)), objective, config, &data).err().unwrap()
-    };
-    let good = || data(&model);
-    assert!(matches!(start(settings(), Data { prompts: vec![], ..good() }), AlignError::Setting { key: "data", .. }));
-    assert!(matches!(start(settings(), Data { safe: vec![], ..good() }), AlignError::Setting { key: "sentences", .. }));
-    let long = Data { prompts: vec![vec![1; 5], vec![1; 239]], ..good() };
-    assert!(matches!(start(settings(), long), AlignError::PromptTooLong { number: 2, tokens: 239, .. }));
-    assert!(matches!(start(AlignConfig { lr: -1.0, ..settings() }, good()), AlignError::Setting { key: "lr", .. }));
-}
-
 /// A model that ignores the adapter it is handed.
 struct Deaf(Transformer);
 
@@ -114,18 +127,58 @@ impl DenoisingModel for Deaf {
     }
 
     fn forward(&self, call: Call<'_>) -> Result<Tensor, ModelError> {
-        self.0.forward(Call { adapter: None, ..call })
+        self.0.forward(call.with_adapter(None))
+    }
+}
+
+impl TrainableModel for Deaf {
+    fn hidden(&self, call: Call<'_>) -> Result<Tensor, ModelError> {
+        self.0.hidden(call.with_adapter(None))
+    }
+
+    fn hidden_keeping_inputs(&self, call: Call<'_>, inputs: &mut Vec<Tensor>) -> Result<Tensor, ModelError> {
+        self.0.hidden_keeping_inputs(call.with_adapter(None), inputs)
+    }
+
+    fn backward(&self, call: Call<'_>, inputs: Vec<Tensor>, upstream: Tensor) -> Result<(), ModelError> {
+        self.0.backward(call.with_adapter(None), inputs, upstream)
+    }
+
+    fn score(&self, hidden: &Tensor, _: Option<&Adapter>) -> Result<Tensor, ModelError> {
+        self.0.score(hidden, None)
     }
 }
 
 #[test]
 fn a_tensor_that_receives_no_gradient_is_an_error_that_names_it() {
     let model = Deaf(load("llada"));
-    let (mut adapter, data, config) = (fresh(&model.0, 2), data(&model.0), settings());
-    let objective = Objective::by_name("mosa", &config).unwrap();
-    let error = Trainer::new((&model, &mut adapter), objective, config, &data).unwrap().step().unwrap_err();
-    assert!(
-        matches!(&error, AlignError::NoGradient { step: 1, name } if name.ends_with("blocks.0.q_proj.lora_A.weight")),
-        "{error}"
-    );
+    let (adapter, objective) = (fresh(&model.0, 2), made("mosa", &settings(), &model.0));
+    let policy = Policy::new(&model, Some(&adapter));
+    let mut trainer = Trainer::new(policy, adapter.tensors(), objective.as_ref(), settings()).unwrap();
+    let error = trainer.step().unwrap_err();
+    assert!(matches!(&error, AlignError::NoGradient { step: 1, name } if name.contains("lora_A")), "{error}");
+}
+
+#[test]
+fn a_loss_that_is_no_number_ends_the_run_before_the_update() {
+    let model = load("llada");
+    let adapter = fresh(&model, 2);
+    tch::no_grad(|| {
+        let _ = adapter.tensors()[1].1.shallow_clone().fill_(f64::NAN);
+    });
+    let objective = made("mosa", &settings(), &model);
+    let policy = Policy::new(&model, Some(&adapter));
+    let mut trainer = Trainer::new(policy, adapter.tensors(), objective.as_ref(), settings()).unwrap();
+    assert!(matches!(trainer.step(), Err(AlignError::Diverged { step: 1, .. })));
+    assert!(adapter.tensors()[3].1.isfinite().all().int64_value(&[]) == 1, "nothing was updated");
+}
+
+#[test]
+fn settings_that_cannot_be_used_are_refused_before_the_first_step() {
+    let model = load("llada");
+    let (adapter, objective) = (fresh(&model, 2), made("mosa", &settings(), &model));
+    let policy = Policy::new(&model, Some(&adapter));
+    let config = AlignConfig { lr: -1.0, ..settings() };
+    let error = Trainer::new(policy, adapter.tensors(), objective.as_ref(), config).err().unwrap();
+    assert!(matches!(error, AlignError::Setting { key: "lr", .. }));
 }

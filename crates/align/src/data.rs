@@ -1,0 +1,65 @@
+//! What a run trains on, as token ids.
+
+use crate::AlignError;
+use mosa_core::{Rng, Stream, TokenId};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A prompt, and its answer where the data has one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Record {
+    /// The row's id.
+    pub id: String,
+    /// The rendered prompt.
+    pub prompt: Vec<TokenId>,
+    /// The answer without its end; empty if there is none.
+    pub response: Vec<TokenId>,
+}
+
+/// Prompts and sentences.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Data {
+    /// The objective's prompts.
+    pub records: Vec<Record>,
+    /// Harmless prompts to stay the same on.
+    pub retain: Vec<Record>,
+    /// The refusals, each with its end token.
+    pub safe: Vec<Vec<TokenId>>,
+    /// The harmful sentences.
+    pub harmful: Vec<Vec<TokenId>>,
+}
+
+impl Data {
+    /// Refuses data nothing can be learned from: no prompts, only copies of one prompt, or prompts that leave no room
+    /// for the canvas in a context of `context` tokens.
+    ///
+    /// # Errors
+    /// [`AlignError`] naming the prompt.
+    pub fn check(&self, canvas: usize, context: usize) -> Result<(), AlignError> {
+        let wrong = |what: &str| Err(AlignError::Setting { key: "data", what: what.into() });
+        if self.records.is_empty() {
+            return wrong("holds no prompts");
+        }
+        let distinct: BTreeSet<&[TokenId]> = self.records.iter().map(|r| r.prompt.as_slice()).collect();
+        if self.records.len() > 1 && distinct.len() == 1 {
+            return wrong("holds the same prompt again and again");
+        }
+        let long = |r: &&Record| r.prompt.is_empty() || r.prompt.len() + canvas > context;
+        match self.records.iter().chain(&self.retain).find(long) {
+            Some(r) => Err(AlignError::PromptTooLong { id: r.id.clone(), tokens: r.prompt.len(), canvas, context }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The numbers of the records in the batch of a step: the data in a fresh order every epoch, cut into batches.
+pub(crate) fn batch(seed: u64, stream: Stream, step: usize, size: usize, records: usize) -> Vec<usize> {
+    let mut orders: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    (step * size..(step + 1) * size)
+        .map(|i| {
+            let epoch = i / records;
+            let order =
+                orders.entry(epoch).or_insert_with(|| Rng::at(seed, stream, epoch as u64, 0).permutation(records));
+            order[i % records]
+        })
+        .collect()
+}

@@ -1,0 +1,343 @@
+//! Loss and gradient of a batch of examples without ever holding the logits of all its rows.
+//!
+//! The body of the model runs once with the adapter (its activations are kept for the backward pass) and once without.
+//! Then the rows are scored in chunks: with z the logits of a row, p = softmax z, L = ln p and Lr the reference,
+//!
+//! ```text
+//! term w L[v]                    d/dz = w (e_v - p)
+//! term b KL(p || r)              d/dz = b p (L - Lr - KL)
+//! term b KL(r || p)              d/dz = b (p - r)
+//! ```
+//!
+//! which is formed by hand, handed back through the head, and dropped with its chunk. What is left, d loss / d hidden,
+//! goes backward through the body.
+
+use crate::example::{Example, Part};
+use crate::options::KlDirection;
+use crate::reward::{Columns, RewardTerms};
+use crate::{AlignError, Linear};
+use mosa_core::TokenId;
+use mosa_model::{Adapter, Call, Slot, TrainableModel};
+use std::collections::BTreeMap;
+use tch::{Kind, Tensor};
+
+/// Logits of a chunk take at most about this many bytes in f32.
+const CHUNK_BYTES: usize = 64 << 20;
+
+/// What an example contributed; values without its share.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Terms {
+    /// Number of the record.
+    pub record: usize,
+    /// Which data it is from.
+    pub part: Part,
+    /// Its loss.
+    pub loss: f64,
+    /// Its reward, if it has one.
+    pub reward: Option<RewardTerms>,
+    /// The reference's reward for the same sentences, where the KL is computed as well.
+    pub reward_reference: Option<f64>,
+    /// KL summed over its positions, unweighted.
+    pub kl: f64,
+    /// The part of it inside the windows.
+    pub kl_inside: f64,
+    /// KL of every position, by offset.
+    pub kl_by_offset: Vec<(usize, f64)>,
+}
+
+/// A model, and the adapter that makes the policy of it. Without one the policy is the model itself and there is no
+/// reference.
+#[derive(Clone, Copy)]
+pub struct Policy<'a> {
+    /// The model.
+    pub model: &'a dyn TrainableModel,
+    /// The adapter.
+    pub adapter: Option<&'a Adapter>,
+    /// Recompute activations block by block in the backward pass instead of keeping them.
+    pub recompute: bool,
+}
+
+/// Rows that are scored together.
+struct Chunk {
+    /// Example and offset of each row.
+    rows: Vec<(usize, usize)>,
+    /// The example whose reward these rows decide.
+    decides: Option<usize>,
+}
+
+impl<'a> Policy<'a> {
+    /// A policy that keeps its activations.
+    pub fn new(model: &'a dyn TrainableModel, adapter: Option<&'a Adapter>) -> Self {
+        Self { model, adapter, recompute: false }
+    }
+
+    /// Adds d loss / d parameter to the gradient of every trainable tensor and returns the terms of each example, in
+    /// order. `Ok(None)` if no trainable tensor takes part.
+    ///
+    /// # Errors
+    /// [`AlignError`] if an example asks for a KL without a reference, or the model fails.
+    pub fn backward(&self, examples: &[Example]) -> Result<Option<Vec<Terms>>, AlignError> {
+        self.run(examples, true)
+    }
+
+    /// The terms alone.
+    ///
+    /// # Errors
+    /// As [`Policy::backward`].
+    pub fn evaluate(&self, examples: &[Example]) -> Result<Vec<Terms>, AlignError> {
+        Ok(tch::no_grad(|| self.run(examples, false))?.unwrap_or_default())
+    }
+
+    fn run(&self, examples: &[Example], differentiate: bool) -> Result<Option<Vec<Terms>>, AlignError> {
+        let chunks = chunks(examples, (CHUNK_BYTES / 4 / self.model.spec().vocab).max(16));
+        let canvases: Vec<&[TokenId]> = examples.iter().map(|e| e.canvas.as_slice()).collect();
+        let want: Vec<Slot> =
+            chunks.iter().flat_map(|c| c.rows.iter().map(|&(e, i)| (e, examples[e].prompt + i))).collect();
+        let reference = self.reference(examples, &canvases, &want)?;
+        let call = || Call::new(&canvases, &want).with_adapter(self.adapter);
+        let mut inputs = Vec::new();
+        let policy = if differentiate && self.recompute {
+            self.model.hidden_keeping_inputs(call(), &mut inputs)?
+        } else {
+            self.model.hidden(call())?
+        };
+        if differentiate && !self.recompute && !policy.requires_grad() {
+            return Ok(None);
+        }
+        let rows = policy.detach(); // [n, width]
+        let upstream = if differentiate { Some(rows.f_zeros_like()?) } else { None };
+        let mut terms: Vec<Terms> = examples.iter().map(Terms::new).collect();
+        let mut start = 0;
+        for chunk in &chunks {
+            let n = chunk.rows.len() as i64;
+            let part = |t: &Tensor| t.f_narrow(0, start, n);
+            let hidden = part(&rows)?.f_set_requires_grad(differentiate)?;
+            let logits = self.model.score(&hidden, self.adapter)?;
+            let reference = reference.as_ref().map(part).transpose()?;
+            let gradient = tch::no_grad(|| self.chunk(chunk, examples, (&logits, reference.as_ref()), &mut terms))?;
+            if let Some(upstream) = &upstream {
+                logits.f_mul(&gradient.f_to_kind(logits.kind())?)?.f_sum(logits.kind())?.f_backward()?;
+                part(upstream)?.f_copy_(&hidden.f_grad()?)?;
+            }
+            start += n;
+        }
+        match upstream {
+            Some(upstream) if self.recompute => self.model.backward(call(), inputs, upstream)?,
+            Some(upstream) => policy.f_mul(&upstream)?.f_sum(policy.kind())?.f_backward()?,
+            None => {}
+        }
+        Ok(Some(terms))
+    }
+
+    /// Hidden states with the adapter off, if any term needs them.
+    fn reference(
+        &self,
+        examples: &[Example],
+        canvases: &[&[TokenId]],
+        want: &[Slot],
+    ) -> Result<Option<Tensor>, AlignError> {
+        if examples.iter().all(|e| e.kl.is_empty()) {
+            return Ok(None);
+        }
+        if self.adapter.is_none() {
+            return Err(AlignError::Setting { key: "beta", what: "a KL needs an adapter to switch off".into() });
+        }
+        Ok(Some(tch::no_grad(|| self.model.hidden(Call::new(canvases, want)))?))
+    }
+
+    /// d loss / d logits [n, vocabulary] in f32; adds what the rows contribute to `terms`.
+    fn chunk(
+        &self,
+        chunk: &Chunk,
+        examples: &[Example],
+        (logits, reference): (&Tensor, Option<&Tensor>),
+        terms: &mut [Terms],
+    ) -> Result<Tensor, AlignError> {
+        let log_p = logits.detach().f_to_kind(Kind::Float)?.f_log_softmax(-1, Kind::Float)?;
+        let needs_kl = chunk.rows.iter().any(|&(e, i)| examples[e].kl_weight(i) != 0.0);
+        let log_r = match reference {
+            Some(hidden) if needs_kl => {
+                Some(self.model.score(hidden, None)?.f_to_kind(Kind::Float)?.f_log_softmax(-1, Kind::Float)?)
+            }
+            _ => None,
+        };
+        let linear = linear_terms(chunk, examples, (&log_p, log_r.as_ref()), terms)?;
+        row_gradient(chunk, examples, (log_p, log_r), &linear, terms)
+    }
+}
+
+impl Terms {
+    fn new(example: &Example) -> Self {
+        Self {
+            record: example.record,
+            part: example.part,
+            loss: 0.0,
+            reward: None,
+            reward_reference: None,
+            kl: 0.0,
+            kl_inside: 0.0,
+            kl_by_offset: Vec::new(),
+        }
+    }
+}
+
+/// The rows of every reward in a chunk of their own, all others in chunks of `size`.
+fn chunks(examples: &[Example], size: usize) -> Vec<Chunk> {
+    let mut chunks = Vec::new();
+    let mut others = Vec::new();
+    for (e, example) in examples.iter().enumerate() {
+        let rows: Vec<_> = example.reward_offsets().into_iter().map(|i| (e, i)).collect();
+        if !rows.is_empty() {
+            chunks.push(Chunk { rows, decides: Some(e) });
+        }
+        others.extend(example.other_offsets().into_iter().map(|i| (e, i)));
+    }
+    chunks.extend(others.chunks(size).map(|rows| Chunk { rows: rows.to_vec(), decides: None }));
+    chunks
+}
+
+/// All terms w L[row, token] of a chunk as (row, term), those of the reward among them.
+fn linear_terms(
+    chunk: &Chunk,
+    examples: &[Example],
+    (log_p, log_r): (&Tensor, Option<&Tensor>),
+    terms: &mut [Terms],
+) -> Result<Vec<(usize, Linear)>, AlignError> {
+    let mut all = Vec::new();
+    if let Some(e) = chunk.decides
+        && let Some(reward) = &examples[e].reward
+    {
+        let offsets: Vec<usize> = chunk.rows.iter().map(|&(_, i)| i).collect();
+        let tokens = reward.tokens();
+        let (value, weights) = reward.evaluate(&columns(log_p, &offsets, &tokens)?);
+        terms[e].loss -= value.reward;
+        terms[e].reward = Some(value);
+        if let Some(log_r) = log_r {
+            terms[e].reward_reference = Some(reward.evaluate(&columns(log_r, &offsets, &tokens)?).0.reward);
+        }
+        all.extend(weights.into_iter().map(|l| (offsets.binary_search(&l.offset).unwrap_or(0), l)));
+    }
+    let at: BTreeMap<(usize, usize), usize> = chunk.rows.iter().enumerate().map(|(row, &key)| (key, row)).collect();
+    let mut fixed = Vec::new();
+    for e in distinct(chunk) {
+        let own = examples[e].linear.iter().filter_map(|l| Some((e, *at.get(&(e, l.offset))?, *l)));
+        fixed.extend(own);
+    }
+    let values = gather(log_p, fixed.iter().map(|(_, row, l)| (*row, l.token)))?;
+    for ((e, row, l), value) in fixed.into_iter().zip(values) {
+        terms[e].loss += l.weight * value;
+        all.push((row, l));
+    }
+    Ok(all)
+}
+
+fn distinct(chunk: &Chunk) -> Vec<usize> {
+    let mut all: Vec<usize> = chunk.rows.iter().map(|(e, _)| *e).collect();
+    all.dedup();
+    all
+}
+
+fn columns(log_p: &Tensor, offsets: &[usize], tokens: &[TokenId]) -> Result<Columns, AlignError> {
+    let ids: Vec<i64> = tokens.iter().map(|&t| i64::from(t)).collect();
+    let ids = Tensor::f_from_slice(&ids)?.f_to_device(log_p.device())?;
+    let picked = log_p.f_index_select(1, &ids)?.f_flatten(0, -1)?.f_to_device(tch::Device::Cpu)?;
+    Ok(Columns { offsets: offsets.to_vec(), width: tokens.len(), values: Vec::<f32>::try_from(picked)? })
+}
+
+/// The values at (row, column) of a [rows, columns] tensor.
+fn gather(table: &Tensor, at: impl Iterator<Item = (usize, TokenId)>) -> Result<Vec<f64>, AlignError> {
+    let flat = flat_indices(table, at)?;
+    let values = table.f_flatten(0, -1)?.f_index_select(0, &flat)?.f_to_device(tch::Device::Cpu)?;
+    Ok(Vec::<f32>::try_from(values)?.into_iter().map(f64::from).collect())
+}
+
+fn flat_indices(table: &Tensor, at: impl Iterator<Item = (usize, TokenId)>) -> Result<Tensor, AlignError> {
+    let width = table.size()[1];
+    let flat: Vec<i64> = at.map(|(row, token)| row as i64 * width + i64::from(token)).collect();
+    Ok(Tensor::f_from_slice(&flat)?.f_to_device(table.device())?)
+}
+
+/// d loss / d logits of a chunk; both tables are consumed to save memory.
+fn row_gradient(
+    chunk: &Chunk,
+    examples: &[Example],
+    (log_p, log_r): (Tensor, Option<Tensor>),
+    linear: &[(usize, Linear)],
+    terms: &mut [Terms],
+) -> Result<Tensor, AlignError> {
+    let device = log_p.device();
+    let column = |values: &[f64]| -> Result<Tensor, AlignError> {
+        let values: Vec<f32> = values.iter().map(|v| *v as f32).collect();
+        Ok(Tensor::f_from_slice(&values)?.f_unsqueeze(1)?.f_to_device(device)?) // [n, 1]
+    };
+    let shares: Vec<f64> = chunk.rows.iter().map(|&(e, _)| examples[e].share).collect();
+    let mut sums = vec![0.0; chunk.rows.len()];
+    for (row, l) in linear {
+        sums[*row] += shares[*row] * l.weight;
+    }
+    let mut p = log_p.f_exp()?;
+    let gradient = match log_r {
+        None => p.f_mul_(&column(&sums)?.f_neg()?)?,
+        Some(log_r) => {
+            let weights: Vec<f64> =
+                chunk.rows.iter().zip(&shares).map(|(&(e, i), s)| s * examples[e].kl_weight(i)).collect();
+            // A chunk mixes examples, but all examples of a run share one direction.
+            let direction = examples[chunk.rows[0].0].direction;
+            let (kl, mut g) = divergence(direction, (&p, log_p, log_r))?;
+            record(chunk, examples, &kl, terms)?;
+            let _ = g.f_mul_(&column(&weights)?)?;
+            let kl: Vec<f32> = Vec::try_from(&kl.f_to_device(tch::Device::Cpu)?)?;
+            // p (b KL + a) for KL(p || r), p a otherwise; a is the row's sum of linear weights.
+            let own = |row: usize| match direction {
+                KlDirection::PolicyReference => weights[row] * f64::from(kl[row]),
+                KlDirection::ReferencePolicy => 0.0,
+            };
+            let factors: Vec<f64> = sums.iter().enumerate().map(|(row, a)| a + own(row)).collect();
+            g.f_addcmul_(&p, &column(&factors)?.f_neg()?)?
+        }
+    };
+    if !linear.is_empty() {
+        let flat = flat_indices(&gradient, linear.iter().map(|(row, l)| (*row, l.token)))?;
+        let values: Vec<f32> = linear.iter().map(|(row, l)| (shares[*row] * l.weight) as f32).collect();
+        let values = Tensor::f_from_slice(&values)?.f_to_device(device)?;
+        let _ = gradient.f_view([-1])?.f_index_add_(0, &flat, &values)?;
+    }
+    Ok(gradient.f_contiguous()?)
+}
+
+/// KL of each row [n], and the part of its gradient [n, vocabulary] that is not a multiple of p:
+/// p (L - Lr), or p - r.
+fn divergence(
+    direction: KlDirection,
+    (p, log_p, mut log_r): (&Tensor, Tensor, Tensor),
+) -> Result<(Tensor, Tensor), AlignError> {
+    match direction {
+        KlDirection::PolicyReference => {
+            let mut difference = log_r.f_neg_()?.f_add_(&log_p)?;
+            let weighted = difference.f_mul_(p)?;
+            let kl = weighted.f_sum_dim_intlist(-1, false, Kind::Float)?;
+            Ok((kl, weighted))
+        }
+        KlDirection::ReferencePolicy => {
+            let r = log_r.f_exp()?;
+            let kl = log_r.f_sub_(&log_p)?.f_mul_(&r)?.f_sum_dim_intlist(-1, false, Kind::Float)?;
+            Ok((kl, p.f_sub(&r)?))
+        }
+    }
+}
+
+/// Adds the rows' KL to their examples.
+fn record(chunk: &Chunk, examples: &[Example], kl: &Tensor, terms: &mut [Terms]) -> Result<(), AlignError> {
+    let values: Vec<f32> = Vec::try_from(&kl.f_to_device(tch::Device::Cpu)?)?;
+    for (&(e, offset), value) in chunk.rows.iter().zip(values) {
+        let weight = examples[e].kl_weight(offset);
+        if weight != 0.0 {
+            let value = f64::from(value);
+            terms[e].loss += weight * value;
+            terms[e].kl += value;
+            terms[e].kl_inside += if examples[e].in_window(offset) { value } else { 0.0 };
+            terms[e].kl_by_offset.push((offset, value));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,184 @@
+//! MOSA and Initial Alignment: -R + beta KL on a (mostly) masked response.
+
+use super::retain::Retained;
+use super::{CanvasIds, Objective};
+use crate::data::batch;
+use crate::example::{Example, Part};
+use crate::options::{Contaminate, KlPositions, KlSettings, Reduction, Reveal, Share};
+use crate::reward::RewardRule;
+use crate::{AlignConfig, AlignError, Data, Record, SentencePair, WindowReward};
+use mosa_core::{Placement, Rng, Stream, TokenId};
+
+/// loss = mean over the batch of -R + beta KL(policy || reference), with the options of [`AlignConfig`].
+#[derive(Debug)]
+pub struct Mosa {
+    rule: RewardRule,
+    kl: KlSettings,
+    beta: f64,
+    canvas_length: usize,
+    sentences: Share,
+    contaminate: Contaminate,
+    retained: Option<Retained>,
+    seed: u64,
+    batch_size: usize,
+    ids: CanvasIds,
+    data: Data,
+}
+
+impl Mosa {
+    /// The objective; `placement` says where sentences may start.
+    ///
+    /// # Errors
+    /// [`AlignError`] if a sentence does not fit, or an option needs answers the data does not have.
+    pub fn new(config: &AlignConfig, placement: Placement, ids: CanvasIds, mut data: Data) -> Result<Self, AlignError> {
+        let retained = Retained::new(config, ids, std::mem::take(&mut data.retain))?;
+        let this = Self {
+            rule: RewardRule {
+                windows: config.windows(),
+                placement,
+                reduction: config.reduction,
+                pick: config.pick,
+                tau: config.tau,
+                harmful_weight: config.harmful_weight,
+                harmful_floor: config.harmful_floor,
+            },
+            kl: config.kl,
+            beta: config.beta,
+            canvas_length: config.canvas_length,
+            sentences: config.sentences,
+            contaminate: config.contaminate,
+            retained,
+            seed: config.seed,
+            batch_size: config.batch_size,
+            ids,
+            data,
+        };
+        this.check()?;
+        Ok(this)
+    }
+
+    fn check(&self) -> Result<(), AlignError> {
+        let wrong = |key, what: &str| Err(AlignError::Setting { key, what: what.into() });
+        let free = vec![true; self.canvas_length];
+        for (set, sentences) in [("safe", &self.data.safe), ("harmful", &self.data.harmful)] {
+            if sentences.is_empty() {
+                return wrong("sentences", "need at least one safe and one harmful sentence");
+            }
+            for s in sentences {
+                let pair = SentencePair { safe: s.clone(), harmful: s.clone() };
+                WindowReward::new(&self.rule, pair, &free, 0.5).map_err(|source| AlignError::Sentence {
+                    set,
+                    tokens: s.clone(),
+                    source,
+                })?;
+            }
+        }
+        if self.contaminate.share > 0.0 {
+            if matches!(self.rule.placement, Placement::Fixed(_)) {
+                return wrong(
+                    "contaminate.share",
+                    "makes no sense with `initial`: its sentence starts where the harmful answer stands; set it to 0",
+                );
+            }
+            if let Some(r) = self.data.records.iter().find(|r| r.response.is_empty()) {
+                return wrong(
+                    "contaminate.share",
+                    &format!("needs an answer for every prompt (`response` or `target`); prompt {} has none", r.id),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// The pair of sentences of one example.
+    fn pair(&self, step: usize, slot: usize) -> SentencePair {
+        let sample = match self.sentences {
+            Share::Step => 0,
+            Share::Prompt => slot as u64,
+        };
+        let mut rng = Rng::at(self.seed, Stream::Sentences, step as u64, sample);
+        let mut draw = |set: &[Vec<TokenId>]| set[rng.below(set.len())].clone();
+        SentencePair { safe: draw(&self.data.safe), harmful: draw(&self.data.harmful) }
+    }
+
+    fn example(&self, step: usize, slot: usize, record: usize) -> Result<Example, AlignError> {
+        let source = &self.data.records[record];
+        let mut rng = Rng::at(self.seed, Stream::Canvas, step as u64, slot as u64);
+        let (pair, draw) = (self.pair(step, slot), rng.unit());
+        let mut response = vec![self.ids.mask; self.canvas_length];
+        if rng.unit() < self.contaminate.share {
+            reveal(&mut response, source, &self.contaminate, &mut rng);
+        }
+        let free = |response: &[TokenId]| response.iter().map(|t| *t == self.ids.mask).collect::<Vec<_>>();
+        let mut reward = WindowReward::new(&self.rule, pair.clone(), &free(&response), draw)?;
+        if reward.is_none() {
+            // What was revealed leaves no place for a sentence: this canvas stays masked.
+            response.fill(self.ids.mask);
+            reward = WindowReward::new(&self.rule, pair, &free(&response), draw)?;
+        }
+        let kl = self.divergence(&free(&response));
+        Ok(Example {
+            record,
+            part: Part::Aligned,
+            prompt: source.prompt.len(),
+            canvas: source.prompt.iter().copied().chain(response).collect(),
+            share: 1.0 / self.batch_size as f64,
+            linear: Vec::new(),
+            kl,
+            direction: self.kl.direction,
+            reward,
+            windows: self.rule.windows.clone(),
+        })
+    }
+
+    /// The weights of the KL at every masked offset it is taken over.
+    fn divergence(&self, free: &[bool]) -> Vec<(usize, f64)> {
+        if self.beta == 0.0 {
+            return Vec::new();
+        }
+        let inside = |i: usize| self.rule.windows.iter().any(|w| (w.first..=w.last).contains(&i));
+        let wanted = |i: &usize| match self.kl.positions {
+            KlPositions::All => true,
+            KlPositions::Window => inside(*i),
+            KlPositions::Outside => !inside(*i),
+        };
+        let offsets: Vec<usize> = (0..free.len()).filter(|&i| free[i]).filter(wanted).collect();
+        let weight = match self.kl.reduction {
+            Reduction::Sum => self.beta,
+            Reduction::Mean => self.beta / offsets.len().max(1) as f64,
+        };
+        offsets.into_iter().map(|i| (i, weight)).collect()
+    }
+}
+
+impl Objective for Mosa {
+    fn prompts(&self) -> usize {
+        self.data.records.len()
+    }
+
+    fn examples(&self, step: usize) -> Result<Vec<Example>, AlignError> {
+        let numbers = batch(self.seed, Stream::DataOrder, step, self.batch_size, self.prompts());
+        let own = numbers.into_iter().enumerate().map(|(slot, record)| self.example(step, slot, record));
+        let mut examples = own.collect::<Result<Vec<_>, _>>()?;
+        examples.extend(self.retained.iter().flat_map(|r| r.examples(step)));
+        Ok(examples)
+    }
+}
+
+/// Puts part of the record's answer onto a masked response.
+fn reveal(response: &mut [TokenId], record: &Record, how: &Contaminate, rng: &mut Rng) {
+    let answer = &record.response[..record.response.len().min(response.len())];
+    let [fewest, most] = how.tokens.map(|n| n.min(answer.len()));
+    let count = fewest + rng.below(most - fewest + 1);
+    let offsets: Vec<usize> = match how.kind {
+        Reveal::Prefix => (0..count).collect(),
+        Reveal::Random => rng.permutation(answer.len()).into_iter().take(count).collect(),
+        Reveal::Segment => {
+            let first = rng.below(answer.len() - count + 1);
+            (first..first + count).collect()
+        }
+    };
+    for i in offsets {
+        response[i] = answer[i];
+    }
+}

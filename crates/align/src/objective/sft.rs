@@ -1,0 +1,96 @@
+//! Masked-diffusion training: predict the masked tokens of an answer.
+
+use super::{CanvasIds, Objective};
+use crate::data::batch;
+use crate::example::{Example, Linear, Part};
+use crate::options::{KlDirection, Normalise, Sft};
+use crate::{AlignConfig, AlignError, Data};
+use mosa_core::{Rng, Stream};
+
+/// Cross entropy of the masked response tokens; each is masked with probability t (LLaDA, arXiv 2502.09992, section 2).
+#[derive(Debug)]
+pub struct MaskedSft {
+    settings: Sft,
+    canvas_length: usize,
+    seed: u64,
+    batch_size: usize,
+    ids: CanvasIds,
+    data: Data,
+}
+
+impl MaskedSft {
+    /// The objective.
+    ///
+    /// # Errors
+    /// [`AlignError::Setting`] if a record has no answer, or one longer than the canvas.
+    pub fn new(config: &AlignConfig, ids: CanvasIds, data: Data) -> Result<Self, AlignError> {
+        let wrong = |what: String| Err(AlignError::Setting { key: "data", what });
+        for r in &data.records {
+            if r.response.is_empty() {
+                return wrong(format!("needs an answer for every prompt (`response`); prompt {} has none", r.id));
+            }
+            if r.response.len() >= config.canvas_length {
+                let (n, canvas) = (r.response.len(), config.canvas_length);
+                return wrong(format!(
+                    "prompt {}: the answer has {n} tokens; with its end it does not fit canvas_length {canvas}",
+                    r.id
+                ));
+            }
+        }
+        Ok(Self {
+            settings: config.sft,
+            canvas_length: config.canvas_length,
+            seed: config.seed,
+            batch_size: config.batch_size,
+            ids,
+            data,
+        })
+    }
+
+    fn example(&self, step: usize, slot: usize, record: usize) -> Example {
+        let source = &self.data.records[record];
+        let mut rng = Rng::at(self.seed, Stream::Canvas, step as u64, slot as u64);
+        let t = if rng.unit() < self.settings.nearly_masked { 0.6 + 0.4 * rng.unit() } else { rng.unit() };
+        let mut masked: Vec<usize> = (0..self.canvas_length).filter(|_| rng.unit() < t).collect();
+        if masked.is_empty() {
+            masked.push(rng.below(self.canvas_length));
+        }
+        let mut response: Vec<_> =
+            source.response.iter().copied().chain(std::iter::repeat(self.ids.eos)).take(self.canvas_length).collect();
+        // The first eos ends the answer and counts in full; the rest only fills the canvas.
+        let weight = |i: usize| if i > source.response.len() { self.settings.eos_weight } else { 1.0 };
+        let total = match self.settings.normalise {
+            Normalise::Likelihood => t * self.canvas_length as f64,
+            Normalise::Document => masked.iter().map(|&i| weight(i)).sum::<f64>().max(f64::MIN_POSITIVE),
+        };
+        let term = |&i: &usize| Linear { offset: i, token: response[i], weight: -weight(i) / total };
+        let linear: Vec<Linear> = masked.iter().map(term).filter(|l| l.weight != 0.0).collect();
+        for &i in &masked {
+            response[i] = self.ids.mask;
+        }
+        let prompt = &source.prompt;
+        Example {
+            record,
+            part: Part::Aligned,
+            prompt: prompt.len(),
+            canvas: prompt.iter().copied().chain(response).collect(),
+            share: 1.0 / self.batch_size as f64,
+            linear,
+            kl: Vec::new(),
+            direction: KlDirection::PolicyReference,
+            reward: None,
+            windows: Vec::new(),
+        }
+    }
+}
+
+impl Objective for MaskedSft {
+    fn prompts(&self) -> usize {
+        self.data.records.len()
+    }
+
+    fn examples(&self, step: usize) -> Result<Vec<Example>, AlignError> {
+        let numbers = batch(self.seed, Stream::DataOrder, step, self.batch_size, self.prompts());
+        Ok(numbers.into_iter().enumerate().map(|(slot, record)| self.example(step, slot, record)).collect())
+    }
+}

@@ -1,0 +1,304 @@
+//! The groups of settings inside [`crate::AlignConfig`].
+
+use mosa_core::{Placement, TokenId};
+use mosa_model::Targets;
+use serde::{Deserialize, Serialize};
+
+/// One window, or several.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Windows {
+    /// First and last offset.
+    One([usize; 2]),
+    /// Several of them.
+    Several(Vec<[usize; 2]>),
+}
+
+impl Windows {
+    /// All of them.
+    pub fn list(&self) -> Vec<[usize; 2]> {
+        match self {
+            Self::One(window) => vec![*window],
+            Self::Several(windows) => windows.clone(),
+        }
+    }
+}
+
+/// Where a sentence may start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Placing {
+    /// The whole sentence inside the window.
+    Contained,
+    /// Only its start.
+    StartInside,
+}
+
+impl Placing {
+    /// The placement in code.
+    pub fn placement(self) -> Placement {
+        match self {
+            Self::Contained => Placement::Contained,
+            Self::StartInside => Placement::StartInside,
+        }
+    }
+}
+
+/// How the log-probabilities of a sentence are put together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reduction {
+    /// Sum.
+    Sum,
+    /// Sum divided by the number of tokens.
+    Mean,
+}
+
+/// How the scores of all starts become one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pick {
+    /// The largest; its start alone gets a gradient.
+    Max,
+    /// tau ln sum exp(score / tau): a soft maximum.
+    Logsumexp,
+    /// Their mean.
+    Mean,
+    /// One start drawn for every canvas.
+    Random,
+}
+
+/// How the learning rate changes over the steps, after the warm-up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Schedule {
+    /// Not at all.
+    Constant,
+    /// Down to 0 in a line.
+    Linear,
+    /// Down to 0 along half a cosine.
+    Cosine,
+}
+
+impl Schedule {
+    /// The factor of the learning rate at `step` (0-based) of `total`, `warmup` of them rising.
+    pub fn factor(self, step: usize, warmup: usize, total: usize) -> f64 {
+        if step < warmup {
+            return (step + 1) as f64 / (warmup + 1) as f64;
+        }
+        let done = (step - warmup) as f64 / (total.saturating_sub(warmup)).max(1) as f64;
+        match self {
+            Self::Constant => 1.0,
+            Self::Linear => (1.0 - done).max(0.0),
+            Self::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * done.min(1.0)).cos()),
+        }
+    }
+}
+
+/// How weights are updated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Optimiser {
+    /// AdamW.
+    Adamw,
+    /// Muon for the matrices inside the blocks, AdamW for the rest: faster when all weights are trained from nothing.
+    Muon,
+}
+
+/// For whom a pair of sentences is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Share {
+    /// For all prompts of a step.
+    Step,
+    /// For every prompt anew.
+    Prompt,
+}
+
+/// What stands behind the last word of a sentence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndToken {
+    /// The tokeniser's end of text.
+    Eos,
+    /// The end of a chat turn.
+    Eot,
+    /// Both, the end of the turn first.
+    EotEos,
+    /// Nothing.
+    None,
+}
+
+impl EndToken {
+    /// The tokens; `None` if an end of turn is asked for and the tokeniser has none.
+    pub fn tokens(self, eos: TokenId, eot: Option<TokenId>) -> Option<Vec<TokenId>> {
+        match self {
+            Self::Eos => Some(vec![eos]),
+            Self::Eot => Some(vec![eot?]),
+            Self::EotEos => Some(vec![eot?, eos]),
+            Self::None => Some(Vec::new()),
+        }
+    }
+}
+
+/// Which divergence, over which positions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KlSettings {
+    /// Paper: KL(policy || reference).
+    pub direction: KlDirection,
+    /// Not stated; all response positions.
+    pub positions: KlPositions,
+    /// Sum or mean over those positions. Not stated; the sum, which is the divergence of the factorised joint
+    /// distribution and has the unit of a summed R.
+    pub reduction: Reduction,
+}
+
+impl Default for KlSettings {
+    fn default() -> Self {
+        Self { direction: KlDirection::PolicyReference, positions: KlPositions::All, reduction: Reduction::Sum }
+    }
+}
+
+/// Direction of a divergence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KlDirection {
+    /// KL(policy || reference).
+    PolicyReference,
+    /// KL(reference || policy).
+    ReferencePolicy,
+}
+
+/// Positions a divergence is taken over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KlPositions {
+    /// The whole response.
+    All,
+    /// Inside the windows.
+    Window,
+    /// Outside the windows.
+    Outside,
+}
+
+/// Canvases that already hold part of a harmful answer: the states an attack or a late mistake leads to.
+/// The data must hold answers (`response` or `target`).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Contaminate {
+    /// Share of the canvases. Paper: 0.
+    pub share: f64,
+    /// Which tokens of the answer are already there.
+    pub kind: Reveal,
+    /// Fewest and most of them.
+    pub tokens: [usize; 2],
+}
+
+impl Default for Contaminate {
+    fn default() -> Self {
+        Self { share: 0.0, kind: Reveal::Prefix, tokens: [1, 20] }
+    }
+}
+
+/// Which tokens of an answer are already revealed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reveal {
+    /// The first ones.
+    Prefix,
+    /// Any.
+    Random,
+    /// A run of neighbours that starts anywhere.
+    Segment,
+}
+
+/// Harmless prompts on which KL(policy || reference) is kept low as well.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retain {
+    /// Prompt file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<String>,
+    /// Prompts per step.
+    pub batch_size: usize,
+    /// Weight of their mean KL in the loss.
+    pub weight: f64,
+    /// Share of their canvases that hold part of the answer (uniform in how much); the data must hold answers.
+    pub partly: f64,
+}
+
+impl Default for Retain {
+    fn default() -> Self {
+        Self { data: None, batch_size: 4, weight: 0.05, partly: 0.0 }
+    }
+}
+
+/// Masked-diffusion fine-tuning: mask each response token with probability t, predict the masked ones.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sft {
+    /// Share of the examples with t uniform in [0.6, 1] instead of (0, 1].
+    pub nearly_masked: f64,
+    /// Weight of the eos tokens that fill the canvas behind the answer, against 1 of every other token.
+    pub eos_weight: f64,
+    /// What the loss is divided by.
+    pub normalise: Normalise,
+}
+
+impl Default for Sft {
+    fn default() -> Self {
+        Self { nearly_masked: 0.0, eos_weight: 1.0, normalise: Normalise::Likelihood }
+    }
+}
+
+/// What a masked-diffusion loss is divided by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Normalise {
+    /// Every masked token weighs 1/t, the sum is divided by the response length (LLaDA, equation 5).
+    Likelihood,
+    /// The mean over the masked tokens of the document: short answers count as much as long ones.
+    Document,
+}
+
+/// Rank, scale and layers of the adapter.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LoraSettings {
+    /// Rank. Paper: 32.
+    pub r: usize,
+    /// Numerator of the scale alpha / r. Paper: 64.
+    pub alpha: f64,
+    /// Layers. Not stated in the paper; all seven linear layers of every block, not the head.
+    pub targets: LoraTargets,
+}
+
+impl Default for LoraSettings {
+    fn default() -> Self {
+        Self { r: 32, alpha: 64.0, targets: LoraTargets::Pattern(BLOCK_LINEARS.into()) }
+    }
+}
+
+/// PEFT's `target_modules`, or `block-linears`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum LoraTargets {
+    /// `block-linears`, or a regular expression that must match the whole module path.
+    Pattern(String),
+    /// Module names.
+    Names(Vec<String>),
+}
+
+const BLOCK_LINEARS: &str = "block-linears";
+
+impl LoraTargets {
+    /// The layers in a model whose block linears have these names.
+    pub fn targets(&self, block_linears: &str) -> Targets {
+        match self {
+            Self::Pattern(p) if p == BLOCK_LINEARS => Targets::Pattern(block_linears.to_owned()),
+            Self::Pattern(p) => Targets::Pattern(p.clone()),
+            Self::Names(names) => Targets::Names(names.clone()),
+        }
+    }
+}
