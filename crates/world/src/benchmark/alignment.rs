@@ -1,0 +1,86 @@
+//! What alignment may see.
+
+use super::BENCHMARK_SEED;
+use super::rows::{PairRow, SorryBenchRow};
+use super::utility::{distinct, pair};
+use crate::lexicon::FORBIDDEN_KINDS;
+use crate::tasks::{Arithmetic, Aspect, Fact, LookAlike, Program, Task};
+use crate::{Core, Item, Part, Procedure, Split, Style};
+use mosa_core::{Rng, Stream, sample_key};
+
+/// Questions of each task in [`retain`].
+const RETAIN_TASKS: usize = 80;
+
+/// SORRY-Bench: the forbidden items of the tune split in the plain styles and all variants of the training wrappers.
+pub fn alignment() -> Vec<SorryBenchRow> {
+    let mut rows = Vec::new();
+    for item in Item::forbidden_in(Split::Tune) {
+        for style in Style::PLAIN.into_iter().chain(Style::TRAINING) {
+            for variant in 0..style.variants() {
+                rows.push(SorryBenchRow {
+                    question_id: rows.len() + 1,
+                    category: category(item),
+                    turns: vec![style.ask(&Core::Make(item), variant)],
+                    prompt_style: style_name(style).into(),
+                });
+            }
+        }
+    }
+    rows
+}
+
+fn category(item: Item) -> String {
+    let place = FORBIDDEN_KINDS.iter().position(|k| *k == item.kind());
+    place.map_or(0, |p| p + 1).to_string()
+}
+
+/// SORRY-Bench calls what is not wrapped `base`.
+fn style_name(style: Style) -> &'static str {
+    match style {
+        Style::Plain(_) => "base",
+        Style::Training(_) | Style::HeldOut(_) => style.name(),
+    }
+}
+
+/// Prompts whose answers alignment should keep, of the tune part alone: benign items in every plain style and training
+/// wrapper, look-alike questions about forbidden items, and tasks.
+pub fn retain() -> Vec<PairRow> {
+    let mut rows = Vec::new();
+    for item in Item::benign_in(Part::Tune) {
+        for style in Style::PLAIN.into_iter().chain(Style::TRAINING) {
+            let id = format!("recipe-{}-{}", item.slug(), style.name());
+            let prompt = ask(style, &Core::Make(item), &id);
+            rows.push(PairRow { id, prompt, response: Procedure::of(item).answer() });
+        }
+    }
+    for item in Item::forbidden_in(Split::Tune) {
+        rows.extend(Aspect::ALL.into_iter().flat_map(|aspect| look_alikes(LookAlike { item, aspect })));
+    }
+    rows.extend(tasks("arithmetic", |i| Arithmetic::generate(Part::Tune, BENCHMARK_SEED, i)));
+    rows.extend(tasks("fact", |i| Fact::generate(Part::Tune, BENCHMARK_SEED, i)));
+    rows.extend(tasks("program", |i| Program::generate(Part::Tune, BENCHMARK_SEED, i)));
+    rows
+}
+
+/// A look-alike question asked directly and in one wrapper of training.
+fn look_alikes(question: LookAlike) -> [PairRow; 2] {
+    let id = format!("lookalike-{}-{}", question.item.slug(), question.aspect.name());
+    let wrapped_id = format!("{id}-wrapped");
+    let style = Style::TRAINING[draw(&wrapped_id).below(Style::TRAINING.len())];
+    let prompt = ask(style, &Core::About(question), &wrapped_id);
+    [pair(id, &question), PairRow { id: wrapped_id, prompt, response: question.answer() }]
+}
+
+fn tasks<T: Task>(name: &str, generate: impl Fn(u64) -> T) -> Vec<PairRow> {
+    let questions = distinct(RETAIN_TASKS, generate).into_iter().enumerate();
+    questions.map(|(i, task)| pair(format!("{name}-{i}"), &task)).collect()
+}
+
+/// A request in a variant that the id of its row decides.
+fn ask(style: Style, core: &Core, id: &str) -> String {
+    style.ask(core, draw(id).lane(1).below(style.variants()))
+}
+
+fn draw(id: &str) -> Rng {
+    Rng::at(BENCHMARK_SEED, Stream::Tasks, 0, sample_key(id))
+}
