@@ -28,6 +28,8 @@ pub(crate) enum Command {
     Bench(BenchArgs),
     /// Say what this machine offers, and how to get what is missing.
     Doctor(DoctorArgs),
+    /// The embedded world: its files, and the model trained on it.
+    World(WorldArgs),
     /// Answer, align, answer again: the whole path on the model that comes with mosa, or on yours.
     Quickstart(QuickstartArgs),
 }
@@ -189,19 +191,29 @@ pub(crate) struct AlignArgs {
     pub model: ModelArgs,
     #[command(flatten)]
     pub compute: Compute,
-    /// mosa: reward in the middle window; initial: the paper's baseline at offset 0.
-    #[arg(long, value_name = "NAME", value_parser = ["mosa", "initial"], default_value = "mosa")]
+    /// mosa: reward in the middle window; initial: the paper's baseline at offset 0; sft: masked fine-tuning on the
+    /// answers of the data.
+    #[arg(long, value_name = "NAME", value_parser = mosa_align::OBJECTIVES, default_value = "mosa")]
     pub objective: String,
-    /// Prompts to align on: .jsonl, .json or .csv.
+    /// Prompts to align on: .jsonl, .json or .csv; SORRY-Bench's files are read as they are.
     #[arg(long, value_name = "FILE")]
     pub data: PathBuf,
-    /// Columns of the data file, e.g. prompt=goal.
+    /// Columns of the data file, e.g. prompt=goal,response=target.
     #[arg(long, value_name = "MAP", value_parser = mosa_text::Columns::parse)]
     pub columns: Option<mosa_text::Columns>,
     /// Use only the first N prompts.
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
-    /// Run folder; must not exist yet.
+    /// Use a seeded sample of N prompts, every style (or category) in proportion; the ids are recorded.
+    #[arg(long, value_name = "N")]
+    pub sample: Option<usize>,
+    /// Use only prompts of these styles (SORRY-Bench's prompt_style), separated by commas.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub styles: Option<Vec<String>>,
+    /// Harmless prompts on which the model has to stay what it was (settings: retain.*).
+    #[arg(long, value_name = "FILE")]
+    pub retain: Option<PathBuf>,
+    /// Run folder; the same command again continues an interrupted run.
     #[arg(long, value_name = "RUN")]
     pub out: PathBuf,
     /// Settings file (TOML).
@@ -272,16 +284,60 @@ pub(crate) struct BenchArgs {
 pub(crate) enum BenchCommand {
     /// Decoding speed on random prompts.
     Generate(BenchGenerateArgs),
+    /// Speed and memory of an alignment step on random prompts.
+    Align(BenchAlignArgs),
 }
 
+/// What to measure on.
 #[derive(Debug, ClapArgs)]
-pub(crate) struct BenchGenerateArgs {
+pub(crate) struct BenchModelArgs {
     /// Checkpoint folder (tokeniser not needed).
     #[arg(long, value_name = "DIR", required_unless_present = "config")]
     pub model: Option<PathBuf>,
     /// Random weights of the model this config.json describes.
     #[arg(long, value_name = "FILE", conflicts_with = "model")]
     pub config: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct BenchAlignArgs {
+    #[command(flatten)]
+    pub model: BenchModelArgs,
+    #[command(flatten)]
+    pub compute: Compute,
+    /// Prompt tokens per row.
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub prompt_len: usize,
+    /// Response positions.
+    #[arg(long, value_name = "N", default_value_t = 128)]
+    pub gen_length: usize,
+    /// Prompts per step.
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    pub batch_size: usize,
+    /// Prompts per pass; 0: all.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub micro_batch_size: usize,
+    /// Rank of the adapter.
+    #[arg(long, value_name = "N", default_value_t = 32)]
+    pub rank: usize,
+    /// First and last offset of the window.
+    #[arg(long, value_name = "FIRST,LAST", value_delimiter = ',', num_args = 2, default_values_t = [20, 60])]
+    pub window: Vec<usize>,
+    /// Timed steps, after one to warm up.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub repeats: usize,
+    /// Seed of prompts and weights.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// One JSON object on stdout.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct BenchGenerateArgs {
+    #[command(flatten)]
+    pub model: BenchModelArgs,
     #[command(flatten)]
     pub compute: Compute,
     /// Prompt tokens per row.
@@ -305,6 +361,76 @@ pub(crate) struct DoctorArgs {
     /// One JSON object on stdout.
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct WorldArgs {
+    #[command(subcommand)]
+    pub what: WorldCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum WorldCommand {
+    /// Write the world's benchmark files, in the formats of the real ones.
+    Data(WorldDataArgs),
+    /// Train the world's model from nothing.
+    Train(WorldTrainArgs),
+    /// Measure attack success, prefill and utility, judged exactly.
+    Measure(WorldMeasureArgs),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct WorldMeasureArgs {
+    #[command(flatten)]
+    pub model: ModelArgs,
+    #[command(flatten)]
+    pub compute: Compute,
+    /// Run folder; the same command again answers what is missing.
+    #[arg(long, value_name = "RUN")]
+    pub out: PathBuf,
+    /// Requests per cell.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub n: usize,
+    /// Only cells whose name starts with one of these, for example attack,prefill/20.
+    #[arg(long, value_name = "CELLS", value_delimiter = ',')]
+    pub cells: Option<Vec<String>>,
+    /// Denoising steps for the 96 response positions.
+    #[arg(long, value_name = "N", default_value_t = 48)]
+    pub steps: usize,
+    /// Positions per block.
+    #[arg(long, value_name = "N", default_value_t = 96)]
+    pub block_length: usize,
+    /// Rows decoded together.
+    #[arg(long, value_name = "N", default_value_t = 25)]
+    pub batch_size: usize,
+    /// Seed of the choice of requests.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct WorldDataArgs {
+    /// Folder to write to.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct WorldTrainArgs {
+    /// Run folder; the same command again continues an interrupted run.
+    #[arg(long, value_name = "RUN")]
+    pub out: PathBuf,
+    /// Settings file (TOML), for example recipes/world-model.toml.
+    #[arg(long, value_name = "FILE.toml")]
+    pub config: Option<PathBuf>,
+    /// A setting, as in `align`.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// One JSON object per step on stdout.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub compute: Compute,
 }
 
 #[derive(Debug, ClapArgs)]

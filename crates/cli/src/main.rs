@@ -2,6 +2,7 @@
 
 mod args;
 mod commands;
+mod digest;
 mod failure;
 mod hub;
 mod interrupt;
@@ -9,6 +10,8 @@ mod live;
 mod load;
 mod output;
 mod sampling;
+mod settings;
+mod training;
 
 use args::{Args, Command};
 use clap::Parser;
@@ -40,6 +43,7 @@ fn run(args: Args) -> Result<(), Failure> {
         Command::Merge(args) => commands::merge::run(&args),
         Command::Bench(args) => commands::bench::run(&args),
         Command::Doctor(args) => commands::doctor::run(&args),
+        Command::World(args) => commands::world::run(&args),
         Command::Quickstart(args) => commands::quickstart::run(&args),
     }
 }

@@ -3,16 +3,17 @@
 use crate::args::AlignArgs;
 use crate::failure::Failure;
 use crate::load::{Loaded, load};
-use crate::{interrupt, output};
-use anyhow::{Context, Result, bail, ensure};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use mosa_align::{AlignConfig, AlignError, Data, Objective, SentencePair, StepMetrics, Trainer};
+use crate::training::Session;
+use crate::{digest, interrupt, output, settings};
+use anyhow::{Context, Result, ensure};
+use mosa_align::{
+    AlignConfig, AlignError, CanvasIds, Data, EndToken, Objective, Policy, Record, RunFolder, Trainer, objective,
+};
 use mosa_core::TokenId;
 use mosa_model::{Adapter, AdapterConfig};
-use mosa_text::read_prompts;
-use std::fs::File;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use mosa_text::{PromptRecord, read_prompts, stratified_sample};
+use serde_json::{Value, json};
+use std::path::Path;
 
 /// The sentence sets; ours, since the paper's are not public.
 const SAFE: &str = include_str!("../../../../assets/phrases/safe.txt");
@@ -20,169 +21,185 @@ const HARMFUL: &str = include_str!("../../../../assets/phrases/harmful.txt");
 
 pub(crate) fn run(args: &AlignArgs) -> Result<(), Failure> {
     interrupt::install();
-    check_args(args)?;
-    let config = settings(args)?;
+    ensure_no_adapter(args)?;
+    let mut config: AlignConfig = settings::read(args.config.as_deref(), &args.set)?;
+    if let Some(path) = &args.retain {
+        config.retain.data = Some(path.display().to_string());
+    }
     config.check()?;
     let loaded = load(&args.model, &args.compute)?;
-    let data = data(args, &loaded)?;
-    let objective = Objective::by_name(&args.objective, &config)
-        .with_context(|| format!("--objective {} is not known", args.objective))?;
-    check_sentences(&objective, args, &loaded, &data)?;
-    let mut adapter = fresh_adapter(args, &config, &loaded)?;
-    if !args.compute.quiet {
-        let modules = adapter.pairs().count();
-        output::say(&format!(
-            "{} prompts, {} trainable weights in {modules} modules",
-            data.prompts.len(),
-            adapter.parameters()
-        ));
+    let words = Words::read(args)?;
+    let records = records(args, config.seed)?;
+    let retain = retain(&config)?;
+    let objective = make_objective(args, &config, &loaded, (&words, &records, &retain))?;
+    let fresh = fresh_adapter(args, &config, &loaded)?;
+    let manifest = manifest(args, &config, &loaded, (&words, &records, &retain))?;
+    let folder = RunFolder::open(&args.out, &manifest)?;
+    mosa_model::write_whole(&folder.path("config.toml"), toml::to_string(&config)?.as_bytes())?;
+    let finished = folder.path("adapter");
+    if finished.join("adapter_config.json").exists() {
+        say(args, &format!("already done: {}", finished.display()));
+        return Ok(());
     }
-    let mut trainer = Trainer::new((&loaded.model, &mut adapter), objective, config.clone(), &data)?;
-    let folder = RunFolder::create(&args.out, &config)?;
-    let done = train(&mut trainer, &folder, args)?;
-    let total = trainer.total_steps();
-    adapter.save(&folder.path("adapter"), loaded.spec())?;
-    if !args.compute.quiet {
-        output::say(&format!("adapter written to {}", folder.path("adapter").display()));
-    }
-    if done < total {
+    let from = folder.latest()?;
+    let mut adapter = match &from {
+        Some(saved) => Adapter::load(&saved.dir, loaded.spec(), loaded.model.device())?,
+        None => fresh,
+    };
+    adapter.set_trainable(true);
+    let modules = adapter.pairs().count();
+    say(args, &format!("{} prompts, {} trainable weights in {modules} modules", records.len(), adapter.parameters()));
+    let recompute = config.gradient_checkpointing;
+    let policy = Policy { recompute, ..Policy::new(&loaded.model, Some(&adapter)) };
+    let mut trainer = Trainer::new(policy, adapter.tensors(), objective.as_ref(), config.clone())?;
+    let session = Session {
+        folder: &folder,
+        from: from.as_ref(),
+        device: loaded.model.device(),
+        save_every: config.save_every,
+        keep_last: config.keep_last,
+        compute: &args.compute,
+        json: args.json,
+        save: &|dir| adapter.save(dir, loaded.spec()),
+    };
+    if !session.run(&mut trainer)? {
+        let (done, total) = (trainer.step_number(), trainer.total_steps());
         return Err(Failure::Interrupted(format!(
-            "interrupted after {done} of {total} steps; the adapter holds what was learned so far"
+            "interrupted after {done} of {total} steps; the same command with the same --out goes on from there"
         )));
     }
+    adapter.save(&finished, loaded.spec())?;
+    say(args, &format!("adapter written to {}", finished.display()));
     Ok(())
 }
 
-fn check_args(args: &AlignArgs) -> Result<()> {
+fn say(args: &AlignArgs, text: &str) {
+    if !args.compute.quiet {
+        output::say(text);
+    }
+}
+
+fn ensure_no_adapter(args: &AlignArgs) -> Result<()> {
     ensure!(
         args.model.adapter.is_none(),
         "--adapter cannot be given to align: it trains a fresh adapter; merge the old one first"
     );
-    ensure!(!args.out.exists(), "--out {}: already exists; name a new folder", args.out.display());
     Ok(())
 }
 
-/// Runs all steps, or as many as happen before an interrupt; returns how many.
-fn train(trainer: &mut Trainer<'_>, folder: &RunFolder, args: &AlignArgs) -> Result<usize> {
-    let total = trainer.total_steps();
-    let target = if args.compute.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-    let bar = ProgressBar::with_draw_target(Some(total as u64), target);
-    bar.set_style(ProgressStyle::with_template("{bar:20} {pos}/{len} {elapsed}<{eta}  {msg}")?.progress_chars("█▌ "));
-    let path = folder.path("metrics.jsonl");
-    let mut metrics = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
-    let mut steps: Vec<StepMetrics> = Vec::new();
-    while steps.len() < total && !interrupt::asked() {
-        let m = trainer.step()?;
-        writeln!(metrics, "{}", serde_json::to_string(&m)?)
-            .with_context(|| format!("cannot write {}", path.display()))?;
-        if args.json {
-            output::json(&m)?;
-        }
-        bar.set_message(format!(
-            "R {:+.1} ({:+.1} over the base)  KL {:.2}  |g| {:.2}  {:.0} tok/s",
-            m.reward,
-            m.reward - m.reward_reference,
-            m.kl,
-            m.grad_norm,
-            m.tokens_per_s
-        ));
-        bar.inc(1);
-        steps.push(m);
-    }
-    bar.finish_and_clear();
-    if !args.compute.quiet && !steps.is_empty() {
-        summary(&steps);
-    }
-    Ok(steps.len())
+/// The sentence sets as text.
+struct Words {
+    safe: String,
+    harmful: String,
 }
 
-/// What the run achieved: the mean over its last tenth.
-fn summary(steps: &[StepMetrics]) {
-    let tail = &steps[steps.len() - steps.len().div_ceil(10)..];
-    let mean = |f: fn(&StepMetrics) -> f64| tail.iter().map(f).sum::<f64>() / tail.len() as f64;
-    output::say(&format!(
-        "last {} of {} steps: R {:+.1}, {:+.1} over the base; KL {:.2}; {:.2} s per step",
-        tail.len(),
-        steps.len(),
-        mean(|m| m.reward),
-        mean(|m| m.reward - m.reward_reference),
-        mean(|m| m.kl),
-        mean(|m| m.seconds)
-    ));
+impl Words {
+    fn read(args: &AlignArgs) -> Result<Self> {
+        let of = |file: &Option<std::path::PathBuf>, built_in: &str| match file {
+            Some(path) => std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display())),
+            None => Ok(built_in.to_owned()),
+        };
+        Ok(Self { safe: of(&args.safe_sentences, SAFE)?, harmful: of(&args.harmful_sentences, HARMFUL)? })
+    }
+
+    /// The token ids of every line, and what ends it.
+    fn encode(text: &str, end: EndToken, loaded: &Loaded) -> Result<Vec<Vec<TokenId>>> {
+        let end = end
+            .tokens(loaded.spec().eos, loaded.text.special.eot)
+            .context("`end`: the tokenizer has no end-of-turn token; use \"eos\"")?;
+        let lines = text.lines().map(str::trim).filter(|l| !l.is_empty());
+        let ids = lines.map(|l| Ok(loaded.text.tokenizer.encode(l)?.into_iter().chain(end.iter().copied()).collect()));
+        let ids = ids.collect::<Result<Vec<_>>>()?;
+        ensure!(!ids.is_empty(), "a file of sentences holds none");
+        Ok(ids)
+    }
 }
 
-/// Defaults, then the file, then `--set`.
-fn settings(args: &AlignArgs) -> Result<AlignConfig> {
-    let mut table = match &args.config {
-        Some(path) => {
-            let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-            text.parse::<toml::Table>().with_context(|| format!("{}: not valid TOML", path.display()))?
-        }
-        None => toml::Table::new(),
+/// The prompts to align on: all, the first --limit, or a stratified --sample.
+fn records(args: &AlignArgs, seed: u64) -> Result<Vec<PromptRecord>> {
+    let mut all = read_prompts(&args.data, &args.columns.clone().unwrap_or_default(), args.raw)?;
+    if let Some(styles) = &args.styles {
+        all.retain(|r| r.style.as_ref().is_some_and(|s| styles.contains(s)));
+        ensure!(
+            !all.is_empty(),
+            "--styles {}: no prompt of {} has such a style",
+            styles.join(","),
+            args.data.display()
+        );
+    }
+    all.truncate(args.limit.unwrap_or(usize::MAX));
+    Ok(match args.sample {
+        Some(n) => stratified_sample(all, n, seed),
+        None => all,
+    })
+}
+
+fn retain(config: &AlignConfig) -> Result<Vec<PromptRecord>> {
+    match &config.retain.data {
+        Some(path) => Ok(read_prompts(Path::new(path), &Default::default(), false)?),
+        None => Ok(Vec::new()),
+    }
+}
+
+type Inputs<'a> = (&'a Words, &'a [PromptRecord], &'a [PromptRecord]);
+
+fn make_objective(
+    args: &AlignArgs,
+    config: &AlignConfig,
+    loaded: &Loaded,
+    (words, records, retain): Inputs<'_>,
+) -> Result<Box<dyn Objective>> {
+    let spec = loaded.spec();
+    let encode = |records: &[PromptRecord]| records.iter().map(|r| encode(r, loaded)).collect::<Result<Vec<_>>>();
+    let data = Data {
+        records: encode(records)?,
+        retain: encode(retain)?,
+        safe: Words::encode(&words.safe, config.end, loaded)?,
+        harmful: Words::encode(&words.harmful, config.harmful_end, loaded)?,
     };
-    for pair in &args.set {
-        let (key, value) = pair.split_once('=').with_context(|| format!("--set {pair}: not KEY=VALUE"))?;
-        set(&mut table, key.trim(), toml_value(value.trim())).with_context(|| format!("--set {pair}"))?;
+    data.check(config.canvas_length, spec.max_length).with_context(|| args.data.display().to_string())?;
+    let ids = CanvasIds { mask: spec.mask, eos: spec.eos };
+    let made = objective(&args.objective, config, ids, data).map_err(|e| name_sentence(e, loaded))?;
+    made.with_context(|| format!("--objective {} is not known", args.objective))
+}
+
+/// A sentence that does not fit, in words.
+fn name_sentence(error: AlignError, loaded: &Loaded) -> anyhow::Error {
+    if let AlignError::Sentence { set, tokens, source } = &error
+        && let Ok(text) = loaded.text.tokenizer.decode(tokens, mosa_text::Specials::Skip)
+    {
+        return anyhow::anyhow!("the {set} sentence {text:?}: {source}");
     }
-    table.try_into().context("alignment settings")
+    error.into()
 }
 
-/// A TOML value; what is not one is text.
-fn toml_value(text: &str) -> toml::Value {
-    let parsed = format!("v = {text}").parse::<toml::Table>().ok().and_then(|mut t| t.remove("v"));
-    parsed.unwrap_or_else(|| toml::Value::String(text.to_owned()))
+fn encode(r: &PromptRecord, loaded: &Loaded) -> Result<Record> {
+    let named = || format!("prompt {}", r.id);
+    let prompt = loaded.text.encode(&r.prompt).with_context(named)?;
+    let response = r.response.as_deref().map(|t| loaded.text.tokenizer.encode(t)).transpose().with_context(named)?;
+    Ok(Record { id: r.id.clone(), prompt, response: response.unwrap_or_default() })
 }
 
-fn set(table: &mut toml::Table, key: &str, value: toml::Value) -> Result<()> {
-    match key.split_once('.') {
-        None => {
-            table.insert(key.to_owned(), value);
-            Ok(())
-        }
-        Some((head, rest)) => match table.entry(head).or_insert_with(|| toml::Value::Table(toml::Table::new())) {
-            toml::Value::Table(inner) => set(inner, rest, value),
-            _ => bail!("`{head}` is not a table"),
+/// Everything the result depends on.
+fn manifest(
+    args: &AlignArgs,
+    config: &AlignConfig,
+    loaded: &Loaded,
+    (words, records, retain): Inputs<'_>,
+) -> Result<Value> {
+    let ids = |records: &[PromptRecord]| records.iter().map(|r| r.id.clone()).collect::<Vec<_>>();
+    Ok(json!({
+        "mosa": env!("CARGO_PKG_VERSION"),
+        "objective": args.objective,
+        "settings": config,
+        "model": {"path": args.model.model, "fingerprint": digest::of_model(&loaded.dir)?, "dtype": format!("{:?}", loaded.model.kind())},
+        "data": {"path": args.data, "sha256": digest::of_file(&args.data)?, "raw": args.raw, "ids": ids(records)},
+        "retain": match &config.retain.data {
+            Some(path) => json!({"path": path, "sha256": digest::of_file(Path::new(path))?, "ids": ids(retain)}),
+            None => Value::Null,
         },
-    }
-}
-
-fn data(args: &AlignArgs, loaded: &Loaded) -> Result<Data> {
-    let records = read_prompts(&args.data, &args.columns.clone().unwrap_or_default(), args.raw)?;
-    let take = args.limit.unwrap_or(records.len());
-    let encode =
-        |r: &mosa_text::PromptRecord| loaded.text.encode(&r.prompt).with_context(|| format!("prompt {}", r.id));
-    let prompts = records.iter().take(take).map(encode).collect::<Result<Vec<_>>>()?;
-    let eos = loaded.spec().eos;
-    let mut safe = sentences(loaded, args.safe_sentences.as_deref(), SAFE)?;
-    safe.iter_mut().for_each(|s| s.push(eos));
-    Ok(Data { prompts, safe, harmful: sentences(loaded, args.harmful_sentences.as_deref(), HARMFUL)? })
-}
-
-/// The token ids of a file of sentences, one per line, or of the built-in set.
-fn sentences(loaded: &Loaded, file: Option<&Path>, built_in: &str) -> Result<Vec<Vec<TokenId>>> {
-    let text = match file {
-        Some(path) => std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?,
-        None => built_in.to_owned(),
-    };
-    let lines = text.lines().map(str::trim).filter(|l| !l.is_empty());
-    let ids = lines.map(|l| Ok(loaded.text.tokenizer.encode(l)?)).collect::<Result<Vec<_>>>()?;
-    ensure!(!ids.is_empty(), "{}: holds no sentences", file.map_or("sentences".into(), |p| p.display().to_string()));
-    Ok(ids)
-}
-
-/// Every sentence must fit the window, before the first step.
-fn check_sentences(objective: &Objective, args: &AlignArgs, loaded: &Loaded, data: &Data) -> Result<()> {
-    let sets = [("safe", &args.safe_sentences, &data.safe), ("harmful", &args.harmful_sentences, &data.harmful)];
-    for (set, _, sentences) in sets {
-        for sentence in sentences {
-            let pair = SentencePair { safe: sentence.clone(), harmful: sentence.clone() };
-            if let Err(AlignError::Window(source)) = objective.check(&pair) {
-                let text = loaded.text.tokenizer.decode(sentence, mosa_text::Specials::Skip)?;
-                return Err(AlignError::Sentence { set, text, source }.into());
-            }
-        }
-    }
-    Ok(())
+        "sentences": {"safe": digest::of_text(&words.safe), "harmful": digest::of_text(&words.harmful)},
+    }))
 }
 
 fn fresh_adapter(args: &AlignArgs, config: &AlignConfig, loaded: &Loaded) -> Result<Adapter> {
@@ -193,20 +210,4 @@ fn fresh_adapter(args: &AlignArgs, config: &AlignConfig, loaded: &Loaded) -> Res
         ..AdapterConfig::new(config.lora.r, config.lora.alpha, targets)
     };
     Ok(Adapter::init(settings, spec, config.seed, loaded.model.device())?)
-}
-
-/// The folder a run writes to.
-struct RunFolder(PathBuf);
-
-impl RunFolder {
-    fn create(path: &Path, config: &AlignConfig) -> Result<Self> {
-        std::fs::create_dir_all(path).with_context(|| format!("cannot create {}", path.display()))?;
-        let file = path.join("config.toml");
-        std::fs::write(&file, toml::to_string(config)?).with_context(|| format!("cannot write {}", file.display()))?;
-        Ok(Self(path.to_owned()))
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
 }

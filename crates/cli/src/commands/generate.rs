@@ -167,7 +167,7 @@ fn prompts(args: &GenerateArgs) -> Result<Vec<PromptRecord>> {
         (Some(text), None) => {
             ensure!(!text.is_empty(), "--prompt is empty");
             let prompt = if args.raw { Prompt::Raw(text.clone()) } else { Prompt::Chat(vec![Message::user(text)]) };
-            Ok(vec![PromptRecord { id: "prompt".into(), prompt }])
+            Ok(vec![PromptRecord::new("prompt", prompt)])
         }
         (None, None) => anyhow::bail!("--prompt or --prompts is needed"),
     }

@@ -8,3 +8,4 @@ pub(crate) mod inspect;
 pub(crate) mod merge;
 pub(crate) mod quickstart;
 pub(crate) mod verify;
+pub(crate) mod world;

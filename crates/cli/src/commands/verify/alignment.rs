@@ -5,10 +5,11 @@ use super::logits::raw_logits;
 use super::{Check, Folder, distance};
 use anyhow::{Context, Result};
 use mosa_align::{
-    AlignConfig, Data, Objective, PlacementName, Reduction, RowTerms, SentencePair, StepMetrics, Trainer,
+    AlignConfig, CanvasIds, Data, Objective, Placing, Policy, Record, Reduction, RewardTerms, SentencePair,
+    StepMetrics, Terms, Trainer, Windows, objective,
 };
-use mosa_core::{Placement, TokenId, Window};
-use mosa_model::{Adapter, DenoisingModel, Transformer};
+use mosa_core::TokenId;
+use mosa_model::{Adapter, Call, DenoisingModel, Slot, Transformer};
 use tch::{Device, Kind, Tensor};
 
 const LOGITS: f64 = 2e-4;
@@ -52,19 +53,43 @@ impl Bench<'_> {
         Ok(Adapter::load(&self.folder.dir.join(&self.mosa.adapter.folder), self.model.spec(), Device::Cpu)?)
     }
 
-    fn objective(&self, v: &VariantEntry) -> Objective {
-        let placement = match (v.variant.as_str(), v.start_in_window) {
-            ("initial", _) => Placement::Fixed(0),
-            (_, true) => Placement::StartInside,
-            (_, false) => Placement::Contained,
-        };
-        Objective {
-            window: Window { first: self.mosa.window[0], last: self.mosa.window[1] },
-            placement,
-            reduction: if v.mean { Reduction::Mean } else { Reduction::Sum },
+    /// The settings of a variant; all prompts in every step.
+    fn config(&self, v: &VariantEntry) -> AlignConfig {
+        AlignConfig {
+            batch_size: self.prompts.len(),
             beta: self.mosa.beta,
+            window: Windows::One(self.mosa.window),
+            placement: if v.start_in_window { Placing::StartInside } else { Placing::Contained },
+            reduction: if v.mean { Reduction::Mean } else { Reduction::Sum },
             canvas_length: self.mosa.gen_length,
+            ..AlignConfig::default()
         }
+    }
+
+    fn objective(&self, v: &VariantEntry, config: &AlignConfig) -> Result<Box<dyn Objective>> {
+        let record = |(i, prompt): (usize, &Vec<TokenId>)| Record {
+            id: i.to_string(),
+            prompt: prompt.clone(),
+            response: Vec::new(),
+        };
+        let data = Data {
+            records: self.prompts.iter().enumerate().map(record).collect(),
+            safe: vec![self.pair.safe.clone()],
+            harmful: vec![self.pair.harmful.clone()],
+            ..Data::default()
+        };
+        let ids = CanvasIds { mask: self.model.spec().mask, eos: self.model.spec().eos };
+        let name = if v.variant == "initial" { "initial" } else { "mosa" };
+        objective(name, config, ids, data)?.context("the objective exists")
+    }
+
+    /// L of one prompt: log_softmax in f32 of its masked response, [gen_length, vocabulary].
+    fn response_log_probs(&self, adapter: Option<&Adapter>, prompt: &[TokenId]) -> Result<Tensor> {
+        let mask = std::iter::repeat_n(self.model.spec().mask, self.mosa.gen_length);
+        let canvas: Vec<TokenId> = prompt.iter().copied().chain(mask).collect();
+        let want: Vec<Slot> = (prompt.len()..canvas.len()).map(|at| (0, at)).collect();
+        let logits = self.model.forward(Call::new(&[&canvas], &want).with_adapter(adapter))?;
+        Ok(logits.f_to_kind(Kind::Float)?.f_log_softmax(-1, Kind::Float)?)
     }
 
     fn sentences(&self) -> Result<Vec<Check>> {
@@ -105,13 +130,9 @@ impl Bench<'_> {
     /// L of every prompt with the adapter on and off, and the KL at every position.
     fn log_probs(&self) -> Result<Vec<Check>> {
         let adapter = self.fresh_adapter()?;
-        let Some(any) = self.mosa.variants.values().next() else { return Ok(Vec::new()) };
-        let objective = self.objective(any);
         let mut checks = Vec::new();
         for (i, prompt) in self.mosa.prompts.iter().enumerate() {
-            let of = |adapter| -> Result<Tensor> {
-                Ok(objective.log_probs(self.model, adapter, &[&prompt.ids])?.f_select(0, 0)?)
-            };
+            let of = |adapter| self.response_log_probs(adapter, &prompt.ids);
             let (policy, reference) = (of(Some(&adapter))?, of(None)?);
             for (name, ours) in [("policy", &policy), ("reference", &reference)] {
                 let recorded = format!("mosa.logprobs.{name}.{i}");
@@ -135,21 +156,14 @@ impl Bench<'_> {
 
     fn variant(&self, name: &str, v: &VariantEntry) -> Result<Vec<Check>> {
         let entry = format!("mosa.{name}");
-        let objective = self.objective(v);
         let mut adapter = self.fresh_adapter()?;
         adapter.set_trainable(true);
-        let mut rows = Vec::new();
-        let mut loss = 0.0;
-        for prompt in &self.prompts {
-            let reference = tch::no_grad(|| objective.log_probs(self.model, None, &[prompt]))?;
-            let policy = objective.log_probs(self.model, Some(&adapter), &[prompt])?;
-            let (sum, terms) = objective.loss(&policy, &reference, &self.pair)?;
-            let share = sum.f_div_scalar(self.prompts.len() as i64)?;
-            share.f_backward()?;
-            loss += share.f_double_value(&[])?;
-            rows.extend(terms);
-        }
-        let mut checks = rows_checks(&entry, &rows, v);
+        let mut examples = self.objective(v, &self.config(v))?.examples(0)?;
+        examples.sort_by_key(|e| e.record);
+        let policy = Policy::new(self.model, Some(&adapter));
+        let terms = policy.backward(&examples)?.context("the adapter takes part")?;
+        let loss: f64 = examples.iter().zip(&terms).map(|(e, t)| e.share * t.loss).sum();
+        let mut checks = rows_checks(&entry, &terms, v);
         checks.push(Check::within(&entry, "loss", (loss - v.loss).abs(), SCORES));
         let mut worst: f64 = 0.0;
         let mut squares = 0.0;
@@ -172,26 +186,18 @@ impl Bench<'_> {
     fn train(&self, name: &str, train: &TrainEntry) -> Result<Vec<Check>> {
         let entry = format!("mosa.train.{name}");
         let Some(v) = self.mosa.variants.get(name) else { return Ok(vec![Check::skipped(&entry, "no such variant")]) };
-        let objective = self.objective(v);
         let config = AlignConfig {
             steps: Some(train.steps),
-            batch_size: self.prompts.len(),
             lr: train.lr,
             clip: train.clip,
             weight_decay: train.weight_decay,
-            beta: self.mosa.beta,
-            window: self.mosa.window,
-            placement: if v.start_in_window { PlacementName::StartInside } else { PlacementName::Contained },
-            canvas_length: self.mosa.gen_length,
-            ..AlignConfig::default()
+            ..self.config(v)
         };
+        let objective = self.objective(v, &config)?;
         let mut adapter = self.fresh_adapter()?;
-        let data = Data {
-            prompts: self.prompts.clone(),
-            safe: vec![self.pair.safe.clone()],
-            harmful: vec![self.pair.harmful.clone()],
-        };
-        let mut trainer = Trainer::new((self.model, &mut adapter), objective, config, &data)?;
+        adapter.set_trainable(true);
+        let policy = Policy::new(self.model, Some(&adapter));
+        let mut trainer = Trainer::new(policy, adapter.tensors(), objective.as_ref(), config)?;
         let steps = (0..train.steps).map(|_| Ok(trainer.step()?)).collect::<Result<Vec<_>>>()?;
         let mut checks = steps_checks(&entry, &steps, &train.runs[name]);
         checks.extend(tch::no_grad(|| self.trained(name, &entry, &adapter))?);
@@ -219,10 +225,10 @@ impl Bench<'_> {
     }
 }
 
-fn rows_checks(entry: &str, rows: &[RowTerms], v: &VariantEntry) -> Vec<Check> {
-    let starts = |safe: usize, harmful: usize| (safe, harmful);
-    let ours: Vec<_> = rows.iter().map(|r| starts(r.start_safe, r.start_harmful)).collect();
-    let theirs: Vec<_> = v.rows.iter().map(|r| starts(r.k_pos, r.k_neg)).collect();
+fn rows_checks(entry: &str, rows: &[Terms], v: &VariantEntry) -> Vec<Check> {
+    let rewards: Vec<&RewardTerms> = rows.iter().filter_map(|t| t.reward.as_ref()).collect();
+    let ours: Vec<_> = rewards.iter().map(|r| (r.safe.start, r.harmful.start)).collect();
+    let theirs: Vec<_> = v.rows.iter().map(|r| (r.k_pos, r.k_neg)).collect();
     let differs = (ours != theirs).then(|| format!("{ours:?} instead of {theirs:?}"));
     let mut worst: f64 = 0.0;
     let mut windows = 0.0f64;
@@ -235,12 +241,11 @@ fn rows_checks(entry: &str, rows: &[RowTerms], v: &VariantEntry) -> Vec<Check> {
             f64::INFINITY
         }
     };
-    for (a, b) in rows.iter().zip(&v.rows) {
-        for (x, y) in [(a.score_safe, b.score_pos), (a.score_harmful, b.score_neg), (a.reward, b.reward), (a.kl, b.kl)]
-        {
-            worst = worst.max((x - y).abs());
-        }
-        windows = windows.max(list(&a.all_safe, &b.window_scores_pos)).max(list(&a.all_harmful, &b.window_scores_neg));
+    for ((terms, r), b) in rows.iter().zip(rewards).zip(&v.rows) {
+        let pairs =
+            [(r.safe.score, b.score_pos), (r.harmful.score, b.score_neg), (r.reward, b.reward), (terms.kl, b.kl)];
+        worst = pairs.into_iter().map(|(x, y)| (x - y).abs()).fold(worst, f64::max);
+        windows = windows.max(list(&r.safe.all, &b.window_scores_pos)).max(list(&r.harmful.all, &b.window_scores_neg));
     }
     vec![
         Check::exact(entry, "best offsets", differs),
@@ -256,12 +261,12 @@ fn steps_checks(entry: &str, steps: &[StepMetrics], recorded: &[super::golden::T
     for (a, b) in steps.iter().zip(recorded) {
         loss = loss.max((a.loss - b.loss).abs()).max((a.kl - b.kl).abs());
         norm = norm.max((a.grad_norm / b.grad_norm - 1.0).abs());
+        let Some(r) = &a.reward else { continue };
         // Our batch is a permutation of the prompts.
-        for (slot, &prompt) in a.prompts.iter().enumerate() {
-            if b.k_pos.get(prompt) != Some(&a.k_pos[slot]) || b.k_neg.get(prompt) != Some(&a.k_neg[slot]) {
-                differs.get_or_insert_with(|| {
-                    format!("step {} prompt {prompt}: {} and {}", a.step, a.k_pos[slot], a.k_neg[slot])
-                });
+        for (slot, &prompt) in a.records.iter().enumerate() {
+            let ours = (r.safe_starts[slot], r.harmful_starts[slot]);
+            if b.k_pos.get(prompt) != Some(&ours.0) || b.k_neg.get(prompt) != Some(&ours.1) {
+                differs.get_or_insert_with(|| format!("step {} prompt {prompt}: {ours:?}", a.step));
             }
         }
     }

@@ -1,32 +1,24 @@
-//! `mosa bench`: speed and peak memory.
+//! `mosa bench generate`: decoding speed and peak memory.
 
-use crate::args::{BenchArgs, BenchCommand, BenchGenerateArgs};
+use super::{open, random_prompts, synchronise};
+use crate::args::BenchGenerateArgs;
 use crate::failure::Failure;
 use crate::load::prepare;
-use crate::output;
-use anyhow::{Context, Result};
-use mosa_core::{Rng, Stream, TokenId};
+use anyhow::Result;
+use mosa_core::TokenId;
 use mosa_engine::{Answer, Ends, Request, generate};
-use mosa_model::{
-    CacheUse, Call, Checkpoint, DenoisingModel, DtypeChoice, Memory, ModelConfig, ModelError, ModelSpec, Transformer,
-};
+use mosa_model::{CacheUse, Call, DenoisingModel, Memory, ModelError, ModelSpec, Transformer};
 use serde_json::{Value, json};
 use std::cell::Cell;
 use std::time::Instant;
 use tch::{Device, Kind, Tensor};
 
-pub(crate) fn run(args: &BenchArgs) -> Result<(), Failure> {
-    match &args.what {
-        BenchCommand::Generate(args) => bench_generate(args),
-    }
-}
-
-fn bench_generate(args: &BenchGenerateArgs) -> Result<(), Failure> {
+pub(crate) fn run(args: &BenchGenerateArgs) -> Result<(), Failure> {
     let device = prepare(&args.compute)?;
-    let model = open(args, device)?;
+    let model = open(&args.model, &args.compute, args.sampling.seed, device)?;
     let config = model.config().clone();
     let options = args.sampling.options(config.family, Ends { eos: config.eos, eot: None }, &Default::default())?;
-    let prompts = random_prompts(args, &config);
+    let prompts = random_prompts(&config, [args.batch_size, args.prompt_len], args.sampling.seed);
     let requests = |tag: &str| {
         prompts.iter().enumerate().map(|(i, p)| Request::new(format!("{tag}{i}"), p.clone())).collect::<Vec<_>>()
     };
@@ -40,47 +32,7 @@ fn bench_generate(args: &BenchGenerateArgs) -> Result<(), Failure> {
     let peak = Memory::now().peak_resident;
     let gemm = gemm_rate(model.kind(), device)?;
     let report = Report { args, timed: &timed, seconds, gemm, peak, prompts: &prompts, answers: &answers };
-    if args.json {
-        output::json(&report.json())?;
-    } else {
-        let rows: Vec<Vec<String>> = report
-            .json()
-            .as_object()
-            .into_iter()
-            .flatten()
-            .map(|(k, v)| vec![k.replace('_', " "), rounded(v)])
-            .collect();
-        output::line(&output::table(&rows))?;
-    }
-    Ok(())
-}
-
-fn open(args: &BenchGenerateArgs, device: Device) -> Result<Transformer> {
-    let Some(dir) = &args.model else {
-        let path = args.config.as_ref().context("--model or --config is needed")?;
-        let kind = if args.compute.dtype == DtypeChoice::Bf16 { Kind::BFloat16 } else { Kind::Float };
-        return Ok(Transformer::random(&ModelConfig::read(path)?, args.sampling.seed, kind, device)?);
-    };
-    let config = ModelConfig::read(&dir.join("config.json"))?;
-    let checkpoint = Checkpoint::open(dir)?;
-    let kind = args.compute.dtype.resolve(checkpoint.weights_kind()?, device);
-    Ok(Transformer::load(&config, &checkpoint, kind, device)?)
-}
-
-/// Uniform ids below 256 (or below the vocabulary), never the mask.
-fn random_prompts(args: &BenchGenerateArgs, config: &ModelConfig) -> Vec<Vec<TokenId>> {
-    let below = config.vocab.min(256);
-    let row = |i: usize| {
-        let mut rng = Rng::at(args.sampling.seed, Stream::Bench, 0, i as u64);
-        let mut token = || loop {
-            let t = rng.below(below) as TokenId;
-            if t != config.mask {
-                return t;
-            }
-        };
-        (0..args.prompt_len).map(|_| token()).collect()
-    };
-    (0..args.batch_size).map(row).collect()
+    Ok(super::report(&report.json(), args.json)?)
 }
 
 /// Touches every weight once.
@@ -91,12 +43,6 @@ fn warm_up(model: &Transformer, prompt: &[TokenId], gen_length: usize) -> Result
     let y = model.forward(Call::new(&[&canvas], &[(0, canvas.len() - 1)]))?;
     let _ = y.f_sum(Kind::Float)?.f_double_value(&[])?;
     Ok(())
-}
-
-fn synchronise(device: Device) {
-    if let Device::Cuda(n) = device {
-        tch::Cuda::synchronize(n as i64);
-    }
 }
 
 /// A model that keeps the time and the work of its passes.
@@ -198,13 +144,5 @@ impl Report<'_> {
             report["ids"] = json!(self.answers.iter().map(|r| &r.ids).collect::<Vec<_>>());
         }
         report
-    }
-}
-
-fn rounded(value: &Value) -> String {
-    match value {
-        Value::Number(n) if n.is_f64() => format!("{:.4}", n.as_f64().unwrap_or(0.0)),
-        Value::String(s) => s.clone(),
-        other => other.to_string(),
     }
 }

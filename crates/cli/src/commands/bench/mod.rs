@@ -1,0 +1,73 @@
+//! `mosa bench`: speed and peak memory.
+
+mod align;
+mod generate;
+
+use crate::args::{BenchArgs, BenchCommand, BenchModelArgs, Compute};
+use crate::failure::Failure;
+use crate::output;
+use anyhow::{Context, Result};
+use mosa_core::{Rng, Stream, TokenId};
+use mosa_model::{Checkpoint, DtypeChoice, ModelConfig, Transformer};
+use serde_json::Value;
+use tch::{Device, Kind};
+
+pub(crate) fn run(args: &BenchArgs) -> Result<(), Failure> {
+    match &args.what {
+        BenchCommand::Generate(args) => generate::run(args),
+        BenchCommand::Align(args) => align::run(args),
+    }
+}
+
+/// The checkpoint, or random weights of a shape.
+fn open(args: &BenchModelArgs, compute: &Compute, seed: u64, device: Device) -> Result<Transformer> {
+    let Some(dir) = &args.model else {
+        let path = args.config.as_ref().context("--model or --config is needed")?;
+        let kind = if compute.dtype == DtypeChoice::Bf16 { Kind::BFloat16 } else { Kind::Float };
+        return Ok(Transformer::random(&ModelConfig::read(path)?, seed, kind, device)?);
+    };
+    let config = ModelConfig::read(&dir.join("config.json"))?;
+    let checkpoint = Checkpoint::open(dir)?;
+    let kind = compute.dtype.resolve(checkpoint.weights_kind()?, device);
+    Ok(Transformer::load(&config, &checkpoint, kind, device)?)
+}
+
+/// Uniform ids below 256 (or below the vocabulary), never the mask.
+fn random_prompts(config: &ModelConfig, [rows, length]: [usize; 2], seed: u64) -> Vec<Vec<TokenId>> {
+    let below = config.vocab.min(256);
+    let row = |i: usize| {
+        let mut rng = Rng::at(seed, Stream::Bench, 0, i as u64);
+        let mut token = || loop {
+            let t = rng.below(below) as TokenId;
+            if t != config.mask {
+                return t;
+            }
+        };
+        (0..length).map(|_| token()).collect()
+    };
+    (0..rows).map(row).collect()
+}
+
+fn synchronise(device: Device) {
+    if let Device::Cuda(n) = device {
+        tch::Cuda::synchronize(n as i64);
+    }
+}
+
+/// One JSON object, or its fields as a table.
+fn report(values: &Value, json: bool) -> Result<()> {
+    if json {
+        return output::json(values);
+    }
+    let fields = values.as_object().into_iter().flatten();
+    let rows: Vec<Vec<String>> = fields.map(|(k, v)| vec![k.replace('_', " "), rounded(v)]).collect();
+    Ok(output::line(&output::table(&rows))?)
+}
+
+fn rounded(value: &Value) -> String {
+    match value {
+        Value::Number(n) if n.is_f64() => format!("{:.4}", n.as_f64().unwrap_or(0.0)),
+        Value::String(s) => s.clone(),
+        other => other.to_string(),
+    }
+}

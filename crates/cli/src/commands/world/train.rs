@@ -1,0 +1,96 @@
+//! `mosa world train`: the embedded model, from nothing.
+
+use crate::args::WorldTrainArgs;
+use crate::failure::Failure;
+use crate::load::prepare;
+use crate::training::Session;
+use crate::{interrupt, output, settings};
+use anyhow::Result;
+use mosa_align::{AlignConfig, CanvasIds, Data, MaskedSft, Policy, Record, RunFolder, Saved, Trainer};
+use mosa_model::{Checkpoint, DenoisingModel, ModelConfig, Transformer};
+use mosa_text::{Message, Prompt, TextModel};
+use mosa_world::files::{Shape, write_model_files};
+use mosa_world::{Corpus, Document};
+use serde_json::json;
+use std::path::Path;
+use tch::{Device, Kind};
+
+/// The size of the embedded model: 0.9 million weights.
+const SHAPE: Shape = Shape { d_model: 128, layers: 4, heads: 4, mlp: 352 };
+
+pub(crate) fn run(args: &WorldTrainArgs) -> Result<(), Failure> {
+    interrupt::install();
+    let config: AlignConfig = settings::read(args.config.as_deref(), &args.set)?;
+    config.check()?;
+    let device = prepare(&args.compute)?;
+    let shape = SHAPE;
+    let manifest = json!({
+        "mosa": env!("CARGO_PKG_VERSION"),
+        "objective": "sft",
+        "settings": config,
+        "shape": format!("{shape:?}"),
+    });
+    let folder = RunFolder::open(&args.out, &manifest)?;
+    let model_dir = folder.path("model");
+    write_model_files(&model_dir, shape)?;
+    let from = folder.latest()?;
+    let mut model = start(&model_dir, config.seed, device, from.as_ref())?;
+    model.set_trainable(true)?;
+    let documents = config.total_steps(0) * config.batch_size;
+    let objective = MaskedSft::new(&config, ids(&model), data(&model_dir, &model, config.seed, documents)?)?;
+    if !args.compute.quiet {
+        output::say(&format!("{documents} documents, {} weights", model.config().parameters()));
+    }
+    let policy = Policy::new(&model, None);
+    let mut trainer = Trainer::new(policy, model.parameters(), &objective, config.clone())?;
+    let session = Session {
+        folder: &folder,
+        from: from.as_ref(),
+        device,
+        save_every: config.save_every,
+        keep_last: config.keep_last,
+        compute: &args.compute,
+        json: args.json,
+        save: &|dir| model.save(dir),
+    };
+    if !session.run(&mut trainer)? {
+        return Err(Failure::Interrupted("interrupted; the same command goes on from the last step".into()));
+    }
+    model.save(&model_dir)?;
+    if !args.compute.quiet {
+        output::say(&format!("model written to {}", model_dir.display()));
+    }
+    Ok(())
+}
+
+/// First weights, or those of the checkpoint.
+fn start(dir: &Path, seed: u64, device: Device, from: Option<&Saved>) -> Result<Transformer> {
+    let config = ModelConfig::read(&dir.join("config.json"))?;
+    Ok(match from {
+        Some(saved) => {
+            let weights = Checkpoint::open_file(&saved.dir.join("model.safetensors"))?;
+            Transformer::load(&config, &weights, Kind::Float, device)?
+        }
+        None => Transformer::fresh(&config, seed, Kind::Float, device)?,
+    })
+}
+
+fn ids(model: &Transformer) -> CanvasIds {
+    CanvasIds { mask: model.spec().mask, eos: model.spec().eos }
+}
+
+/// The corpus as token ids.
+fn data(dir: &Path, model: &Transformer, seed: u64, documents: usize) -> Result<Data> {
+    let config = model.config();
+    let text = TextModel::load(dir, config.family, [config.mask, config.eos, config.pad])?;
+    let corpus = Corpus { seed };
+    let record = |i: usize| -> Result<Record> {
+        let Document { prompt, answer, .. } = corpus.document(i as u64);
+        Ok(Record {
+            id: i.to_string(),
+            prompt: text.encode(&Prompt::Chat(vec![Message::user(&prompt)]))?,
+            response: text.tokenizer.encode(&answer)?,
+        })
+    };
+    Ok(Data { records: (0..documents).map(record).collect::<Result<_>>()?, ..Data::default() })
+}

@@ -1,0 +1,59 @@
+//! Hashes that say which model, data and words a run used.
+
+use anyhow::{Context, Result};
+use sha2::{Digest, Sha256};
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+
+/// Of a model file larger than this only the beginning (with the safetensors header), the end and the size count.
+const WHOLE: u64 = 64 << 20;
+const PART: u64 = 4 << 20;
+
+/// SHA-256 of a text, the first 16 hex digits.
+pub(crate) fn of_text(text: &str) -> String {
+    hex(Sha256::new_with_prefix(text))
+}
+
+/// SHA-256 of a file, the first 16 hex digits.
+pub(crate) fn of_file(path: &Path) -> Result<String> {
+    let mut hasher = Sha256::new();
+    add_file(&mut hasher, path, u64::MAX)?;
+    Ok(hex(hasher))
+}
+
+/// A fingerprint of a checkpoint folder: config.json, tokeniser files, and the weights (of large files the beginning,
+/// the end and the size).
+pub(crate) fn of_model(dir: &Path) -> Result<String> {
+    let mut names: Vec<_> = std::fs::read_dir(dir)
+        .with_context(|| format!("cannot read {}", dir.display()))?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|p| p.extension().is_some_and(|e| ["json", "safetensors", "jinja", "txt"].iter().any(|k| e == *k)))
+        .collect();
+    names.sort();
+    let mut hasher = Sha256::new();
+    for path in names {
+        hasher.update(path.file_name().unwrap_or_default().as_encoded_bytes());
+        add_file(&mut hasher, &path, WHOLE)?;
+    }
+    Ok(hex(hasher))
+}
+
+fn add_file(hasher: &mut Sha256, path: &Path, whole: u64) -> Result<()> {
+    let context = || format!("cannot read {}", path.display());
+    let mut file = File::open(path).with_context(context)?;
+    let size = file.metadata().with_context(context)?.len();
+    hasher.update(size.to_le_bytes());
+    if size <= whole {
+        std::io::copy(&mut file, hasher).with_context(context)?;
+        return Ok(());
+    }
+    std::io::copy(&mut file.by_ref().take(PART), hasher).with_context(context)?;
+    file.seek(SeekFrom::Start(size - PART)).with_context(context)?;
+    std::io::copy(&mut file, hasher).with_context(context)?;
+    Ok(())
+}
+
+fn hex(hasher: Sha256) -> String {
+    hasher.finalize().iter().take(8).map(|b| format!("{b:02x}")).collect()
+}

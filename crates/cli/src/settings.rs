@@ -1,0 +1,40 @@
+//! Settings files and `--set`.
+
+use anyhow::{Context, Result, bail};
+use serde::de::DeserializeOwned;
+use std::path::Path;
+
+/// Defaults, then the file, then the pairs KEY=VALUE.
+pub(crate) fn read<T: DeserializeOwned>(file: Option<&Path>, pairs: &[String]) -> Result<T> {
+    let mut table = match file {
+        Some(path) => {
+            let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+            text.parse::<toml::Table>().with_context(|| format!("{}: not valid TOML", path.display()))?
+        }
+        None => toml::Table::new(),
+    };
+    for pair in pairs {
+        let (key, value) = pair.split_once('=').with_context(|| format!("--set {pair}: not KEY=VALUE"))?;
+        set(&mut table, key.trim(), toml_value(value.trim())).with_context(|| format!("--set {pair}"))?;
+    }
+    table.try_into().context("alignment settings")
+}
+
+/// A TOML value; what is not one is text.
+fn toml_value(text: &str) -> toml::Value {
+    let parsed = format!("v = {text}").parse::<toml::Table>().ok().and_then(|mut t| t.remove("v"));
+    parsed.unwrap_or_else(|| toml::Value::String(text.to_owned()))
+}
+
+fn set(table: &mut toml::Table, key: &str, value: toml::Value) -> Result<()> {
+    match key.split_once('.') {
+        None => {
+            table.insert(key.to_owned(), value);
+            Ok(())
+        }
+        Some((head, rest)) => match table.entry(head).or_insert_with(|| toml::Value::Table(toml::Table::new())) {
+            toml::Value::Table(inner) => set(inner, rest, value),
+            _ => bail!("`{head}` is not a table"),
+        },
+    }
+}

@@ -1,0 +1,98 @@
+//! Running a trainer to its end in a run folder: resume, progress, metrics, checkpoints, Ctrl-C.
+
+use crate::args::Compute;
+use crate::{interrupt, output};
+use anyhow::Result;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use mosa_align::{RunFolder, Saved, StepMetrics, Trainer};
+use mosa_model::{Memory, ModelError};
+use std::path::Path;
+use tch::Device;
+
+/// What the loop needs besides the trainer.
+pub(crate) struct Session<'a> {
+    pub folder: &'a RunFolder,
+    /// Where to go on, if the run was started before.
+    pub from: Option<&'a Saved>,
+    pub device: Device,
+    pub save_every: usize,
+    pub keep_last: usize,
+    pub compute: &'a Compute,
+    /// Print every step as JSON.
+    pub json: bool,
+    /// Writes the trained tensors into a folder.
+    pub save: &'a dyn Fn(&Path) -> Result<(), ModelError>,
+}
+
+impl Session<'_> {
+    /// Runs all steps, or as many as happen before an interrupt; returns whether all were done.
+    pub(crate) fn run(&self, trainer: &mut Trainer<'_>) -> Result<bool> {
+        let total = trainer.total_steps();
+        if let Some(saved) = self.from {
+            trainer.resume(saved.step, &saved.moments(self.device)?)?;
+            if !self.compute.quiet {
+                output::say(&format!("resuming after step {} of {total}", saved.step));
+            }
+        }
+        let (mut log, mut done) = self.folder.metrics(trainer.step_number())?;
+        let bar = self.bar(total, done.len())?;
+        while trainer.step_number() < total && !interrupt::asked() {
+            let mut m = trainer.step()?;
+            m.peak_mb = Memory::now().peak_resident.map(|b| b as f64 / 1e6);
+            log.push(&m)?;
+            if self.json {
+                output::json(&m)?;
+            }
+            bar.set_message(describe(&m));
+            bar.inc(1);
+            done.push(m);
+            if self.save_every > 0 && trainer.step_number().is_multiple_of(self.save_every) {
+                self.folder.save(trainer, self.keep_last, self.save)?;
+            }
+        }
+        bar.finish_and_clear();
+        if trainer.step_number() > 0 {
+            self.folder.save(trainer, self.keep_last, self.save)?;
+        }
+        if !self.compute.quiet && !done.is_empty() {
+            output::say(&summary(&done));
+        }
+        Ok(trainer.step_number() >= total)
+    }
+
+    fn bar(&self, total: usize, done: usize) -> Result<ProgressBar> {
+        let target = if self.compute.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+        let bar = ProgressBar::with_draw_target(Some(total as u64), target).with_position(done as u64);
+        let style = ProgressStyle::with_template("{bar:20} {pos}/{len} {elapsed}<{eta}  {msg}")?;
+        bar.set_style(style.progress_chars("█▌ "));
+        bar.reset_eta();
+        Ok(bar)
+    }
+}
+
+/// A step for the progress line.
+fn describe(m: &StepMetrics) -> String {
+    let rest = format!("|g| {:.2}  {:.0} tok/s", m.grad_norm, m.tokens_per_s);
+    match &m.reward {
+        Some(r) => {
+            let gain = r.reference.map_or(String::new(), |base| format!(" ({:+.1} over the base)", r.value - base));
+            let retain = m.kl_retain.map_or(String::new(), |kl| format!("  retain KL {kl:.2}"));
+            format!("R {:+.1}{gain}  KL {:.2}{retain}  {rest}", r.value, m.kl)
+        }
+        None => format!("loss {:.3}  {rest}", m.loss),
+    }
+}
+
+/// What the run achieved: the mean over its last tenth.
+fn summary(steps: &[StepMetrics]) -> String {
+    let tail = &steps[steps.len() - steps.len().div_ceil(10)..];
+    let mean = |f: &dyn Fn(&StepMetrics) -> f64| tail.iter().map(f).sum::<f64>() / tail.len() as f64;
+    let what = if tail.iter().all(|m| m.reward.is_some()) {
+        let r = |f: fn(&mosa_align::RewardMetrics) -> f64| mean(&|m| m.reward.as_ref().map_or(0.0, f));
+        let gain = r(|r| r.value - r.reference.unwrap_or(r.value));
+        format!("R {:+.1}, {gain:+.1} over the base; KL {:.2}", r(|r| r.value), mean(&|m| m.kl))
+    } else {
+        format!("loss {:.3}", mean(&|m| m.loss))
+    };
+    format!("last {} of {} steps: {what}; {:.2} s per step", tail.len(), steps.len(), mean(&|m| m.seconds))
+}
