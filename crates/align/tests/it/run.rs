@@ -31,7 +31,7 @@ fn train(dir: &Path, until: usize, save_every: usize) -> Vec<u8> {
     assert_eq!(kept.len(), trainer.step_number());
     while trainer.step_number() < until {
         log.push(&trainer.step().unwrap()).unwrap();
-        if trainer.step_number() % save_every == 0 {
+        if trainer.step_number().is_multiple_of(save_every) {
             folder.save(&trainer, 2, &|d| adapter.save(d, model.spec())).unwrap();
         }
     }

@@ -102,7 +102,7 @@ fn answers_come_along_where_the_file_has_them() {
 #[test]
 fn a_sample_is_seeded_keeps_file_order_and_gives_every_style_its_share() {
     let record = |i: usize| PromptRecord {
-        style: Some(if i % 4 == 0 { "slang" } else { "base" }.into()),
+        style: Some(if i.is_multiple_of(4) { "slang" } else { "base" }.into()),
         ..user(&i.to_string(), "x")
     };
     let sample = |n, seed| stratified_sample((0..40).map(record).collect(), n, seed);
