@@ -5,4 +5,5 @@
 
 mod canvas;
 mod rng;
+mod stats;
 mod window;
