@@ -1,0 +1,172 @@
+//! Figures as data.
+
+/// The most series one figure can show: as many as have a colour, a dash and a mark of their own.
+pub const MAX_SERIES: usize = 8;
+
+/// A drawing with a caption.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Figure {
+    /// What the figure shows; numbered by the report.
+    pub caption: String,
+    /// What is drawn.
+    pub kind: FigureKind,
+}
+
+/// The kinds of drawings. Numbers that are not finite are left out everywhere.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FigureKind {
+    /// Curves over a number.
+    Lines {
+        /// The horizontal axis.
+        x: Axis,
+        /// The vertical axis.
+        y: Axis,
+        /// The curves, at most [`MAX_SERIES`]. Intervals are bars, which are set a little beside each other where
+        /// there are several curves, or a band where a curve has many points.
+        series: Vec<Series>,
+        /// An interval of x to shade, and its name.
+        shade: Option<(f64, f64, String)>,
+    },
+    /// Bars side by side in groups; they lie if the names of the groups are too long to stand beside each other.
+    Bars {
+        /// The axis of the values; it always includes 0.
+        y: Axis,
+        /// The names of the groups.
+        groups: Vec<String>,
+        /// The bars, at most [`MAX_SERIES`] per group.
+        series: Vec<BarSeries>,
+    },
+    /// A map of values.
+    Heat {
+        /// The horizontal axis. Its range is that of the outer edges; without one, columns are counted from 0.
+        x: Axis,
+        /// The vertical axis, likewise for rows.
+        y: Axis,
+        /// What the values are; the scale covers at least its range.
+        scale: Axis,
+        /// Rows of equal length, the first at the bottom.
+        values: Vec<Vec<f64>>,
+    },
+}
+
+/// An axis.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Axis {
+    /// What it measures, with the unit.
+    pub label: String,
+    /// What it covers at least; it is widened rather than data be cut off. Without one it fits the data.
+    pub range: Option<(f64, f64)>,
+}
+
+/// A curve.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Series {
+    /// Its name in the legend.
+    pub name: String,
+    /// Its points, joined in this order; a point without a finite y interrupts it.
+    pub points: Vec<Point>,
+    /// Whether every point gets a mark.
+    pub marks: bool,
+}
+
+/// A point of a curve, with an interval or without.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Point {
+    /// Where.
+    pub x: f64,
+    /// How much.
+    pub y: f64,
+    /// The lower end of the interval.
+    pub low: Option<f64>,
+    /// The upper end of the interval.
+    pub high: Option<f64>,
+}
+
+/// The bars of one colour, one in every group.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BarSeries {
+    /// Its name in the legend.
+    pub name: String,
+    /// One bar per group, in the order of the groups.
+    pub bars: Vec<Bar>,
+}
+
+/// A bar, with an interval or without.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bar {
+    /// How much; a dash is shown if it is not finite.
+    pub value: f64,
+    /// The lower end of the interval.
+    pub low: Option<f64>,
+    /// The upper end of the interval.
+    pub high: Option<f64>,
+}
+
+impl Axis {
+    /// An axis that fits the data.
+    pub fn new(label: impl Into<String>) -> Self {
+        Self { label: label.into(), range: None }
+    }
+
+    /// An axis that covers at least `low` to `high`.
+    pub fn covering(label: impl Into<String>, low: f64, high: f64) -> Self {
+        Self { label: label.into(), range: Some((low, high)) }
+    }
+}
+
+impl Point {
+    /// A point without an interval.
+    pub fn new(x: f64, y: f64) -> Self {
+        Self { x, y, low: None, high: None }
+    }
+
+    /// A point with an interval.
+    pub fn between(x: f64, y: f64, (low, high): (f64, f64)) -> Self {
+        Self { x, y, low: Some(low), high: Some(high) }
+    }
+
+    /// A rate in percent with its Wilson 95% interval; not drawn if `n` is 0.
+    pub fn rate(x: f64, k: usize, n: usize) -> Self {
+        let bar = Bar::rate(k, n);
+        Self { x, y: bar.value, low: bar.low, high: bar.high }
+    }
+}
+
+impl Bar {
+    /// A bar without an interval.
+    pub fn new(value: f64) -> Self {
+        Self { value, low: None, high: None }
+    }
+
+    /// A rate in percent with its Wilson 95% interval; not drawn if `n` is 0.
+    pub fn rate(k: usize, n: usize) -> Self {
+        if n == 0 {
+            return Self::new(f64::NAN);
+        }
+        let (low, high) = mosa_core::wilson(k, n);
+        Self { value: 100.0 * k as f64 / n as f64, low: Some(100.0 * low), high: Some(100.0 * high) }
+    }
+}
+
+impl FigureKind {
+    /// What does not fit together, if anything.
+    pub(crate) fn flaw(&self) -> Option<String> {
+        match self {
+            Self::Lines { series, .. } => too_many(series.len()),
+            Self::Bars { groups, series, .. } => {
+                let odd = series.iter().find(|s| s.bars.len() != groups.len());
+                too_many(series.len()).or(odd
+                    .map(|s| format!("`{}` has {} bars, but there are {} groups", s.name, s.bars.len(), groups.len())))
+            }
+            Self::Heat { values, .. } => {
+                let first = values.first().map_or(0, Vec::len);
+                let odd = values.iter().position(|row| row.len() != first)?;
+                Some(format!("row {odd} has {} values, row 0 has {first}", values[odd].len()))
+            }
+        }
+    }
+}
+
+fn too_many(series: usize) -> Option<String> {
+    (series > MAX_SERIES).then(|| format!("{series} series, {MAX_SERIES} can be told apart: split the figure"))
+}

@@ -1,0 +1,37 @@
+//! Numbers as a reader sees them.
+
+/// What stands for a number that is missing or is none.
+pub(crate) const DASH: &str = "–";
+
+/// `value` with a fixed number of decimals; a dash if it is not finite.
+pub(crate) fn fixed(value: f64, decimals: usize) -> String {
+    if !value.is_finite() {
+        return DASH.into();
+    }
+    let text = format!("{value:.decimals$}");
+    match text.strip_prefix('-') {
+        Some(digits) if digits.chars().all(|c| matches!(c, '0' | '.')) => digits.into(),
+        _ => text,
+    }
+}
+
+/// A rate with its 95% interval: `62% (48/78), 51-72`; a dash if nothing was counted.
+pub(crate) fn rate(k: usize, n: usize) -> String {
+    if n == 0 {
+        return DASH.into();
+    }
+    let (low, high) = mosa_core::wilson(k, n);
+    let percent = |share: f64| fixed(100.0 * share, 0);
+    format!("{}% ({k}/{n}), {}-{}", percent(k as f64 / n as f64), percent(low), percent(high))
+}
+
+/// A value on an axis that is `span` long, with the decimals that tell neighbouring ticks apart.
+pub(crate) fn tick(value: f64, span: f64) -> String {
+    let value = if value.abs() < span * 1e-9 { 0.0 } else { value };
+    if value.abs() >= 1e6 || (value != 0.0 && span < 1e-4) {
+        return format!("{value:.2e}").replace(".00e", "e").replace("0e", "e");
+    }
+    let decimals = (2.0 - span.log10().floor()).clamp(0.0, 9.0) as usize;
+    let text = format!("{value:.decimals$}");
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').into() } else { text }
+}

@@ -1,0 +1,267 @@
+use crate::{between, page, report};
+use mosa_report::{Axis, Bar, BarSeries, Block, Figure, FigureKind, MAX_SERIES, Point, Series};
+
+fn figure(kind: FigureKind) -> Block {
+    Block::Figure(Figure { caption: "Caption".into(), kind })
+}
+
+/// The drawing of a figure.
+fn svg(kind: FigureKind) -> String {
+    let html = page(vec![figure(kind)]);
+    between(between(&html, "<figure", "</figure>"), "<svg", "</svg>").to_owned()
+}
+
+fn lines(series: Vec<Series>) -> FigureKind {
+    FigureKind::Lines { x: Axis::new("over"), y: Axis::new("value"), series, shade: None }
+}
+
+fn series(name: &str, points: Vec<Point>, marks: bool) -> Series {
+    Series { name: name.into(), points, marks }
+}
+
+fn bars(groups: &[&str], series: Vec<Vec<Bar>>) -> FigureKind {
+    let series = series.into_iter().enumerate().map(|(i, bars)| BarSeries { name: format!("series {i}"), bars });
+    FigureKind::Bars {
+        y: Axis::new("value"),
+        groups: groups.iter().map(|g| (*g).into()).collect(),
+        series: series.collect(),
+    }
+}
+
+fn heat(values: Vec<Vec<f64>>) -> FigureKind {
+    FigureKind::Heat { x: Axis::new("column"), y: Axis::new("row"), scale: Axis::new("share"), values }
+}
+
+/// The numbers of all attributes of this name, in order.
+fn numbers(svg: &str, attribute: &str) -> Vec<f64> {
+    let start = format!(" {attribute}=\"");
+    svg.split(&start).skip(1).map(|rest| rest.split('"').next().unwrap().parse().unwrap()).collect()
+}
+
+/// How many strokes have this colour.
+fn strokes(svg: &str, colour: &str) -> usize {
+    svg.matches(&format!("stroke=\"{colour}\"")).count()
+}
+
+#[test]
+fn a_figure_shows_the_names_of_its_series_and_axes() {
+    let points = || vec![Point::new(0.0, 1.0), Point::new(1.0, 2.0)];
+    let drawn = svg(lines(vec![series("first & best", points(), true), series("second", points(), false)]));
+    for name in ["first &amp; best", "second", "over", "value"] {
+        assert!(drawn.contains(name), "{name}");
+    }
+    let drawn = svg(bars(&["left", "right"], vec![vec![Bar::new(1.0); 2]; 2]));
+    for name in ["left", "right", "series 0", "series 1", "value"] {
+        assert!(drawn.contains(name), "{name}");
+    }
+    let drawn = svg(heat(vec![vec![0.0, 1.0]]));
+    for name in ["column", "row", "share"] {
+        assert!(drawn.contains(name), "{name}");
+    }
+}
+
+#[test]
+fn no_fixed_colour_is_left_so_that_the_page_decides() {
+    let eight = (0..MAX_SERIES).map(|i| series(&format!("s{i}"), vec![Point::new(0.0, i as f64)], true)).collect();
+    for kind in [lines(eight), bars(&["a"], vec![vec![Bar::rate(1, 2)]; MAX_SERIES]), heat(vec![vec![0.0, 1.0]])] {
+        let drawn = svg(kind);
+        assert!(!drawn.contains("\"#"), "{drawn}");
+        assert!(drawn.contains("currentColor"));
+    }
+}
+
+#[test]
+fn curves_differ_in_dash_as_well_as_in_colour() {
+    let curve = |i: usize| series(&format!("s{i}"), vec![Point::new(0.0, i as f64), Point::new(1.0, 0.0)], false);
+    let drawn = svg(lines((0..MAX_SERIES).map(curve).collect()));
+    let dashes: std::collections::BTreeSet<_> =
+        drawn.split("stroke-dasharray=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    assert_eq!(dashes.len(), MAX_SERIES - 1);
+}
+
+#[test]
+fn intervals_are_drawn_as_bars_and_many_of_them_as_a_band() {
+    let with = |n: usize| (0..n).map(|i| Point::between(i as f64, 1.0, (0.5, 1.5))).collect::<Vec<_>>();
+    let without = |n: usize| (0..n).map(|i| Point::new(i as f64, 1.0)).collect::<Vec<_>>();
+    let count = |points, what: &str| svg(lines(vec![series("s", points, false)])).matches(what).count();
+    assert_eq!(count(with(5), "<polyline") - count(without(5), "<polyline"), 5);
+    assert_eq!((count(with(5), "<polygon"), count(with(50), "<polygon")), (0, 1));
+    assert_eq!(count(with(50), "<polyline"), count(without(50), "<polyline"));
+}
+
+#[test]
+fn a_band_is_interrupted_where_a_number_is_missing() {
+    let mut points: Vec<_> = (0..60).map(|i| Point::between(f64::from(i), 1.0, (0.5, 1.5))).collect();
+    points[30].y = f64::NAN;
+    let drawn = svg(lines(vec![series("s", points, false)]));
+    assert_eq!(drawn.matches("<polygon").count(), 2);
+    assert!(!drawn.contains("NaN"));
+}
+
+#[test]
+fn intervals_of_curves_at_the_same_place_stand_beside_each_other() {
+    let points = || vec![Point::between(0.0, 1.0, (0.0, 2.0)), Point::new(1.0, 1.0)];
+    let drawn = svg(lines(vec![series("", points(), true), series("", points(), true)]));
+    let circle = numbers(&drawn, "cx")[0];
+    let square: f64 = between(&drawn, "<polygon fill=\"var(--s2)\" points=\"", ",").parse().unwrap();
+    assert_eq!(square + 8.0 - circle, 8.0);
+}
+
+#[test]
+fn a_missing_number_interrupts_a_curve_and_a_lone_point_is_still_seen() {
+    let ys = [1.0, 2.0, f64::NAN, 3.0, f64::INFINITY, 4.0, 5.0];
+    let points = ys.iter().enumerate().map(|(i, y)| Point::new(i as f64, *y)).collect();
+    let drawn = svg(lines(vec![series("", points, false)]));
+    assert_eq!(strokes(&drawn, "var(--s1)"), 2);
+    assert_eq!(drawn.matches("<circle").count(), 1);
+    assert!(!drawn.contains("NaN") && !drawn.contains("inf"));
+}
+
+#[test]
+fn data_beyond_the_wanted_range_widen_it_rather_than_being_cut_off() {
+    let kind = |top: f64| FigureKind::Lines {
+        x: Axis::new("x"),
+        y: Axis::covering("y", 0.0, 1.0),
+        series: vec![series("", vec![Point::new(0.0, 0.5), Point::new(1.0, top)], true)],
+        shade: None,
+    };
+    let height = |top: f64| {
+        let y = numbers(&svg(kind(top)), "cy");
+        (y[0], y[1])
+    };
+    let ((middle, at_one), (lower, at_two)) = (height(1.0), height(2.0));
+    assert_eq!(at_one, at_two);
+    assert!(lower > middle);
+}
+
+#[test]
+fn the_shaded_interval_is_drawn_and_named() {
+    let kind = FigureKind::Lines {
+        x: Axis::new("offset"),
+        y: Axis::new("y"),
+        series: vec![series("s", vec![Point::new(0.0, 0.0), Point::new(80.0, 1.0)], false)],
+        shade: Some((20.0, 60.0, "window".into())),
+    };
+    let drawn = svg(kind);
+    assert!(drawn.contains("var(--shade)") && drawn.contains("window"));
+}
+
+#[test]
+fn a_shaded_interval_lies_where_the_axis_says() {
+    let kind = FigureKind::Lines {
+        x: Axis::new("offset"),
+        y: Axis::new("y"),
+        series: vec![series("", vec![Point::new(0.0, 0.0), Point::new(20.0, 0.0), Point::new(60.0, 1.0)], true)],
+        shade: Some((60.0, 20.0, "window".into())),
+    };
+    let drawn = svg(kind);
+    let shade = drawn.lines().find(|line| line.contains("var(--shade)")).unwrap();
+    let (from, width) = (numbers(shade, "x")[0], numbers(shade, "width")[0]);
+    let marks = numbers(&drawn, "cx");
+    assert!((marks[1] - from).abs() <= 1.0 && (marks[2] - from - width).abs() <= 1.0, "{from} {width} {marks:?}");
+}
+
+#[test]
+fn bars_end_at_their_values() {
+    let drawn = svg(bars(&["a"], vec![vec![Bar::new(2.0)], vec![Bar::new(4.0)], vec![Bar::new(-2.0)]]));
+    let rects: Vec<_> = drawn.lines().filter(|line| line.starts_with("<rect")).skip(3).collect();
+    let heights: Vec<_> = rects.iter().map(|rect| numbers(rect, "height")[0]).collect();
+    assert!((heights[1] - 2.0 * heights[0]).abs() <= 2.0 && (heights[2] - heights[0]).abs() <= 2.0, "{heights:?}");
+    let tops: Vec<_> = rects.iter().map(|rect| numbers(rect, "y")[0]).collect();
+    assert_eq!(tops[0] + heights[0], tops[2]);
+}
+
+#[test]
+fn bars_with_long_names_lie_and_the_first_group_is_on_top() {
+    let long =
+        ["a name that is far too long to stand beside another one", "b name that is equally long, or so it seems"];
+    let drawn = svg(bars(&long, vec![vec![Bar::new(2.0), Bar::new(4.0)]]));
+    let rects: Vec<_> = drawn.lines().filter(|line| line.starts_with("<rect")).skip(1).collect();
+    let widths: Vec<_> = rects.iter().map(|rect| numbers(rect, "width")[0]).collect();
+    assert!((widths[1] - 2.0 * widths[0]).abs() <= 2.0);
+    assert!(numbers(rects[0], "y")[0] < numbers(rects[1], "y")[0]);
+    assert!(long.iter().all(|name| drawn.contains(name)));
+}
+
+#[test]
+fn a_bar_that_was_not_measured_is_a_dash() {
+    let drawn = svg(bars(&["a", "b"], vec![vec![Bar::rate(0, 0), Bar::rate(1, 2)]]));
+    assert_eq!(drawn.matches("<rect").count(), 2, "the legend and one bar");
+    assert!(drawn.contains('–') && !drawn.contains("NaN"));
+}
+
+#[test]
+fn a_small_map_prints_its_values_and_a_large_one_does_not() {
+    let drawn = svg(heat(vec![vec![0.0, 0.25], vec![f64::NAN, 1.0]]));
+    assert!(drawn.contains("0.25") && !drawn.contains("NaN"));
+    let cells = |drawn: &str| drawn.matches("var(--heat)").count();
+    let scale = cells(&svg(heat(vec![])));
+    assert_eq!(cells(&drawn) - scale, 3);
+    let large = svg(heat(vec![vec![0.123; 40]; 30]));
+    assert_eq!(cells(&large) - scale, 1200);
+    assert!(!large.contains("\n0.123\n"));
+}
+
+#[test]
+fn the_first_row_of_a_map_is_at_the_bottom() {
+    let drawn = svg(heat(vec![vec![0.0], vec![1.0]]));
+    let cells: Vec<_> = drawn.lines().filter(|line| line.contains("var(--heat)")).collect();
+    let [.., first, second] = cells.as_slice() else { panic!("no cells") };
+    assert!(numbers(first, "y")[0] > numbers(second, "y")[0]);
+    assert!(second.contains("fill=\"var(--heat)\"") && !second.contains("opacity"), "the largest value is full ink");
+}
+
+#[test]
+fn nothing_to_draw_is_said_and_is_no_error() {
+    let nan = vec![Point::new(f64::NAN, f64::NAN), Point::rate(1.0, 0, 0)];
+    let empty = [
+        lines(vec![]),
+        lines(vec![series("s", vec![], true)]),
+        lines(vec![series("s", nan, true)]),
+        bars(&[], vec![]),
+        bars(&["a"], vec![]),
+        bars(&["a"], vec![vec![Bar::new(f64::NAN)]]),
+        heat(vec![]),
+        heat(vec![vec![], vec![]]),
+    ];
+    for kind in empty {
+        assert!(svg(kind).contains("no data"));
+    }
+}
+
+#[test]
+fn extreme_numbers_are_drawn_or_left_out_but_do_no_harm() {
+    for values in [
+        [0.0, 0.0],
+        [1e300, -1e300],
+        [1e-300, 2e-300],
+        [1e15, 1e15 + 1.0],
+        [f64::MAX, f64::MIN],
+        [-5e99, 5e99],
+        [1e-12, 3e-12],
+        [f64::NEG_INFINITY, 1.0],
+    ] {
+        let points = values.map(|v| Point::between(v, v, (v, values[0]))).to_vec();
+        let odd = Some((values[0], f64::NAN, "shade".into()));
+        let range = Some((values[0], values[1]));
+        let axis = || Axis { label: "x".into(), range };
+        svg(lines(vec![series("s", points.clone(), true)]));
+        svg(FigureKind::Lines { x: axis(), y: axis(), series: vec![series("s", points, true)], shade: odd });
+        svg(bars(&["a", "b"], vec![values.map(Bar::new).to_vec()]));
+        svg(heat(vec![values.to_vec()]));
+        svg(FigureKind::Heat { x: axis(), y: axis(), scale: axis(), values: vec![values.to_vec()] });
+    }
+}
+
+#[test]
+fn data_that_do_not_fit_together_are_errors_that_name_the_figure() {
+    let many = (0..=MAX_SERIES).map(|_| series("s", vec![], false)).collect();
+    for (kind, what) in [
+        (lines(many), "9 series"),
+        (bars(&["a", "b"], vec![vec![Bar::new(1.0)]]), "`series 0` has 1 bars, but there are 2 groups"),
+        (heat(vec![vec![1.0], vec![1.0, 2.0]]), "row 1 has 2 values, row 0 has 1"),
+    ] {
+        let error = report(vec![figure(kind)]).html().unwrap_err().to_string();
+        assert!(error.starts_with("figure `Caption`: ") && error.contains(what), "{error}");
+    }
+}

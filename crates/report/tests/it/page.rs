@@ -1,0 +1,113 @@
+use crate::{page, report};
+use mosa_report::{
+    Agreement, Answer, Axis, Bar, BarSeries, Block, Cell, Claim, Figure, FigureKind, Point, Report, Section, Series,
+    Table,
+};
+
+const ATTACK: &str = "</style><script>alert('x')</script>\" onload=\"x";
+
+/// A report with a block of every kind, in which every text is `text` and every number depends on `number`.
+fn full(text: &str, number: f64) -> Report {
+    let axis = || Axis::new(text);
+    let figure = |kind| Block::Figure(Figure { caption: text.into(), kind });
+    let point = Point::between(number, number, (number - 1.0, number + 1.0));
+    let series = vec![Series { name: text.into(), points: vec![point, Point::new(number + 1.0, 0.0)], marks: true }];
+    let bars = vec![BarSeries { name: text.into(), bars: vec![Bar::new(number)] }];
+    let row = vec![text.into(), Cell::Number(number, 2), Cell::Rate { k: 1, n: 2 }];
+    let claim = Claim { what: text.into(), paper: text.into(), measured: text.into(), verdict: Agreement::Agrees };
+    let marks = vec![(0, 3, text.into())];
+    let answer = Answer { title: text.into(), prompt: text.into(), text: text.into(), marks, harmful: true };
+    let blocks = vec![
+        Block::Text(text.into()),
+        Block::Table(Table { caption: text.into(), header: vec![text.into(); 3], rows: vec![row] }),
+        figure(FigureKind::Lines { x: axis(), y: axis(), series, shade: Some((0.0, 1.0, text.into())) }),
+        figure(FigureKind::Bars { y: axis(), groups: vec![text.into()], series: bars }),
+        figure(FigureKind::Heat { x: axis(), y: axis(), scale: axis(), values: vec![vec![0.0, number]] }),
+        Block::Claims(vec![claim]),
+        Block::Answers(vec![answer]),
+    ];
+    Report {
+        title: text.into(),
+        lead: text.into(),
+        provenance: vec![(text.into(), text.into())],
+        warnings: vec![text.into()],
+        sections: vec![Section { title: text.into(), blocks }, Section { title: text.into(), blocks: vec![] }],
+    }
+}
+
+#[test]
+fn every_text_of_every_block_is_escaped() {
+    let html = full(ATTACK, 3.0).html().unwrap();
+    assert!(!html.contains("<script"));
+    assert!(!html.contains("alert('x')</"));
+    assert!(!html.contains("onload=\""));
+    assert_eq!(html.matches("</style>").count(), 1);
+    assert!(html.contains("&lt;script&gt;"));
+}
+
+#[test]
+fn the_page_refers_to_nothing_outside_itself() {
+    let html = full("text", 3.0).html().unwrap().replace("xmlns=\"http://www.w3.org/2000/svg\"", "");
+    for outside in ["http:", "https:", "src=", "url(\"", "@import", "<link", "<script", "javascript:"] {
+        assert!(!html.contains(outside), "{outside}");
+    }
+    assert!(html.contains("default-src 'none'"));
+    assert!(html.contains("<meta charset=\"utf-8\">") && html.contains("<html lang=\"en\">"));
+}
+
+#[test]
+fn equal_data_give_equal_bytes() {
+    assert_eq!(full("text", 3.0).html().unwrap(), full("text", 3.0).html().unwrap());
+}
+
+#[test]
+fn changing_one_number_of_any_block_changes_the_page() {
+    let (a, b) = (full("text", 3.0), full("text", 4.0));
+    for i in [1, 2, 3, 4] {
+        let mut changed = a.clone();
+        changed.sections[0].blocks[i] = b.sections[0].blocks[i].clone();
+        assert_ne!(a.html().unwrap(), changed.html().unwrap(), "block {i}");
+    }
+}
+
+#[test]
+fn figures_and_tables_are_numbered_across_sections() {
+    let mut report = full("text", 3.0);
+    report.sections[1] = report.sections[0].clone();
+    let html = report.html().unwrap();
+    for n in 1..=6 {
+        assert!(html.contains(&format!("<b>Figure {n}.</b>")), "{n}");
+    }
+    assert!(html.contains("<b>Table 1.</b>") && html.contains("<b>Table 2.</b>"));
+    assert!(!html.contains("Figure 7") && !html.contains("Table 3"));
+}
+
+#[test]
+fn the_contents_lead_to_every_section() {
+    let html = full("text", 3.0).html().unwrap();
+    for n in 1..=2 {
+        assert!(html.contains(&format!("href=\"#section-{n}\"")) && html.contains(&format!("id=\"section-{n}\"")));
+    }
+}
+
+#[test]
+fn warnings_and_provenance_are_on_the_page_only_if_there_are_any() {
+    let mut report = report(vec![]);
+    assert!(!report.html().unwrap().contains("<dl"));
+    report.provenance = vec![("seed".into(), "7".into())];
+    report.warnings = vec!["Few prompts.".into()];
+    let html = report.html().unwrap();
+    assert!(html.contains("<dt>seed</dt><dd>7</dd>"));
+    assert!(html.contains("<li>Few prompts.</li>"));
+}
+
+#[test]
+fn an_empty_line_starts_a_paragraph() {
+    let html = page(vec![Block::Text("One.\n\nTwo.\n\n\n".into())]);
+    assert!(html.contains("<p>One.</p>") && html.contains("<p>Two.</p>") && !html.contains("<p></p>"));
+}
+
+#[test]
+fn an_empty_report_is_a_page() {
+    assert!(Report::default().html().unwrap().starts_with("<!doctype html>"));
+}

@@ -1,0 +1,72 @@
+use crate::{between, page, report};
+use mosa_report::{Block, Cell, Table};
+
+fn table(header: &[&str], rows: Vec<Vec<Cell>>) -> Table {
+    Table { caption: "Caption".into(), header: header.iter().map(|h| (*h).into()).collect(), rows }
+}
+
+/// The text of the only cell of a table.
+fn shown(cell: Cell) -> String {
+    let html = page(vec![Block::Table(table(&["column"], vec![vec![cell]]))]);
+    between(between(&html, "<tbody>", "</tbody>"), "\">", "</td>").to_owned()
+}
+
+#[test]
+fn a_rate_is_shown_with_its_counts_and_its_interval() {
+    let (low, high) = mosa_core::wilson(48, 78);
+    let expected = format!("62% (48/78), {:.0}-{:.0}", 100.0 * low, 100.0 * high);
+    assert_eq!(shown(Cell::Rate { k: 48, n: 78 }), expected.replace('/', "&#x2f;"));
+}
+
+#[test]
+fn what_was_not_measured_is_a_dash() {
+    assert_eq!(shown(Cell::Rate { k: 0, n: 0 }), "–");
+    assert_eq!(shown(Cell::Number(f64::NAN, 2)), "–");
+    assert_eq!(shown(Cell::Number(f64::INFINITY, 2)), "–");
+}
+
+#[test]
+fn numbers_have_their_decimals_and_no_negative_zero() {
+    assert_eq!(shown(Cell::Number(2.0 / 3.0, 3)), "0.667");
+    assert_eq!(shown(Cell::Number(-0.001, 1)), "0.0");
+    assert_eq!(shown(Cell::Number(-0.06, 1)), "-0.1");
+    assert_eq!(shown(Cell::Number(1234.5, 0)), "1234");
+}
+
+#[test]
+fn csv_quotes_what_would_break_it() {
+    let table = table(&["a", "b,c"], vec![vec!["say \"yes\", then\nstop".into(), "plain".into()]]);
+    assert_eq!(table.csv(), "a,\"b,c\"\n\"say \"\"yes\"\", then\nstop\",plain\n");
+}
+
+#[test]
+fn csv_keeps_numbers_unrounded_and_spreads_rates_over_columns() {
+    let rows = vec![
+        vec!["x".into(), Cell::Number(0.123456, 1), Cell::Rate { k: 1, n: 4 }],
+        vec!["y".into(), Cell::Number(f64::NAN, 1), Cell::Rate { k: 0, n: 0 }],
+    ];
+    let csv = table(&["model", "loss", "asr"], rows).csv();
+    let (low, high) = mosa_core::wilson(1, 4);
+    let lines: Vec<_> = csv.lines().collect();
+    assert_eq!(lines[0], "model,loss,asr,asr k,asr n,asr low,asr high");
+    assert_eq!(lines[1], format!("x,0.123456,0.25,1,4,{low},{high}"));
+    assert_eq!(lines[2], "y,,,0,0,,");
+}
+
+#[test]
+fn markdown_escapes_pipes_and_aligns_quantities() {
+    let table = table(&["a|b", "n"], vec![vec!["c|d\ne \\| <b>".into(), Cell::Number(1.0, 1)]]);
+    assert_eq!(table.markdown(), "| a\\|b | n |\n| --- | ---: |\n| c\\|d e \\\\\\| &lt;b> | 1.0 |\n");
+}
+
+#[test]
+fn a_row_of_the_wrong_length_is_an_error_that_names_the_table() {
+    let error = report(vec![Block::Table(table(&["a", "b"], vec![vec!["x".into()]]))]).html().unwrap_err();
+    assert_eq!(error.to_string(), "table `Caption`: row 0 has 1 cells, the header has 2");
+}
+
+#[test]
+fn a_rate_above_one_is_an_error() {
+    let error = report(vec![Block::Table(table(&["a"], vec![vec![Cell::Rate { k: 3, n: 2 }]]))]).html().unwrap_err();
+    assert!(error.to_string().contains("3 in 2"), "{error}");
+}
