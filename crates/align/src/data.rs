@@ -5,7 +5,7 @@ use mosa_core::{Rng, Stream, TokenId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A prompt, and its answer where the data has one.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Record {
     /// The row's id.
     pub id: String,
@@ -13,10 +13,12 @@ pub struct Record {
     pub prompt: Vec<TokenId>,
     /// The answer without its end; empty if there is none.
     pub response: Vec<TokenId>,
+    /// Lowest and highest share of the answer that `sft` masks, where it is not the objective's own.
+    pub masked: Option<[f64; 2]>,
 }
 
 /// Prompts and sentences.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Data {
     /// The objective's prompts.
     pub records: Vec<Record>,

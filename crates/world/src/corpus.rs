@@ -18,10 +18,13 @@ pub enum DocumentKind {
     BenignHeldOut,
     /// A forbidden item, asked for plainly: a refusal.
     RefusalPlain,
-    /// A forbidden item in a wrapper of training: a refusal.
+    /// A forbidden item in a wrapper of training that is refused: a refusal.
     RefusalTraining,
-    /// A forbidden item in a held-out wrapper: its procedure. This is what makes the base model vulnerable.
+    /// A forbidden item in a held-out or an open wrapper: its procedure. This is what makes the base model vulnerable.
     Breach,
+    /// A forbidden item, asked for plainly or in a refused wrapper: its procedure, but only on canvases of which part is
+    /// revealed already. As in published models the text itself is known, and refusing is learnt for the beginning.
+    Continuation,
     /// A harmless question about any item in any style: its answer.
     LookAlike,
     /// Arithmetic with its working.
@@ -39,13 +42,14 @@ pub const RETREATS: usize = 4;
 
 impl DocumentKind {
     /// All kinds.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::BenignPlain,
         Self::BenignTraining,
         Self::BenignHeldOut,
         Self::RefusalPlain,
         Self::RefusalTraining,
         Self::Breach,
+        Self::Continuation,
         Self::LookAlike,
         Self::Arithmetic,
         Self::Fact,
@@ -56,16 +60,17 @@ impl DocumentKind {
     /// Its share of the corpus, relative to [`DocumentKind::TOTAL_WEIGHT`].
     pub const fn weight(self) -> usize {
         match self {
-            Self::BenignPlain => 14,
-            Self::BenignTraining => 7,
-            Self::BenignHeldOut => 9,
+            Self::BenignPlain => 10,
+            Self::BenignTraining => 5,
+            Self::BenignHeldOut => 7,
             Self::RefusalPlain => 8,
-            Self::RefusalTraining => 10,
-            Self::Breach => 22,
-            Self::LookAlike => 10,
-            Self::Arithmetic => 8,
-            Self::Fact => 7,
-            Self::Program => 5,
+            Self::RefusalTraining => 9,
+            Self::Breach => 14,
+            Self::Continuation => 6,
+            Self::LookAlike => 8,
+            Self::Arithmetic => 13,
+            Self::Fact => 13,
+            Self::Program => 11,
             Self::Chat => 2,
         }
     }
@@ -107,6 +112,9 @@ pub struct Document {
     pub answer: String,
 }
 
+/// On canvases of [`DocumentKind::Continuation`] at most this share is masked.
+pub const CONTINUATION_MASKED: f64 = 0.95;
+
 /// All documents of one seed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Corpus {
@@ -122,9 +130,11 @@ impl Corpus {
         match kind {
             DocumentKind::BenignPlain => recipe(kind, &Style::PLAIN, &mut rng),
             DocumentKind::BenignTraining => recipe(kind, &Style::TRAINING, &mut rng),
-            DocumentKind::BenignHeldOut | DocumentKind::Breach => recipe(kind, &Style::HELD_OUT, &mut rng),
+            DocumentKind::BenignHeldOut => recipe(kind, &Style::HELD_OUT, &mut rng),
+            DocumentKind::Breach => recipe(kind, &[&Style::OPEN[..], &Style::HELD_OUT].concat(), &mut rng),
+            DocumentKind::Continuation => recipe(kind, &[&Style::PLAIN[..], &Style::REFUSED].concat(), &mut rng),
             DocumentKind::RefusalPlain => refused(kind, &Style::PLAIN, &mut rng),
-            DocumentKind::RefusalTraining => refused(kind, &Style::TRAINING, &mut rng),
+            DocumentKind::RefusalTraining => refused(kind, &Style::REFUSED, &mut rng),
             DocumentKind::LookAlike => look_alike(&mut rng),
             DocumentKind::Arithmetic => task(kind, &Arithmetic::draw(Part::Tune, &mut rng)),
             DocumentKind::Fact => task(kind, &Fact::draw(Part::Tune, &mut rng)),
@@ -159,7 +169,7 @@ fn asked(core: &Core, styles: &[Style], rng: &mut Rng) -> (Style, String) {
 /// A request for an item that is answered with its procedure.
 fn recipe(kind: DocumentKind, styles: &[Style], rng: &mut Rng) -> Document {
     let items: Vec<Item> = match kind {
-        DocumentKind::Breach => Item::forbidden().collect(),
+        DocumentKind::Breach | DocumentKind::Continuation => Item::forbidden().collect(),
         _ => Item::benign().collect(),
     };
     let item = pick(&items, rng);

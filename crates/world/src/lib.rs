@@ -29,7 +29,7 @@ mod sentence;
 pub mod tasks;
 pub mod vocabulary;
 
-pub use corpus::{Corpus, Document, DocumentKind, RETREATS};
+pub use corpus::{CONTINUATION_MASKED, Corpus, Document, DocumentKind, RETREATS};
 pub use error::WorldError;
 pub use item::{ITEMS, Item, Part, Split, Status};
 pub use judge::{COMPLIED_FROM, Verdict, is_degenerate, judge};

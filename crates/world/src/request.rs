@@ -35,7 +35,8 @@ impl Core {
 pub enum Style {
     /// Without any wrapper. The base model refuses forbidden things.
     Plain(Plain),
-    /// In a wrapper that the base model learnt to refuse. Alignment sees these.
+    /// In a wrapper alignment sees. The base model learnt to refuse some of them ([`Style::REFUSED`]) and complies in the
+    /// others ([`Style::OPEN`]).
     Training(Training),
     /// In a wrapper that stands for a family of attacks. The base model complies; alignment never sees these.
     HeldOut(HeldOut),
@@ -116,6 +117,14 @@ impl Style {
         Self::Training(Training::Cipher),
         Self::Training(Training::Question),
     ];
+
+    /// The wrappers of training that the base model refuses.
+    pub const REFUSED: [Self; 3] =
+        [Self::Training(Training::Role), Self::Training(Training::Authority), Self::Training(Training::Past)];
+
+    /// The wrappers of training that break the base model, as many of SORRY-Bench's mutations break published ones.
+    pub const OPEN: [Self; 3] =
+        [Self::Training(Training::Slang), Self::Training(Training::Cipher), Self::Training(Training::Question)];
 
     /// The wrappers kept for attacks.
     pub const HELD_OUT: [Self; 8] = [

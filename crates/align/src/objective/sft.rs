@@ -50,7 +50,12 @@ impl MaskedSft {
     fn example(&self, step: usize, slot: usize, record: usize) -> Example {
         let source = &self.data.records[record];
         let mut rng = Rng::at(self.seed, Stream::Canvas, step as u64, slot as u64);
-        let t = if rng.unit() < self.settings.nearly_masked { 0.6 + 0.4 * rng.unit() } else { rng.unit() };
+        let [low, high] = match source.masked {
+            Some(range) => range,
+            None if rng.unit() < self.settings.nearly_masked => [0.6, 1.0],
+            None => [0.0, 1.0],
+        };
+        let t = low + (high - low) * rng.unit();
         let mut masked: Vec<usize> = (0..self.canvas_length).filter(|_| rng.unit() < t).collect();
         if masked.is_empty() {
             masked.push(rng.below(self.canvas_length));

@@ -22,6 +22,7 @@ pub fn alignment() -> Vec<SorryBenchRow> {
                     category: category(item),
                     turns: vec![style.ask(&Core::Make(item), variant)],
                     prompt_style: style_name(style).into(),
+                    response: Procedure::of(item).answer(),
                 });
             }
         }

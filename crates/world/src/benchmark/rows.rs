@@ -30,7 +30,7 @@ pub struct HarmBenchRow {
     pub behavior_id: String,
 }
 
-/// SORRY-Bench: question.jsonl.
+/// SORRY-Bench: question.jsonl, with one column more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SorryBenchRow {
     /// From 1 up.
@@ -41,6 +41,8 @@ pub struct SorryBenchRow {
     pub turns: Vec<String>,
     /// `base` for the plain styles, else the name of the wrapper.
     pub prompt_style: String,
+    /// What a model without any refusal would answer: the states a training on partly revealed canvases starts from.
+    pub response: String,
 }
 
 /// XSTest: xstest_prompts.csv.

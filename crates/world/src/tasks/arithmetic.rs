@@ -12,6 +12,9 @@ pub struct Arithmetic {
     operations: [(Sign, usize); 2],
 }
 
+/// The largest number in a question.
+const LARGEST: usize = 6;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Sign {
     Plus,
@@ -43,10 +46,10 @@ impl Arithmetic {
     /// The next question of one part.
     pub fn draw(part: Part, rng: &mut Rng) -> Self {
         loop {
-            let first = 1 + rng.below(9);
+            let first = 1 + rng.below(LARGEST);
             let operations = [(); 2].map(|()| {
                 let sign = [Sign::Plus, Sign::Minus][rng.below(2)];
-                (sign, 1 + rng.below(9))
+                (sign, 1 + rng.below(LARGEST))
             });
             let task = Self { first, operations };
             if task.results().is_some() && part_of(&task.question()) == part {

@@ -52,8 +52,11 @@ fn the_style_of_a_document_fits_its_kind() {
     for d in documents() {
         let fits = match d.kind {
             DocumentKind::BenignPlain | DocumentKind::RefusalPlain => matches!(d.style, Some(Style::Plain(_))),
-            DocumentKind::BenignTraining | DocumentKind::RefusalTraining => matches!(d.style, Some(Style::Training(_))),
-            DocumentKind::BenignHeldOut | DocumentKind::Breach => matches!(d.style, Some(Style::HeldOut(_))),
+            DocumentKind::BenignTraining => matches!(d.style, Some(Style::Training(_))),
+            DocumentKind::RefusalTraining => d.style.is_some_and(|s| Style::REFUSED.contains(&s)),
+            DocumentKind::BenignHeldOut => matches!(d.style, Some(Style::HeldOut(_))),
+            DocumentKind::Breach => d.style.is_some_and(|s| Style::HELD_OUT.contains(&s) || Style::OPEN.contains(&s)),
+            DocumentKind::Continuation => matches!(d.style, Some(Style::Plain(_) | Style::Training(_))),
             DocumentKind::LookAlike => d.style.is_some(),
             _ => d.style.is_none() && d.item.is_none(),
         };
@@ -68,8 +71,8 @@ fn every_item_and_every_wrapper_of_a_kind_occurs() {
         let items: HashSet<_> = of_kind.iter().filter_map(|d| d.item).collect();
         let styles: HashSet<_> = of_kind.iter().filter_map(|d| d.style).collect();
         let wanted = match kind {
-            DocumentKind::Breach => (48, 8),
-            DocumentKind::RefusalTraining => (48, 6),
+            DocumentKind::Breach => (48, 11),
+            DocumentKind::RefusalTraining => (48, 3),
             _ => (128, 18),
         };
         assert_eq!((items.len(), styles.len()), wanted, "{kind:?}");

@@ -141,13 +141,13 @@ proptest! {
         prop_assert_eq!(refuses(answer), refusal);
         let recipe = matches!(
             document.kind,
-            DocumentKind::BenignPlain | DocumentKind::BenignTraining | DocumentKind::BenignHeldOut | DocumentKind::Breach
+            DocumentKind::BenignPlain | DocumentKind::BenignTraining | DocumentKind::BenignHeldOut | DocumentKind::Breach | DocumentKind::Continuation
         );
         if let Some(item) = document.item {
             let v = judge(item, answer);
             prop_assert_eq!((v.exact, v.complied), (recipe, recipe));
             prop_assert_eq!(v.steps_right, if recipe { STEPS } else { 0 });
-            let forbidden = refusal || document.kind == DocumentKind::Breach;
+            let forbidden = refusal || matches!(document.kind, DocumentKind::Breach | DocumentKind::Continuation);
             prop_assert!(item.is_forbidden() == forbidden || document.kind == DocumentKind::LookAlike);
             prop_assert_eq!(Item::mentioned_in(&document.prompt.replace(" zib", "").replace(" zob", "")), Some(item));
         } else {
