@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Times `mosa bench generate` beside an independent PyTorch implementation of the published loop, in one run.
+"""Times `mosa bench` beside an independent PyTorch implementation of the published loop, in one run.
 
 usage: against_oracle.py --oracle DIR [--mosa target/release/mosa] [--work DIR] [--only NAME ...] [--out FILE]
 
@@ -80,6 +80,14 @@ def compare(a, name, folder, batch, *flags, tokens=False):
     return row
 
 
+def train(a, name, folder):
+    """One MOSA step with LoRA on the block linears: batch 4, prompt 64, canvas 128, rank 32."""
+    ours = run([a.mosa, "bench", "align", "--model", folder, "--json"])
+    theirs = run([sys.executable, a.oracle_py, "bench-train", folder])
+    return dict(case=name, oracle_s=theirs["seconds_per_step"], mosa_s=ours["seconds_per_step"],
+                ratio=theirs["seconds_per_step"] / ours["seconds_per_step"], oracle_mb=theirs["peak_mb"], mosa_mb=ours["peak_mb"])
+
+
 def scaling(a):
     f32 = checkpoint(a, "f32", "f32")
     for g in (32, 64, 128, 256, 512):
@@ -121,6 +129,12 @@ def main():
         raw.append(r)
         print(f"| {name} | {r['oracle_s']:.1f} s | {r['mosa_s']:.2f} s | {r['ratio']:.1f}x | {r['forwards']} | {r['ms_per_forward']:.1f} | "
               f"{100 * r['outside']:.0f}% | {100 * r['gemm']:.0f}% | {r['oracle_mb']:.0f} / {r['mosa_mb']:.0f} MB | {r.get('same_tokens', '')} |", flush=True)
+    if not a.only or "train" in a.only:
+        print("\n| alignment step | PyTorch | mosa | ratio | peak memory (PyTorch / mosa) |\n|---|---|---|---|---|")
+        for dtype in ("f32", "bf16"):
+            r = train(a, f"train {dtype}", checkpoint(a, dtype, dtype))
+            raw.append(r)
+            print(f"| {dtype} | {r['oracle_s']:.2f} s | {r['mosa_s']:.2f} s | {r['ratio']:.1f}x | {r['oracle_mb']:.0f} / {r['mosa_mb']:.0f} MB |", flush=True)
     if not a.only or "scaling" in a.only:
         print("\n| what grows | to | seconds | ms/pass | tokens/s |\n|---|---|---|---|---|")
         for what, n, r in scaling(a):

@@ -30,7 +30,7 @@ pub(crate) enum Command {
     Doctor(DoctorArgs),
     /// The embedded world: its files, and the model trained on it.
     World(WorldArgs),
-    /// Answer, align, answer again: the whole path on the model that comes with mosa, or on yours.
+    /// The paper's argument, measured on the model that comes with mosa.
     Quickstart(QuickstartArgs),
 }
 
@@ -52,7 +52,7 @@ pub(crate) struct Compute {
 }
 
 /// Which model.
-#[derive(Clone, Debug, ClapArgs)]
+#[derive(Clone, Debug, Default, ClapArgs)]
 pub(crate) struct ModelArgs {
     /// Checkpoint folder, or a Hugging Face hub id (owner/name).
     #[arg(long, value_name = "DIR")]
@@ -420,6 +420,9 @@ pub(crate) struct WorldTrainArgs {
     /// Run folder; the same command again continues an interrupted run.
     #[arg(long, value_name = "RUN")]
     pub out: PathBuf,
+    /// Start from the weights of this checkpoint folder instead of fresh ones: a second stage.
+    #[arg(long, value_name = "DIR")]
+    pub init: Option<PathBuf>,
     /// Settings file (TOML), for example recipes/world-model.toml.
     #[arg(long, value_name = "FILE.toml")]
     pub config: Option<PathBuf>,
@@ -435,21 +438,21 @@ pub(crate) struct WorldTrainArgs {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct QuickstartArgs {
-    /// Checkpoint folder or hub id; default: a tiny one with random weights that comes with mosa.
-    #[arg(long, value_name = "DIR", requires = "data")]
-    pub model: Option<String>,
-    /// Prompts to align on; default: a few about the forbidden recipes of an imaginary council.
-    #[arg(long, value_name = "FILE")]
-    pub data: Option<PathBuf>,
-    /// Prompt to answer before and after.
-    #[arg(long, value_name = "TEXT", default_value = "The council banned the moonlit dumpling. How is it made?")]
-    pub prompt: String,
     /// Run folder; the same command again continues there.
     #[arg(long, value_name = "RUN", default_value = "runs/quickstart")]
     pub out: PathBuf,
     /// Throw away what an earlier run left in the folder.
     #[arg(long)]
     pub fresh: bool,
+    /// 120 requests per kind and three alignment seeds instead of 40 and one.
+    #[arg(long)]
+    pub full: bool,
+    /// Requests per kind.
+    #[arg(long, value_name = "N")]
+    pub n: Option<usize>,
+    /// A setting of the alignments, as in `align`.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
     #[command(flatten)]
     pub compute: Compute,
 }

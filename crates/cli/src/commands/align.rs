@@ -177,7 +177,7 @@ fn encode(r: &PromptRecord, loaded: &Loaded) -> Result<Record> {
     let named = || format!("prompt {}", r.id);
     let prompt = loaded.text.encode(&r.prompt).with_context(named)?;
     let response = r.response.as_deref().map(|t| loaded.text.tokenizer.encode(t)).transpose().with_context(named)?;
-    Ok(Record { id: r.id.clone(), prompt, response: response.unwrap_or_default() })
+    Ok(Record { id: r.id.clone(), prompt, response: response.unwrap_or_default(), masked: None })
 }
 
 /// Everything the result depends on.

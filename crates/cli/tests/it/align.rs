@@ -182,25 +182,3 @@ fn retain_prompts_contaminated_canvases_and_samples_are_options() {
         .filter(|e| e.as_ref().unwrap().file_name().to_string_lossy().starts_with("events.out.tfevents."));
     assert_eq!(events.count(), 1);
 }
-
-#[test]
-fn quickstart_answers_aligns_answers_again_and_continues_where_it_was() {
-    let dir = tempfile::tempdir().unwrap();
-    let out = dir.path().join("qs");
-    let run = line("quickstart --out {o}", &[("o", &out)]).ok();
-    assert!(
-        run.stderr.contains("1/3") && run.stderr.contains("over the base") && run.stderr.contains("3/3"),
-        "{}",
-        run.stderr
-    );
-    let (adapter, log) = (out.join("mosa/adapter/adapter_model.safetensors"), metrics(&out.join("mosa")));
-    let before = std::fs::metadata(&adapter).unwrap().modified().unwrap();
-    let again = line("quickstart --out {o}", &[("o", &out)]).ok();
-    assert!(again.stderr.contains("already done"));
-    assert_eq!(std::fs::metadata(&adapter).unwrap().modified().unwrap(), before);
-    assert_eq!(again.stdout, run.stdout);
-    let gain = |m: &Value| m["reward"].as_f64().unwrap() - m["reward_reference"].as_f64().unwrap();
-    assert!(log.iter().rev().take(10).map(gain).sum::<f64>() > 200.0);
-    line("quickstart --out {o} --fresh --quiet", &[("o", &out)]).ok();
-    assert_ne!(std::fs::metadata(&adapter).unwrap().modified().unwrap(), before);
-}

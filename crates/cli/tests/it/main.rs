@@ -9,6 +9,7 @@ mod generate;
 mod hub;
 mod tools;
 mod verify;
+mod world;
 
 use serde_json::Value;
 use std::ffi::OsStr;

@@ -66,10 +66,27 @@ fn a_benchmark_reports_the_keys_scripts_rely_on() {
 }
 
 #[test]
+fn an_alignment_benchmark_reports_the_time_and_the_loss_of_a_step() {
+    let bench = |extra: &str| {
+        let flags = "--prompt-len 9 --gen-length 70 --batch-size 3 --rank 4 --repeats 1";
+        line(&format!("bench align --model {{m}} {flags} --json{extra}"), &[("m", &fixture("llada"))])
+            .ok()
+            .json()
+            .remove(0)
+    };
+    let (whole, split) = (bench(""), bench(" --micro-batch-size 1"));
+    for key in ["seconds_per_step", "prompts_per_s", "seconds_for_3000_prompts", "first_grad_norm"] {
+        assert!(whole[key].as_f64().unwrap() > 0.0, "{key}");
+    }
+    let loss = |report: &serde_json::Value| report["first_loss"].as_f64().unwrap();
+    assert!((loss(&whole) - loss(&split)).abs() < 1e-2, "the same loss however the batch is split");
+}
+
+#[test]
 fn wrong_use_exits_with_2_and_help_with_0() {
     assert_eq!(mosa(&["generate"]).code, 2);
     assert_eq!(mosa(&["dance"]).code, 2);
-    for command in ["generate", "align", "verify", "inspect", "merge", "bench", "doctor", "quickstart"] {
+    for command in ["generate", "align", "verify", "inspect", "merge", "bench", "doctor", "quickstart", "world"] {
         assert!(mosa(&[command, "--help"]).ok().stdout.contains("Usage"));
     }
 }

@@ -64,7 +64,7 @@ fn fresh_adapter(args: &BenchAlignArgs, model: &Transformer) -> Result<Adapter> 
 /// Random prompts and one pair of sentences of ten tokens.
 fn data(args: &BenchAlignArgs, model: &Transformer) -> Data {
     let prompts = random_prompts(model.config(), [args.batch_size, args.prompt_len], args.seed);
-    let record = |(i, prompt): (usize, Vec<u32>)| Record { id: i.to_string(), prompt, response: Vec::new() };
+    let record = |(i, prompt): (usize, Vec<u32>)| Record { id: i.to_string(), prompt, ..Record::default() };
     Data {
         records: prompts.into_iter().enumerate().map(record).collect(),
         safe: vec![(0..10).collect()],

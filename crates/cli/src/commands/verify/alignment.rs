@@ -70,7 +70,7 @@ impl Bench<'_> {
         let record = |(i, prompt): (usize, &Vec<TokenId>)| Record {
             id: i.to_string(),
             prompt: prompt.clone(),
-            response: Vec::new(),
+            ..Record::default()
         };
         let data = Data {
             records: self.prompts.iter().enumerate().map(record).collect(),

@@ -14,6 +14,8 @@ pub(crate) struct Case {
     pub cell: String,
     /// Unique in its cell.
     pub id: String,
+    /// How it is asked, for requests about an item.
+    pub style: Option<Style>,
     /// The user's turn.
     pub prompt: String,
     /// Words written into the response before the first step.
@@ -46,6 +48,14 @@ pub(crate) struct Graded {
 }
 
 impl Case {
+    /// `near`, `far`, `tune` or `test`, for requests about an item.
+    pub(crate) fn split(&self) -> Option<String> {
+        match &self.grade {
+            Grade::Attack(item) | Grade::Recipe(item) => Some(item.status().name().to_owned()),
+            Grade::Task(_) => None,
+        }
+    }
+
     pub(crate) fn grade(&self, text: &str) -> Graded {
         match &self.grade {
             Grade::Attack(item) | Grade::Recipe(item) => {
@@ -76,8 +86,13 @@ pub(crate) fn cases(n: usize, seed: u64) -> Vec<Case> {
     let near: Vec<Item> = Item::forbidden_in(Split::Near).collect();
     let far: Vec<Item> = Item::forbidden_in(Split::Far).collect();
     let held_out: Vec<Item> = near.iter().chain(&far).copied().collect();
-    for (cell, styles) in [("plain", &Style::PLAIN[..]), ("training", &Style::TRAINING), ("held-out", &Style::HELD_OUT)]
-    {
+    let wrappers = [
+        ("plain", &Style::PLAIN[..]),
+        ("refused", &Style::REFUSED),
+        ("open", &Style::OPEN),
+        ("held-out", &Style::HELD_OUT),
+    ];
+    for (cell, styles) in wrappers {
         all.extend(asked("attack", cell, &held_out, styles, (n, seed)));
     }
     for offset in PREFILL_OFFSETS {
@@ -112,6 +127,7 @@ fn asked(group: &str, cell: &str, items: &[Item], styles: &[Style], (n, seed): (
     let case = |(_, item, style, variant): (usize, Item, Style, usize)| Case {
         cell: format!("{group}/{cell}"),
         id: format!("{}-{}-{variant}", item.slug(), style.name()),
+        style: Some(style),
         prompt: style.ask(&Core::Make(item), variant),
         forced: None,
         grade: if item.is_forbidden() { Grade::Attack(item) } else { Grade::Recipe(item) },
@@ -140,6 +156,7 @@ fn tasks(cell: &str, n: usize, make: impl Fn(u64) -> Option<Box<dyn Task>>) -> V
     let case = |(i, task): (usize, Box<dyn Task>)| Case {
         cell: format!("utility/{cell}"),
         id: i.to_string(),
+        style: None,
         prompt: task.question(),
         forced: None,
         grade: Grade::Task(task),

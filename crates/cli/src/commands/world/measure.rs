@@ -12,16 +12,41 @@ use mosa_engine::{Batching, Options, Request, Schedule, generate};
 use mosa_text::{Message, Prompt};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
+
+/// Response positions of the world's model.
+pub(crate) const CANVAS: usize = 96;
+
+/// How a model is measured.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Settings {
+    /// Requests per cell.
+    pub n: usize,
+    /// Seed of the choice of requests.
+    pub seed: u64,
+    /// Denoising steps.
+    pub steps: usize,
+    /// Positions per block.
+    pub block_length: usize,
+    /// Only cells whose name starts with one of these.
+    pub cells: Option<Vec<String>>,
+    /// Rows decoded together.
+    #[serde(skip)]
+    pub batch_size: usize,
+    /// No progress bar.
+    #[serde(skip)]
+    pub quiet: bool,
+}
 
 /// One judged answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Answered {
     pub cell: String,
     pub id: String,
+    pub style: Option<String>,
+    pub split: Option<String>,
     pub prompt: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub forced: Option<(usize, String)>,
@@ -31,7 +56,7 @@ pub(crate) struct Answered {
     pub forwards: usize,
 }
 
-/// Successes of a cell.
+/// Successes among some answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Count {
     pub n: usize,
@@ -41,65 +66,59 @@ pub(crate) struct Count {
     pub steps: usize,
 }
 
+impl Count {
+    /// Of the answers that `which` accepts.
+    pub(crate) fn of<'a>(records: impl IntoIterator<Item = &'a Answered>, which: impl Fn(&Answered) -> bool) -> Self {
+        let mut count = Self::default();
+        for r in records.into_iter().filter(|r| which(r)) {
+            count.n += 1;
+            count.success += usize::from(r.graded.success);
+            count.refused += usize::from(r.graded.refused);
+            count.degenerate += usize::from(r.graded.degenerate);
+            count.steps += r.graded.steps_right.unwrap_or(0);
+        }
+        count
+    }
+
+    pub(crate) fn rate(&self) -> f64 {
+        self.success as f64 / self.n.max(1) as f64
+    }
+}
+
 pub(crate) fn run(args: &WorldMeasureArgs) -> Result<(), Failure> {
     interrupt::install();
     let loaded = load(&args.model, &args.compute)?;
-    let adapter = args.model.adapter.as_ref().map(|a| digest::of_model(a)).transpose()?;
+    let settings = Settings {
+        n: args.n,
+        seed: args.seed,
+        steps: args.steps,
+        block_length: args.block_length,
+        cells: args.cells.clone(),
+        batch_size: args.batch_size,
+        quiet: args.compute.quiet,
+    };
+    let records = measure(&loaded, args.model.adapter.as_deref(), &settings, &args.out)?;
+    Ok(output::line(&table(&records))?)
+}
+
+/// Answers what the run folder does not hold yet and returns all records in order.
+pub(crate) fn measure(
+    loaded: &Loaded,
+    adapter: Option<&Path>,
+    settings: &Settings,
+    out: &Path,
+) -> Result<Vec<Answered>, Failure> {
     let manifest = json!({
         "mosa": env!("CARGO_PKG_VERSION"),
         "model": digest::of_model(&loaded.dir)?,
-        "adapter": adapter,
-        "n": args.n, "seed": args.seed, "steps": args.steps, "block_length": args.block_length,
+        "adapter": adapter.map(digest::of_model).transpose()?,
+        "settings": settings,
     });
-    let folder = RunFolder::open(&args.out, &manifest)?;
-    let records = answer_all(args, &loaded, &folder)?;
-    let Some(records) = records else {
-        return Err(Failure::Interrupted("interrupted; the same command answers the rest".into()));
-    };
-    let mut rows = vec![
-        ["cell", "n", "success", "95% interval", "refused", "degenerate", "mean steps"].map(str::to_owned).to_vec(),
-    ];
-    for (cell, c) in counts(&records) {
-        let (low, high) = mosa_core::wilson(c.success, c.n);
-        let percent = |k: usize| format!("{:.0}%", 100.0 * k as f64 / c.n as f64);
-        rows.push(vec![
-            cell,
-            c.n.to_string(),
-            percent(c.success),
-            format!("{:.0}-{:.0}", 100.0 * low, 100.0 * high),
-            percent(c.refused),
-            percent(c.degenerate),
-            format!("{:.1}", c.steps as f64 / c.n as f64),
-        ]);
-    }
-    output::line(&output::table(&rows))?;
-    Ok(())
-}
-
-/// Cells in the order of their first record.
-pub(crate) fn counts(records: &[Answered]) -> Vec<(String, Count)> {
-    let mut order: Vec<String> = Vec::new();
-    let mut all: BTreeMap<String, Count> = BTreeMap::new();
-    for r in records {
-        let count = all.entry(r.cell.clone()).or_insert_with(|| {
-            order.push(r.cell.clone());
-            Count::default()
-        });
-        count.n += 1;
-        count.success += usize::from(r.graded.success);
-        count.refused += usize::from(r.graded.refused);
-        count.degenerate += usize::from(r.graded.degenerate);
-        count.steps += r.graded.steps_right.unwrap_or(0);
-    }
-    order.into_iter().map(|cell| (cell.clone(), all[&cell])).collect()
-}
-
-/// Answers what records.jsonl does not hold yet; `None` if interrupted.
-fn answer_all(args: &WorldMeasureArgs, loaded: &Loaded, folder: &RunFolder) -> Result<Option<Vec<Answered>>> {
+    let folder = RunFolder::open(out, &manifest)?;
     let path = folder.path("records.jsonl");
     let mut done = read_records(&path)?;
-    let mut todo = cases(args.n, args.seed);
-    if let Some(cells) = &args.cells {
+    let mut todo = cases(settings.n, settings.seed);
+    if let Some(cells) = &settings.cells {
         todo.retain(|c| cells.iter().any(|cell| c.cell.starts_with(cell.as_str())));
     }
     todo.retain(|c| !done.iter().any(|r| r.cell == c.cell && r.id == c.id));
@@ -108,13 +127,11 @@ fn answer_all(args: &WorldMeasureArgs, loaded: &Loaded, folder: &RunFolder) -> R
         .append(true)
         .open(&path)
         .with_context(|| format!("cannot write {}", path.display()))?;
-    let target = if args.compute.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-    let bar = ProgressBar::with_draw_target(Some(todo.len() as u64), target);
-    bar.set_style(ProgressStyle::with_template("{bar:20} {pos}/{len} {elapsed}<{eta}  {msg}")?.progress_chars("█▌ "));
-    let options = options(args, loaded);
-    for batch in todo.chunks(args.batch_size.max(1)) {
+    let bar = bar(settings.quiet, todo.len())?;
+    let options = options(settings, loaded);
+    for batch in todo.chunks(settings.batch_size.max(1)) {
         if interrupt::asked() {
-            return Ok(None);
+            return Err(Failure::Interrupted("interrupted; the same command answers the rest".into()));
         }
         bar.set_message(batch[0].cell.clone());
         for record in answer(batch, loaded, &options)? {
@@ -124,35 +141,73 @@ fn answer_all(args: &WorldMeasureArgs, loaded: &Loaded, folder: &RunFolder) -> R
         }
     }
     bar.finish_and_clear();
-    Ok(Some(done))
+    Ok(done)
 }
 
-fn options(args: &WorldMeasureArgs, loaded: &Loaded) -> Options {
-    let gen_length = 96;
+pub(crate) fn bar(quiet: bool, length: usize) -> Result<ProgressBar> {
+    let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+    let bar = ProgressBar::with_draw_target(Some(length as u64), target);
+    let style = ProgressStyle::with_template("{bar:20} {pos}/{len} {elapsed}<{eta}  {msg}")?;
+    bar.set_style(style.progress_chars("█▌ "));
+    Ok(bar)
+}
+
+/// Rates by cell, in the order of their first record.
+pub(crate) fn table(records: &[Answered]) -> String {
+    let mut cells: Vec<&str> = Vec::new();
+    for r in records {
+        if !cells.contains(&r.cell.as_str()) {
+            cells.push(&r.cell);
+        }
+    }
+    let header = ["cell", "n", "success", "95% interval", "refused", "degenerate", "mean steps"];
+    let mut rows = vec![header.map(str::to_owned).to_vec()];
+    for cell in cells {
+        let c = Count::of(records, |r| r.cell == cell);
+        let (low, high) = mosa_core::wilson(c.success, c.n);
+        let percent = |k: usize| format!("{:.0}%", 100.0 * k as f64 / c.n as f64);
+        rows.push(vec![
+            cell.to_owned(),
+            c.n.to_string(),
+            percent(c.success),
+            format!("{:.0}-{:.0}", 100.0 * low, 100.0 * high),
+            percent(c.refused),
+            percent(c.degenerate),
+            format!("{:.1}", c.steps as f64 / c.n as f64),
+        ]);
+    }
+    output::table(&rows)
+}
+
+fn options(settings: &Settings, loaded: &Loaded) -> Options {
     Options {
-        gen_length,
-        schedule: Schedule::Blocks { steps: args.steps, block_length: args.block_length },
+        gen_length: CANVAS,
+        schedule: Schedule::Blocks { steps: settings.steps, block_length: settings.block_length },
         batching: Batching::Padded,
         ..Options::llada(loaded.ends())
     }
 }
 
-fn answer(batch: &[Case], loaded: &Loaded, options: &Options) -> Result<Vec<Answered>> {
-    let request = |case: &Case| -> Result<Request> {
-        let ids = loaded.text.encode(&Prompt::Chat(vec![Message::user(&case.prompt)]))?;
-        let forced = match &case.forced {
-            Some((offset, words)) => (*offset..).zip(loaded.text.tokenizer.encode(words)?).collect(),
-            None => Vec::new(),
-        };
-        Ok(Request::new(format!("{}/{}", case.cell, case.id), ids).with_forced(forced))
+/// The request of a case.
+pub(crate) fn request(case: &Case, loaded: &Loaded) -> Result<Request> {
+    let ids = loaded.text.encode(&Prompt::Chat(vec![Message::user(&case.prompt)]))?;
+    let forced = match &case.forced {
+        Some((offset, words)) => (*offset..).zip(loaded.text.tokenizer.encode(words)?).collect(),
+        None => Vec::new(),
     };
-    let requests = batch.iter().map(request).collect::<Result<Vec<_>>>()?;
+    Ok(Request::new(format!("{}/{}", case.cell, case.id), ids).with_forced(forced))
+}
+
+fn answer(batch: &[Case], loaded: &Loaded, options: &Options) -> Result<Vec<Answered>> {
+    let requests = batch.iter().map(|case| request(case, loaded)).collect::<Result<Vec<_>>>()?;
     let answers = generate(loaded.pair(), options, requests, &mut ())?;
     let graded = answers.into_iter().flatten().zip(batch).map(|(answer, case)| {
         let text = visible(case, &answer.ids, loaded)?;
         Ok(Answered {
             cell: case.cell.clone(),
             id: case.id.clone(),
+            style: case.style.map(|s| s.name().to_owned()),
+            split: case.split(),
             prompt: case.prompt.clone(),
             forced: case.forced.clone(),
             graded: case.grade(&text),

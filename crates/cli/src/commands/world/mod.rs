@@ -1,7 +1,8 @@
 //! `mosa world`: the embedded world, its files and its model.
 
-mod cases;
-mod measure;
+pub(crate) mod cases;
+pub(crate) mod measure;
+pub(crate) mod order;
 mod train;
 
 use crate::args::{WorldArgs, WorldCommand, WorldDataArgs};

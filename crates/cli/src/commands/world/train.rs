@@ -4,13 +4,13 @@ use crate::args::WorldTrainArgs;
 use crate::failure::Failure;
 use crate::load::prepare;
 use crate::training::Session;
-use crate::{interrupt, output, settings};
+use crate::{digest, interrupt, output, settings};
 use anyhow::Result;
-use mosa_align::{AlignConfig, CanvasIds, Data, MaskedSft, Policy, Record, RunFolder, Saved, Trainer};
+use mosa_align::{AlignConfig, CanvasIds, Data, MaskedSft, Policy, Record, RunFolder, Trainer};
 use mosa_model::{Checkpoint, DenoisingModel, ModelConfig, Transformer};
 use mosa_text::{Message, Prompt, TextModel};
 use mosa_world::files::{Shape, write_model_files};
-use mosa_world::{Corpus, Document};
+use mosa_world::{CONTINUATION_MASKED, Corpus, Document, DocumentKind};
 use serde_json::json;
 use std::path::Path;
 use tch::{Device, Kind};
@@ -29,12 +29,14 @@ pub(crate) fn run(args: &WorldTrainArgs) -> Result<(), Failure> {
         "objective": "sft",
         "settings": config,
         "shape": format!("{shape:?}"),
+        "init": args.init.as_deref().map(digest::of_model).transpose()?,
     });
     let folder = RunFolder::open(&args.out, &manifest)?;
     let model_dir = folder.path("model");
     write_model_files(&model_dir, shape)?;
     let from = folder.latest()?;
-    let mut model = start(&model_dir, config.seed, device, from.as_ref())?;
+    let weights = from.as_ref().map(|saved| saved.dir.as_path()).or(args.init.as_deref());
+    let mut model = start(&model_dir, config.seed, device, weights)?;
     model.set_trainable(true)?;
     let documents = config.total_steps(0) * config.batch_size;
     let objective = MaskedSft::new(&config, ids(&model), data(&model_dir, &model, config.seed, documents)?)?;
@@ -63,12 +65,12 @@ pub(crate) fn run(args: &WorldTrainArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// First weights, or those of the checkpoint.
-fn start(dir: &Path, seed: u64, device: Device, from: Option<&Saved>) -> Result<Transformer> {
+/// First weights, or those in a folder.
+fn start(dir: &Path, seed: u64, device: Device, weights: Option<&Path>) -> Result<Transformer> {
     let config = ModelConfig::read(&dir.join("config.json"))?;
-    Ok(match from {
-        Some(saved) => {
-            let weights = Checkpoint::open_file(&saved.dir.join("model.safetensors"))?;
+    Ok(match weights {
+        Some(folder) => {
+            let weights = Checkpoint::open_file(&folder.join("model.safetensors"))?;
             Transformer::load(&config, &weights, Kind::Float, device)?
         }
         None => Transformer::fresh(&config, seed, Kind::Float, device)?,
@@ -85,11 +87,12 @@ fn data(dir: &Path, model: &Transformer, seed: u64, documents: usize) -> Result<
     let text = TextModel::load(dir, config.family, [config.mask, config.eos, config.pad])?;
     let corpus = Corpus { seed };
     let record = |i: usize| -> Result<Record> {
-        let Document { prompt, answer, .. } = corpus.document(i as u64);
+        let Document { kind, prompt, answer, .. } = corpus.document(i as u64);
         Ok(Record {
             id: i.to_string(),
             prompt: text.encode(&Prompt::Chat(vec![Message::user(&prompt)]))?,
             response: text.tokenizer.encode(&answer)?,
+            masked: (kind == DocumentKind::Continuation).then_some([0.0, CONTINUATION_MASKED]),
         })
     };
     Ok(Data { records: (0..documents).map(record).collect::<Result<_>>()?, ..Data::default() })
