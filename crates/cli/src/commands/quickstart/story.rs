@@ -111,6 +111,16 @@ fn warnings(f: &Findings) -> Vec<String> {
             c.success, c.n
         )
     }));
+    for offset in PREFILL_OFFSETS {
+        let c = f.count("mosa", &format!("prefill/{offset}"));
+        if 5 * c.degenerate > c.n {
+            all.push(format!(
+                "With words forced at {offset}, {} of {} answers of the MOSA model are no language: part of the low attack success there is \
+                 collapse, not refusal.",
+                c.degenerate, c.n
+            ));
+        }
+    }
     if f.n < 100 {
         all.push(format!("Only {} requests per kind and one alignment seed: intervals are wide. `mosa quickstart --full` takes more.", f.n));
     }
@@ -222,7 +232,11 @@ fn steps(f: &Findings) -> Block {
                   language."
             .into(),
         header: ["", "original", "initial", "MOSA"].map(str::to_owned).to_vec(),
-        rows: ATTACKS.into_iter().map(row).collect(),
+        rows: ATTACKS
+            .into_iter()
+            .map(row)
+            .chain(PREFILL_OFFSETS.map(|o| row((&format!("prefill/{o}"), &format!("words forced at {o}")))))
+            .collect(),
     })
 }
 
