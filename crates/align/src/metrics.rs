@@ -33,7 +33,7 @@ pub struct StepMetrics {
     pub seconds: f64,
     /// Canvas tokens per second, all passes of the step counted once.
     pub tokens_per_s: f64,
-    /// Highest memory of the process, or of the GPU, in MB.
+    /// Highest resident memory of the process so far in MB; what a GPU holds is not in it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peak_mb: Option<f64>,
 }

@@ -1,11 +1,21 @@
 //! stdout is data, stderr is talk.
 
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use std::io::{self, Write};
 
 /// A line for people.
 pub(crate) fn say(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// A progress bar on stderr with a message behind it.
+pub(crate) fn bar(quiet: bool, length: usize) -> anyhow::Result<ProgressBar> {
+    let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+    let bar = ProgressBar::with_draw_target(Some(length as u64), target);
+    let style = ProgressStyle::with_template("{bar:20} {pos}/{len} {elapsed}<{eta}  {msg}")?;
+    bar.set_style(style.progress_chars("█▌ "));
+    Ok(bar)
 }
 
 /// A line of data, flushed at once. A closed pipe ends the output, not the program.

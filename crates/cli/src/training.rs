@@ -3,7 +3,6 @@
 use crate::args::Compute;
 use crate::{interrupt, output};
 use anyhow::Result;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use mosa_align::{RunFolder, Saved, StepMetrics, Trainer};
 use mosa_model::{Memory, ModelError};
 use std::path::Path;
@@ -35,7 +34,8 @@ impl Session<'_> {
             }
         }
         let (mut log, mut done) = self.folder.metrics(trainer.step_number())?;
-        let bar = self.bar(total, done.len())?;
+        let bar = output::bar(self.compute.quiet, total)?.with_position(done.len() as u64);
+        bar.reset_eta();
         while trainer.step_number() < total && !interrupt::asked() {
             let mut m = trainer.step()?;
             m.peak_mb = Memory::now().peak_resident.map(|b| b as f64 / 1e6);
@@ -58,15 +58,6 @@ impl Session<'_> {
             output::say(&summary(&done));
         }
         Ok(trainer.step_number() >= total)
-    }
-
-    fn bar(&self, total: usize, done: usize) -> Result<ProgressBar> {
-        let target = if self.compute.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-        let bar = ProgressBar::with_draw_target(Some(total as u64), target).with_position(done as u64);
-        let style = ProgressStyle::with_template("{bar:20} {pos}/{len} {elapsed}<{eta}  {msg}")?;
-        bar.set_style(style.progress_chars("█▌ "));
-        bar.reset_eta();
-        Ok(bar)
     }
 }
 

@@ -98,7 +98,7 @@ fn warnings(f: &Findings) -> Vec<String> {
         "The original model complies inside the open and held-out wrappers because its corpus taught it to: that it is vulnerable is by \
          construction, how alignment changes it is not."
             .to_owned(),
-        "Seven of ten alignment canvases of MOSA hold part of a forbidden answer, and harmless retain prompts take part: both go beyond the \
+        "Many alignment canvases of MOSA hold part of a forbidden answer, and harmless retain prompts take part: both go beyond the \
          paper. Initial Alignment has the retain prompts, but cannot have the partly written canvases: its sentence stands where they \
          begin."
             .to_owned(),

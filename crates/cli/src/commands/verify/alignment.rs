@@ -1,6 +1,6 @@
 //! Adapter, MOSA scores, KL, loss, gradients and training runs.
 
-use super::golden::{MosaEntry, TrainEntry, VariantEntry};
+use super::golden::{LogitsEntry, MosaEntry, TrainEntry, VariantEntry};
 use super::logits::raw_logits;
 use super::{Check, Folder, distance};
 use anyhow::{Context, Result};
@@ -101,15 +101,15 @@ impl Bench<'_> {
         Ok(vec![Check::exact("mosa.sentences", "ids", (!same).then(|| format!("{safe:?}, {harmful:?}")))])
     }
 
+    /// The entry the adapter's logits were recorded for.
+    fn single(&self) -> Result<&LogitsEntry> {
+        let mut entries = self.folder.golden.logits.iter();
+        entries.find(|e| e.name == "single").context("golden.json has no logits entry `single`")
+    }
+
     /// Logits with the adapter on the fly, and after merging it.
     fn adapter(&self) -> Result<Vec<Check>> {
-        let single = self
-            .folder
-            .golden
-            .logits
-            .iter()
-            .find(|e| e.name == "single")
-            .context("golden.json has no logits entry `single`")?;
+        let single = self.single()?;
         let adapter = self.fresh_adapter()?;
         let flat = |name: &str| -> Result<Tensor> { Ok(self.folder.tensor(name)?.f_flatten(0, 1)?) };
         let on = raw_logits(self.model, Some(&adapter), single)?;
@@ -209,13 +209,7 @@ impl Bench<'_> {
         for (tensor, value) in adapter.tensors() {
             worst = worst.max(distance(value, &self.folder.tensor(&format!("mosa.{name}.trained.{tensor}"))?)?);
         }
-        let single = self
-            .folder
-            .golden
-            .logits
-            .iter()
-            .find(|e| e.name == "single")
-            .context("golden.json has no logits entry `single`")?;
+        let single = self.single()?;
         let logits = raw_logits(self.model, Some(adapter), single)?;
         let recorded = self.folder.tensor(&format!("mosa.{name}.trained_logits.single"))?.f_flatten(0, 1)?;
         Ok(vec![

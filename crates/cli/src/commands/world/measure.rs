@@ -6,7 +6,6 @@ use crate::failure::Failure;
 use crate::load::{Loaded, load};
 use crate::{digest, interrupt, output};
 use anyhow::{Context, Result};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use mosa_align::RunFolder;
 use mosa_engine::{Batching, Options, Request, Schedule, generate};
 use mosa_text::{Message, Prompt};
@@ -127,7 +126,7 @@ pub(crate) fn measure(
         .append(true)
         .open(&path)
         .with_context(|| format!("cannot write {}", path.display()))?;
-    let bar = bar(settings.quiet, todo.len())?;
+    let bar = output::bar(settings.quiet, todo.len())?;
     let options = options(settings, loaded);
     for batch in todo.chunks(settings.batch_size.max(1)) {
         if interrupt::asked() {
@@ -142,14 +141,6 @@ pub(crate) fn measure(
     }
     bar.finish_and_clear();
     Ok(done)
-}
-
-pub(crate) fn bar(quiet: bool, length: usize) -> Result<ProgressBar> {
-    let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-    let bar = ProgressBar::with_draw_target(Some(length as u64), target);
-    let style = ProgressStyle::with_template("{bar:20} {pos}/{len} {elapsed}<{eta}  {msg}")?;
-    bar.set_style(style.progress_chars("█▌ "));
-    Ok(bar)
 }
 
 /// Rates by cell, in the order of their first record.

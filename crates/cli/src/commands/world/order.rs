@@ -1,10 +1,10 @@
 //! In which order a model reveals its answers.
 
 use super::cases::cases;
-use super::measure::{CANVAS, bar, request};
+use super::measure::{CANVAS, request};
 use crate::failure::Failure;
-use crate::interrupt;
 use crate::load::Loaded;
+use crate::{interrupt, output};
 use anyhow::{Context, Result};
 use mosa_core::Cause;
 use mosa_engine::{Batching, EndRule, Options, Schedule, generate};
@@ -54,7 +54,7 @@ pub(crate) fn order(loaded: &Loaded, n: usize, quiet: bool, path: &Path) -> Resu
         ..Options::llada(loaded.ends())
     };
     let ends = loaded.text.special.ends();
-    let bar = bar(quiet, wanted.len())?;
+    let bar = output::bar(quiet, wanted.len())?;
     let mut found = Vec::new();
     for batch in wanted.chunks(20) {
         if interrupt::asked() {

@@ -43,7 +43,7 @@ pub(crate) fn run(args: &WorldTrainArgs) -> Result<(), Failure> {
     if !args.compute.quiet {
         output::say(&format!("{documents} documents, {} weights", model.config().parameters()));
     }
-    let policy = Policy::new(&model, None);
+    let policy = Policy { recompute: config.gradient_checkpointing, ..Policy::new(&model, None) };
     let mut trainer = Trainer::new(policy, model.parameters(), &objective, config.clone())?;
     let session = Session {
         folder: &folder,
