@@ -5,11 +5,12 @@
 //! - [`Window`]: the response offsets an objective looks at, and where a sentence may start inside it.
 //! - [`Rng`]: counter-based random streams keyed by (seed, stream, step, sample), so that neither the batch size
 //!   nor a restart changes what is drawn.
+//! - [`stats`]: intervals, tests and agreement of what was counted.
 
 mod canvas;
 mod family;
 mod rng;
-mod stats;
+pub mod stats;
 mod window;
 
 pub use canvas::{Canvas, CanvasError, Cause, Edit};

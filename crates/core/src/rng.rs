@@ -37,6 +37,12 @@ pub enum Stream {
     RetainOrder = 22,
     /// Samples of a prompt file; step = hash of the stratum, sample = hash of the record's id.
     Sample = 23,
+    /// Phrases that a probe forces or orders; step = offset, sample = hash of the behaviour's id.
+    Phrases = 40,
+    /// Cases drawn again for an interval; step = draw.
+    Bootstrap = 24,
+    /// Candidates of a suffix search; step = iteration, sample = hash of the goal's id.
+    Gcg = 30,
 }
 
 /// A ChaCha8 generator whose key is (seed, stream, step, sample).

@@ -1,0 +1,27 @@
+//! Statistics of a measurement: intervals, tests and agreement. Pure functions without assumptions about what was measured.
+//!
+//! - a rate: [`wilson`], [`clopper_pearson`]; several answers per behaviour: [`cluster_bootstrap`]
+//! - two models on the same prompts: [`Paired`] (exact McNemar test, Newcombe's interval, Cohen's kappa), [`paired_bootstrap`]
+//! - many tests at once: [`holm`]
+//! - agreement of two orders or two scores: [`kendall_tau_b`], [`pearson`]
+//! - planning: [`minimal_detectable_difference`]
+//!
+//! Intervals are two-sided at 95%, as (low, high). What cannot be computed is `None`, never a number that looks measured.
+
+mod binomial;
+mod bootstrap;
+mod correlation;
+mod holm;
+mod paired;
+mod power;
+mod rate;
+
+pub use bootstrap::{cluster_bootstrap, paired_bootstrap};
+pub use correlation::{kendall_tau_b, pearson};
+pub use holm::holm;
+pub use paired::{Paired, mcnemar};
+pub use power::minimal_detectable_difference;
+pub use rate::{clopper_pearson, wilson};
+
+/// The 97.5% quantile of the standard normal distribution.
+const Z: f64 = 1.959_963_984_540_054;
