@@ -2,6 +2,7 @@
 
 use mosa_core::{TokenId, WindowError};
 use mosa_model::ModelError;
+use mosa_records::RecordsError;
 use std::path::{Path, PathBuf};
 use tch::TchError;
 
@@ -55,14 +56,9 @@ pub enum AlignError {
         /// Norm of the gradient.
         grad_norm: f64,
     },
-    /// The folder belongs to another run.
-    #[error("{}: belongs to a run with other settings ({differences}); name a new folder, or give the same settings to resume", .dir.display())]
-    OtherRun {
-        /// The folder.
-        dir: PathBuf,
-        /// Key, old and new value.
-        differences: String,
-    },
+    /// The run folder cannot be used.
+    #[error(transparent)]
+    Records(#[from] RecordsError),
     /// A file or folder of the run cannot be used.
     #[error("{}: {what}", .path.display())]
     File {

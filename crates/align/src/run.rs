@@ -16,7 +16,6 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use tch::{Device, Tensor};
 
-const MANIFEST: &str = "manifest.json";
 const METRICS: &str = "metrics.jsonl";
 const STATE: &str = "trainer_state.json";
 const OPTIMIZER: &str = "optimizer.safetensors";
@@ -49,33 +48,9 @@ impl RunFolder {
     /// Creates the folder, or opens it if it belongs to a run with the same manifest.
     ///
     /// # Errors
-    /// [`AlignError::OtherRun`] listing the keys that differ; [`AlignError::File`] if the folder holds something else or
-    /// cannot be used.
+    /// [`AlignError::Records`] listing the keys that differ, or if the folder holds something else or cannot be used.
     pub fn open(dir: &Path, manifest: &Value) -> Result<Self, AlignError> {
-        let path = dir.join(MANIFEST);
-        // As it reads back: numbers may change in their last digit when they are parsed.
-        let manifest: Value = serde_json::from_str(&manifest.to_string()).map_err(|e| AlignError::file(&path, e))?;
-        match fs::read_to_string(&path) {
-            Ok(text) => {
-                let there: Value = serde_json::from_str(&text).map_err(|e| AlignError::file(&path, e))?;
-                let mut differences = Vec::new();
-                differ("", &there, &manifest, &mut differences);
-                if !differences.is_empty() {
-                    return Err(AlignError::OtherRun { dir: dir.to_owned(), differences: differences.join("; ") });
-                }
-            }
-            Err(_) => {
-                let used = fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some());
-                if used {
-                    return Err(AlignError::file(
-                        dir,
-                        "holds files but no manifest.json: not a run folder; name a new one",
-                    ));
-                }
-                fs::create_dir_all(dir).map_err(|e| AlignError::file(dir, e))?;
-                write_whole(&path, format!("{manifest:#}\n").as_bytes())?;
-            }
-        }
+        mosa_records::RunFolder::open(dir, manifest)?;
         Ok(Self { dir: dir.to_owned() })
     }
 
@@ -199,24 +174,4 @@ fn remove(dir: &Path) -> Result<(), AlignError> {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(AlignError::file(dir, e)),
         _ => Ok(()),
     }
-}
-
-/// The keys in which two manifests differ, with both values.
-fn differ(key: &str, there: &Value, here: &Value, out: &mut Vec<String>) {
-    match (there, here) {
-        (Value::Object(a), Value::Object(b)) => {
-            let keys: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
-            for k in keys {
-                let inner = if key.is_empty() { k.clone() } else { format!("{key}.{k}") };
-                differ(&inner, a.get(k).unwrap_or(&Value::Null), b.get(k).unwrap_or(&Value::Null), out);
-            }
-        }
-        (a, b) if a == b => {}
-        (a, b) => out.push(format!("{key} was {}, is {}", short(a), short(b))),
-    }
-}
-
-fn short(value: &Value) -> String {
-    let text = value.to_string();
-    if text.chars().count() <= 60 { text } else { format!("{}...", text.chars().take(57).collect::<String>()) }
 }

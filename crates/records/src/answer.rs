@@ -1,0 +1,72 @@
+//! What a model answered.
+
+use crate::Record;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One answer, token by token.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AnswerRecord {
+    /// What it is counted under, for example `prefill/40`.
+    pub group: String,
+    /// The behaviour or prompt; unique in its group.
+    pub id: String,
+    /// The request in its original words: what judges are told.
+    pub behaviour: String,
+    /// What the model was sent; empty where it is the behaviour itself.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub prompt: String,
+    /// Category, style and the like.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
+    /// Words written into the response before the first step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forced: Option<ForcedWords>,
+    /// The texts that may be judged.
+    pub texts: Texts,
+    /// The response, one entry per position.
+    pub pieces: Vec<String>,
+    /// The step that revealed each position, from 0; none where it was forced or is still masked.
+    pub steps: Vec<Option<usize>>,
+    /// The probability the model gave each revealed token, rounded to four digits; none where `steps` has none.
+    pub confidences: Vec<Option<f64>>,
+    /// `stop`, `length`, or what stopped it.
+    pub finish: String,
+    /// Model calls.
+    pub forwards: usize,
+}
+
+/// Words that stood in the response before the first step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForcedWords {
+    /// Response offset of the first token.
+    pub offset: usize,
+    /// Number of tokens.
+    pub tokens: usize,
+    /// The words.
+    pub text: String,
+}
+
+/// What of an answer may be read. An attack on a diffusion model can write behind the end of the answer, so where the
+/// text ends decides what is judged (attacks.md 1.2).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Texts {
+    /// The whole canvas without special tokens.
+    pub full: String,
+    /// Up to the first end token.
+    pub to_end: String,
+    /// Up to the first end token behind the forced words; absent where nothing was forced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after_forced: Option<String>,
+    /// The same without the forced words: what the model itself wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub without_forced: Option<String>,
+}
+
+impl Record for AnswerRecord {
+    const SCHEMA: &'static str = "answer/1";
+
+    fn key(&self) -> String {
+        format!("{}/{}", self.group, self.id)
+    }
+}

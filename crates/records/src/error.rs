@@ -1,0 +1,41 @@
+//! What can be wrong with a run folder.
+
+use std::path::{Path, PathBuf};
+
+/// An error that names the file.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordsError {
+    /// The folder belongs to another run.
+    #[error("{}: belongs to a run with other settings ({differences}); name a new folder, or give the same settings to resume", .dir.display())]
+    OtherRun {
+        /// The folder.
+        dir: PathBuf,
+        /// Key, old and new value.
+        differences: String,
+    },
+    /// A line in the middle of a record file cannot be read.
+    #[error("{}: line {line}: {what}; remove the line, and the same command makes it again", .path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// Why not.
+        what: String,
+    },
+    /// A file or folder of the run cannot be used.
+    #[error("{}: {what}", .path.display())]
+    File {
+        /// The path.
+        path: PathBuf,
+        /// Why not.
+        what: String,
+    },
+}
+
+impl RecordsError {
+    /// A file or folder that cannot be used.
+    pub fn file(path: &Path, what: impl ToString) -> Self {
+        Self::File { path: path.to_owned(), what: what.to_string() }
+    }
+}

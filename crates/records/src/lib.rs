@@ -1,0 +1,33 @@
+//! Run folders: what was asked for, what came out, and where to go on.
+//!
+//! ```text
+//! manifest.json     RunFolder   schema, command, settings, hashes of model, adapter, data and templates, seeds, versions
+//! NAME.jsonl        Log         one record per line, appended in the order of the run; a kill loses at most the last line
+//! ```
+//!
+//! The same command with the same folder does what is missing. A folder that belongs to another run is refused, with
+//! the keys that differ. Tables and figures are made from records alone.
+//!
+//! Every line carries the schema it was written in ([`Record::SCHEMA`], for example `answer/1`); a file of another schema
+//! is refused and never rewritten. The kinds of records that several commands share are defined here: [`AnswerRecord`],
+//! [`OrderRecord`], [`CurveRecord`], [`LandscapeRecord`], [`VerdictRecord`].
+
+mod answer;
+mod curve;
+mod error;
+mod folder;
+mod landscape;
+mod log;
+mod order;
+mod verdict;
+mod whole;
+
+pub use answer::{AnswerRecord, ForcedWords, Texts};
+pub use curve::CurveRecord;
+pub use error::RecordsError;
+pub use folder::{MANIFEST, RunFolder};
+pub use landscape::LandscapeRecord;
+pub use log::{Log, Record};
+pub use order::OrderRecord;
+pub use verdict::{VerdictRecord, View};
+pub use whole::write_whole;
