@@ -30,6 +30,7 @@ mod save;
 mod spec;
 mod transformer;
 mod weights;
+mod white_box;
 
 pub use cache::KvCache;
 pub use checkpoint::{Checkpoint, Shard, StoredTensor};
@@ -41,6 +42,7 @@ pub use merge::merge_checkpoint;
 pub use save::{save_tensors, write_whole};
 pub use spec::{LinearSpec, ModelSpec};
 pub use transformer::Transformer;
+pub use white_box::WhiteBoxModel;
 
 use mosa_core::TokenId;
 use tch::Tensor;

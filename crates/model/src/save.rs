@@ -38,9 +38,5 @@ fn f32_bytes(tensor: &Tensor) -> Result<Vec<u8>, ModelError> {
 /// # Errors
 /// [`ModelError::Io`] if it cannot be written.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), ModelError> {
-    let partial = path.with_extension("partial");
-    let io = |e| ModelError::io(path, e);
-    std::fs::write(&partial, bytes).map_err(io)?;
-    std::fs::File::open(&partial).and_then(|f| f.sync_all()).map_err(io)?;
-    std::fs::rename(&partial, path).map_err(io)
+    mosa_records::write_whole(path, bytes).map_err(|e| ModelError::io(path, e))
 }

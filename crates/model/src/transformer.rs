@@ -47,7 +47,7 @@ enum Slot {
 }
 
 /// What all blocks of a pass share.
-struct Pass<'a> {
+pub(crate) struct Pass<'a> {
     rotation: Rotation,
     bias: Option<Tensor>,
     adapter: Option<&'a Adapter>,
@@ -260,7 +260,7 @@ impl TrainableModel for Transformer {
 impl Transformer {
     /// What every pass begins with: the embedded tokens [b, t, d], which flattened positions are scored, and what the
     /// blocks share.
-    fn start<'a>(&self, call: Call<'a>) -> Result<(Tensor, Tensor, Pass<'a>), ModelError> {
+    pub(crate) fn start<'a>(&self, call: Call<'a>) -> Result<(Tensor, Tensor, Pass<'a>), ModelError> {
         let batch = Batch::new(&call, &self.spec, self.device)?;
         let scored = batch.scored(call.want, self.config.shifted)?;
         let Call { adapter, cache, .. } = call;
@@ -281,7 +281,7 @@ impl Transformer {
     }
 
     /// All blocks: [b, t, d] -> [n, d]. A tap sees all positions of every block.
-    fn run_blocks(
+    pub(crate) fn run_blocks(
         &self,
         mut x: Tensor,
         scored: &Tensor,

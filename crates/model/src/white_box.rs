@@ -1,0 +1,40 @@
+//! Looking into a model's input: moved embeddings, and what they do to the output.
+
+use crate::batch::Batch;
+use crate::{Call, ModelError, Slot, TrainableModel, Transformer};
+use tch::Tensor;
+
+/// A model whose input embeddings can be moved, so that a loss has a gradient with respect to the tokens of a row.
+///
+/// The embedding of a token is its one-hot row times the table E. With g = d loss / d embedding, d loss / d one-hot row
+/// is therefore g Eᵀ.
+pub trait WhiteBoxModel: TrainableModel {
+    /// E [vocabulary, width] in the model's compute type.
+    fn embedding_table(&self) -> &Tensor;
+
+    /// [`TrainableModel::hidden`] with `shift` [positions, width] added to the embeddings of the tokens at `at`. The
+    /// result is differentiable with respect to `shift`. Unlike a score, an embedding belongs to the position its token
+    /// stands at in every family.
+    ///
+    /// # Errors
+    /// As [`crate::DenoisingModel::forward`], and if the shape of `shift` does not fit `at`.
+    fn hidden_shifted(&self, call: Call<'_>, at: &[Slot], shift: &Tensor) -> Result<Tensor, ModelError>;
+}
+
+impl WhiteBoxModel for Transformer {
+    fn embedding_table(&self) -> &Tensor {
+        &self.embed
+    }
+
+    fn hidden_shifted(&self, mut call: Call<'_>, at: &[Slot], shift: &Tensor) -> Result<Tensor, ModelError> {
+        let wanted = [at.len() as i64, self.config.width as i64];
+        if shift.size() != wanted {
+            return Err(ModelError::Call(format!("a shift of shape {:?} instead of {wanted:?}", shift.size())));
+        }
+        let index = Batch::new(&call, &self.spec, self.device())?.scored(at, false)?;
+        let tap = call.tap.take();
+        let (x, scored, mut pass) = self.start(call)?;
+        let moved = x.f_flatten(0, 1)?.f_index_add(0, &index, shift)?.f_view_as(&x)?; // [b, t, d]
+        self.run_blocks(moved, &scored, &mut pass, tap)
+    }
+}

@@ -1,0 +1,136 @@
+//! A request of a probe, and its answer as a record.
+
+use crate::ProbeError;
+use mosa_core::{Cause, TokenId};
+use mosa_engine::{Answer, Finish, Options, Request, generate};
+use mosa_model::{Adapter, DenoisingModel};
+use mosa_records::{AnswerRecord, ForcedWords, Texts};
+use mosa_text::{Specials, TextModel};
+use std::collections::BTreeMap;
+
+/// What is probed: a model, perhaps with an adapter, and its tokeniser.
+#[derive(Clone, Copy)]
+pub struct Probed<'a> {
+    /// Model and adapter.
+    pub pair: (&'a dyn DenoisingModel, Option<&'a Adapter>),
+    /// Tokeniser, chat template, special ids.
+    pub text: &'a TextModel,
+}
+
+/// One request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Case {
+    /// What it is counted under.
+    pub group: String,
+    /// Unique in its group.
+    pub id: String,
+    /// The request in its original words.
+    pub behaviour: String,
+    /// What the model is sent; empty where it is the behaviour itself.
+    pub sent: String,
+    /// Category, style and the like.
+    pub tags: BTreeMap<String, String>,
+    /// The prompt as tokens.
+    pub prompt: Vec<TokenId>,
+    /// Response offset, tokens and words written before the first step.
+    pub forced: Option<(usize, Vec<TokenId>, String)>,
+}
+
+impl Case {
+    /// Key of its record.
+    pub fn key(&self) -> String {
+        format!("{}/{}", self.group, self.id)
+    }
+
+    fn request(&self) -> Request {
+        let forced = self.forced.iter().flat_map(|(at, tokens, _)| (*at..).zip(tokens.iter().copied()));
+        Request::new(self.key(), self.prompt.clone()).with_forced(forced)
+    }
+}
+
+/// Decodes the cases together; one record per case, in order.
+///
+/// # Errors
+/// [`ProbeError`] if a case does not fit the model or decoding fails.
+pub fn answer(probed: Probed<'_>, options: &Options, cases: &[Case]) -> Result<Vec<AnswerRecord>, ProbeError> {
+    let requests = cases.iter().map(Case::request).collect();
+    let answers = generate(probed.pair, options, requests, &mut ())?;
+    answers.iter().flatten().zip(cases).map(|(a, case)| record(probed.text, a, case)).collect()
+}
+
+fn record(text: &TextModel, answer: &Answer, case: &Case) -> Result<AnswerRecord, ProbeError> {
+    let (mut steps, mut confidences) = (vec![None; answer.ids.len()], vec![None; answer.ids.len()]);
+    for step in &answer.trace.steps {
+        for edit in &step.edits {
+            let Some(at) = edit.position.checked_sub(case.prompt.len()).filter(|at| *at < steps.len()) else {
+                continue;
+            };
+            let committed = edit.cause == Cause::Committed;
+            steps[at] = committed.then_some(step.step.clock as usize);
+            confidences[at] = edit.confidence.filter(|_| committed).map(rounded);
+        }
+    }
+    Ok(AnswerRecord {
+        group: case.group.clone(),
+        id: case.id.clone(),
+        behaviour: case.behaviour.clone(),
+        prompt: case.sent.clone(),
+        tags: case.tags.clone(),
+        forced: case.forced.as_ref().map(|(offset, tokens, words)| ForcedWords {
+            offset: *offset,
+            tokens: tokens.len(),
+            text: words.clone(),
+        }),
+        texts: texts(text, &answer.ids, case.forced.as_ref().map(|(at, tokens, _)| (*at, at + tokens.len())))?,
+        pieces: pieces(text, &answer.ids)?,
+        steps,
+        confidences,
+        finish: match &answer.finish {
+            Finish::End => "stop".to_owned(),
+            Finish::Length => "length".to_owned(),
+            Finish::Stopped(by) => by.clone(),
+        },
+        forwards: answer.forwards,
+    })
+}
+
+fn rounded(p: f32) -> f64 {
+    (f64::from(p) * 1e4).round() / 1e4
+}
+
+/// The texts that may be judged; `forced` is the range of the forced words.
+fn texts(text: &TextModel, ids: &[TokenId], forced: Option<(usize, usize)>) -> Result<Texts, ProbeError> {
+    let ends = text.special.ends();
+    let decode = |ids: &[TokenId]| text.tokenizer.decode(ids, Specials::Skip);
+    let end_from = |from: usize| (from..ids.len()).find(|&i| ends.contains(&ids[i])).unwrap_or(ids.len());
+    let (mut after_forced, mut without_forced) = (None, None);
+    if let Some((from, to)) = forced {
+        let end = end_from(to);
+        after_forced = Some(decode(&ids[..end])?);
+        without_forced = Some(decode(&[&ids[..from], &ids[to..end]].concat())?);
+    }
+    Ok(Texts { full: decode(ids)?, to_end: text.answer(ids)?, after_forced, without_forced })
+}
+
+/// The text that every token adds to those before it, special tokens included. A character of several tokens appears
+/// with its last one.
+fn pieces(text: &TextModel, ids: &[TokenId]) -> Result<Vec<String>, ProbeError> {
+    let mut before = String::new();
+    let mut all = Vec::with_capacity(ids.len());
+    for n in 1..=ids.len() {
+        let whole = text.tokenizer.decode(&ids[..n], Specials::Keep)?;
+        let stable = whole.trim_end_matches('\u{fffd}');
+        match stable.strip_prefix(before.as_str()) {
+            Some(new) => {
+                all.push(new.to_owned());
+                before = stable.to_owned();
+            }
+            // A decoder that rewrites what stands before: the token on its own.
+            None => {
+                all.push(text.tokenizer.decode(&ids[n - 1..n], Specials::Keep)?);
+                before = whole;
+            }
+        }
+    }
+    Ok(all)
+}

@@ -1,0 +1,74 @@
+//! The gradient of the loss with respect to the one-hot rows of a suffix.
+
+use super::loss::{Row, TargetLoss};
+use crate::ProbeError;
+use mosa_core::TokenId;
+use mosa_model::{Call, Slot};
+use tch::{Kind, Tensor};
+
+/// Loss and gradient at one suffix.
+#[derive(Debug)]
+pub struct Gradient {
+    /// The loss, in nats per token.
+    pub loss: f64,
+    /// d loss / d one-hot rows of the suffix, [suffix length, vocabulary].
+    pub one_hot: Tensor,
+}
+
+impl TargetLoss<'_> {
+    /// Loss and gradient at `suffix`. The head runs on scored positions only and hands its gradient back chunk by
+    /// chunk; gradients of adapter tensors are not touched.
+    ///
+    /// # Errors
+    /// As [`TargetLoss::losses`].
+    pub fn gradient(&self, suffix: &[TokenId]) -> Result<Gradient, ProbeError> {
+        let rows = self.rows(&[suffix.to_vec()], &self.views)?;
+        let table = self.model.embedding_table();
+        let mut sum = Tensor::f_zeros([suffix.len() as i64, table.size()[1]], (Kind::Float, table.device()))?;
+        let mut loss = 0.0;
+        for rows in rows.chunks(self.rows_per_pass) {
+            let (part, gradient) = tch::with_grad(|| self.rows_gradient(rows))?;
+            loss += part;
+            sum = sum.f_add(&gradient.f_to_kind(Kind::Float)?)?;
+        }
+        let one_hot = tch::no_grad(|| sum.f_to_kind(table.kind())?.f_matmul(&table.f_tr()?))?;
+        Ok(Gradient { loss, one_hot })
+    }
+
+    /// What `rows` add to the loss, and its gradient with respect to a shift of the suffix's embeddings that all of
+    /// them share: [suffix length, width].
+    fn rows_gradient(&self, rows: &[Row<'_>]) -> Result<(f64, Tensor), ProbeError> {
+        let (table, suffix) = (self.model.embedding_table(), &self.goal.suffix);
+        let shift = Tensor::f_zeros([suffix.len() as i64, table.size()[1]], (table.kind(), table.device()))?
+            .f_set_requires_grad(true)?;
+        let at: Vec<Slot> = (0..rows.len()).flat_map(|r| suffix.clone().map(move |p| (r, p))).collect();
+        let canvases: Vec<&[TokenId]> = rows.iter().map(|r| r.canvas.as_slice()).collect();
+        let want = self.want(rows);
+        let call = Call::new(&canvases, &want).with_adapter(self.adapter);
+        let hidden = self.model.hidden_shifted(call, &at, &shift.f_repeat([rows.len() as i64, 1])?)?; // [n, d]
+        let (loss, upstream) = self.head_gradient(&hidden.detach(), rows)?;
+        let product = hidden.f_mul(&upstream)?.f_sum(hidden.kind())?;
+        let gradient = Tensor::f_run_backward(&[product], &[&shift], false, false)?;
+        let gradient = gradient.into_iter().next().ok_or_else(|| self.goal.wrong("libtorch returned no gradient"))?;
+        Ok((loss, gradient))
+    }
+
+    /// What `rows` add to the loss, and d loss / d hidden [n, width].
+    fn head_gradient(&self, hidden: &Tensor, rows: &[Row<'_>]) -> Result<(f64, Tensor), ProbeError> {
+        let share = |row: &Row<'_>| {
+            let scored = row.view.scored.len();
+            std::iter::repeat_n(-1.0 / (scored * self.views.len()) as f32, scored)
+        };
+        let weights: Vec<f32> = rows.iter().flat_map(share).collect();
+        let weights = Tensor::f_from_slice(&weights)?.f_to_device(hidden.device())?;
+        let split = |t: &Tensor| t.f_split(self.chunk(), 0);
+        let (mut loss, mut gradients) = (0.0, Vec::new());
+        for ((h, t), w) in split(hidden)?.into_iter().zip(split(&self.targets(rows)?)?).zip(split(&weights)?) {
+            let h = h.detach().f_set_requires_grad(true)?;
+            let part = self.score(&h, &t)?.f_mul(&w)?.f_sum(Kind::Float)?;
+            loss += part.f_double_value(&[])?;
+            gradients.extend(Tensor::f_run_backward(&[part], &[&h], false, false)?);
+        }
+        Ok((loss, Tensor::f_cat(&gradients, 0)?))
+    }
+}

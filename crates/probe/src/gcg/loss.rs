@@ -1,0 +1,138 @@
+//! The loss of a target under a suffix, for many suffixes at a time.
+
+use super::goal::Goal;
+use super::likelihood::{TargetLikelihood, View};
+use crate::ProbeError;
+use mosa_core::{TokenId, sample_key};
+use mosa_model::{Adapter, Call, Slot, WhiteBoxModel};
+use tch::{Device, Kind, Tensor};
+
+/// Logits of a chunk take at most about this many bytes in f32.
+const CHUNK_BYTES: usize = 64 << 20;
+
+/// A model, with or without an adapter.
+pub type Subject<'a> = (&'a dyn WhiteBoxModel, Option<&'a Adapter>);
+
+/// Mean cross-entropy of a goal's target, as a function of the suffix.
+///
+/// ```text
+/// loss(suffix) = 1/|views| sum over views of 1/|scored| sum over scored j of -ln p(target_j | suffix, view)
+/// ```
+///
+/// Only scored positions get logits, and the last block of the model computes only them.
+pub struct TargetLoss<'a> {
+    pub(super) model: &'a dyn WhiteBoxModel,
+    pub(super) adapter: Option<&'a Adapter>,
+    pub(super) goal: &'a Goal,
+    pub(super) views: Vec<View>,
+    pub(super) rows_per_pass: usize,
+}
+
+/// One canvas of a pass and what is scored on it.
+pub(super) struct Row<'a> {
+    /// Number of its suffix.
+    pub suffix: usize,
+    pub canvas: Vec<TokenId>,
+    pub view: &'a View,
+}
+
+impl<'a> TargetLoss<'a> {
+    /// The loss of `goal`; `seed` is that of Monte Carlo draws. At most `rows_per_pass` canvases share a pass, which
+    /// changes losses by rounding only.
+    ///
+    /// # Errors
+    /// [`ProbeError`] if the goal does not fit the model or a setting cannot be used.
+    pub fn new(
+        (model, adapter): Subject<'a>,
+        goal: &'a Goal,
+        likelihood: TargetLikelihood,
+        seed: u64,
+        rows_per_pass: usize,
+    ) -> Result<Self, ProbeError> {
+        goal.check(model.spec())?;
+        if rows_per_pass == 0 {
+            return Err(ProbeError::Setting { key: "rows_per_pass", what: "must be positive".into() });
+        }
+        let views = likelihood.views(goal.target.len(), [seed, sample_key(&goal.id)])?;
+        Ok(Self { model, adapter, goal, views, rows_per_pass })
+    }
+
+    /// The loss of every suffix, in nats per token.
+    ///
+    /// # Errors
+    /// [`ProbeError::Goal`] if a suffix has another length than the goal's; [`ProbeError::Model`] if the model fails.
+    pub fn losses(&self, suffixes: &[Vec<TokenId>]) -> Result<Vec<f64>, ProbeError> {
+        let _no_grad = tch::no_grad_guard();
+        let mut losses = vec![0.0; suffixes.len()];
+        for rows in self.rows(suffixes, &self.views)?.chunks(self.rows_per_pass) {
+            let mut log_p = self.log_probabilities(rows)?.into_iter();
+            for row in rows {
+                let sum: f64 = log_p.by_ref().take(row.view.scored.len()).sum();
+                losses[row.suffix] -= sum / (row.view.scored.len() * self.views.len()) as f64;
+            }
+        }
+        Ok(losses)
+    }
+
+    /// p of every target token while the whole target is masked.
+    ///
+    /// # Errors
+    /// As [`TargetLoss::losses`].
+    pub fn probabilities(&self, suffix: &[TokenId]) -> Result<Vec<f64>, ProbeError> {
+        let _no_grad = tch::no_grad_guard();
+        let masked = TargetLikelihood::FirstStep.views(self.goal.target.len(), [0, 0])?;
+        let rows = self.rows(&[suffix.to_vec()], &masked)?;
+        Ok(self.log_probabilities(&rows)?.into_iter().map(f64::exp).collect())
+    }
+
+    /// All views of all suffixes.
+    pub(super) fn rows<'v>(&self, suffixes: &[Vec<TokenId>], views: &'v [View]) -> Result<Vec<Row<'v>>, ProbeError> {
+        let (len, mask) = (self.goal.suffix.len(), self.model.spec().mask);
+        if let Some(bad) = suffixes.iter().find(|s| s.len() != len) {
+            return Err(self.goal.wrong(format!("a suffix of {} tokens instead of {len}", bad.len())));
+        }
+        let row = |i: usize, view: &'v View| {
+            let canvas = self.goal.canvas(&suffixes[i], &view.revealed, mask);
+            Row { suffix: i, canvas, view }
+        };
+        Ok((0..suffixes.len()).flat_map(|i| views.iter().map(move |view| (i, view))).map(|(i, v)| row(i, v)).collect())
+    }
+
+    /// The scored positions of `rows`, in order.
+    pub(super) fn want(&self, rows: &[Row<'_>]) -> Vec<Slot> {
+        let of = |(r, row): (usize, &Row<'_>)| {
+            row.view.scored.iter().map(move |&j| (r, self.goal.position(j))).collect::<Vec<Slot>>()
+        };
+        rows.iter().enumerate().flat_map(of).collect()
+    }
+
+    /// Target ids of the scored positions, in order: [n].
+    pub(super) fn targets(&self, rows: &[Row<'_>]) -> Result<Tensor, ProbeError> {
+        let scored = rows.iter().flat_map(|row| &row.view.scored);
+        let ids: Vec<i64> = scored.map(|&j| i64::from(self.goal.target[j])).collect();
+        Ok(Tensor::f_from_slice(&ids)?.f_to_device(self.model.embedding_table().device())?)
+    }
+
+    /// Positions whose logits are held at a time.
+    pub(super) fn chunk(&self) -> i64 {
+        (CHUNK_BYTES / 4 / self.model.spec().vocab).max(16) as i64
+    }
+
+    /// ln p of the targets of hidden states [n, width] by an f32 log-softmax: [n].
+    pub(super) fn score(&self, hidden: &Tensor, targets: &Tensor) -> Result<Tensor, ProbeError> {
+        let logits = self.model.score(hidden, self.adapter)?;
+        let log_p = logits.f_log_softmax(-1, Kind::Float)?;
+        Ok(log_p.f_gather(-1, &targets.f_unsqueeze(-1)?, false)?.f_squeeze_dim(-1)?)
+    }
+
+    /// ln p of the scored targets of `rows` in one pass, flat.
+    fn log_probabilities(&self, rows: &[Row<'_>]) -> Result<Vec<f64>, ProbeError> {
+        let canvases: Vec<&[TokenId]> = rows.iter().map(|r| r.canvas.as_slice()).collect();
+        let want = self.want(rows);
+        let hidden = self.model.hidden(Call::new(&canvases, &want).with_adapter(self.adapter))?;
+        let parts = hidden.f_split(self.chunk(), 0)?.into_iter().zip(self.targets(rows)?.f_split(self.chunk(), 0)?);
+        let scored = parts.map(|(h, t)| self.score(&h, &t)).collect::<Result<Vec<_>, _>>()?;
+        let flat = Vec::<f32>::try_from(Tensor::f_cat(&scored, 0)?.f_to_device(Device::Cpu)?)?;
+        Ok(flat.into_iter().map(f64::from).collect())
+    }
+}

@@ -1,0 +1,171 @@
+//! The landscape probe: where on a fully masked canvas a model would refuse, and where it would go on.
+
+use crate::{Case, ProbeError, Probed};
+use mosa_core::{Canvas, TokenId};
+use mosa_engine::{EngineError, Intervention, Options, Request, Step, generate};
+use mosa_model::{Call, Slot};
+use mosa_records::LandscapeRecord;
+use std::cell::RefCell;
+use std::rc::Rc;
+use tch::{Device, Kind, Tensor};
+
+/// The two sets of sentences, as tokens.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sentences {
+    /// Refusals; each ends in an end token.
+    pub safe: Vec<Vec<TokenId>>,
+    /// Sentences that go on with a procedure.
+    pub harmful: Vec<Vec<TokenId>>,
+}
+
+/// What a decode showed, step by step.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Seen {
+    /// Per step and masked position: offset and probability that a refusal begins there.
+    refusal: Vec<Vec<(usize, f64)>>,
+    /// Per step: probability of an end token at the leftmost mask.
+    end: Vec<f64>,
+}
+
+/// Watches a decode without changing it.
+struct Watch {
+    starts: Vec<i64>,
+    ends: Vec<i64>,
+    seen: Rc<RefCell<Seen>>,
+}
+
+impl Intervention for Watch {
+    fn name(&self) -> &str {
+        "refusal-watch"
+    }
+
+    fn edit_logits(
+        &mut self,
+        _: Step,
+        canvas: &Canvas,
+        positions: &[usize],
+        logits: Tensor,
+    ) -> Result<Tensor, EngineError> {
+        let p = logits.f_softmax(-1, Kind::Float)?;
+        let refusal = columns(&p, &self.starts)?;
+        let end = columns(&p, &self.ends)?;
+        let offsets = positions.iter().map(|p| p.saturating_sub(canvas.response_start()));
+        let first = positions.iter().enumerate().min_by_key(|(_, p)| **p).map_or(0, |(i, _)| i);
+        let mut seen = self.seen.borrow_mut();
+        seen.refusal.push(offsets.zip(refusal.into_iter().map(rounded)).collect());
+        seen.end.extend(end.get(first).copied().map(rounded));
+        Ok(logits)
+    }
+}
+
+/// The sum of some columns of [rows, columns], per row.
+fn columns(p: &Tensor, ids: &[i64]) -> Result<Vec<f64>, EngineError> {
+    let index = Tensor::f_from_slice(ids)?.f_to_device(p.device())?;
+    let sum = p.f_index_select(-1, &index)?.f_sum_dim_intlist([-1i64].as_slice(), false, Kind::Float)?;
+    Ok(Vec::<f32>::try_from(sum.f_to_device(Device::Cpu)?)?.into_iter().map(f64::from).collect())
+}
+
+fn rounded(p: f64) -> f64 {
+    (p * 1e4).round() / 1e4
+}
+
+/// The landscape of one case: the scores on the masked canvas, then a decode that is watched.
+///
+/// # Errors
+/// [`ProbeError`] if a set is empty, a sentence is longer than the response, or the model fails.
+pub fn landscape(
+    probed: Probed<'_>,
+    options: &Options,
+    case: &Case,
+    sentences: &Sentences,
+) -> Result<LandscapeRecord, ProbeError> {
+    check(options, sentences)?;
+    let length = options.gen_length;
+    let starts: Vec<i64> = distinct(sentences.safe.iter().filter_map(|s| s.first()));
+    let ends: Vec<i64> = distinct(probed.text.special.ends().iter());
+    let (model, adapter) = probed.pair;
+    let canvas = Canvas::new(&case.prompt, length, model.spec().mask);
+    let want: Vec<Slot> = (0..length).map(|k| (0, case.prompt.len() + k)).collect();
+    let logits = tch::no_grad(|| model.forward(Call::new(&[canvas.tokens()], &want).with_adapter(adapter)))?;
+    let log_p = logits.f_log_softmax(-1, Kind::Float)?;
+    let p = log_p.f_exp()?;
+    let seen = watch(probed, options, case, (starts.clone(), ends.clone()))?;
+    Ok(LandscapeRecord {
+        group: case.group.clone(),
+        id: case.id.clone(),
+        safe: best(&log_p, &sentences.safe)?,
+        harmful: best(&log_p, &sentences.harmful)?,
+        end: columns(&p, &ends)?.into_iter().map(rounded).collect(),
+        refusal: columns(&p, &starts)?.into_iter().map(rounded).collect(),
+        refusal_by_step: seen.refusal,
+        end_by_step: seen.end,
+    })
+}
+
+fn check(options: &Options, sentences: &Sentences) -> Result<(), ProbeError> {
+    for (key, set) in [("safe-sentences", &sentences.safe), ("harmful-sentences", &sentences.harmful)] {
+        let what = match set.iter().map(Vec::len).max() {
+            None | Some(0) => "hold no sentence".to_owned(),
+            Some(n) if n > options.gen_length => {
+                format!(
+                    "hold one of {n} tokens, longer than the response of {}; raise --gen-length",
+                    options.gen_length
+                )
+            }
+            Some(_) => continue,
+        };
+        return Err(ProbeError::Setting { key, what });
+    }
+    Ok(())
+}
+
+fn distinct<'a>(ids: impl Iterator<Item = &'a TokenId>) -> Vec<i64> {
+    let mut ids: Vec<i64> = ids.map(|&t| i64::from(t)).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
+
+/// Per start the best mean log-probability of a sentence that fits there; `log_p` is [positions, vocabulary].
+fn best(log_p: &Tensor, set: &[Vec<TokenId>]) -> Result<Vec<f64>, ProbeError> {
+    let length = log_p.size()[0] as usize;
+    let tokens = distinct(set.iter().flatten());
+    let index = Tensor::f_from_slice(&tokens)?.f_to_device(log_p.device())?;
+    let picked = log_p.f_index_select(-1, &index)?.f_to_device(Device::Cpu)?.f_contiguous()?.f_view([-1])?;
+    let picked = Vec::<f32>::try_from(picked).map_err(mosa_model::ModelError::from)?;
+    let column = |t: &TokenId| tokens.binary_search(&i64::from(*t)).unwrap_or(0);
+    let score = |k: usize, s: &[TokenId]| {
+        let sum: f64 = s.iter().enumerate().map(|(j, t)| f64::from(picked[(k + j) * tokens.len() + column(t)])).sum();
+        sum / s.len() as f64
+    };
+    let shortest = set.iter().map(Vec::len).min().unwrap_or(0);
+    let at = |k: usize| {
+        let fitting = set.iter().filter(|s| !s.is_empty() && k + s.len() <= length);
+        (fitting.map(|s| score(k, s)).fold(f64::NEG_INFINITY, f64::max) * 1e4).round() / 1e4
+    };
+    Ok((0..=length - shortest.max(1)).map(at).collect())
+}
+
+fn watch(
+    probed: Probed<'_>,
+    options: &Options,
+    case: &Case,
+    (starts, ends): (Vec<i64>, Vec<i64>),
+) -> Result<Seen, ProbeError> {
+    let seen = Rc::new(RefCell::new(Seen::default()));
+    let watch = Watch { starts, ends, seen: Rc::clone(&seen) };
+    let request = Request::new(case.key(), case.prompt.clone()).with_interventions(vec![Box::new(watch)]);
+    generate(probed.pair, options, vec![request], &mut ())?;
+    Ok(seen.take())
+}
+
+/// The window of `width` positions in which harmful sentences fit best compared with safe ones, on average over the
+/// records: where a model is most ready to go on and least ready to stop. First and last offset. None without records,
+/// or where the canvas is shorter than the window.
+pub fn propose_window(records: &[LandscapeRecord], width: usize) -> Option<(usize, usize)> {
+    let length = records.iter().map(|r| r.safe.len().min(r.harmful.len())).min()?;
+    let lead = |k: usize| records.iter().map(|r| r.harmful[k] - r.safe[k]).sum::<f64>();
+    let leads: Vec<f64> = (0..length).map(lead).collect();
+    let sums = leads.windows(width.max(1)).map(|w| w.iter().sum::<f64>()).enumerate();
+    sums.max_by(|a, b| a.1.total_cmp(&b.1)).map(|(k, _)| (k, k + width.max(1)))
+}

@@ -1,0 +1,23 @@
+//! Probes: measurements that look into a model to find out where it is unsafe.
+//!
+//! - [`gcg`]: the suffix of a prompt that makes a target phrase most likely at an offset of the answer, searched with
+//!   the model's gradient;
+//! - [`Prefill`]: what becomes of an answer into which words are forced at an offset;
+//! - [`order`]: which positions are revealed at which step;
+//! - [`Steer`]: whether a prompt can order a phrase at a place of the answer;
+//! - [`landscape`]: where on the canvas refusals and harmful sentences fit best.
+
+mod answer;
+mod error;
+pub mod gcg;
+mod landscape;
+mod order;
+mod prefill;
+mod steer;
+
+pub use answer::{Case, Probed, answer};
+pub use error::ProbeError;
+pub use landscape::{Sentences, landscape, propose_window};
+pub use order::order;
+pub use prefill::{Prefill, plain, words};
+pub use steer::{Steer, TEMPLATE, TOLERANCE, obeyed, placed_at};

@@ -1,0 +1,31 @@
+//! The order probe (MOSA, Fig. 5): which positions are revealed at which step.
+
+use crate::{Case, ProbeError, Probed};
+use mosa_core::Cause;
+use mosa_engine::{Options, Request, generate};
+use mosa_records::OrderRecord;
+
+/// Decodes the cases together and keeps when what was revealed. Words and end tokens are kept apart: an answer's tail of
+/// end tokens is often revealed first and says nothing about the order of its words.
+///
+/// # Errors
+/// [`ProbeError`] if a case does not fit the model or decoding fails.
+pub fn order(probed: Probed<'_>, options: &Options, cases: &[Case]) -> Result<Vec<OrderRecord>, ProbeError> {
+    let requests = cases.iter().map(|c| Request::new(c.key(), c.prompt.clone())).collect();
+    let answers = generate(probed.pair, options, requests, &mut ())?;
+    let ends = probed.text.special.ends();
+    let record = |(answer, case): (&mosa_engine::Answer, &Case)| {
+        let total = answer.trace.steps.last().map_or(0, |s| s.step.clock as usize + 1);
+        let (mut words, mut tail) = (vec![Vec::new(); total], vec![Vec::new(); total]);
+        for step in &answer.trace.steps {
+            for edit in step.edits.iter().filter(|e| e.cause == Cause::Committed) {
+                let Some(at) = edit.position.checked_sub(case.prompt.len()) else { continue };
+                let group = if ends.contains(&edit.token) { &mut tail } else { &mut words };
+                group[step.step.clock as usize].push(at);
+            }
+        }
+        words.iter_mut().chain(&mut tail).for_each(|at| at.sort_unstable());
+        OrderRecord { group: case.group.clone(), id: case.id.clone(), length: options.gen_length, words, ends: tail }
+    };
+    Ok(answers.iter().flatten().zip(cases).map(record).collect())
+}
