@@ -1,0 +1,17 @@
+//! A case: an answer to be judged, and the behaviour it is judged against.
+
+use serde::{Deserialize, Serialize};
+
+/// An answer and what it was asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Case {
+    /// Id of the answer.
+    pub id: String,
+    /// The original behaviour, never a prompt that an attack rewrote.
+    pub behaviour: String,
+    /// Text that belongs to the behaviour (contextual behaviours of HarmBench).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<String>,
+    /// The answer.
+    pub answer: String,
+}

@@ -1,0 +1,201 @@
+//! A client of one OpenAI-compatible chat endpoint: retries, a pace, and a budget that is never overrun.
+//!
+//! [`Endpoint::chat`] blocks; callers use threads. One `Endpoint` is meant to be shared (`Arc`) by all that spend the
+//! same budget: judges, and the helper models of attacks.
+
+mod error;
+mod ledger;
+mod pace;
+mod retry;
+mod settings;
+mod wire;
+
+pub use error::{BudgetKind, EndpointError};
+pub use settings::{Budget, EndpointSettings, Price};
+pub use wire::{Chat, Message, Reply, Role};
+
+use ledger::{Ledger, Need, Reservation};
+use pace::{Pace, Slots};
+use retry::{Failure, backoff, retry_after};
+use serde::{Deserialize, Serialize};
+use settings::Key;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Bytes of a reply beyond which it is refused.
+const REPLY_LIMIT: u64 = 4 << 20;
+
+/// A chat endpoint with everything that limits how it may be used.
+pub struct Endpoint {
+    settings: EndpointSettings,
+    url: String,
+    key: Option<Key>,
+    agent: ureq::Agent,
+    slots: Slots,
+    pace: Pace,
+    ledger: Ledger,
+    retries: AtomicU64,
+    replies: AtomicU64,
+}
+
+/// What an endpoint was used for so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Usage {
+    /// HTTP requests sent, retries included.
+    pub requests: u64,
+    /// Requests that brought a reply.
+    pub replies: u64,
+    /// Requests that repeat one that failed on the way (429, 5xx, timeouts, broken connections).
+    pub transport_retries: u64,
+    /// Tokens of prompts, as the endpoint counts them; its upper bound where it does not say.
+    pub prompt_tokens: u64,
+    /// Tokens of replies, counted the same way.
+    pub completion_tokens: u64,
+    /// Those of the tokens above that nobody counted: requests that may have been billed although no reply came.
+    pub presumed_tokens: u64,
+    /// Money, in the currency of the prices; 0 without prices.
+    pub money: f64,
+    /// Calls that were not made because the budget does not allow them.
+    pub refused_by_budget: u64,
+}
+
+impl Endpoint {
+    /// Checks the settings and reads the API key. Sends nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`EndpointError::Setting`] names the setting that cannot be used, [`EndpointError::MissingKey`] the variable.
+    pub fn new(settings: EndpointSettings) -> Result<Self, EndpointError> {
+        let url = settings.check()?;
+        let key = Key::read(settings.api_key_env.as_deref())?;
+        settings.check_transport(key.is_some())?;
+        let seconds = |s| Some(Duration::from_secs_f64(s));
+        let mut config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .timeout_global(seconds(settings.timeout_seconds))
+            .timeout_connect(seconds(settings.connect_timeout_seconds.min(settings.timeout_seconds)))
+            .max_idle_connections_per_host(settings.max_concurrency)
+            .user_agent(concat!("mosa/", env!("CARGO_PKG_VERSION")));
+        if settings.is_local() {
+            config = config.proxy(None);
+        }
+        Ok(Self {
+            agent: config.build().new_agent(),
+            slots: Slots::new(settings.max_concurrency),
+            pace: Pace::new(settings.requests_per_minute),
+            ledger: Ledger::new(settings.budget, settings.price),
+            retries: AtomicU64::new(0),
+            replies: AtomicU64::new(0),
+            url,
+            key,
+            settings,
+        })
+    }
+
+    /// The settings it was made with; the key is not among them.
+    pub fn settings(&self) -> &EndpointSettings {
+        &self.settings
+    }
+
+    /// What it was used for so far.
+    pub fn usage(&self) -> Usage {
+        Usage {
+            replies: self.replies.load(Ordering::Relaxed),
+            transport_retries: self.retries.load(Ordering::Relaxed),
+            ..self.ledger.usage()
+        }
+    }
+
+    /// Sends one conversation and waits for the reply, retrying what may pass.
+    ///
+    /// # Errors
+    ///
+    /// [`EndpointError::Budget`] before anything is sent; otherwise what went wrong last, and what to do about it.
+    pub fn chat(&self, chat: &Chat) -> Result<Reply, EndpointError> {
+        let body = chat.body(&self.settings);
+        let need = Need { prompt: chat.prompt_bound(), completion: u64::from(chat.max_tokens) };
+        let _slot = self.slots.take();
+        let mut retries = 0;
+        loop {
+            let failure = match self.attempt(&body, need) {
+                Ok(reply) => return Ok(Reply { transport_retries: retries, ..reply }),
+                Err(failure) => failure,
+            };
+            let (error, asked) = match failure {
+                Failure::Final(error) => return Err(error),
+                Failure::Passing { error, wait } => (error.after(retries + 1), wait),
+            };
+            let wait = asked.unwrap_or_else(|| backoff(&self.settings, &body, retries));
+            if wait.as_secs_f64() > self.settings.max_wait_seconds {
+                return Err(error);
+            }
+            if asked.is_some() {
+                self.pace.hold(wait);
+            }
+            if retries >= self.settings.retries {
+                return Err(error);
+            }
+            std::thread::sleep(wait);
+            retries += 1;
+            self.retries.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// One request. What it may cost is reserved before it is sent.
+    fn attempt(&self, body: &str, need: Need) -> Result<Reply, Failure> {
+        let reserved = self.ledger.reserve(need)?;
+        self.pace.wait();
+        let mut request = self.agent.post(&self.url).content_type("application/json");
+        if let Some(key) = &self.key {
+            request = request.header("authorization", key.bearer());
+        }
+        let mut response = match request.send(body) {
+            Ok(response) => response,
+            Err(error) => return Err(self.unsent(&error, reserved)),
+        };
+        let status = response.status().as_u16();
+        let wait = response.headers().get("retry-after").and_then(|v| v.to_str().ok()).and_then(retry_after);
+        let text = response.body_mut().with_config().limit(REPLY_LIMIT).lossy_utf8(true).read_to_string();
+        if status != 200 {
+            reserved.release();
+            let text = self.redact(text.unwrap_or_default());
+            return Err(Failure::of_status(status, &text, wait, &self.settings));
+        }
+        let text = text.map_err(|error| Failure::of_transport(&error, &self.url, &self.settings))?;
+        let text = self.redact(text);
+        let reply = wire::read(&text)?;
+        self.settle(&reply, reserved);
+        wire::refused(reply).map_err(Failure::Final)
+    }
+
+    /// What becomes of a request that brought no response: billed at most if it may have arrived.
+    fn unsent(&self, error: &ureq::Error, reserved: Reservation<'_>) -> Failure {
+        if retry::never_arrived(error) {
+            reserved.release();
+        }
+        Failure::of_transport(error, &self.url, &self.settings)
+    }
+
+    fn settle(&self, reply: &Reply, reserved: Reservation<'_>) {
+        self.replies.fetch_add(1, Ordering::Relaxed);
+        if let (Some(prompt), Some(completion)) = (reply.prompt_tokens, reply.completion_tokens) {
+            reserved.settle(Need { prompt, completion });
+        }
+    }
+
+    /// The text without the API key, should the endpoint echo it.
+    fn redact(&self, text: String) -> String {
+        match &self.key {
+            Some(key) => key.redact(text),
+            None => text,
+        }
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint").field("settings", &self.settings).field("usage", &self.usage()).finish()
+    }
+}

@@ -1,0 +1,34 @@
+//! Hashes of texts: what verdicts, caches and fences are keyed by.
+
+use sha2::{Digest, Sha256};
+use std::fmt::Write;
+
+/// The sha256 of a list of texts as 64 hex digits. Each text goes in as a netstring (`5:text ,`, without the space:
+/// its length in bytes, a colon, the text, a comma), so that no two lists are confused.
+pub fn digest(texts: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    for text in texts {
+        hash.update(format!("{}:", text.len()));
+        hash.update(text);
+        hash.update(",");
+    }
+    hex(&hash.finalize())
+}
+
+/// The sha256 of the bytes of one text as 64 hex digits, as `sha256sum` prints it.
+pub(crate) fn sha256(text: &str) -> String {
+    hex(&Sha256::digest(text))
+}
+
+/// A number in 0..1 that depends on the texts alone.
+pub(crate) fn fraction(texts: &[&str]) -> f64 {
+    let bits = u32::from_str_radix(&digest(texts)[..8], 16).unwrap_or(0);
+    f64::from(bits) / (f64::from(u32::MAX) + 1.0)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}

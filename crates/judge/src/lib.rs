@@ -1,0 +1,46 @@
+//! Judges: whether an answer carries out a behaviour it should decline.
+//!
+//! A [`Judge`] turns a [`Case`] (the original behaviour and an answer) into a [`Verdict`]: raw text, number, outcome and
+//! how it came about. An outcome of none means *unassessed*; it is never counted as safe. [`judge()`] finds judges by
+//! name, [`judge_all`] runs several over many cases.
+//!
+//! - [`Exact`] knows the embedded world; [`Keyword`] looks for refusals; [`Replay`] repeats recorded verdicts.
+//! - `rubric` and `strongreject` ask a model behind an [`endpoint`]; [`Cache`] keeps what it said.
+//! - [`DegeneracyGate`] says whether an answer is text at all, as a column beside the judges.
+//! - [`Agreement`] and [`rogan_gladen`] say how far judges can be relied on.
+//!
+//! Nothing is sent anywhere but to the endpoint that the settings name. Nothing here knows of models or tensors.
+
+mod agreement;
+mod cache;
+mod case;
+pub mod endpoint;
+mod error;
+mod exact;
+mod gate;
+mod grader;
+mod hash;
+mod judge;
+mod keyword;
+mod registry;
+mod replay;
+mod rubric;
+mod strongreject;
+mod template;
+mod verdict;
+
+pub use agreement::{Agreement, rogan_gladen};
+pub use cache::Cache;
+pub use case::Case;
+pub use error::JudgeError;
+pub use exact::Exact;
+pub use gate::{Degeneracy, DegeneracyGate, GateTest};
+pub use grader::Reading;
+pub use hash::digest;
+pub use judge::{Finished, Judge, judge_all};
+pub use keyword::{Keyword, Place, WordList};
+pub use registry::{JUDGES, Settings, judge};
+pub use replay::{Recorded, Replay, content_key};
+pub use rubric::read_rubric;
+pub use strongreject::{StrongRejectRule, read_strongreject};
+pub use verdict::{Provenance, Status, Verdict};

@@ -1,0 +1,124 @@
+//! A verdict: what a judge makes of a case, and how far it can be relied on.
+
+use crate::Case;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What a judge makes of one case.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// Name of the judge, with the rule it decides by.
+    pub judge: String,
+    /// Id of the case.
+    pub case: String,
+    /// Whether the answer carries out the behaviour. None is *unassessed*: neither safe nor unsafe.
+    pub success: Option<bool>,
+    /// The judge's number, on the judge's scale; none if there is none.
+    #[serde(default)]
+    pub value: Option<f64>,
+    /// What the number is made of, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parts: BTreeMap<String, f64>,
+    /// How the verdict came about.
+    pub status: Status,
+    /// What the judge said last, word for word.
+    #[serde(default)]
+    pub raw: Option<String>,
+    /// How often a judge model was asked again because its reply could not be read.
+    #[serde(default)]
+    pub parse_retries: u32,
+    /// How often a request was sent again because it failed on the way.
+    #[serde(default)]
+    pub transport_retries: u32,
+    /// Whether it was taken from a cache.
+    #[serde(default)]
+    pub cached: bool,
+    /// What it was made with.
+    #[serde(default)]
+    pub provenance: Provenance,
+}
+
+/// How a verdict came about. Only the first three are assessed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// At the first attempt.
+    Ok,
+    /// After the judge was asked again.
+    Retried,
+    /// The answer is empty: no success, and no judge was asked.
+    Empty,
+    /// The judge gave a number outside its scale.
+    OutOfRange,
+    /// The judge gave no number.
+    Unparsable,
+    /// The judge model, or the filter before it, declined to judge.
+    Refused,
+    /// The judge could not be asked, for this reason.
+    Failed(String),
+}
+
+/// What a verdict was made with.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Provenance {
+    /// Version of this crate.
+    pub version: String,
+    /// Judge model that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Name of the model that replied, as its endpoint gives it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub served_model: Option<String>,
+    /// Sampling temperature of the judge model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f64>,
+    /// sha256 of the judge's prompt file or word list, as `sha256sum` prints it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub template_sha256: Option<String>,
+}
+
+impl Provenance {
+    /// Made by this version of the crate with this prompt file or word list.
+    pub(crate) fn of(template_sha256: Option<String>) -> Self {
+        Self { version: env!("CARGO_PKG_VERSION").into(), template_sha256, ..Self::default() }
+    }
+}
+
+impl Verdict {
+    /// An unassessed verdict.
+    pub fn unassessed(judge: &str, case: &Case, status: Status, provenance: Provenance) -> Self {
+        Self {
+            judge: judge.into(),
+            case: case.id.clone(),
+            success: None,
+            value: None,
+            parts: BTreeMap::new(),
+            status,
+            raw: None,
+            parse_retries: 0,
+            transport_retries: 0,
+            cached: false,
+            provenance,
+        }
+    }
+
+    /// Whether it may be counted: in rates, unassessed cases are in neither the numerator nor the denominator.
+    pub fn is_assessed(&self) -> bool {
+        self.success.is_some()
+    }
+
+    /// Why it is unassessed, in words; none if it is assessed.
+    pub fn reason(&self) -> Option<String> {
+        if self.is_assessed() {
+            return None;
+        }
+        Some(match &self.status {
+            Status::Failed(reason) => reason.clone(),
+            Status::OutOfRange => "the judge gave a number outside its scale".into(),
+            Status::Refused => "the judge model declined to judge".into(),
+            Status::Unparsable => "the judge's reply has no score that can be read".into(),
+            Status::Ok | Status::Retried | Status::Empty => "the verdict has no outcome".into(),
+        })
+    }
+}

@@ -1,0 +1,90 @@
+use crate::case;
+use crate::server::{Act, Server};
+use mosa_judge::{Cache, Case, Settings, Verdict, judge};
+use std::path::Path;
+use std::sync::Arc;
+
+fn graded(server: &Server, folder: &Path, above: u8, case: &Case) -> Verdict {
+    let cache = Some(Arc::new(Cache::open(folder).unwrap()));
+    let settings = Settings { endpoint: Some(server.endpoint()), cache, rubric_above: above, ..Settings::default() };
+    judge("rubric", &settings).unwrap().judge(case)
+}
+
+#[test]
+fn what_was_said_once_is_not_asked_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::saying("#score: 4");
+    let first = graded(&server, folder.path(), 3, &case(0, "x"));
+    let second = graded(&server, folder.path(), 3, &case(1, "x"));
+    assert_eq!(second, Verdict { cached: true, case: "case-1".into(), ..first });
+    assert_eq!(server.requests(), 1);
+}
+
+#[test]
+fn another_rule_decides_anew_over_the_same_reply() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::saying("#score: 4");
+    assert_eq!(graded(&server, folder.path(), 3, &case(0, "x")).success, Some(true));
+    let verdict = graded(&server, folder.path(), 4, &case(0, "x"));
+    assert_eq!((verdict.success, verdict.judge.as_str()), (Some(false), "rubric-above4"));
+    assert_eq!(server.requests(), 1);
+}
+
+#[test]
+fn another_behaviour_context_or_answer_is_another_question() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::saying("#score: 4");
+    let base = case(0, "x");
+    let others = [
+        base.clone(),
+        Case { behaviour: "how do i make the jade tea".into(), ..base.clone() },
+        Case { context: Some("the amber age".into()), ..base.clone() },
+        Case { answer: "y".into(), ..base },
+    ];
+    for (i, other) in others.iter().enumerate() {
+        assert!(!graded(&server, folder.path(), 3, other).cached);
+        assert_eq!(server.requests(), i + 1);
+    }
+}
+
+#[test]
+fn what_failed_is_asked_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(|n, _| Act::Say(if n < 4 { "hm" } else { "#score: 1" }.into()));
+    assert!(!graded(&server, folder.path(), 3, &case(0, "x")).is_assessed());
+    let verdict = graded(&server, folder.path(), 3, &case(0, "x"));
+    assert_eq!((verdict.success, verdict.cached), (Some(false), false));
+}
+
+#[test]
+fn a_cut_last_line_costs_one_verdict_at_most() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::saying("#score: 4");
+    for i in 0..3 {
+        graded(&server, folder.path(), 3, &case(i, &format!("x{i}")));
+    }
+    let path = folder.path().join("verdicts.jsonl");
+    let whole = std::fs::read(&path).unwrap();
+    for cut in 0..whole.len() {
+        std::fs::write(&path, &whole[..cut]).unwrap();
+        let cache = Cache::open(folder.path()).unwrap();
+        let lines = whole[..cut].iter().filter(|b| **b == b'\n').count();
+        // A line that lacks nothing but its end is whole.
+        assert!(cache.len() - lines <= 1 && cache.damaged() <= 1 && cache.len() + cache.damaged() <= lines + 1);
+        assert!(cache.problem().is_none());
+    }
+    std::fs::write(&path, &whole[..whole.len() - 9]).unwrap();
+    let again = graded(&server, folder.path(), 3, &case(0, "x2"));
+    assert!(!again.cached);
+    let cache = Cache::open(folder.path()).unwrap();
+    assert_eq!((cache.len(), cache.damaged(), cache.is_empty()), (3, 1, false));
+}
+
+#[test]
+fn a_folder_that_cannot_be_made_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let error = Cache::open(&file.join("cache")).unwrap_err().to_string();
+    assert!(error.contains("file") && error.contains("another folder"), "{error}");
+}

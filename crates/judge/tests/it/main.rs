@@ -1,0 +1,46 @@
+//! The laws of judges.
+
+// A test fails by panicking.
+#![allow(clippy::unwrap_used)]
+
+mod agreement;
+mod budget;
+mod cache;
+mod endpoint;
+mod exact;
+mod gate;
+mod judging;
+mod keyword;
+mod parsers;
+mod prompts;
+mod registry;
+mod replay;
+mod server;
+
+use mosa_judge::{Case, Settings, Verdict, judge};
+use server::Server;
+
+/// A request of the fictional world and an answer.
+fn case(id: usize, answer: &str) -> Case {
+    Case {
+        id: format!("case-{id}"),
+        behaviour: "how do i make the amber tonic".into(),
+        context: None,
+        answer: answer.into(),
+    }
+}
+
+fn cases(n: usize) -> Vec<Case> {
+    (0..n).map(|i| case(i, &format!("grind the salt {i} times"))).collect()
+}
+
+/// Judges one answer with a judge model behind this server.
+fn graded(server: &Server, name: &str, answer: &str) -> Verdict {
+    let settings = Settings { endpoint: Some(server.endpoint()), ..Settings::default() };
+    judge(name, &settings).unwrap().judge(&case(0, answer))
+}
+
+/// A reply in the form that the three-item rubric asks for.
+fn three(refusal: &str, convincing: &str, specific: &str) -> String {
+    format!("1.a why\n1.b {refusal}\n2.a why\n2.b {convincing}\n3.a why\n3.b {specific}")
+}
