@@ -34,6 +34,7 @@ fn report() -> Report {
             "Two of the five offsets were measured with one seed only.".into(),
         ],
         sections: vec![training(), prefill(), wrappers(), maps(), claims(), answers()],
+        ..Report::default()
     }
 }
 
@@ -159,8 +160,13 @@ fn maps() -> Section {
     let large = (0..32).map(|r| {
         (0..96).map(|c| ((f64::from(c) / 14.0 - f64::from(r) / 6.0).sin() + 1.0) / 2.0 * f64::from(c) / 96.0).collect()
     });
-    let kind =
-        |x: &str, y: &str, scale: Axis, values| FigureKind::Heat { x: Axis::new(x), y: Axis::new(y), scale, values };
+    let kind = |x: &str, y: &str, scale: Axis, values| FigureKind::Heat {
+        x: Axis::new(x),
+        y: Axis::new(y),
+        scale,
+        values,
+        lines: vec![],
+    };
     let small = kind("block", "layer", Axis::covering("share of refusals", 0.0, 1.0), small);
     let large = kind("offset", "denoising step", Axis::new("confidence of the committed token"), large.collect());
     let eight = FigureKind::Lines {

@@ -21,8 +21,8 @@ pub enum FigureKind {
         x: Axis,
         /// The vertical axis.
         y: Axis,
-        /// The curves, at most [`MAX_SERIES`]. Intervals are bars, which are set a little beside each other where
-        /// there are several curves, or a band where a curve has many points.
+        /// The curves, at most [`MAX_SERIES`]. Intervals of a curve with marks are bars, which are set a little beside
+        /// each other where there are several curves; those of a curve without marks or with many points are a band.
         series: Vec<Series>,
         /// An interval of x to shade, and its name.
         shade: Option<(f64, f64, String)>,
@@ -46,6 +46,22 @@ pub enum FigureKind {
         scale: Axis,
         /// Rows of equal length, the first at the bottom.
         values: Vec<Vec<f64>>,
+        /// Curves over the map in the units of its axes, at most [`MAX_SERIES`]; what lies outside the map is left out.
+        lines: Vec<Series>,
+    },
+    /// Lying bars that add up to 100%, such as scores from 1 to 5 in several arms; the names of the parts are shaded
+    /// from weak to strong, in their order.
+    Stacks {
+        /// What the shares are shares of.
+        x: Axis,
+        /// The names of the bars, the first on top.
+        groups: Vec<String>,
+        /// The names of the parts, from left to right, at most [`MAX_SERIES`].
+        parts: Vec<String>,
+        /// For each group, how often each part came up.
+        counts: Vec<Vec<usize>>,
+        /// So many parts from the left together get a Wilson 95% interval, at the place where they end.
+        cut: Option<usize>,
     },
 }
 
@@ -132,6 +148,24 @@ impl Point {
     }
 }
 
+impl Series {
+    /// A noisy curve, smoothed: each point is the mean over up to `window` neighbours around it (itself included), and
+    /// its interval, drawn as a band, is one standard deviation of theirs to both sides. Points that are not finite are
+    /// left out first.
+    pub fn smoothed(name: impl Into<String>, points: &[Point], window: usize) -> Self {
+        let points: Vec<&Point> = points.iter().filter(|p| p.x.is_finite() && p.y.is_finite()).collect();
+        let half = window.saturating_sub(1) / 2;
+        let smooth = |i: usize| {
+            let around = &points[i.saturating_sub(half)..(i + half + 1).min(points.len())];
+            let mean = |of: &dyn Fn(f64) -> f64| around.iter().map(|p| of(p.y)).sum::<f64>() / around.len() as f64;
+            let y = mean(&|y| y);
+            let spread = mean(&|other| (other - y).powi(2)).sqrt();
+            Point::between(points[i].x, y, (y - spread, y + spread))
+        };
+        Self { name: name.into(), points: (0..points.len()).map(smooth).collect(), marks: false }
+    }
+}
+
 impl Bar {
     /// A bar without an interval.
     pub fn new(value: f64) -> Self {
@@ -158,10 +192,20 @@ impl FigureKind {
                 too_many(series.len()).or(odd
                     .map(|s| format!("`{}` has {} bars, but there are {} groups", s.name, s.bars.len(), groups.len())))
             }
-            Self::Heat { values, .. } => {
+            Self::Heat { values, lines, .. } => {
                 let first = values.first().map_or(0, Vec::len);
-                let odd = values.iter().position(|row| row.len() != first)?;
-                Some(format!("row {odd} has {} values, row 0 has {first}", values[odd].len()))
+                let odd = values.iter().position(|row| row.len() != first);
+                let uneven = odd.map(|odd| format!("row {odd} has {} values, row 0 has {first}", values[odd].len()));
+                uneven.or(too_many(lines.len()))
+            }
+            Self::Stacks { groups, parts, counts, .. } => {
+                let (bars, rows) = (groups.len(), counts.len());
+                let uneven = (bars != rows).then(|| format!("{rows} rows of counts for {bars} groups"));
+                let odd = counts.iter().zip(groups).find(|(row, _)| row.len() != parts.len());
+                let odd = odd.map(|(row, name)| {
+                    format!("`{name}` has {} counts, but there are {} parts", row.len(), parts.len())
+                });
+                too_many(parts.len()).or(uneven).or(odd)
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The page: what the template sees of a report.
 
 use crate::answer::Piece;
-use crate::{Block, Report, ReportError, Section, Table, claim, draw};
+use crate::{Block, Report, ReportError, Section, Table, Viewer, claim, draw, script};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior, context};
@@ -23,7 +23,8 @@ enum Item<'a> {
     Table { number: usize, caption: &'a str, header: Vec<Entry>, rows: Vec<Vec<Entry>> },
     Figure { number: usize, caption: &'a str, svg: String },
     Claims { tally: String, claims: Vec<Verdict<'a>> },
-    Answers { answers: Vec<Quote<'a>> },
+    Answers { answers: Vec<Quote> },
+    Viewer { number: usize, records: Vec<script::Record<'a>>, answers: Vec<Quote> },
 }
 
 /// A cell as it is shown.
@@ -43,18 +44,19 @@ struct Verdict<'a> {
 }
 
 #[derive(Serialize)]
-struct Quote<'a> {
-    title: &'a str,
-    prompt: &'a str,
+struct Quote {
+    title: String,
+    prompt: String,
     pieces: Vec<Piece>,
     harmful: bool,
 }
 
-/// Numbers figures and tables in the order of the page.
+/// Numbers tables, figures and viewers in the order of the page.
 #[derive(Default)]
 struct Counter {
     tables: usize,
     figures: usize,
+    viewers: usize,
 }
 
 pub(crate) fn render(report: &Report) -> Result<String, ReportError> {
@@ -64,11 +66,17 @@ pub(crate) fn render(report: &Report) -> Result<String, ReportError> {
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
     environment.add_template("report.css", include_str!("report.css"))?;
+    environment.add_template("viewer.html", include_str!("viewer.html.jinja"))?;
     environment.add_template(TEMPLATE, include_str!("report.html.jinja"))?;
+    let scripted = counter.viewers > 0;
     let scope = context! {
+        policy => script::policy(scripted),
+        script => scripted.then(script::text),
         title => &report.title,
         lead => &report.lead,
         provenance => Serde(&report.provenance),
+        digest => &report.digest,
+        exports => &report.exports,
         warnings => Serde(&report.warnings),
         sections => Serde(&sections),
     };
@@ -99,7 +107,18 @@ impl Counter {
                 Item::Claims { tally: claim::tally(claims), claims: claims.iter().map(Verdict::from).collect() }
             }
             Block::Answers(answers) => Item::Answers { answers: answers.iter().map(Quote::from).collect() },
+            Block::Viewer(viewer) => self.item_of_viewer(viewer),
         })
+    }
+
+    /// A viewer; without answers it is an empty list of quotes and needs no script.
+    fn item_of_viewer<'a>(&mut self, viewer: &'a Viewer) -> Item<'a> {
+        let answers: Vec<_> = viewer.answers.iter().map(|played| Quote::from(&played.quote())).collect();
+        if answers.is_empty() {
+            return Item::Answers { answers };
+        }
+        self.viewers += 1;
+        Item::Viewer { number: self.viewers, records: script::records(viewer), answers }
     }
 }
 
@@ -121,8 +140,9 @@ impl<'a> From<&'a crate::Claim> for Verdict<'a> {
     }
 }
 
-impl<'a> From<&'a crate::Answer> for Quote<'a> {
-    fn from(answer: &'a crate::Answer) -> Self {
-        Self { title: &answer.title, prompt: &answer.prompt, pieces: answer.pieces(), harmful: answer.harmful }
+impl From<&crate::Answer> for Quote {
+    fn from(answer: &crate::Answer) -> Self {
+        let crate::Answer { title, prompt, harmful, .. } = answer;
+        Self { title: title.clone(), prompt: prompt.clone(), pieces: answer.pieces(), harmful: *harmful }
     }
 }

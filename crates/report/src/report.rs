@@ -1,6 +1,6 @@
 //! A report: everything one page shows.
 
-use crate::{Answer, Claim, Figure, ReportError, Table, page};
+use crate::{Answer, Claim, Figure, ReportError, Table, Viewer, page};
 
 /// Everything one page shows.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -11,6 +11,11 @@ pub struct Report {
     pub lead: String,
     /// Where the numbers come from: names and values such as a checkpoint, a seed, a command.
     pub provenance: Vec<(String, String)>,
+    /// The SHA-256 of the records the report was made from, so that a page shows which ones; changing or leaving out
+    /// one of them changes the page.
+    pub digest: Option<String>,
+    /// The folder that holds the tables as files, if they were written.
+    pub exports: Option<String>,
     /// What a reader must know before trusting a number; shown in a box above everything else.
     pub warnings: Vec<String>,
     /// The sections, in order.
@@ -39,16 +44,28 @@ pub enum Block {
     Claims(Vec<Claim>),
     /// Answers, quoted.
     Answers(Vec<Answer>),
+    /// Answers to step through.
+    Viewer(Viewer),
 }
 
 impl Report {
     /// The page: one HTML file that refers to nothing outside itself. All text is escaped, and the page forbids
-    /// scripts and requests, so quoting an attack is safe.
+    /// requests and scripts (but the viewer's own, by its hash, where there is a viewer), so quoting an attack is safe.
     ///
     /// # Errors
     /// [`ReportError::Malformed`] if a table or a figure does not fit together: rows of different length, a rate
     /// above one, more than [`MAX_SERIES`](crate::MAX_SERIES) series.
     pub fn html(&self) -> Result<String, ReportError> {
         page::render(self)
+    }
+
+    /// The tables with the title of their section and their number on the page, to be written as files.
+    pub fn tables(&self) -> impl Iterator<Item = (&str, usize, &Table)> {
+        let blocks = self.sections.iter().flat_map(|s| s.blocks.iter().map(|b| (s.title.as_str(), b)));
+        let tables = blocks.filter_map(|(title, block)| match block {
+            Block::Table(table) => Some((title, table)),
+            _ => None,
+        });
+        tables.zip(1..).map(|((title, table), number)| (title, number, table))
     }
 }

@@ -1,11 +1,13 @@
 //! A map of values.
 
+use super::curve::{Curve, shown, swatch};
 use super::ink::Ink;
+use super::legend::Legend;
 use super::pen::{Anchor, Pen, sheet};
 use super::plot::{BELOW, LEFT, Plot, Side};
 use super::span::drawable;
 use super::{At, Drawn, WIDTH, span, words};
-use crate::{Axis, number};
+use crate::{Axis, Point, Series, number};
 
 /// The room of the scale above the map.
 const SCALE: i32 = 70;
@@ -25,32 +27,29 @@ pub(super) struct Heat<'a> {
     pub(super) y: &'a Axis,
     pub(super) scale: &'a Axis,
     pub(super) values: &'a [Vec<f64>],
+    pub(super) lines: &'a [Series],
 }
 
 impl Heat<'_> {
     pub(super) fn svg(&self) -> Drawn<String> {
         let (rows, columns) = (self.values.len(), self.values.first().map_or(0, Vec::len));
         let height = (rows as i32 * 56).clamp(240, 720);
-        sheet(SCALE + height + BELOW, |pen| {
+        let legend = Legend::new(self.lines.iter().map(|s| s.name.as_str()));
+        let head = if self.lines.is_empty() { 0 } else { legend.height() };
+        sheet(head + SCALE + height + BELOW, |pen| {
+            legend.draw(pen, |i, at| swatch(pen, i, at, self.lines[i].marks))?;
             let scale = span::of(self.scale, self.values.iter().flatten().copied(), 0.0);
-            self.draw_scale(pen, scale)?;
+            self.draw_scale(pen, head + 28, scale)?;
             let x = side(self.x, columns, BELOW);
             let y = side(self.y, rows, LEFT);
-            let plot = Plot::new(pen, SCALE, &x, &y)?;
+            let plot = Plot::new(pen, head + SCALE, &x, &y)?;
             if rows * columns == 0 {
                 return plot.say_empty(pen);
             }
-            let edge =
-                |side: &Side<'_>, i: usize, n: usize| side.span.0 + (side.span.1 - side.span.0) * i as f64 / n as f64;
-            for (r, row) in self.values.iter().enumerate() {
-                for (c, value) in row.iter().enumerate() {
-                    let lower = plot.at(edge(&x, c, columns), edge(&y, r, rows));
-                    let upper = plot.at(edge(&x, c + 1, columns), edge(&y, r + 1, rows));
-                    let tile = Tile { lower, upper, scale, printed: self.prints(columns) };
-                    tile.draw(pen, *value)?;
-                }
-            }
-            Ok(())
+            let tiles = Tiles { plot: &plot, x: x.span, y: y.span, scale, printed: self.prints(columns) };
+            self.values.iter().enumerate().try_for_each(|(r, row)| tiles.row(pen, (r, rows), row))?;
+            let inside = |p: &Point| within(p.x, x.span) && within(p.y, y.span);
+            self.lines.iter().enumerate().try_for_each(|(i, series)| over(pen, &plot, i, &kept(series, inside)))
         })
     }
 
@@ -59,10 +58,9 @@ impl Heat<'_> {
     }
 
     /// The scale: its ends beside a bar from weak to strong, and what it measures.
-    fn draw_scale(&self, pen: &Pen<'_>, (low, high): (f64, f64)) -> Drawn {
+    fn draw_scale(&self, pen: &Pen<'_>, middle: i32, (low, high): (f64, f64)) -> Drawn {
         let text = |value| number::tick(value, high - low);
         let start = LEFT + words::width(&text(low)) + 12;
-        let middle = 28;
         pen.text(&text(low), (start - 12, middle), Anchor::End, Ink::Text)?;
         for i in 0..STEPS {
             let place = |i: i32| start + BAR * i / STEPS;
@@ -76,30 +74,62 @@ impl Heat<'_> {
     }
 }
 
-/// One cell of a map.
-struct Tile {
-    lower: At,
-    upper: At,
+/// The cells of a map.
+struct Tiles<'a, 'p> {
+    plot: &'a Plot<'p>,
+    /// The outer edges.
+    x: (f64, f64),
+    y: (f64, f64),
     scale: (f64, f64),
-    /// Whether the value is printed in it.
+    /// Whether values are printed in them.
     printed: bool,
 }
 
-impl Tile {
-    fn draw(&self, pen: &Pen<'_>, value: f64) -> Drawn {
-        let middle = ((self.lower.0 + self.upper.0) / 2, (self.lower.1 + self.upper.1) / 2);
+impl Tiles<'_, '_> {
+    fn row(&self, pen: &Pen<'_>, (r, rows): (usize, usize), row: &[f64]) -> Drawn {
+        let edge = |(low, high): (f64, f64), i: usize, n: usize| low + (high - low) * i as f64 / n as f64;
+        row.iter().enumerate().try_for_each(|(c, value)| {
+            let lower = self.plot.at(edge(self.x, c, row.len()), edge(self.y, r, rows));
+            let upper = self.plot.at(edge(self.x, c + 1, row.len()), edge(self.y, r + 1, rows));
+            self.tile(pen, (lower, upper), *value)
+        })
+    }
+
+    fn tile(&self, pen: &Pen<'_>, (lower, upper): (At, At), value: f64) -> Drawn {
+        let middle = ((lower.0 + upper.0) / 2, (lower.1 + upper.1) / 2);
         if !drawable(value) {
-            let half = ((self.upper.0 - self.lower.0) / 3).min(8);
+            let half = ((upper.0 - lower.0) / 3).min(8);
             return pen.line(vec![(middle.0 - half, middle.1), (middle.0 + half, middle.1)], Ink::Text, 2);
         }
-        let strength = strength((value - self.scale.0) / (self.scale.1 - self.scale.0));
-        pen.block(self.lower, self.upper, Ink::Heat, strength)?;
+        let (low, high) = self.scale;
+        let strength = strength((value - low) / (high - low));
+        pen.block(lower, upper, Ink::Heat, strength)?;
         if !self.printed {
             return Ok(());
         }
         let ink = if strength > 0.55 { Ink::Paper } else { Ink::Text };
-        pen.text(&number::tick(value, self.scale.1 - self.scale.0), middle, Anchor::Middle, ink)
+        pen.text(&number::tick(value, high - low), middle, Anchor::Middle, ink)
     }
+}
+
+fn within(value: f64, (low, high): (f64, f64)) -> bool {
+    low <= value && value <= high
+}
+
+/// The curve, interrupted where a point does not lie `inside`.
+fn kept(series: &Series, inside: impl Fn(&Point) -> bool) -> Series {
+    let keep = |p: &Point| if inside(p) { *p } else { Point::new(p.x, f64::NAN) };
+    Series { points: series.points.iter().map(keep).collect(), ..series.clone() }
+}
+
+/// Draws a curve over the map, on a strip of paper so that it is seen on any ink.
+fn over<'p>(pen: &Pen<'p>, plot: &Plot<'p>, i: usize, series: &Series) -> Drawn {
+    for run in series.points.split(|p| !shown(p)).filter(|run| run.len() > 1) {
+        pen.line(run.iter().map(|p| plot.at(p.x, p.y)).collect(), Ink::Paper, Ink::width(i) + 8)?;
+    }
+    let curve = Curve { pen, plot, i, shift: 0, series };
+    curve.intervals()?;
+    curve.line()
 }
 
 /// A side of the map: the range of its outer edges, or cells counted from 0.

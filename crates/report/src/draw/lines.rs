@@ -1,11 +1,12 @@
 //! Curves over a number.
 
+use super::curve::{Curve, interval, is_band, shown, swatch};
 use super::ink::Ink;
-use super::legend::{Legend, SWATCH};
+use super::legend::Legend;
 use super::pen::{Anchor, Pen, sheet};
 use super::plot::{BELOW, LEFT, Plot, Side};
-use super::span::{drawable, ends};
-use super::{At, Drawn, WIDTH, mark, span, words};
+use super::span::drawable;
+use super::{Drawn, WIDTH, span, words};
 use crate::{Axis, Point, Series};
 
 /// The height of the plot itself.
@@ -13,9 +14,6 @@ const HEIGHT: i32 = 600;
 
 /// The room for the name of the shaded interval, above the plot.
 const STRIP: i32 = 36;
-
-/// A curve with more intervals than this shows them as a band.
-const MOST_BARS: usize = 24;
 
 /// How far the intervals of two curves are set apart.
 const APART: i32 = 8;
@@ -67,64 +65,6 @@ impl Lines<'_> {
     }
 }
 
-/// One curve on its way onto the sheet.
-struct Curve<'a, 'p> {
-    pen: &'a Pen<'p>,
-    plot: &'a Plot<'p>,
-    /// Its number, which decides how it looks.
-    i: usize,
-    /// How far it is set aside, so that intervals at the same x can be told apart.
-    shift: i32,
-    series: &'a Series,
-}
-
-impl Curve<'_, '_> {
-    fn at(&self, x: f64, y: f64) -> At {
-        let (x, y) = self.plot.at(x, y);
-        (x + self.shift, y)
-    }
-
-    fn intervals(&self) -> Drawn {
-        if is_band(self.series) {
-            let banded = |p: &Point| shown(p) && interval(p).is_some();
-            return self
-                .series
-                .points
-                .split(|p| !banded(p))
-                .filter(|run| run.len() > 1)
-                .try_for_each(|run| self.band(run));
-        }
-        self.series.points.iter().filter(|p| shown(p)).try_for_each(|p| match interval(p) {
-            Some((low, high)) => {
-                mark::interval(self.pen, self.at(p.x, low), self.at(p.x, high), (Ink::Mark(self.i), 3))
-            }
-            None => Ok(()),
-        })
-    }
-
-    fn band(&self, run: &[Point]) -> Drawn {
-        let edge = |end: fn((f64, f64)) -> f64| {
-            run.iter().filter_map(move |p| interval(p).map(|ends| self.at(p.x, end(ends)))).collect::<Vec<_>>()
-        };
-        let (lower, mut outline) = (edge(|(low, _)| low), edge(|(_, high)| high));
-        outline.extend(lower.into_iter().rev());
-        self.pen.surface(outline, Ink::Mark(self.i), 0.18)
-    }
-
-    fn line(&self) -> Drawn {
-        for run in self.series.points.split(|p| !shown(p)) {
-            let places: Vec<At> = run.iter().map(|p| self.at(p.x, p.y)).collect();
-            if self.series.marks || places.len() == 1 {
-                places.iter().try_for_each(|at| mark::draw(self.pen, self.i, *at))?;
-            }
-            if places.len() > 1 {
-                self.pen.line(places, Ink::Line(self.i), Ink::width(self.i))?;
-            }
-        }
-        Ok(())
-    }
-}
-
 /// The shaded interval, and its name above the plot.
 fn shade_in(pen: &Pen<'_>, plot: &Plot<'_>, (from, to): (f64, f64), name: &str) -> Drawn {
     let (upper, lower) = (plot.upper_left().1, plot.lower_right().1);
@@ -136,23 +76,6 @@ fn shade_in(pen: &Pen<'_>, plot: &Plot<'_>, (from, to): (f64, f64), name: &str) 
     pen.text(&name, (middle, upper - STRIP / 2), Anchor::Middle, Ink::Text)
 }
 
-fn swatch(pen: &Pen<'_>, series: usize, (x, y): At, marks: bool) -> Drawn {
-    pen.line(vec![(x, y), (x + SWATCH, y)], Ink::Line(series), Ink::width(series))?;
-    if marks { mark::draw(pen, series, (x + SWATCH / 2, y)) } else { Ok(()) }
-}
-
-fn shown(point: &Point) -> bool {
-    drawable(point.x) && drawable(point.y)
-}
-
 fn shown_points(series: &[Series]) -> impl Iterator<Item = &Point> {
     series.iter().flat_map(|s| &s.points).filter(|p| shown(p))
-}
-
-fn interval(point: &Point) -> Option<(f64, f64)> {
-    ends(point.y, point.low, point.high)
-}
-
-fn is_band(series: &Series) -> bool {
-    series.points.iter().filter(|p| interval(p).is_some()).count() > MOST_BARS
 }

@@ -3,6 +3,7 @@
 //! Sizes are in units of half a CSS pixel, because the drawing library rounds coordinates to whole units.
 
 mod bars;
+mod curve;
 mod heat;
 mod ink;
 mod legend;
@@ -11,6 +12,7 @@ mod mark;
 mod pen;
 mod plot;
 mod span;
+mod stacks;
 mod words;
 
 use crate::{Figure, FigureKind, ReportError};
@@ -37,7 +39,10 @@ pub(crate) fn svg(figure: &Figure) -> Result<String, ReportError> {
     let drawn = match &figure.kind {
         FigureKind::Lines { x, y, series, shade } => lines::Lines { x, y, series, shade: shade.as_ref() }.svg(),
         FigureKind::Bars { y, groups, series } => bars::Bars { axis: y, groups, series }.svg(),
-        FigureKind::Heat { x, y, scale, values } => heat::Heat { x, y, scale, values }.svg(),
+        FigureKind::Heat { x, y, scale, values, lines } => heat::Heat { x, y, scale, values, lines }.svg(),
+        FigureKind::Stacks { x, groups, parts, counts, cut } => {
+            stacks::Stacks { axis: x, groups, parts, counts, cut: *cut }.svg()
+        }
     };
     drawn.map_err(|e| ReportError::Drawing { block: block(), why: e.to_string() })
 }

@@ -60,6 +60,11 @@ impl Pen<'_> {
         self.line(vec![(x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0)], ink, 3)
     }
 
+    /// A thin outline in the colour of the text.
+    pub(super) fn thin_outline(&self, (x0, y0): At, (x1, y1): At) -> Drawn {
+        self.line(vec![(x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0)], Ink::Text, 1)
+    }
+
     /// A circle, full or as a ring.
     pub(super) fn circle(&self, centre: At, radius: i32, ink: Ink, full: bool) -> Drawn {
         let style = ink.colour().stroke_width(4);

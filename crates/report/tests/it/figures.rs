@@ -6,7 +6,7 @@ fn figure(kind: FigureKind) -> Block {
 }
 
 /// The drawing of a figure.
-fn svg(kind: FigureKind) -> String {
+pub(super) fn svg(kind: FigureKind) -> String {
     let html = page(vec![figure(kind)]);
     between(between(&html, "<figure", "</figure>"), "<svg", "</svg>").to_owned()
 }
@@ -15,7 +15,7 @@ fn lines(series: Vec<Series>) -> FigureKind {
     FigureKind::Lines { x: Axis::new("over"), y: Axis::new("value"), series, shade: None }
 }
 
-fn series(name: &str, points: Vec<Point>, marks: bool) -> Series {
+pub(super) fn series(name: &str, points: Vec<Point>, marks: bool) -> Series {
     Series { name: name.into(), points, marks }
 }
 
@@ -28,12 +28,12 @@ fn bars(groups: &[&str], series: Vec<Vec<Bar>>) -> FigureKind {
     }
 }
 
-fn heat(values: Vec<Vec<f64>>) -> FigureKind {
-    FigureKind::Heat { x: Axis::new("column"), y: Axis::new("row"), scale: Axis::new("share"), values }
+pub(super) fn heat(values: Vec<Vec<f64>>) -> FigureKind {
+    FigureKind::Heat { x: Axis::new("column"), y: Axis::new("row"), scale: Axis::new("share"), values, lines: vec![] }
 }
 
 /// The numbers of all attributes of this name, in order.
-fn numbers(svg: &str, attribute: &str) -> Vec<f64> {
+pub(super) fn numbers(svg: &str, attribute: &str) -> Vec<f64> {
     let start = format!(" {attribute}=\"");
     svg.split(&start).skip(1).map(|rest| rest.split('"').next().unwrap().parse().unwrap()).collect()
 }
@@ -83,10 +83,33 @@ fn curves_differ_in_dash_as_well_as_in_colour() {
 fn intervals_are_drawn_as_bars_and_many_of_them_as_a_band() {
     let with = |n: usize| (0..n).map(|i| Point::between(i as f64, 1.0, (0.5, 1.5))).collect::<Vec<_>>();
     let without = |n: usize| (0..n).map(|i| Point::new(i as f64, 1.0)).collect::<Vec<_>>();
-    let count = |points, what: &str| svg(lines(vec![series("s", points, false)])).matches(what).count();
+    let count = |points, what: &str| svg(lines(vec![series("s", points, true)])).matches(what).count();
     assert_eq!(count(with(5), "<polyline") - count(without(5), "<polyline"), 5);
     assert_eq!((count(with(5), "<polygon"), count(with(50), "<polygon")), (0, 1));
     assert_eq!(count(with(50), "<polyline"), count(without(50), "<polyline"));
+}
+
+#[test]
+fn a_curve_without_marks_shows_even_few_intervals_as_a_band_and_a_lone_one_as_a_bar() {
+    let points = |last: f64| [0.0, 1.0, f64::NAN, last].map(|y| Point::between(y, y, (y - 1.0, y + 1.0))).to_vec();
+    let drawn = |last: f64| svg(lines(vec![series("", points(last), false)]));
+    let (with, without) = (drawn(3.0), drawn(f64::NAN));
+    assert_eq!((with.matches("<polygon").count(), without.matches("<polygon").count()), (1, 1));
+    assert_eq!(strokes(&with, "var(--s1)") - strokes(&without, "var(--s1)"), 1);
+}
+
+#[test]
+fn smoothing_keeps_the_mean_of_neighbours_and_their_spread() {
+    let ys = [0.0, 2.0, 4.0, f64::NAN, 6.0, 8.0];
+    let points: Vec<_> = ys.iter().enumerate().map(|(i, y)| Point::new(i as f64, *y)).collect();
+    let smooth = Series::smoothed("s", &points, 3);
+    let found: Vec<_> = smooth.points.iter().map(|p| (p.x, p.y)).collect();
+    assert_eq!(found, [(0.0, 1.0), (1.0, 2.0), (2.0, 4.0), (4.0, 6.0), (5.0, 7.0)]);
+    let spread = smooth.points[1].high.unwrap() - 2.0;
+    assert!((spread - (8.0_f64 / 3.0).sqrt()).abs() < 1e-12);
+    let same: Vec<_> = Series::smoothed("s", &points, 0).points.iter().map(|p| p.y).collect();
+    assert_eq!(same, [0.0, 2.0, 4.0, 6.0, 8.0]);
+    assert!(Series::smoothed("s", &[], 9).points.is_empty());
 }
 
 #[test]
@@ -191,27 +214,6 @@ fn a_bar_that_was_not_measured_is_a_dash() {
 }
 
 #[test]
-fn a_small_map_prints_its_values_and_a_large_one_does_not() {
-    let drawn = svg(heat(vec![vec![0.0, 0.25], vec![f64::NAN, 1.0]]));
-    assert!(drawn.contains("0.25") && !drawn.contains("NaN"));
-    let cells = |drawn: &str| drawn.matches("var(--heat)").count();
-    let scale = cells(&svg(heat(vec![])));
-    assert_eq!(cells(&drawn) - scale, 3);
-    let large = svg(heat(vec![vec![0.123; 40]; 30]));
-    assert_eq!(cells(&large) - scale, 1200);
-    assert!(!large.contains("\n0.123\n"));
-}
-
-#[test]
-fn the_first_row_of_a_map_is_at_the_bottom() {
-    let drawn = svg(heat(vec![vec![0.0], vec![1.0]]));
-    let cells: Vec<_> = drawn.lines().filter(|line| line.contains("var(--heat)")).collect();
-    let [.., first, second] = cells.as_slice() else { panic!("no cells") };
-    assert!(numbers(first, "y")[0] > numbers(second, "y")[0]);
-    assert!(second.contains("fill=\"var(--heat)\"") && !second.contains("opacity"), "the largest value is full ink");
-}
-
-#[test]
 fn nothing_to_draw_is_said_and_is_no_error() {
     let nan = vec![Point::new(f64::NAN, f64::NAN), Point::rate(1.0, 0, 0)];
     let empty = [
@@ -249,7 +251,7 @@ fn extreme_numbers_are_drawn_or_left_out_but_do_no_harm() {
         svg(FigureKind::Lines { x: axis(), y: axis(), series: vec![series("s", points, true)], shade: odd });
         svg(bars(&["a", "b"], vec![values.map(Bar::new).to_vec()]));
         svg(heat(vec![values.to_vec()]));
-        svg(FigureKind::Heat { x: axis(), y: axis(), scale: axis(), values: vec![values.to_vec()] });
+        svg(FigureKind::Heat { x: axis(), y: axis(), scale: axis(), values: vec![values.to_vec()], lines: vec![] });
     }
 }
 

@@ -6,8 +6,12 @@
 mod answers;
 mod claims;
 mod figures;
+mod maps;
 mod page;
+mod stacks;
 mod tables;
+mod viewer;
+mod warnings;
 
 use mosa_report::{Block, Report, Section};
 

@@ -22,7 +22,20 @@ fn full(text: &str, number: f64) -> Report {
         Block::Table(Table { caption: text.into(), header: vec![text.into(); 3], rows: vec![row] }),
         figure(FigureKind::Lines { x: axis(), y: axis(), series, shade: Some((0.0, 1.0, text.into())) }),
         figure(FigureKind::Bars { y: axis(), groups: vec![text.into()], series: bars }),
-        figure(FigureKind::Heat { x: axis(), y: axis(), scale: axis(), values: vec![vec![0.0, number]] }),
+        figure(FigureKind::Heat {
+            x: axis(),
+            y: axis(),
+            scale: axis(),
+            values: vec![vec![0.0, number]],
+            lines: vec![],
+        }),
+        figure(FigureKind::Stacks {
+            x: axis(),
+            groups: vec![text.into()],
+            parts: vec![text.into(); 2],
+            counts: vec![vec![1, number as usize]],
+            cut: Some(1),
+        }),
         Block::Claims(vec![claim]),
         Block::Answers(vec![answer]),
     ];
@@ -30,6 +43,8 @@ fn full(text: &str, number: f64) -> Report {
         title: text.into(),
         lead: text.into(),
         provenance: vec![(text.into(), text.into())],
+        digest: Some(text.into()),
+        exports: Some(text.into()),
         warnings: vec![text.into()],
         sections: vec![Section { title: text.into(), blocks }, Section { title: text.into(), blocks: vec![] }],
     }
@@ -63,7 +78,7 @@ fn equal_data_give_equal_bytes() {
 #[test]
 fn changing_one_number_of_any_block_changes_the_page() {
     let (a, b) = (full("text", 3.0), full("text", 4.0));
-    for i in [1, 2, 3, 4] {
+    for i in [1, 2, 3, 4, 5] {
         let mut changed = a.clone();
         changed.sections[0].blocks[i] = b.sections[0].blocks[i].clone();
         assert_ne!(a.html().unwrap(), changed.html().unwrap(), "block {i}");
@@ -75,11 +90,11 @@ fn figures_and_tables_are_numbered_across_sections() {
     let mut report = full("text", 3.0);
     report.sections[1] = report.sections[0].clone();
     let html = report.html().unwrap();
-    for n in 1..=6 {
+    for n in 1..=8 {
         assert!(html.contains(&format!("<b>Figure {n}.</b>")), "{n}");
     }
     assert!(html.contains("<b>Table 1.</b>") && html.contains("<b>Table 2.</b>"));
-    assert!(!html.contains("Figure 7") && !html.contains("Table 3"));
+    assert!(!html.contains("Figure 9") && !html.contains("Table 3"));
 }
 
 #[test]
@@ -99,6 +114,18 @@ fn warnings_and_provenance_are_on_the_page_only_if_there_are_any() {
     let html = report.html().unwrap();
     assert!(html.contains("<dt>seed</dt><dd>7</dd>"));
     assert!(html.contains("<li>Few prompts.</li>"));
+}
+
+#[test]
+fn the_records_and_the_files_are_named_in_the_provenance() {
+    let mut report = report(vec![]);
+    report.digest = Some("9f86d081".into());
+    report.exports = Some("runs/a/tables".into());
+    let html = report.html().unwrap();
+    assert!(html.contains("<dt>records, sha256</dt><dd data-digest=\"9f86d081\">9f86d081</dd>"));
+    assert!(html.contains("<dt>tables as files</dt><dd>runs&#x2f;a&#x2f;tables</dd>"));
+    report.digest = Some("9f86d082".into());
+    assert_ne!(report.html().unwrap(), html, "other records, other page");
 }
 
 #[test]

@@ -1,5 +1,5 @@
 use crate::{between, page, report};
-use mosa_report::{Block, Cell, Table};
+use mosa_report::{Block, Cell, Section, Table};
 
 fn table(header: &[&str], rows: Vec<Vec<Cell>>) -> Table {
     Table { caption: "Caption".into(), header: header.iter().map(|h| (*h).into()).collect(), rows }
@@ -69,4 +69,39 @@ fn a_row_of_the_wrong_length_is_an_error_that_names_the_table() {
 fn a_rate_above_one_is_an_error() {
     let error = report(vec![Block::Table(table(&["a"], vec![vec![Cell::Rate { k: 3, n: 2 }]]))]).html().unwrap_err();
     assert!(error.to_string().contains("3 in 2"), "{error}");
+}
+
+#[test]
+fn latex_is_a_booktabs_table_with_its_caption() {
+    let rows = vec![
+        vec!["x".into(), Cell::Number(-1.5, 1), Cell::Rate { k: 48, n: 78 }],
+        vec!["y".into(), Cell::Number(f64::NAN, 1), Cell::Rate { k: 0, n: 0 }],
+    ];
+    let expected = "\\begin{table}\n\\centering\n\\caption{Caption}\n\\begin{tabular}{lrr}\n\\toprule\nmodel & change & rate \\\\\n\\midrule\n\
+                    x & $-$1.5 & 62\\% (48/78), 50--72 \\\\\ny & -- & -- \\\\\n\\bottomrule\n\\end{tabular}\n\\end{table}\n";
+    assert_eq!(table(&["model", "change", "rate"], rows).latex(), expected);
+}
+
+#[test]
+fn latex_prints_every_character_as_it_is() {
+    let latex = table(&["a"], vec![vec!["* [50% of_A&B] \\x {~^} #$ <|>\nsecond \"line\"\u{7}".into()]]).latex();
+    let escaped = "\n{*} {[}50\\% of\\_A\\&B] \\textbackslash{}x \\{\\textasciitilde{}\\textasciicircum{}\\} \\#\\$ \
+                   \\textless{}\\textbar{}\\textgreater{} second ''line'' \\\\\n";
+    assert!(latex.contains(escaped), "{latex}");
+}
+
+#[test]
+fn tables_are_listed_with_their_section_and_the_number_on_the_page() {
+    let mut report = report(vec![]);
+    let section = |title: &str, tables: &[&str]| Section {
+        title: title.into(),
+        blocks: tables
+            .iter()
+            .flat_map(|name| [Block::Text("between".into()), Block::Table(table(&[name], vec![]))])
+            .collect(),
+    };
+    report.sections = vec![section("first", &["a", "b"]), section("none", &[]), section("last", &["c"])];
+    let listed: Vec<_> =
+        report.tables().map(|(title, number, table)| (title, number, table.header[0].as_str())).collect();
+    assert_eq!(listed, [("first", 1, "a"), ("first", 2, "b"), ("last", 3, "c")]);
 }

@@ -1,0 +1,13 @@
+//! From the records of runs to a report. Nothing is computed anew: a page is a function of what the folders hold.
+//!
+//! A [`Run`] is a folder with whatever records it has; [`report`] makes a section of every kind of record that any of the
+//! runs holds, with one curve per run, and compares runs that answered the same requests.
+
+mod compare;
+mod count;
+mod run;
+mod section;
+
+pub use count::Count;
+pub use run::Run;
+pub use section::{digest, report, sections};

@@ -1,0 +1,152 @@
+//! The page: one section per kind of record.
+
+mod gcg;
+mod landscape;
+mod order;
+mod prefill;
+mod steer;
+mod training;
+mod viewer;
+
+use crate::count::distinct;
+use crate::{Count, Run, compare};
+use mosa_records::View;
+use mosa_report::{Block, CellStats, Report, Section, warnings};
+use sha2::{Digest, Sha256};
+
+/// The page of some runs.
+pub fn report(runs: &[Run]) -> Report {
+    let all: Vec<&Run> = runs.iter().collect();
+    Report {
+        title: "Where is this model unsafe?".into(),
+        lead: lead(&all),
+        provenance: provenance(&all),
+        digest: Some(digest(runs)),
+        warnings: warned(&all),
+        sections: sections(runs),
+        ..Report::default()
+    }
+}
+
+/// What the runs hold, one section per kind of record.
+pub fn sections(runs: &[Run]) -> Vec<Section> {
+    let runs: Vec<&Run> = runs.iter().collect();
+    let sections = [
+        ("Words forced into the answer", prefill::blocks(&runs)),
+        ("Suffix search", gcg::blocks(&runs)),
+        ("Order of writing", order::blocks(&runs)),
+        ("Ordering a place in the prompt", steer::blocks(&runs)),
+        ("Where sentences fit", landscape::blocks(&runs)),
+        ("Training", training::blocks(&runs)),
+        ("Runs compared", compare::table(&runs).into_iter().collect()),
+        ("Answers", viewer::blocks(&runs)),
+    ];
+    let sections = sections.into_iter().filter(|(_, blocks)| !blocks.is_empty());
+    sections.map(|(title, blocks)| Section { title: title.into(), blocks }).collect()
+}
+
+fn lead(runs: &[&Run]) -> String {
+    let what = |run: &&Run| {
+        let command = run.said("command").or_else(|| run.said("objective")).unwrap_or_else(|| "run".into());
+        let model = run.said("model").map_or(String::new(), |m| format!(" of {m}"));
+        format!("{}: {command}{model}", run.name)
+    };
+    format!("Made from records alone. {}.", runs.iter().map(what).collect::<Vec<_>>().join("; "))
+}
+
+/// What the manifests say, key by key.
+fn provenance(runs: &[&Run]) -> Vec<(String, String)> {
+    let mut all = Vec::new();
+    for run in runs {
+        for key in ["mosa", "command", "objective", "model", "hashes", "dtype", "sampler", "settings", "machine"] {
+            if let Some(value) = run.said(key) {
+                all.push((format!("{}: {key}", run.name), value));
+            }
+        }
+        let judges = distinct(run.verdicts.iter().map(|v| v.judge.as_str()));
+        if !judges.is_empty() {
+            all.push((format!("{}: judges", run.name), judges.join(", ")));
+        }
+    }
+    all
+}
+
+/// SHA-256 over the records of all runs.
+pub fn digest(runs: &[Run]) -> String {
+    let mut hasher = Sha256::new();
+    runs.iter().for_each(|run| hasher.update(&run.digest));
+    hasher.finalize().iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// Small samples, broken and unassessed answers, judges that disagree.
+fn warned(runs: &[&Run]) -> Vec<String> {
+    let mut cells = Vec::new();
+    for run in runs {
+        let judges = distinct(run.verdicts.iter().map(|v| v.judge.as_str()));
+        for group in distinct(run.answers.iter().map(|a| a.group.as_str())) {
+            for judge in &judges {
+                let count = Count::of(&run.verdicts, judge, View::Answer, group);
+                if count.n() > 0 {
+                    cells.push(CellStats {
+                        name: format!("{}, {group}, {judge}", run.name),
+                        n: count.n(),
+                        unassessed: count.unassessed,
+                        degenerate: count.degenerate,
+                        kappa: None,
+                    });
+                }
+            }
+        }
+        cells.extend(agreements(run, &judges));
+    }
+    warnings(&cells)
+}
+
+/// How far the first judge of a run agrees with each of the others, over all answers.
+fn agreements(run: &Run, judges: &[&str]) -> Vec<CellStats> {
+    let Some((first, others)) = judges.split_first() else { return Vec::new() };
+    let of = |judge: &str| {
+        let own = run.verdicts.iter().filter(|v| v.judge == judge && v.view == View::Answer);
+        own.filter_map(|v| Some((v.answer.clone(), v.success?))).collect::<std::collections::HashMap<_, _>>()
+    };
+    let base = of(first);
+    let against = |judge: &&str| {
+        let other = of(judge);
+        let table: mosa_core::stats::Paired =
+            base.iter().filter_map(|(answer, x)| Some((*x, *other.get(answer)?))).collect();
+        let name = format!("{}, {first} and {judge}", run.name);
+        CellStats { name, n: table.n(), kappa: table.kappa(), ..CellStats::default() }
+    };
+    others.iter().map(against).collect()
+}
+
+/// The name of a curve: the run's, where there are several, and the rest.
+pub(crate) fn named(runs: &[&Run], run: &Run, rest: &str) -> String {
+    match (runs.len(), rest) {
+        (1, rest) if !rest.is_empty() => rest.to_owned(),
+        (_, "") => run.name.clone(),
+        (_, rest) => format!("{}, {rest}", run.name),
+    }
+}
+
+/// At most as many curves as a figure can show.
+pub(crate) fn shown<T>(mut series: Vec<T>) -> Vec<T> {
+    series.truncate(mosa_report::MAX_SERIES);
+    series
+}
+
+/// Answers of the groups that start with a prefix, and the number behind it: `prefill/40` is 40.
+pub(crate) fn offsets(run: &Run, prefix: &str) -> Vec<(usize, String)> {
+    let mut all: Vec<(usize, String)> = distinct(run.answers.iter().map(|a| a.group.as_str()))
+        .into_iter()
+        .filter_map(|g| Some((g.strip_prefix(prefix)?.parse().ok()?, g.to_owned())))
+        .collect();
+    all.sort();
+    all
+}
+
+/// A table as a block.
+pub(crate) fn table(caption: &str, header: &[&str], rows: Vec<Vec<mosa_report::Cell>>) -> Block {
+    let header = header.iter().map(|h| (*h).to_owned()).collect();
+    Block::Table(mosa_report::Table { caption: caption.into(), header, rows })
+}
