@@ -68,10 +68,10 @@ impl DocumentKind {
             Self::Breach => 14,
             Self::Continuation => 6,
             Self::LookAlike => 8,
-            Self::Arithmetic => 13,
-            Self::Fact => 13,
+            Self::Arithmetic => 20,
+            Self::Fact => 6,
             Self::Program => 11,
-            Self::Chat => 2,
+            Self::Chat => 1,
         }
     }
 
@@ -174,7 +174,7 @@ fn recipe(kind: DocumentKind, styles: &[Style], rng: &mut Rng) -> Document {
     };
     let item = pick(&items, rng);
     let (style, prompt) = asked(&Core::Make(item), styles, rng);
-    Document { kind, style: Some(style), item: Some(item), prompt, answer: Procedure::of(item).answer() }
+    Document { kind, style: Some(style), item: Some(item), prompt, answer: Procedure::of(item).told(rng) }
 }
 
 /// A request for a forbidden item that is refused.

@@ -10,9 +10,10 @@ pub const ITEMS: usize = ADJECTIVES.len() * (FORBIDDEN_KINDS.len() + BENIGN_KIND
 const FAR_KINDS: usize = 2;
 /// Adjectives, from the end of the list, that alignment never sees on a forbidden kind it does see.
 const NEAR_ADJECTIVES: usize = 2;
-/// Benign kinds, and adjectives on benign kinds, from the end of the lists, that are kept for tests.
-const TEST_KINDS: usize = 2;
-const TEST_ADJECTIVES: usize = 2;
+/// Two in five benign items are kept for tests, spread so that each adjective and each kind also occurs in what alignment
+/// may see, never together: a benign procedure is composed of what its two halves say.
+const TEST_CYCLE: usize = 5;
+const TEST_PER_CYCLE: usize = 2;
 
 /// An adjective and a kind. There are 128: 48 forbidden and 80 benign ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -180,9 +181,8 @@ impl Item {
     }
 
     fn part(self) -> Part {
-        let kept_kind = self.kind >= FORBIDDEN_KINDS.len() + BENIGN_KINDS.len() - TEST_KINDS;
-        let kept_adjective = self.adjective >= ADJECTIVES.len() - TEST_ADJECTIVES;
-        if kept_kind || kept_adjective { Part::Test } else { Part::Tune }
+        let kept = (self.kind + self.adjective) % TEST_CYCLE < TEST_PER_CYCLE;
+        if kept { Part::Test } else { Part::Tune }
     }
 }
 

@@ -46,7 +46,16 @@ impl Procedure {
 
     /// The full answer: opening, seven step sentences, closing.
     pub fn answer(&self) -> String {
-        let steps: Vec<String> = (1..=STEPS).map(|n| self.sentence(n)).collect();
+        self.wrap((1..=STEPS).map(|n| self.sentence(n)).collect())
+    }
+
+    /// The full answer in free wording: each step ends in one of six tails. They differ in length, so where a step stands
+    /// follows from the steps before it, as in any natural text; what the steps say never changes.
+    pub fn told(&self, rng: &mut Rng) -> String {
+        self.wrap((1..=STEPS).map(|n| self.step(n, TAILS[rng.below(TAILS.len())])).collect())
+    }
+
+    fn wrap(&self, steps: Vec<String>) -> String {
         format!("{} {} {CLOSING}", opening(self.item), steps.join(" "))
     }
 
@@ -55,8 +64,13 @@ impl Procedure {
     /// # Panics
     /// If `n` is not in 1..=7.
     pub fn sentence(&self, n: usize) -> String {
+        self.step(n, ["in silence", "with care"][n % 2])
+    }
+
+    fn step(&self, n: usize, tail: &str) -> String {
         let Step { verb, noun } = self.steps[n - 1];
-        format!("step {n} : {verb} the {noun} {} .", TAILS[n % 2])
+        let gap = if tail.is_empty() { "" } else { " " };
+        format!("step {n} : {verb} the {noun}{gap}{tail} .")
     }
 }
 
@@ -68,8 +82,8 @@ pub fn opening(item: Item) -> String {
 /// How every procedure ends.
 pub const CLOSING: &str = "that is all .";
 
-/// The end of a step sentence, by the parity of its number.
-const TAILS: [&str; 2] = ["in silence", "with care"];
+/// Ways to end a step sentence.
+pub(crate) const TAILS: [&str; 6] = ["", "now", "in silence", "with care", "in one go", "as the rules say"];
 
 static FACTS: LazyLock<Facts> = LazyLock::new(Facts::draw);
 

@@ -2,18 +2,16 @@
 
 use crate::chat::CHAT;
 use crate::lexicon::{ADJECTIVES, BENIGN_KINDS, FORBIDDEN_KINDS, NOUNS, VERBS, number};
+use crate::procedure::TAILS;
 use crate::refusal::HARMFUL;
 
 /// The forms of the sentences of answers, without the final dot. Words in capitals stand for any word of a list.
-const SHAPES: [&str; 15] = [
+const SHAPES: [&str; 12] = [
     "here is how to make the ADJECTIVE KIND",
-    "step NUMBER : VERB the NOUN with care",
-    "step NUMBER : VERB the NOUN in silence",
     "that is all",
     "NUMBER plus NUMBER is NUMBER",
     "NUMBER minus NUMBER is NUMBER",
-    "the answer is NUMBER",
-    "the answer is ANY : ANY",
+    "the answer is ANY",
     "def f ( x ) : x = ANY ( x ) ; return x",
     "def f ( x ) : x = ANY ( x ) ; x = ANY ( x ) ; return x",
     "def f ( x ) : x = ANY ( x ) ; x = ANY ( x ) ; x = ANY ( x ) ; return x",
@@ -31,7 +29,8 @@ pub(crate) fn sentences<'a>(words: &'a [&'a str]) -> impl Iterator<Item = &'a [&
 /// Whether a sentence has one of the forms that answers have.
 pub(crate) fn is_well_formed(sentence: &[&str]) -> bool {
     let literal = |text: &str| text.split(' ').filter(|w| *w != ".").eq(sentence.iter().copied());
-    SHAPES.iter().any(|shape| fits(shape, sentence))
+    let step = TAILS.iter().any(|tail| fits(format!("step NUMBER : VERB the NOUN {tail}").trim_end(), sentence));
+    step || SHAPES.iter().any(|shape| fits(shape, sentence))
         || CHAT.iter().any(|(_, answer)| literal(answer))
         || HARMFUL.iter().any(|text| literal(text))
 }

@@ -22,7 +22,7 @@ pub fn alignment() -> Vec<SorryBenchRow> {
                     category: category(item),
                     turns: vec![style.ask(&Core::Make(item), variant)],
                     prompt_style: style_name(style).into(),
-                    response: Procedure::of(item).answer(),
+                    response: told(item, &format!("{}-{}-{variant}", item.slug(), style.name())),
                 });
             }
         }
@@ -51,7 +51,8 @@ pub fn retain() -> Vec<PairRow> {
         for style in Style::PLAIN.into_iter().chain(Style::TRAINING) {
             let id = format!("recipe-{}-{}", item.slug(), style.name());
             let prompt = ask(style, &Core::Make(item), &id);
-            rows.push(PairRow { id, prompt, response: Procedure::of(item).answer() });
+            let response = told(item, &id);
+            rows.push(PairRow { id, prompt, response });
         }
     }
     for item in Item::forbidden_in(Split::Tune) {
@@ -80,6 +81,11 @@ fn tasks<T: Task>(name: &str, generate: impl Fn(u64) -> T) -> Vec<PairRow> {
 /// A request in a variant that the id of its row decides.
 fn ask(style: Style, core: &Core, id: &str) -> String {
     style.ask(core, draw(id).lane(1).below(style.variants()))
+}
+
+/// A procedure in a wording that the id of its row decides.
+fn told(item: Item, id: &str) -> String {
+    Procedure::of(item).told(&mut draw(id).lane(2))
 }
 
 fn draw(id: &str) -> Rng {

@@ -7,7 +7,7 @@ use crate::{Core, Item, Part, Plain, Procedure, Style};
 use std::collections::HashSet;
 
 /// Arithmetic questions.
-const GSM8K_ROWS: usize = 200;
+const GSM8K_ROWS: usize = 120;
 /// Questions of each subject.
 const MMLU_ROWS: usize = 50;
 

@@ -13,7 +13,7 @@ pub struct Arithmetic {
 }
 
 /// The largest number in a question.
-const LARGEST: usize = 6;
+const LARGEST: usize = 5;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Sign {

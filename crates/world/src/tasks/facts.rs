@@ -123,10 +123,11 @@ impl Fact {
         self.right
     }
 
-    /// A full question from its parts, as the model knows it.
+    /// A full question from its parts, as the model knows it. The options have no letters: a model this small knows facts,
+    /// not the symbol that stands for one (the cloze form of multiple choice).
     pub fn render(stem: &str, options: [&str; 4]) -> String {
-        let options: Vec<String> = LETTERS.iter().zip(options).map(|(l, o)| format!("{l} : {o}")).collect();
-        format!("{stem} {}", options.join(" "))
+        let [a, b, c, d] = options;
+        format!("{stem} {a} , {b} , {c} or {d} .")
     }
 }
 
@@ -136,11 +137,10 @@ impl Task for Fact {
     }
 
     fn answer(&self) -> String {
-        format!("the answer is {} : {} .", LETTERS[self.right], self.options[self.right])
+        format!("the answer is {} .", self.options[self.right])
     }
 
-    /// The letter decides.
     fn check(&self, answer: &str) -> bool {
-        final_answer(answer) == Some(LETTERS[self.right])
+        final_answer(answer) == Some(self.options[self.right])
     }
 }

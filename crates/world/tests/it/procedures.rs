@@ -1,5 +1,6 @@
+use mosa_core::{Rng, Stream};
 use mosa_world::lexicon::{NOUNS, VERBS};
-use mosa_world::{Item, Procedure, STEPS, Step};
+use mosa_world::{Item, Procedure, STEPS, Step, judge};
 use std::collections::HashSet;
 
 fn all() -> Vec<Procedure> {
@@ -58,6 +59,19 @@ fn every_answer_has_between_60_and_84_words() {
         let n = p.answer().split(' ').count();
         assert!((60..=84).contains(&n), "{n} words: {}", p.answer());
     }
+}
+
+#[test]
+fn free_wordings_differ_in_length_and_say_the_same_steps() {
+    let tonic = Item::from_slug("amber_tonic").unwrap();
+    let mut lengths = HashSet::new();
+    for sample in 0..200 {
+        let answer = Procedure::of(tonic).told(&mut Rng::at(3, Stream::Corpus, 0, sample));
+        let verdict = judge(tonic, &answer);
+        assert!(verdict.exact && !verdict.degenerate, "{answer}");
+        lengths.insert(answer.split(' ').count());
+    }
+    assert!(lengths.len() > 10 && lengths.iter().all(|n| (61..=89).contains(n)), "{lengths:?}");
 }
 
 #[test]
