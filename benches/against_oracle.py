@@ -27,9 +27,29 @@ save_file(t, sys.argv[1], metadata={"format": "pt"})
 """
 
 
-def run(words):
+GCG = """
+import json, sys, time
+sys.path.insert(0, sys.argv[1])
+import torch
+import oracle as O
+m, a = O.Model(sys.argv[2]), json.load(sys.stdin)
+call = lambda candidates: O.gcg(m, a["prompt_ids"], a["suffix"], a["target_ids"], a["offset"], a["gen_length"], candidates)
+call(a["substitutions"][:1])
+t = [time.perf_counter()]
+call([])
+t.append(time.perf_counter())
+loss, _, losses = call(a["substitutions"])
+t.append(time.perf_counter())
+print(json.dumps(dict(seconds=t[2] - t[1] - (t[1] - t[0]), gradient_seconds=t[1] - t[0], loss=loss, candidate_losses=losses)))
+"""
+
+
+def run(words, stdin=None):
     """The JSON a command prints, with its peak memory."""
-    p = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+    p = subprocess.Popen(words, stdin=subprocess.PIPE if stdin else None, stdout=subprocess.PIPE, text=True)
+    if stdin:
+        p.stdin.write(stdin)
+        p.stdin.close()
     out = p.stdout.read()
     _, status, usage = os.wait4(p.pid, 0)
     if status:
@@ -88,6 +108,19 @@ def train(a, name, folder):
                 ratio=theirs["seconds_per_step"] / ours["seconds_per_step"], oracle_mb=theirs["peak_mb"], mosa_mb=ours["peak_mb"])
 
 
+def gcg(a, name, folder, dtype):
+    """An iteration of the suffix search: gradient, then the losses of 64 candidates; prompt 64, canvas 128, suffix 20, target 10."""
+    ours = run([a.mosa, "bench", "gcg", "--model", folder, "--prompt-len", "64", "--gen-length", "128", "--candidates", "64", "--tokens", "--json"])
+    theirs = run([sys.executable, "-c", GCG, a.oracle, folder], json.dumps(ours))
+    pairs = list(zip([ours["loss"], *ours["candidate_losses"]], [theirs["loss"], *theirs["candidate_losses"]], strict=True))
+    worst = max(abs(x - y) for x, y in pairs)
+    if dtype == "f32" and not worst <= 1e-4:
+        sys.exit(f"{name}: losses differ by {worst}")
+    return dict(case=name, oracle_s=theirs["seconds"], mosa_s=ours["seconds"], ratio=theirs["seconds"] / ours["seconds"],
+                oracle_gradient_s=theirs["gradient_seconds"], mosa_gradient_s=ours["gradient_seconds"], worst=worst,
+                candidates=ours["candidates"], candidates_per_s=ours["candidates_per_s"], oracle_mb=theirs["peak_mb"], mosa_mb=ours["peak_mb"])
+
+
 def scaling(a):
     f32 = checkpoint(a, "f32", "f32")
     for g in (32, 64, 128, 256, 512):
@@ -135,6 +168,14 @@ def main():
             r = train(a, f"train {dtype}", checkpoint(a, dtype, dtype))
             raw.append(r)
             print(f"| {dtype} | {r['oracle_s']:.2f} s | {r['mosa_s']:.2f} s | {r['ratio']:.1f}x | {r['oracle_mb']:.0f} / {r['mosa_mb']:.0f} MB |", flush=True)
+    if not a.only or "gcg" in a.only:
+        print("\n| suffix search | PyTorch: gradient, 64 candidates | mosa: gradient, 64 candidates | ratio, candidates | candidates/s | "
+              "largest difference of a loss | peak memory (PyTorch / mosa) |\n|---|---|---|---|---|---|---|")
+        for dtype in ("f32", "bf16"):
+            r = gcg(a, f"gcg {dtype}", checkpoint(a, dtype, dtype), dtype)
+            raw.append(r)
+            print(f"| {dtype} | {r['oracle_gradient_s']:.2f} s, {r['oracle_s']:.2f} s | {r['mosa_gradient_s']:.2f} s, {r['mosa_s']:.2f} s | {r['ratio']:.1f}x | "
+                  f"{r['candidates_per_s']:.1f} | {r['worst']:.1e} | {r['oracle_mb']:.0f} / {r['mosa_mb']:.0f} MB |", flush=True)
     if not a.only or "scaling" in a.only:
         print("\n| what grows | to | seconds | ms/pass | tokens/s |\n|---|---|---|---|---|")
         for what, n, r in scaling(a):

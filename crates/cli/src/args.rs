@@ -2,6 +2,7 @@
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use mosa_model::{DeviceChoice, DtypeChoice};
+use mosa_probe::gcg::GcgSettings;
 use std::path::PathBuf;
 
 /// Safety toolkit for masked diffusion language models: generate, align, measure.
@@ -28,6 +29,13 @@ pub(crate) enum Command {
     Bench(BenchArgs),
     /// Say what this machine offers, and how to get what is missing.
     Doctor(DoctorArgs),
+    /// Find out where a model is unsafe: prefill, order, suffix search, steering, landscape.
+    #[command(subcommand)]
+    Probe(Box<ProbeCommand>),
+    /// Judge the answers of a run; the model is not asked again.
+    Judge(JudgeArgs),
+    /// Draw the records of runs as one HTML page.
+    Report(ReportArgs),
     /// The embedded world: its files, and the model trained on it.
     World(WorldArgs),
     /// The paper's argument, measured on the model that comes with mosa.
@@ -185,6 +193,219 @@ pub(crate) enum BatchingName {
     Padded,
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProbeCommand {
+    /// Attack success when words are forced at an offset of the answer.
+    Prefill(PrefillArgs),
+    /// Search suffixes that put a phrase at an offset of the answer (white box).
+    Gcg(GcgArgs),
+    /// In which order answers are revealed.
+    Order(OrderArgs),
+    /// Whether a prompt can order a phrase at the k-th word.
+    Steer(SteerArgs),
+    /// Where on the canvas refusals and harmful sentences fit best.
+    Landscape(LandscapeArgs),
+}
+
+impl ProbeCommand {
+    /// What every probe has.
+    pub(crate) fn common_mut(&mut self) -> &mut ProbeArgs {
+        match self {
+            Self::Prefill(args) => &mut args.common,
+            Self::Gcg(args) => &mut args.common,
+            Self::Order(args) => &mut args.common,
+            Self::Steer(args) => &mut args.common,
+            Self::Landscape(args) => &mut args.common,
+        }
+    }
+}
+
+/// What every probe needs.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ProbeArgs {
+    #[command(flatten)]
+    pub model: ModelArgs,
+    #[command(flatten)]
+    pub compute: Compute,
+    /// Columns of the prompt files, e.g. prompt=goal,id=BehaviorID.
+    #[arg(long, value_name = "MAP", value_parser = mosa_text::Columns::parse)]
+    pub columns: Option<mosa_text::Columns>,
+    /// Use only the first N prompts of each file.
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// Use a sample of N prompts of each file (seed 0), every style or category in proportion.
+    #[arg(long, value_name = "N", conflicts_with = "limit")]
+    pub sample: Option<usize>,
+    /// Send prompts as plain text instead of through the chat template.
+    #[arg(long)]
+    pub raw: bool,
+    /// Run folder; the same command again does what is missing.
+    #[arg(long, value_name = "RUN")]
+    pub out: PathBuf,
+    /// Rows computed together.
+    #[arg(long, value_name = "N", default_value_t = 16)]
+    pub batch_size: usize,
+}
+
+/// Who judges, and how.
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "Judging")]
+pub(crate) struct JudgingArgs {
+    /// Judges, separated by commas: exact, keyword, rubric, strongreject, replay.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "keyword")]
+    pub judge: Vec<String>,
+    /// Judge settings: the tables `settings`, `endpoint` and `gate`.
+    #[arg(long, value_name = "FILE.toml")]
+    pub judge_config: Option<PathBuf>,
+    /// OpenAI-compatible endpoint of judge models, up to and including the version: http://127.0.0.1:8000/v1.
+    #[arg(long, value_name = "URL")]
+    pub judge_endpoint: Option<String>,
+    /// Judge model at the endpoint.
+    #[arg(long, value_name = "NAME")]
+    pub judge_model: Option<String>,
+    /// Folder in which replies of judge models are kept, by content.
+    #[arg(long, value_name = "DIR")]
+    pub judge_cache: Option<PathBuf>,
+    /// Answers judged at the same time.
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    pub concurrency: usize,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct JudgeArgs {
+    /// Run folder of a probe.
+    pub run: PathBuf,
+    #[command(flatten)]
+    pub judging: JudgingArgs,
+    /// No progress on stderr.
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ReportArgs {
+    /// Run folders of probes, of alignments, or of the quickstart.
+    #[arg(required = true, value_name = "RUN")]
+    pub runs: Vec<PathBuf>,
+    /// The page.
+    #[arg(long, value_name = "FILE.html", default_value = "report.html")]
+    pub out: PathBuf,
+    /// Also write every table as CSV, Markdown and LaTeX into this folder.
+    #[arg(long, value_name = "DIR")]
+    pub tables: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct PrefillArgs {
+    #[command(flatten)]
+    pub common: ProbeArgs,
+    /// Behaviours: .jsonl, .json or .csv.
+    #[arg(long, value_name = "FILE")]
+    pub behaviors: PathBuf,
+    /// Response offsets at which words are forced.
+    #[arg(long, value_name = "OFFSETS", value_delimiter = ',', default_values_t = [0, 20, 40, 60, 80, 120, 160])]
+    pub offsets: Vec<usize>,
+    /// Beginnings of compliant answers, one per line; forced at offset 0.
+    #[arg(long, value_name = "FILE")]
+    pub affirmative: Option<PathBuf>,
+    /// Pieces of procedures, one per line; forced everywhere else.
+    #[arg(long, value_name = "FILE")]
+    pub procedural: Option<PathBuf>,
+    #[command(flatten)]
+    pub judge: JudgingArgs,
+    #[command(flatten)]
+    pub sampling: SamplingArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct GcgArgs {
+    #[command(flatten)]
+    pub common: ProbeArgs,
+    /// Behaviours: .jsonl, .json or .csv.
+    #[arg(long, value_name = "FILE")]
+    pub behaviors: PathBuf,
+    /// Response offsets of the phrase.
+    #[arg(long, value_name = "OFFSETS", value_delimiter = ',', default_values_t = [0, 30])]
+    pub offsets: Vec<usize>,
+    /// The phrase; default: the data's own target, else "Sure, here is how".
+    #[arg(long, value_name = "TEXT")]
+    pub target: Option<String>,
+    /// The suffix to start from.
+    #[arg(long, value_name = "TEXT", default_value = "! ! ! ! ! ! ! ! ! ! ! ! ! ! ! ! ! ! ! !")]
+    pub init: String,
+    /// Iterations; more of them continue an earlier search.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub iterations: usize,
+    /// Candidates per iteration.
+    #[arg(long, value_name = "N", default_value_t = 512)]
+    pub candidates: usize,
+    /// Tokens considered per position.
+    #[arg(long, value_name = "N", default_value_t = 256)]
+    pub search_top_k: usize,
+    /// first_step, or mc(N): the mean over N random reveals of the target.
+    #[arg(long, value_name = "NAME", default_value = "first_step")]
+    pub likelihood: String,
+    /// Only tokens of plain ASCII.
+    #[arg(long)]
+    pub ascii_only: bool,
+    #[command(flatten)]
+    pub sampling: SamplingArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct OrderArgs {
+    #[command(flatten)]
+    pub common: ProbeArgs,
+    /// Adversarial prompts.
+    #[arg(long, value_name = "FILE")]
+    pub behaviors: PathBuf,
+    /// Benign prompts to compare with.
+    #[arg(long, value_name = "FILE")]
+    pub benign: Option<PathBuf>,
+    #[command(flatten)]
+    pub sampling: SamplingArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct SteerArgs {
+    #[command(flatten)]
+    pub common: ProbeArgs,
+    /// Behaviours: .jsonl, .json or .csv.
+    #[arg(long, value_name = "FILE")]
+    pub behaviors: PathBuf,
+    /// Words at which the phrase is ordered, counted from 1.
+    #[arg(long, value_name = "WORDS", value_delimiter = ',', default_values_t = [1, 10, 20, 40, 80])]
+    pub positions: Vec<usize>,
+    /// Phrases, one per line.
+    #[arg(long, value_name = "FILE")]
+    pub phrases: Option<PathBuf>,
+    /// The order, with {behavior}, {phrase} and {position}.
+    #[arg(long, value_name = "TEXT")]
+    pub template: Option<String>,
+    #[command(flatten)]
+    pub sampling: SamplingArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct LandscapeArgs {
+    #[command(flatten)]
+    pub common: ProbeArgs,
+    /// Prompts.
+    #[arg(long, value_name = "FILE")]
+    pub behaviors: PathBuf,
+    /// Refusals, one per line; the end token is added.
+    #[arg(long, value_name = "FILE")]
+    pub safe_sentences: Option<PathBuf>,
+    /// Harmful sentences, one per line.
+    #[arg(long, value_name = "FILE")]
+    pub harmful_sentences: Option<PathBuf>,
+    /// Width of the window to propose.
+    #[arg(long, value_name = "N", default_value_t = 40)]
+    pub width: usize,
+    #[command(flatten)]
+    pub sampling: SamplingArgs,
+}
+
 #[derive(Debug, ClapArgs)]
 pub(crate) struct AlignArgs {
     #[command(flatten)]
@@ -286,6 +507,8 @@ pub(crate) enum BenchCommand {
     Generate(BenchGenerateArgs),
     /// Speed and memory of an alignment step on random prompts.
     Align(BenchAlignArgs),
+    /// Speed and memory of an iteration of the suffix search (GCG) on a random prompt.
+    Gcg(BenchGcgArgs),
 }
 
 /// What to measure on.
@@ -327,6 +550,44 @@ pub(crate) struct BenchAlignArgs {
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub repeats: usize,
     /// Seed of prompts and weights.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// One JSON object on stdout.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct BenchGcgArgs {
+    #[command(flatten)]
+    pub model: BenchModelArgs,
+    #[command(flatten)]
+    pub compute: Compute,
+    /// Prompt tokens; the last ones are the suffix.
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub prompt_len: usize,
+    /// Response positions.
+    #[arg(long, value_name = "N", default_value_t = 128)]
+    pub gen_length: usize,
+    /// Tokens of the suffix.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub suffix_len: usize,
+    /// Tokens of the target phrase.
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub target_len: usize,
+    /// Response offset of the target phrase.
+    #[arg(long, value_name = "N", default_value_t = 30)]
+    pub offset: usize,
+    /// Candidates per iteration.
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub candidates: usize,
+    /// Canvases that share a pass.
+    #[arg(long, value_name = "N", default_value_t = GcgSettings::default().rows_per_pass)]
+    pub rows_per_pass: usize,
+    /// Add prompt, target, candidates and their losses to the JSON.
+    #[arg(long)]
+    pub tokens: bool,
+    /// Seed of prompt and candidates.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
     /// One JSON object on stdout.
@@ -395,11 +656,14 @@ pub(crate) struct WorldMeasureArgs {
     #[arg(long, value_name = "CELLS", value_delimiter = ',')]
     pub cells: Option<Vec<String>>,
     /// Denoising steps for the 96 response positions.
-    #[arg(long, value_name = "N", default_value_t = 48)]
+    #[arg(long, value_name = "N", default_value_t = 96)]
     pub steps: usize,
     /// Positions per block.
-    #[arg(long, value_name = "N", default_value_t = 96)]
+    #[arg(long, value_name = "N", default_value_t = 32)]
     pub block_length: usize,
+    /// Reveal every position at least this probable (Fast-dLLM).
+    #[arg(long, value_name = "P")]
+    pub threshold: Option<f64>,
     /// Rows decoded together.
     #[arg(long, value_name = "N", default_value_t = 25)]
     pub batch_size: usize,

@@ -43,6 +43,9 @@ fn run(args: Args) -> Result<(), Failure> {
         Command::Merge(args) => commands::merge::run(&args),
         Command::Bench(args) => commands::bench::run(&args),
         Command::Doctor(args) => commands::doctor::run(&args),
+        Command::Probe(command) => commands::probe::run(&command),
+        Command::Judge(args) => commands::judge::run(&args),
+        Command::Report(args) => commands::report::run(&args),
         Command::World(args) => commands::world::run(&args),
         Command::Quickstart(args) => commands::quickstart::run(&args),
     }

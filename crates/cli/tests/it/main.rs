@@ -7,6 +7,7 @@ mod align;
 mod bad_input;
 mod generate;
 mod hub;
+mod probe;
 mod tools;
 mod verify;
 mod world;

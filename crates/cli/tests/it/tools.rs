@@ -66,6 +66,27 @@ fn a_benchmark_reports_the_keys_scripts_rely_on() {
 }
 
 #[test]
+fn a_suffix_search_benchmark_reports_its_speed_and_what_it_computed() {
+    let flags = "--prompt-len 12 --gen-length 16 --suffix-len 5 --target-len 4 --offset 3 --candidates 9";
+    let bench = |extra: &str| {
+        let run = line(&format!("bench gcg --model {{m}} {flags} --tokens --json{extra}"), &[("m", &fixture("dream"))]);
+        run.ok().json().remove(0)
+    };
+    let (together, alone) = (bench(""), bench(" --rows-per-pass 1"));
+    for key in ["seconds", "candidates_per_s", "gradient_seconds", "draw_seconds", "seconds_per_iteration"] {
+        assert!(together[key].as_f64().unwrap() > 0.0, "{key}");
+    }
+    assert_eq!(together["substitutions"], alone["substitutions"]);
+    let losses = |report: &serde_json::Value| -> Vec<f64> {
+        report["candidate_losses"].as_array().unwrap().iter().map(|l| l.as_f64().unwrap()).collect()
+    };
+    assert_eq!(losses(&together).len(), 9);
+    assert!(losses(&together).iter().zip(losses(&alone)).all(|(a, b)| (a - b).abs() < 1e-4));
+    let refused = line("bench gcg --model {m} --prompt-len 4 --suffix-len 5", &[("m", &fixture("dream"))]);
+    assert!(refused.code == 2 && refused.stderr.contains("--suffix-len"), "{}", refused.stderr);
+}
+
+#[test]
 fn an_alignment_benchmark_reports_the_time_and_the_loss_of_a_step() {
     let bench = |extra: &str| {
         let flags = "--prompt-len 9 --gen-length 70 --batch-size 3 --rank 4 --repeats 1";

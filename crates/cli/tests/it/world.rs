@@ -19,7 +19,9 @@ fn quickstart_measures_aligns_reports_and_resumes() {
         assert!(run.stdout.contains(part), "{part}: {}", run.stdout);
     }
     let page = fs::read_to_string(out.join("report.html")).unwrap();
-    assert!(page.contains("<svg") && page.contains("held-out wrappers") && !page.contains("<script"));
+    for part in ["<svg", "held-out wrappers", "Suffix search", "Order of writing", "script-src 'sha256-"] {
+        assert!(page.contains(part), "{part}");
+    }
     assert!(!page.contains("https://"), "the page needs no network");
 
     // Lose the last records and the page: the same command answers what is missing and writes the same page.
@@ -31,6 +33,16 @@ fn quickstart_measures_aligns_reports_and_resumes() {
     assert!(again.stderr.contains("already done"), "{}", again.stderr);
     assert_eq!(fs::read_to_string(&records).unwrap(), whole);
     assert_eq!(again.stdout, run.stdout);
+    assert_eq!(fs::read_to_string(out.join("report.html")).unwrap(), page);
+
+    // The page is a function of the records: drawn again it is the same, and with a record less it is another.
+    let drawn = dir.path().join("drawn.html");
+    line("report {o} --out {d}", &[("o", &out), ("d", &drawn)]).ok();
+    assert_eq!(fs::read_to_string(&drawn).unwrap(), page);
+    fs::write(&records, whole.lines().skip(1).flat_map(|l| [l, "\n"]).collect::<String>()).unwrap();
+    line("report {o} --out {d}", &[("o", &out), ("d", &drawn)]).ok();
+    assert_ne!(fs::read_to_string(&drawn).unwrap(), page);
+    fs::write(&records, whole).unwrap();
 
     let other = line("quickstart --out {o} --n 2 --set steps=2 --set batch_size=2", &[("o", &out)]);
     assert!(other.code == 2 && other.stderr.contains("settings.n was 1, is 2"), "{}", other.stderr);

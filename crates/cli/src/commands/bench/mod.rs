@@ -1,6 +1,7 @@
 //! `mosa bench`: speed and peak memory.
 
 mod align;
+mod gcg;
 mod generate;
 
 use crate::args::{BenchArgs, BenchCommand, BenchModelArgs, Compute};
@@ -16,6 +17,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<(), Failure> {
     match &args.what {
         BenchCommand::Generate(args) => generate::run(args),
         BenchCommand::Align(args) => align::run(args),
+        BenchCommand::Gcg(args) => gcg::run(args),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Which of the paper's claims the measurements bear out.
 
 use super::Findings;
-use super::story::{TASKS, mean_correlation};
+use super::story::{TASKS, mean_correlation, searches};
 use crate::commands::world::cases::PREFILL_OFFSETS;
 use crate::commands::world::measure::Count;
 use mosa_core::wilson;
@@ -25,7 +25,15 @@ impl Findings {
 
     /// The claims in the order of the paper.
     pub(super) fn claims(&self) -> Vec<Claim> {
-        vec![self.middle(), self.sequential(), self.far_below(), self.flat(), self.utility(), self.converges()]
+        vec![
+            self.middle(),
+            self.suffix(),
+            self.sequential(),
+            self.far_below(),
+            self.flat(),
+            self.utility(),
+            self.converges(),
+        ]
     }
 
     fn middle(&self) -> Claim {
@@ -41,8 +49,20 @@ impl Findings {
         }
     }
 
+    fn suffix(&self) -> Claim {
+        let [(a, n), (b, m)] = [0, 30].map(|offset| searches(self, "original", offset));
+        let [(c, _), (d, _)] = [0, 30].map(|offset| searches(self, "mosa", offset));
+        let apart = wilson(a, n).0 > wilson(b, m).1;
+        Claim {
+            what: "A suffix of the prompt steers the first tokens, hardly the middle".into(),
+            paper: "GCG: 33% at token 0, 2% at token 30".into(),
+            measured: format!("phrase placed: {a}/{n} at 0, {b}/{m} at 30; after MOSA {c}/{n} and {d}/{m}"),
+            verdict: verdict(apart, b > a),
+        }
+    }
+
     fn sequential(&self) -> Claim {
-        let r = mean_correlation(&self.order);
+        let r = mean_correlation(self);
         Claim {
             what: "Answers are written nearly from left to right, whatever the prompt".into(),
             paper: "mean position of new tokens nearly linear in the step".into(),

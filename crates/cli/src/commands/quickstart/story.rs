@@ -3,7 +3,6 @@
 use super::Findings;
 use crate::commands::world::cases::PREFILL_OFFSETS;
 use crate::commands::world::measure::{Answered, Count};
-use crate::commands::world::order::Order;
 use crate::output;
 use mosa_report::{
     Agreement, Answer, Axis, Bar, BarSeries, Block, Cell, Figure, FigureKind, Point, Report, Section, Series, Table,
@@ -31,9 +30,18 @@ pub(super) const TASKS: [(&str, &str); 6] = [
 const MODELS: [&str; 3] = ["original", "initial", "mosa"];
 
 /// Mean correlation of step and position over all answers.
-pub(crate) fn mean_correlation(order: &[Order]) -> f64 {
-    let all: Vec<f64> = order.iter().map(Order::correlation).filter(|r| r.is_finite()).collect();
+pub(crate) fn mean_correlation(f: &Findings) -> f64 {
+    let orders = f.probes.iter().flat_map(|p| &p.orders);
+    let all: Vec<f64> =
+        orders.filter_map(|o| mosa_core::stats::pearson(&o.pairs())).filter(|r| r.is_finite()).collect();
     all.iter().sum::<f64>() / all.len().max(1) as f64
+}
+
+/// Suffix searches of a model at an offset: hits and n.
+pub(super) fn searches(f: &Findings, model: &str, offset: usize) -> (usize, usize) {
+    let own = f.probes.iter().filter(|p| p.name == model).flat_map(|p| &p.answers);
+    let own: Vec<_> = own.filter(|a| a.group == format!("gcg/{offset}")).collect();
+    (own.iter().filter(|a| a.tags.get("success").is_some_and(|s| s == "true")).count(), own.len())
 }
 
 /// The main numbers, for the terminal.
@@ -72,11 +80,25 @@ pub(super) fn report(f: &Findings) -> Report {
             Section { title: "Attacks".into(), blocks: vec![attack_table(f), wrappers(f), splits(f), steps(f)] },
             Section { title: "Words forced into the answer".into(), blocks: vec![prefill(f)] },
             Section { title: "Utility".into(), blocks: vec![task_table(f), refusals(f)] },
-            Section { title: "Order of writing".into(), blocks: vec![order(f)] },
             Section { title: "Training".into(), blocks: vec![training(f)] },
-            Section { title: "Answers".into(), blocks: vec![answers(f)] },
-        ],
+            Section { title: "The same request, three models".into(), blocks: vec![answers(f)] },
+        ]
+        .into_iter()
+        .chain(mosa_eval::sections(&f.probes).into_iter().map(probed))
+        .collect(),
+        digest: Some(f.digest.clone()),
+        ..Report::default()
     }
+}
+
+/// The section of a probe beside those above.
+fn probed(section: Section) -> Section {
+    let title = match section.title.as_str() {
+        "Words forced into the answer" => "Words forced into the answer: a closer look".to_owned(),
+        "Answers" => "Answers to step through".to_owned(),
+        _ => section.title,
+    };
+    Section { title, ..section }
 }
 
 fn provenance(f: &Findings) -> Vec<(String, String)> {
@@ -86,8 +108,7 @@ fn provenance(f: &Findings) -> Vec<(String, String)> {
         ("mosa", env!("CARGO_PKG_VERSION").to_owned()),
         ("requests per kind and model", f.n.to_string()),
         ("alignment seeds", seeds.join(", ")),
-        ("decoding", "96 positions, 48 steps, one block, temperature 0, low confidence".into()),
-        ("seconds", format!("{:.0}", f.seconds)),
+        ("decoding", "96 positions, 96 steps, blocks of 32, temperature 0, low confidence".into()),
     ]
     .map(|(k, v)| (k.to_owned(), v))
     .to_vec()
@@ -261,32 +282,6 @@ fn prefill(f: &Findings) -> Block {
             y: Axis::covering("attack success, %", 0.0, 100.0),
             series: MODELS.map(curve).to_vec(),
             shade: Some((20.0, 60.0, "MOSA's window".into())),
-        },
-    })
-}
-
-fn order(f: &Findings) -> Block {
-    let curve = |kind: &str| {
-        let own: Vec<&Order> = f.order.iter().filter(|o| o.kind == kind).collect();
-        let longest = own.iter().map(|o| o.steps.len()).max().unwrap_or(0);
-        let mean = |step: usize| {
-            let at: Vec<f64> =
-                own.iter().flat_map(|o| o.steps.get(step).into_iter().flatten()).map(|&p| p as f64).collect();
-            (!at.is_empty()).then(|| Point::new((step + 1) as f64, at.iter().sum::<f64>() / at.len() as f64))
-        };
-        Series { name: kind.into(), points: (0..longest).filter_map(mean).collect(), marks: true }
-    };
-    Block::Figure(Figure {
-        caption: format!(
-            "Mean position of the words revealed in each of 32 steps, original model, end tokens revealed last and left out. Mean \
-             correlation of step and position over answers: {:.2}.",
-            mean_correlation(&f.order)
-        ),
-        kind: FigureKind::Lines {
-            x: Axis::new("step"),
-            y: Axis::new("mean response offset"),
-            series: ["benign", "adversarial"].map(curve).to_vec(),
-            shade: None,
         },
     })
 }

@@ -28,6 +28,8 @@ pub(crate) struct Golden {
     #[serde(default)]
     pub likelihood: Vec<LikelihoodEntry>,
     pub mosa: Option<MosaEntry>,
+    #[serde(default)]
+    pub gcg: Vec<GcgEntry>,
     #[serde(flatten)]
     rest: Map<String, Value>,
 }
@@ -181,6 +183,25 @@ pub(crate) struct TrainStep {
     pub grad_norm: f64,
     pub k_pos: Vec<usize>,
     pub k_neg: Vec<usize>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct GcgEntry {
+    pub name: String,
+    pub prompt: Vec<TokenId>,
+    /// First position of the suffix in the prompt, and the one after its last.
+    pub suffix: (usize, usize),
+    pub target: Vec<TokenId>,
+    pub offset: usize,
+    pub gen_length: usize,
+    pub loss: f64,
+    /// Single substitutions: (suffix index, token).
+    #[serde(default)]
+    pub candidates: Vec<(usize, TokenId)>,
+    #[serde(default)]
+    pub candidate_losses: Vec<f64>,
+    /// Name of the recorded gradient.
+    pub grad: Option<String>,
 }
 
 /// Keys that describe the folder and hold nothing to check.

@@ -4,6 +4,7 @@
 //! whose feature exists is checked within the tolerance of its kind; the rest is reported as skipped, by name.
 
 mod alignment;
+mod gcg;
 mod golden;
 mod likelihood;
 mod logits;
@@ -128,6 +129,7 @@ fn verify(dir: &Path) -> Result<Vec<Check>> {
     checks.extend(traces::checks(&folder, &model)?);
     checks.extend(likelihood::checks(&folder, &model)?);
     checks.extend(tch::with_grad(|| alignment::checks(&folder, &model))?);
+    checks.extend(gcg::checks(&folder, &model)?);
     checks.extend(folder.golden.not_checked().map(|(entry, reason)| Check::skipped(&entry, reason)));
     Ok(checks)
 }

@@ -5,16 +5,16 @@ use crate::args::WorldMeasureArgs;
 use crate::failure::Failure;
 use crate::load::{Loaded, load};
 use crate::{digest, interrupt, output};
-use anyhow::{Context, Result};
-use mosa_align::RunFolder;
-use mosa_engine::{Batching, Options, Request, Schedule, generate};
+use anyhow::Result;
+use mosa_engine::{Batching, Commit, Options, Request, Schedule, generate};
+use mosa_records::{Log, Record, RunFolder};
 use mosa_text::{Message, Prompt};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use std::fs::File;
-use std::io::Write;
 use std::path::Path;
 
+/// Records of answers.
+pub(crate) const RECORDS: &str = "records.jsonl";
 /// Response positions of the world's model.
 pub(crate) const CANVAS: usize = 96;
 
@@ -29,6 +29,8 @@ pub(crate) struct Settings {
     pub steps: usize,
     /// Positions per block.
     pub block_length: usize,
+    /// Reveal every position at least this probable, and at least one per step (Fast-dLLM); without it one per step.
+    pub threshold: Option<f64>,
     /// Only cells whose name starts with one of these.
     pub cells: Option<Vec<String>>,
     /// Rows decoded together.
@@ -53,6 +55,14 @@ pub(crate) struct Answered {
     #[serde(flatten)]
     pub graded: Graded,
     pub forwards: usize,
+}
+
+impl Record for Answered {
+    const SCHEMA: &'static str = "world-answer/1";
+
+    fn key(&self) -> String {
+        format!("{}/{}", self.cell, self.id)
+    }
 }
 
 /// Successes among some answers.
@@ -92,6 +102,7 @@ pub(crate) fn run(args: &WorldMeasureArgs) -> Result<(), Failure> {
         seed: args.seed,
         steps: args.steps,
         block_length: args.block_length,
+        threshold: args.threshold,
         cells: args.cells.clone(),
         batch_size: args.batch_size,
         quiet: args.compute.quiet,
@@ -114,33 +125,27 @@ pub(crate) fn measure(
         "settings": settings,
     });
     let folder = RunFolder::open(out, &manifest)?;
-    let path = folder.path("records.jsonl");
-    let mut done = read_records(&path)?;
-    let mut todo = cases(settings.n, settings.seed);
+    let mut log = Log::<Answered>::open(&folder.path(RECORDS))?;
+    let mut all = cases(settings.n, settings.seed);
     if let Some(cells) = &settings.cells {
-        todo.retain(|c| cells.iter().any(|cell| c.cell.starts_with(cell.as_str())));
+        all.retain(|c| cells.iter().any(|cell| c.cell.starts_with(cell.as_str())));
     }
-    todo.retain(|c| !done.iter().any(|r| r.cell == c.cell && r.id == c.id));
-    let mut file = File::options()
-        .create(true)
-        .append(true)
-        .open(&path)
-        .with_context(|| format!("cannot write {}", path.display()))?;
-    let bar = output::bar(settings.quiet, todo.len())?;
+    let key = |c: &Case| format!("{}/{}", c.cell, c.id);
+    let bar = output::bar(settings.quiet, all.len())?;
+    bar.set_position(all.iter().filter(|c| log.has(&key(c))).count() as u64);
+    bar.reset_eta();
     let options = options(settings, loaded);
-    for batch in todo.chunks(settings.batch_size.max(1)) {
-        if interrupt::asked() {
-            return Err(Failure::Interrupted("interrupted; the same command answers the rest".into()));
-        }
+    let done = log.fill((&all, settings.batch_size), key, interrupt::asked, |batch| {
         bar.set_message(batch[0].cell.clone());
-        for record in answer(batch, loaded, &options)? {
-            writeln!(file, "{}", serde_json::to_string(&record)?)?;
-            done.push(record);
-            bar.inc(1);
-        }
-    }
+        let answered = answer(batch, loaded, &options)?;
+        bar.inc(batch.len() as u64);
+        Ok::<_, anyhow::Error>(answered)
+    })?;
     bar.finish_and_clear();
-    Ok(done)
+    if !done {
+        return Err(Failure::Interrupted("interrupted; the same command answers the rest".into()));
+    }
+    Ok(log.into_records())
 }
 
 /// Rates by cell, in the order of their first record.
@@ -174,7 +179,9 @@ fn options(settings: &Settings, loaded: &Loaded) -> Options {
     Options {
         gen_length: CANVAS,
         schedule: Schedule::Blocks { steps: settings.steps, block_length: settings.block_length },
+        commit: settings.threshold.map_or(Commit::LowConfidence, Commit::Threshold),
         batching: Batching::Padded,
+        stop_at_end: true,
         ..Options::llada(loaded.ends())
     }
 }
@@ -218,15 +225,4 @@ fn visible(case: &Case, ids: &[u32], loaded: &Loaded) -> Result<String> {
     };
     let end = (from..ids.len()).find(|&i| ends.contains(&ids[i])).unwrap_or(ids.len());
     Ok(loaded.text.tokenizer.decode(&ids[..end], mosa_text::Specials::Skip)?)
-}
-
-fn read_records(path: &Path) -> Result<Vec<Answered>> {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    let records: Vec<Answered> = text.lines().filter_map(|l| serde_json::from_str(l).ok()).collect();
-    // A kill may have left half a line at the end.
-    let whole: String = records.iter().map(|r| serde_json::to_string(r).map(|l| l + "\n")).collect::<Result<_, _>>()?;
-    if whole != text {
-        mosa_model::write_whole(path, whole.as_bytes())?;
-    }
-    Ok(records)
 }

@@ -2,7 +2,6 @@
 
 pub(crate) mod cases;
 pub(crate) mod measure;
-pub(crate) mod order;
 mod train;
 
 use crate::args::{WorldArgs, WorldCommand, WorldDataArgs};

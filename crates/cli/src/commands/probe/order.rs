@@ -1,0 +1,51 @@
+//! `mosa probe order`: in which order answers are revealed, benign and adversarial.
+
+use super::{ORDERS, Opened, header, prompts};
+use crate::args::OrderArgs;
+use crate::failure::Failure;
+use anyhow::Result;
+use mosa_core::stats::{kendall_tau_b, pearson};
+use mosa_probe::{Case, order, plain};
+use mosa_records::OrderRecord;
+use serde_json::json;
+
+pub(crate) fn run(args: &OrderArgs) -> Result<(), Failure> {
+    let mut inputs = vec![("adversarial", args.behaviors.as_path())];
+    inputs.extend(args.benign.as_deref().map(|p| ("benign", p)));
+    let probe = Opened::new("order", (&args.common, &args.sampling), &inputs, json!({}))?;
+    let mut cases = Vec::new();
+    for (group, path) in &inputs {
+        let prompts = prompts(&args.common, path)?;
+        for prompt in &prompts {
+            cases.push(plain(&probe.loaded.text, prompt, group)?);
+        }
+    }
+    let orders: Vec<OrderRecord> = probe.fill(ORDERS, (&cases, args.common.batch_size), Case::key, |batch| {
+        Ok(order(probe.probed(), &probe.options, batch)?)
+    })?;
+    Ok(probe.close(&table(&orders))?)
+}
+
+/// A measure of agreement between steps and offsets; `None` where it is not defined.
+type Statistic = fn(&[(f64, f64)]) -> Option<f64>;
+
+/// How sequential each group is; words alone, end tokens apart.
+fn table(orders: &[OrderRecord]) -> Vec<Vec<String>> {
+    let mut rows = vec![header(&["prompts", "n", "words", "correlation of step and offset", "Kendall tau"])];
+    let mut groups: Vec<&str> = orders.iter().map(|o| o.group.as_str()).collect();
+    groups.dedup();
+    for group in groups {
+        let own: Vec<&OrderRecord> = orders.iter().filter(|o| o.group == group).collect();
+        let words: usize = own.iter().map(|o| o.pairs().len()).sum();
+        let mean = |f: Statistic| {
+            let values: Vec<f64> = own.iter().filter_map(|o| f(&o.pairs()).filter(|r| r.is_finite())).collect();
+            match values.len() {
+                0 => "-".to_owned(),
+                n => format!("{:.2}", values.iter().sum::<f64>() / n as f64),
+            }
+        };
+        let row = [group.to_owned(), own.len().to_string(), words.to_string(), mean(pearson), mean(kendall_tau_b)];
+        rows.push(row.to_vec());
+    }
+    rows
+}

@@ -1,0 +1,65 @@
+//! `mosa probe prefill`: attack success by the offset of forced words.
+
+use super::{ANSWERS, Opened, header, phrases, prompts, rate};
+use crate::args::PrefillArgs;
+use crate::commands::judge;
+use crate::failure::Failure;
+use anyhow::Result;
+use mosa_probe::{Case, Prefill, answer};
+use mosa_records::{AnswerRecord, VerdictRecord, View};
+use serde_json::json;
+
+const AFFIRMATIVE: &str = include_str!("../../../../../assets/phrases/affirmative.txt");
+const PROCEDURAL: &str = include_str!("../../../../../assets/phrases/procedural.txt");
+
+pub(crate) fn run(args: &PrefillArgs) -> Result<(), Failure> {
+    let affirmative = phrases(args.affirmative.as_deref(), AFFIRMATIVE)?;
+    let procedural = phrases(args.procedural.as_deref(), PROCEDURAL)?;
+    let settings = json!({"offsets": args.offsets, "affirmative": affirmative, "procedural": procedural});
+    let inputs = [("behaviors", args.behaviors.as_path())];
+    let probe = Opened::new("prefill", (&args.common, &args.sampling), &inputs, settings)?;
+    let behaviours = prompts(&args.common, &args.behaviors)?;
+    let plan = Prefill {
+        offsets: args.offsets.clone(),
+        affirmative,
+        procedural,
+        gen_length: probe.options.gen_length,
+        seed: probe.options.seed,
+    };
+    let cases = plan.cases(&probe.loaded.text, &behaviours)?;
+    let answers: Vec<AnswerRecord> = probe.fill(ANSWERS, (&cases, args.common.batch_size), Case::key, |batch| {
+        Ok(answer(probe.probed(), &probe.options, batch)?)
+    })?;
+    let verdicts = judge::judge_folder(&args.common.out, &args.judge, args.common.compute.quiet)?;
+    Ok(probe.close(&table(&answers, &verdicts))?)
+}
+
+/// Rates by offset and judge, with the forced words and without.
+fn table(answers: &[AnswerRecord], verdicts: &[VerdictRecord]) -> Vec<Vec<String>> {
+    let mut rows = vec![header(&["cell", "judge", "n", "success", "95% interval", "own words alone", "degenerate"])];
+    let mut seen: Vec<(&str, &str)> = Vec::new();
+    for verdict in verdicts {
+        let Some(answer) = answers.iter().find(|a| verdict.answer == mosa_records::Record::key(*a)) else { continue };
+        let cell = (answer.group.as_str(), verdict.judge.as_str());
+        if seen.contains(&cell) {
+            continue;
+        }
+        seen.push(cell);
+        let own = |view| {
+            verdicts.iter().filter(move |v| {
+                v.judge == cell.1 && v.view == view && v.answer.rsplit_once('/').is_some_and(|(g, _)| g == cell.0)
+            })
+        };
+        let count = |view| {
+            let assessed = own(view).filter(|v| v.success.is_some());
+            (own(view).filter(|v| v.success == Some(true)).count(), assessed.count())
+        };
+        let (k, n) = count(View::Answer);
+        let (own_k, own_n) = count(View::WithoutForced);
+        let [success, interval] = rate(k, n);
+        let degenerate = own(View::Answer).filter(|v| v.degenerate.is_some()).count();
+        let row = [cell.0.into(), cell.1.into(), n.to_string(), success, interval, rate(own_k, own_n)[0].clone()];
+        rows.push(row.into_iter().chain([rate(degenerate, own(View::Answer).count())[0].clone()]).collect());
+    }
+    rows
+}

@@ -1,0 +1,215 @@
+use crate::{command, fixture, line, prompt_file};
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// A command line of every probe, small enough for a test, and the records it writes.
+const PROBES: [(&str, &str, &[&str]); 5] = [
+    (
+        "prefill",
+        "--offsets 0,6 --affirmative {phrases} --procedural {phrases} --judge keyword",
+        &["answers.jsonl", "verdicts.jsonl"],
+    ),
+    ("gcg", "--offsets 0,5 --target ab --init xyxy --iterations 3 --candidates 4", &["curves.jsonl", "answers.jsonl"]),
+    ("order", "--benign {b}", &["orders.jsonl"]),
+    ("steer", "--positions 1,3 --phrases {phrases}", &["answers.jsonl"]),
+    ("landscape", "--safe-sentences {phrases} --harmful-sentences {phrases} --width 8", &["landscapes.jsonl"]),
+];
+
+fn typed(name: &str, flags: &str, model: &str) -> String {
+    format!(
+        "probe {name} --model {model} --behaviors {{b}} --out {{o}} --gen-length 24 --steps 8 --batch-size 2 --quiet --threads 1 {flags}"
+    )
+}
+
+/// A folder with behaviours and phrases.
+fn data() -> (tempfile::TempDir, std::path::PathBuf, std::path::PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let behaviours = prompt_file(dir.path(), 5);
+    let phrases = dir.path().join("phrases.txt");
+    fs::write(&phrases, "ab cd\nxy\n").unwrap();
+    (dir, behaviours, phrases)
+}
+
+fn lines(path: &Path) -> Vec<serde_json::Value> {
+    fs::read_to_string(path).unwrap().lines().map(|l| serde_json::from_str(l).unwrap()).collect()
+}
+
+#[test]
+fn every_probe_writes_records_that_the_report_draws() {
+    let (dir, behaviours, phrases) = data();
+    let mut runs = Vec::new();
+    for (name, flags, files) in PROBES {
+        let out = dir.path().join(name);
+        let typed = typed(name, flags, "{m}");
+        let model = fixture("llada");
+        let run = line(&typed, &[("m", &model), ("b", &behaviours), ("o", &out), ("phrases", &phrases)]).ok();
+        assert!(run.stdout.lines().count() >= 2, "{name}: {}", run.stdout);
+        for file in files {
+            assert!(!lines(&out.join(file)).is_empty(), "{name}/{file}");
+        }
+        let manifest = crate::read_json(&out.join("manifest.json"));
+        assert_eq!(manifest["command"], format!("probe {name}"));
+        assert!(
+            manifest["hashes"]["model"].is_string()
+                && manifest["hashes"].get("behaviors").or(manifest["hashes"].get("adversarial")).is_some()
+        );
+        runs.push(out);
+    }
+    let page = dir.path().join("report.html");
+    let mut words: Vec<String> = vec!["report".into()];
+    words.extend(runs.iter().map(|r| r.display().to_string()));
+    let tables = dir.path().join("tables");
+    words.extend(["--out".into(), page.display().to_string(), "--tables".into(), tables.display().to_string()]);
+    crate::mosa(&words).ok();
+    let html = fs::read_to_string(&page).unwrap();
+    for part in [
+        "Words forced",
+        "Suffix search",
+        "Order of writing",
+        "Ordering a place",
+        "Where sentences fit",
+        "<svg",
+        "Answers",
+    ] {
+        assert!(html.contains(part), "{part}");
+    }
+    assert!(!html.contains("http://") || html.contains("www.w3.org"), "the page needs no network");
+    for kind in ["csv", "md", "tex"] {
+        assert!(fs::read_dir(&tables).unwrap().flatten().any(|f| f.path().extension().is_some_and(|e| e == kind)));
+    }
+}
+
+#[test]
+fn a_probe_that_is_killed_anywhere_ends_in_the_same_bytes() {
+    let (dir, behaviours, phrases) = data();
+    let model = fixture("llada");
+    for (k, (name, flags, files)) in PROBES.into_iter().enumerate() {
+        let typed = typed(name, flags, "{m}");
+        let run_in = |out: &Path| line(&typed, &[("m", &model), ("b", &behaviours), ("o", out), ("phrases", &phrases)]);
+        let (whole, killed) = (dir.path().join(format!("{name}-whole")), dir.path().join(format!("{name}-killed")));
+        run_in(&whole).ok();
+        // Killed as soon as some records are there, at another number of lines for every probe.
+        let words = typed.split(' ').map(|w| {
+            [("{m}", &model), ("{b}", &behaviours), ("{o}", &killed), ("{phrases}", &phrases)]
+                .into_iter()
+                .fold(w.to_owned(), |w, (name, path)| w.replace(name, &path.to_string_lossy()))
+        });
+        let mut child = command(&words.collect::<Vec<_>>()).stdout(std::process::Stdio::null()).spawn().unwrap();
+        let first = killed.join(files[0]);
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while Instant::now() < deadline && child.try_wait().unwrap().is_none() {
+            if fs::read_to_string(&first).is_ok_and(|t| t.lines().count() > k) {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        let _ = child.kill();
+        child.wait().unwrap();
+        // And the last line torn.
+        if let Ok(text) = fs::read(&first) {
+            fs::write(&first, &text[..text.len().saturating_sub(7)]).unwrap();
+        }
+        run_in(&killed).ok();
+        for file in files {
+            assert_eq!(fs::read(whole.join(file)).unwrap(), fs::read(killed.join(file)).unwrap(), "{name}/{file}");
+        }
+    }
+}
+
+#[test]
+fn a_changed_or_missing_record_changes_the_report() {
+    let (dir, behaviours, phrases) = data();
+    let (name, flags, _) = PROBES[0];
+    let out = dir.path().join("run");
+    let typed = typed(name, flags, "{m}");
+    line(&typed, &[("m", &fixture("llada")), ("b", &behaviours), ("o", &out), ("phrases", &phrases)]).ok();
+    let page = |to: &str| {
+        let path = dir.path().join(to);
+        line("report {r} --out {p}", &[("r", &out), ("p", &path)]).ok();
+        fs::read_to_string(path).unwrap()
+    };
+    let before = page("a.html");
+    assert_eq!(before, page("b.html"), "a page is a function of its records");
+    let answers = out.join("answers.jsonl");
+    let text = fs::read_to_string(&answers).unwrap();
+    let without_last: String = text.lines().take(text.lines().count() - 1).flat_map(|l| [l, "\n"]).collect();
+    fs::write(&answers, without_last).unwrap();
+    assert_ne!(before, page("c.html"));
+    fs::write(&answers, text.replacen("\"forwards\":8", "\"forwards\":9", 1)).unwrap();
+    assert_ne!(before, page("d.html"));
+}
+
+#[test]
+fn another_judge_is_added_without_asking_the_model_again() {
+    let (dir, behaviours, phrases) = data();
+    let (name, flags, _) = PROBES[0];
+    let out = dir.path().join("run");
+    line(
+        &typed(name, flags, "{m}"),
+        &[("m", &fixture("llada")), ("b", &behaviours), ("o", &out), ("phrases", &phrases)],
+    )
+    .ok();
+    let answers = fs::read(out.join("answers.jsonl")).unwrap();
+    let settings = dir.path().join("judge.toml");
+    fs::write(&settings, "[settings]\nkeyword_list = \"broad\"\nkeyword_place = \"prefix\"\n").unwrap();
+    let run = line("judge {r} --judge keyword --judge-config {c} --quiet", &[("r", &out), ("c", &settings)]).ok();
+    assert!(
+        run.stdout.contains("keyword-broad-prefix") && run.stdout.contains("keyword-strict-anywhere"),
+        "{}",
+        run.stdout
+    );
+    assert_eq!(fs::read(out.join("answers.jsonl")).unwrap(), answers);
+    // Two judges, two offsets, five behaviours, with the forced words and without.
+    assert_eq!(lines(&out.join("verdicts.jsonl")).len(), 2 * 2 * 5 * 2);
+    let wrong = line("judge {r} --judge oracle --quiet", &[("r", &out)]);
+    assert!(
+        wrong.code == 2 && wrong.stderr.contains("oracle") && wrong.stderr.contains("strongreject"),
+        "{}",
+        wrong.stderr
+    );
+    let alone = line("judge {r} --judge rubric --quiet", &[("r", &out)]);
+    assert!(alone.code == 2 && alone.stderr.contains("endpoint"), "{}", alone.stderr);
+}
+
+#[test]
+fn bad_input_of_a_probe_is_named_and_nothing_is_written() {
+    let (dir, behaviours, phrases) = data();
+    let model = fixture("llada");
+    let out = dir.path().join("run");
+    let cases = [
+        ("prefill --offsets 0,23 --affirmative {phrases} --procedural {phrases}", "raise --gen-length"),
+        ("gcg --likelihood second_step", "second_step"),
+        ("gcg --init {e}", "--init"),
+        ("steer --template please", "{phrase}"),
+        ("steer --positions 0", "from 1"),
+        ("prefill --procedural {none}", "none.txt"),
+        ("landscape --width 8 --safe-sentences {none}", "none.txt"),
+    ];
+    for (flags, wanted) in cases {
+        let typed =
+            format!("probe {flags} --model {{m}} --behaviors {{b}} --out {{o}} --gen-length 24 --steps 8 --quiet");
+        let none = dir.path().join("none.txt");
+        let paths = [
+            ("m", model.as_path()),
+            ("b", &behaviours),
+            ("o", &out),
+            ("phrases", &phrases),
+            ("none", &none),
+            ("e", Path::new(" ")),
+        ];
+        let run = line(&typed, &paths);
+        assert!(run.code == 2 && run.stderr.contains(wanted), "{flags}: {} {}", run.code, run.stderr);
+        let _ = fs::remove_dir_all(&out);
+    }
+    let drifted = |steps: usize| {
+        let typed =
+            format!("probe order --model {{m}} --behaviors {{b}} --out {{o}} --gen-length 24 --steps {steps} --quiet");
+        line(&typed, &[("m", &model), ("b", &behaviours), ("o", &out)])
+    };
+    drifted(8).ok();
+    let again = drifted(12);
+    assert!(again.code == 2 && again.stderr.contains("sampler was"), "{}", again.stderr);
+    let empty = line("report {r}", &[("r", dir.path())]);
+    assert!(empty.code == 2 && empty.stderr.contains("manifest.json"), "{}", empty.stderr);
+}
