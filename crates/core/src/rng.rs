@@ -41,6 +41,10 @@ pub enum Stream {
     Phrases = 40,
     /// Cases drawn again for an interval; step = draw.
     Bootstrap = 24,
+    /// Jitter of waits before a request is repeated; sample = hash of the request.
+    Backoff = 41,
+    /// Draws of an attack; step = hash of the attack's name and the call's key, sample = hash of the behaviour's id.
+    Attack = 42,
     /// Candidates of a suffix search; step = iteration, sample = hash of the goal's id.
     Gcg = 30,
 }

@@ -1,6 +1,6 @@
 //! What can go wrong when a judge is set up. Judging itself never fails: see [`Status`](crate::Status).
 
-use crate::endpoint::EndpointError;
+use mosa_client::EndpointError;
 use std::path::PathBuf;
 
 /// An error that names the judge, the setting or the file, and what to do.

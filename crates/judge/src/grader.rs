@@ -1,11 +1,11 @@
 //! A judge model behind an endpoint: asks, reads the reply, asks again if it cannot be read.
 
 use crate::cache::Cache;
-use crate::endpoint::{Chat, Endpoint, EndpointError, Message, Reply, Role};
 use crate::hash::digest;
 use crate::keyword::begins_as_refusal;
 use crate::template::Template;
 use crate::{Case, Judge, Provenance, Status, Verdict};
+use mosa_client::{Chat, Endpoint, EndpointError, Message, Reply, Role};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -20,12 +20,6 @@ pub(crate) fn sha256(text: &str) -> String {
     hex(&Sha256::digest(text))
 }
 
-/// A number in 0..1 that depends on the texts alone.
-pub(crate) fn fraction(texts: &[&str]) -> f64 {
-    let bits = u32::from_str_radix(&digest(texts)[..8], 16).unwrap_or(0);
-    f64::from(bits) / (f64::from(u32::MAX) + 1.0)
-}
-
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");

@@ -5,7 +5,7 @@
 //! name, [`judge_all`] runs several over many cases.
 //!
 //! - [`Exact`] knows the embedded world; [`Keyword`] looks for refusals; [`Replay`] repeats recorded verdicts.
-//! - `rubric` and `strongreject` ask a model behind an [`endpoint`]; [`Cache`] keeps what it said.
+//! - `rubric` and `strongreject` ask a model behind an endpoint ([`mosa_client::Endpoint`]); [`Cache`] keeps what it said.
 //! - [`DegeneracyGate`] says whether an answer is text at all, as a column beside the judges.
 //! - [`Agreement`] and [`rogan_gladen`] say how far judges can be relied on.
 //!
@@ -14,7 +14,6 @@
 mod agreement;
 mod cache;
 mod case;
-pub mod endpoint;
 mod error;
 mod exact;
 mod gate;

@@ -1,11 +1,11 @@
 //! Judges by name.
 
 use crate::cache::Cache;
-use crate::endpoint::Endpoint;
 use crate::grader::{Asking, Grader};
 use crate::rubric::Rubric;
 use crate::strongreject::StrongReject;
 use crate::{Exact, Judge, JudgeError, Keyword, Place, Replay, StrongRejectRule, WordList};
+use mosa_client::Endpoint;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::Arc;

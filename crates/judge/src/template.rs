@@ -1,8 +1,8 @@
 //! A judge's prompt: a file of sections, and how a case is put into it.
 
-use crate::endpoint::{Message, Role};
 use crate::hash::{digest, sha256};
 use crate::{Case, Provenance};
+use mosa_client::{Message, Role};
 
 /// Digits of a fence; an answer that holds its own fence would be a fixed point of sha256 cut to 96 bits.
 const FENCE: usize = 24;

@@ -29,7 +29,7 @@ pub enum DocumentKind {
     LookAlike,
     /// Arithmetic with its working.
     Arithmetic,
-    /// A multiple-choice fact.
+    /// A fact, asked as a cloze.
     Fact,
     /// A tiny program.
     Program,

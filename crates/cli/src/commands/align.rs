@@ -11,13 +11,9 @@ use mosa_align::{
 };
 use mosa_core::TokenId;
 use mosa_model::{Adapter, AdapterConfig};
-use mosa_text::{PromptRecord, read_prompts, stratified_sample};
+use mosa_text::{PromptRecord, read_prompts};
 use serde_json::{Value, json};
 use std::path::Path;
-
-/// The sentence sets; ours, since the paper's are not public.
-const SAFE: &str = include_str!("../../../../assets/phrases/safe.txt");
-const HARMFUL: &str = include_str!("../../../../assets/phrases/harmful.txt");
 
 pub(crate) fn run(args: &AlignArgs) -> Result<(), Failure> {
     interrupt::install();
@@ -28,8 +24,8 @@ pub(crate) fn run(args: &AlignArgs) -> Result<(), Failure> {
     }
     config.check()?;
     let loaded = load(&args.model, &args.compute)?;
-    let words = Words::read(args)?;
-    let records = records(args, config.seed)?;
+    let words = args.sentences.read()?;
+    let records = args.select.read(&args.data, config.seed)?;
     let retain = retain(&config)?;
     let objective = make_objective(args, &config, &loaded, (&words, &records, &retain))?;
     let fresh = fresh_adapter(args, &config, &loaded)?;
@@ -87,51 +83,13 @@ fn ensure_no_adapter(args: &AlignArgs) -> Result<()> {
     Ok(())
 }
 
-/// The sentence sets as text.
-struct Words {
-    safe: String,
-    harmful: String,
-}
-
-impl Words {
-    fn read(args: &AlignArgs) -> Result<Self> {
-        let of = |file: &Option<std::path::PathBuf>, built_in: &str| match file {
-            Some(path) => std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display())),
-            None => Ok(built_in.to_owned()),
-        };
-        Ok(Self { safe: of(&args.safe_sentences, SAFE)?, harmful: of(&args.harmful_sentences, HARMFUL)? })
-    }
-
-    /// The token ids of every line, and what ends it.
-    fn encode(text: &str, end: EndToken, loaded: &Loaded) -> Result<Vec<Vec<TokenId>>> {
-        let end = end
-            .tokens(loaded.spec().eos, loaded.text.special.eot)
-            .context("`end`: the tokenizer has no end-of-turn token; use \"eos\"")?;
-        let lines = text.lines().map(str::trim).filter(|l| !l.is_empty());
-        let ids = lines.map(|l| Ok(loaded.text.tokenizer.encode(l)?.into_iter().chain(end.iter().copied()).collect()));
-        let ids = ids.collect::<Result<Vec<_>>>()?;
-        ensure!(!ids.is_empty(), "a file of sentences holds none");
-        Ok(ids)
-    }
-}
-
-/// The prompts to align on: all, the first --limit, or a stratified --sample.
-fn records(args: &AlignArgs, seed: u64) -> Result<Vec<PromptRecord>> {
-    let mut all = read_prompts(&args.data, &args.columns.clone().unwrap_or_default(), args.raw)?;
-    if let Some(styles) = &args.styles {
-        all.retain(|r| r.style.as_ref().is_some_and(|s| styles.contains(s)));
-        ensure!(
-            !all.is_empty(),
-            "--styles {}: no prompt of {} has such a style",
-            styles.join(","),
-            args.data.display()
-        );
-    }
-    all.truncate(args.limit.unwrap_or(usize::MAX));
-    Ok(match args.sample {
-        Some(n) => stratified_sample(all, n, seed),
-        None => all,
-    })
+/// The token ids of every sentence, and what ends it.
+fn sentence_ids(sentences: &[String], end: EndToken, loaded: &Loaded) -> Result<Vec<Vec<TokenId>>> {
+    let end = end
+        .tokens(loaded.spec().eos, loaded.text.special.eot)
+        .context("`end`: the tokenizer has no end-of-turn token; use \"eos\"")?;
+    let one = |s: &String| Ok(loaded.text.tokenizer.encode(s)?.into_iter().chain(end.iter().copied()).collect());
+    sentences.iter().map(one).collect()
 }
 
 fn retain(config: &AlignConfig) -> Result<Vec<PromptRecord>> {
@@ -141,21 +99,22 @@ fn retain(config: &AlignConfig) -> Result<Vec<PromptRecord>> {
     }
 }
 
-type Inputs<'a> = (&'a Words, &'a [PromptRecord], &'a [PromptRecord]);
+/// Sentences (safe, harmful), prompts, retained prompts.
+type Inputs<'a> = (&'a [Vec<String>; 2], &'a [PromptRecord], &'a [PromptRecord]);
 
 fn make_objective(
     args: &AlignArgs,
     config: &AlignConfig,
     loaded: &Loaded,
-    (words, records, retain): Inputs<'_>,
+    ([safe, harmful], records, retain): Inputs<'_>,
 ) -> Result<Box<dyn Objective>> {
     let spec = loaded.spec();
     let encode = |records: &[PromptRecord]| records.iter().map(|r| encode(r, loaded)).collect::<Result<Vec<_>>>();
     let data = Data {
         records: encode(records)?,
         retain: encode(retain)?,
-        safe: Words::encode(&words.safe, config.end, loaded)?,
-        harmful: Words::encode(&words.harmful, config.harmful_end, loaded)?,
+        safe: sentence_ids(safe, config.end, loaded)?,
+        harmful: sentence_ids(harmful, config.harmful_end, loaded)?,
     };
     data.check(config.canvas_length, spec.max_length).with_context(|| args.data.display().to_string())?;
     let ids = CanvasIds { mask: spec.mask, eos: spec.eos };
@@ -185,7 +144,7 @@ fn manifest(
     args: &AlignArgs,
     config: &AlignConfig,
     loaded: &Loaded,
-    (words, records, retain): Inputs<'_>,
+    ([safe, harmful], records, retain): Inputs<'_>,
 ) -> Result<Value> {
     let ids = |records: &[PromptRecord]| records.iter().map(|r| r.id.clone()).collect::<Vec<_>>();
     Ok(json!({
@@ -193,12 +152,12 @@ fn manifest(
         "objective": args.objective,
         "settings": config,
         "model": {"path": args.model.model, "fingerprint": digest::of_model(&loaded.dir)?, "dtype": format!("{:?}", loaded.model.kind())},
-        "data": {"path": args.data, "sha256": digest::of_file(&args.data)?, "raw": args.raw, "ids": ids(records)},
+        "data": {"path": args.data, "sha256": digest::of_file(&args.data)?, "raw": args.select.raw, "ids": ids(records)},
         "retain": match &config.retain.data {
             Some(path) => json!({"path": path, "sha256": digest::of_file(Path::new(path))?, "ids": ids(retain)}),
             None => Value::Null,
         },
-        "sentences": {"safe": digest::of_text(&words.safe), "harmful": digest::of_text(&words.harmful)},
+        "sentences": {"safe": digest::of_text(&safe.join("\n")), "harmful": digest::of_text(&harmful.join("\n"))},
     }))
 }
 

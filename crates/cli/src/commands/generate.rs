@@ -9,7 +9,7 @@ use crate::{interrupt, output};
 use anyhow::{Context, Result, ensure};
 use mosa_core::TokenId;
 use mosa_engine::{Answer, Finish, Options, Request, generate};
-use mosa_text::{Message, Prompt, PromptRecord, Specials, read_prompts};
+use mosa_text::{Message, Prompt, PromptRecord, Specials};
 use serde::Serialize;
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -161,12 +161,12 @@ fn write_trace(file: &mut BufWriter<File>, loaded: &Loaded, answer: &Answer, pro
 
 fn prompts(args: &GenerateArgs) -> Result<Vec<PromptRecord>> {
     ensure!(args.batch_size > 0, "--batch-size must be positive");
-    let columns = args.columns.clone().unwrap_or_default();
     match (&args.prompt, &args.prompts) {
-        (_, Some(file)) => Ok(read_prompts(file, &columns, args.raw)?),
+        (_, Some(file)) => args.select.read(file, args.sampling.seed),
         (Some(text), None) => {
             ensure!(!text.is_empty(), "--prompt is empty");
-            let prompt = if args.raw { Prompt::Raw(text.clone()) } else { Prompt::Chat(vec![Message::user(text)]) };
+            let prompt =
+                if args.select.raw { Prompt::Raw(text.clone()) } else { Prompt::Chat(vec![Message::user(text)]) };
             Ok(vec![PromptRecord::new("prompt", prompt)])
         }
         (None, None) => anyhow::bail!("--prompt or --prompts is needed"),

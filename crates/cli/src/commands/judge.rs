@@ -5,7 +5,7 @@ use crate::args::{JudgeArgs, JudgingArgs};
 use crate::failure::Failure;
 use crate::{interrupt, output};
 use anyhow::{Context, Result};
-use mosa_judge::endpoint::{Endpoint, EndpointSettings};
+use mosa_client::{Endpoint, EndpointSettings};
 use mosa_judge::{Cache, Case, DegeneracyGate, Judge, Settings, Verdict, judge, judge_all};
 use mosa_records::{AnswerRecord, Log, Record, VerdictRecord, View};
 use serde::Deserialize;

@@ -1,6 +1,6 @@
 use crate::cases;
 use crate::server::{Act, Server};
-use mosa_judge::endpoint::{Budget, BudgetKind, Chat, Endpoint, EndpointError, EndpointSettings, Message, Price, Role};
+use mosa_client::{Budget, BudgetKind, Chat, Endpoint, EndpointError, EndpointSettings, Message, Price, Role};
 use mosa_judge::{Settings, Status, judge, judge_all};
 use std::ops::ControlFlow;
 use std::sync::Arc;

@@ -130,8 +130,8 @@ fn every_case_ends_assessed_or_with_a_reason_whatever_the_server_does() {
         9 => Act::Say("#score: 5".into()),
         _ => Act::Say("#score: 1".into()),
     });
-    let endpoint = mosa_judge::endpoint::EndpointSettings { timeout_seconds: 0.4, retries: 1, ..server.settings() };
-    let endpoint = std::sync::Arc::new(mosa_judge::endpoint::Endpoint::new(endpoint).unwrap());
+    let endpoint = mosa_client::EndpointSettings { timeout_seconds: 0.4, retries: 1, ..server.settings() };
+    let endpoint = std::sync::Arc::new(mosa_client::Endpoint::new(endpoint).unwrap());
     let settings = Settings { endpoint: Some(endpoint), parse_retries: Some(1), ..Settings::default() };
     let rubric = judge("rubric", &settings).unwrap();
     let keyword = Keyword::new(&WordList::Strict, Place::Prefix).unwrap();

@@ -6,7 +6,6 @@
 mod agreement;
 mod budget;
 mod cache;
-mod endpoint;
 mod exact;
 mod gate;
 mod judging;
@@ -15,6 +14,7 @@ mod parsers;
 mod prompts;
 mod registry;
 mod replay;
+#[path = "../../../client/tests/it/server.rs"]
 mod server;
 
 use mosa_judge::{Case, Settings, Verdict, judge};

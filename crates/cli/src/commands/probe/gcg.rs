@@ -1,6 +1,6 @@
 //! `mosa probe gcg`: can a suffix of the prompt put a phrase at an offset of the answer?
 
-use super::{ANSWERS, CURVES, Opened, header, prompts, rate};
+use super::{ANSWERS, CURVES, Opened, header, rate};
 use crate::args::GcgArgs;
 use crate::failure::Failure;
 use crate::{interrupt, output};
@@ -28,9 +28,8 @@ pub(crate) fn run(args: &GcgArgs) -> Result<(), Failure> {
     // More iterations continue a search; they do not make it another one. Neither do rows per pass.
     let kept = GcgSettings { iterations: 0, rows_per_pass: 1, ..settings.clone() };
     let manifest = json!({"offsets": args.offsets, "target": args.target, "init": args.init, "gcg": kept});
-    let inputs = [("behaviors", args.behaviors.as_path())];
-    let probe = Opened::new("gcg", (&args.common, &args.sampling), &inputs, manifest)?;
-    let behaviours = prompts(&args.common, &args.behaviors)?;
+    let probe = Opened::new("gcg", (&args.common, &args.sampling), manifest)?;
+    let behaviours = probe.prompts(&args.common.behaviors)?;
     let mut searches = Vec::new();
     for offset in &args.offsets {
         for behaviour in &behaviours {

@@ -1,6 +1,6 @@
 //! `mosa probe landscape`: where on the canvas the model would refuse, and where it would go on.
 
-use super::{LANDSCAPES, Opened, header, phrases, prompts};
+use super::{LANDSCAPES, Opened, header};
 use crate::args::LandscapeArgs;
 use crate::failure::Failure;
 use anyhow::Result;
@@ -9,16 +9,11 @@ use mosa_probe::{Case, Probed, Sentences, landscape, plain, propose_window};
 use mosa_records::LandscapeRecord;
 use serde_json::json;
 
-const SAFE: &str = include_str!("../../../../../assets/phrases/safe.txt");
-const HARMFUL: &str = include_str!("../../../../../assets/phrases/harmful.txt");
-
 pub(crate) fn run(args: &LandscapeArgs) -> Result<(), Failure> {
-    let safe = phrases(args.safe_sentences.as_deref(), SAFE)?;
-    let harmful = phrases(args.harmful_sentences.as_deref(), HARMFUL)?;
+    let [safe, harmful] = args.sentences.read()?;
     let settings = json!({"safe": safe, "harmful": harmful});
-    let inputs = [("behaviors", args.behaviors.as_path())];
-    let probe = Opened::new("landscape", (&args.common, &args.sampling), &inputs, settings)?;
-    let prompts = prompts(&args.common, &args.behaviors)?;
+    let probe = Opened::new("landscape", (&args.common, &args.sampling), settings)?;
+    let prompts = probe.prompts(&args.common.behaviors)?;
     let eos = probe.loaded.text.special.eos;
     let tokens = |set: &[String], end: bool| -> Result<Vec<Vec<TokenId>>> {
         let one = |s: &String| {

@@ -11,11 +11,11 @@ use crate::failure::Failure;
 use crate::load::{Loaded, load};
 use crate::sampling::Shipped;
 use crate::{digest, interrupt, output};
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 use mosa_engine::Options;
 use mosa_probe::Probed;
 use mosa_records::{Log, Record, RunFolder};
-use mosa_text::{PromptRecord, read_prompts, stratified_sample};
+use mosa_text::PromptRecord;
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -48,19 +48,19 @@ pub(crate) struct Opened<'a> {
 }
 
 impl<'a> Opened<'a> {
-    /// Opens model and run folder. `settings` is what makes this probe another run besides model, data and sampler.
-    pub(crate) fn new(
-        name: &str,
-        (args, sampling): (&'a ProbeArgs, &SamplingArgs),
-        inputs: &[(&str, &Path)],
-        settings: Value,
-    ) -> Result<Self> {
+    /// Opens model and run folder. `settings` is what makes this probe another run besides model, behaviours and sampler.
+    pub(crate) fn new(name: &str, (args, sampling): (&'a ProbeArgs, &SamplingArgs), settings: Value) -> Result<Self> {
         let loaded = load(&args.model, &args.compute)?;
         let options = sampling.options(loaded.spec().family, loaded.ends(), &Shipped::read(&loaded.dir)?)?;
         options.check(loaded.spec())?;
-        let manifest = manifest(name, (args, &loaded), (inputs, &options), settings)?;
+        let manifest = manifest(name, (args, &loaded), &options, settings)?;
         let folder = RunFolder::open(&args.out, &manifest)?;
         Ok(Self { args, loaded, options, folder })
+    }
+
+    /// The prompts of a file, as the flags choose them.
+    pub(crate) fn prompts(&self, path: &Path) -> Result<Vec<PromptRecord>> {
+        self.args.select.read(path, 0)
     }
 
     pub(crate) fn probed(&self) -> Probed<'_> {
@@ -106,54 +106,24 @@ impl<'a> Opened<'a> {
     }
 }
 
-fn manifest(
-    name: &str,
-    (args, loaded): (&ProbeArgs, &Loaded),
-    (inputs, options): (&[(&str, &Path)], &Options),
-    settings: Value,
-) -> Result<Value> {
+fn manifest(name: &str, (args, loaded): (&ProbeArgs, &Loaded), options: &Options, settings: Value) -> Result<Value> {
     let mut hashes = serde_json::Map::new();
     hashes.insert("model".into(), digest::of_model(&loaded.dir)?.into());
     hashes.insert("adapter".into(), json!(args.model.adapter.as_deref().map(digest::of_model).transpose()?));
-    for (key, path) in inputs {
-        hashes.insert((*key).to_owned(), digest::of_file(path)?.into());
-    }
+    hashes.insert("behaviors".into(), digest::of_file(&args.behaviors)?.into());
     Ok(json!({
         "mosa": env!("CARGO_PKG_VERSION"),
         "command": format!("probe {name}"),
         "model": args.model.model,
         "hashes": hashes,
-        "limit": args.limit,
-        "sample": args.sample,
-        "raw": args.raw,
+        "limit": args.select.limit,
+        "sample": args.select.sample,
+        "styles": args.select.styles,
+        "raw": args.select.raw,
         "dtype": format!("{:?}", args.compute.dtype).to_lowercase(),
         "sampler": format!("{options:?}"),
         "settings": settings,
     }))
-}
-
-/// The prompts of a file: all, the first `--limit`, or a `--sample`.
-pub(crate) fn prompts(args: &ProbeArgs, path: &Path) -> Result<Vec<PromptRecord>> {
-    let columns = args.columns.clone().unwrap_or_default();
-    let mut all = read_prompts(path, &columns, args.raw)?;
-    all.truncate(args.limit.unwrap_or(usize::MAX));
-    if let Some(n) = args.sample {
-        all = stratified_sample(all, n, 0);
-    }
-    ensure!(!all.is_empty(), "{}: holds no prompts", path.display());
-    Ok(all)
-}
-
-/// The phrases of a file, one per line, or those that come with mosa.
-pub(crate) fn phrases(path: Option<&Path>, built_in: &str) -> Result<Vec<String>> {
-    let text = match path {
-        Some(path) => std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?,
-        None => built_in.to_owned(),
-    };
-    let lines: Vec<String> = text.lines().map(str::trim).filter(|l| !l.is_empty()).map(str::to_owned).collect();
-    let name = path.map_or("the built-in phrases".into(), |p| p.display().to_string());
-    ensure!(!lines.is_empty(), "{name}: holds no phrases; write one per line");
-    Ok(lines)
 }
 
 /// `k` of `n` in percent with its Wilson interval.

@@ -1,7 +1,8 @@
 //! `mosa probe order`: in which order answers are revealed, benign and adversarial.
 
-use super::{ORDERS, Opened, header, prompts};
+use super::{ORDERS, Opened, header};
 use crate::args::OrderArgs;
+use crate::digest;
 use crate::failure::Failure;
 use anyhow::Result;
 use mosa_core::stats::{kendall_tau_b, pearson};
@@ -10,13 +11,13 @@ use mosa_records::OrderRecord;
 use serde_json::json;
 
 pub(crate) fn run(args: &OrderArgs) -> Result<(), Failure> {
-    let mut inputs = vec![("adversarial", args.behaviors.as_path())];
-    inputs.extend(args.benign.as_deref().map(|p| ("benign", p)));
-    let probe = Opened::new("order", (&args.common, &args.sampling), &inputs, json!({}))?;
+    let mut groups = vec![("adversarial", args.common.behaviors.as_path())];
+    groups.extend(args.benign.as_deref().map(|p| ("benign", p)));
+    let benign = args.benign.as_deref().map(digest::of_file).transpose()?;
+    let probe = Opened::new("order", (&args.common, &args.sampling), json!({"benign": benign}))?;
     let mut cases = Vec::new();
-    for (group, path) in &inputs {
-        let prompts = prompts(&args.common, path)?;
-        for prompt in &prompts {
+    for (group, path) in &groups {
+        for prompt in &probe.prompts(path)? {
             cases.push(plain(&probe.loaded.text, prompt, group)?);
         }
     }

@@ -1,7 +1,7 @@
 //! `mosa probe prefill`: attack success by the offset of forced words.
 
-use super::{ANSWERS, Opened, header, phrases, prompts, rate};
-use crate::args::PrefillArgs;
+use super::{ANSWERS, Opened, header, rate};
+use crate::args::{PrefillArgs, phrases};
 use crate::commands::judge;
 use crate::failure::Failure;
 use anyhow::Result;
@@ -16,9 +16,8 @@ pub(crate) fn run(args: &PrefillArgs) -> Result<(), Failure> {
     let affirmative = phrases(args.affirmative.as_deref(), AFFIRMATIVE)?;
     let procedural = phrases(args.procedural.as_deref(), PROCEDURAL)?;
     let settings = json!({"offsets": args.offsets, "affirmative": affirmative, "procedural": procedural});
-    let inputs = [("behaviors", args.behaviors.as_path())];
-    let probe = Opened::new("prefill", (&args.common, &args.sampling), &inputs, settings)?;
-    let behaviours = prompts(&args.common, &args.behaviors)?;
+    let probe = Opened::new("prefill", (&args.common, &args.sampling), settings)?;
+    let behaviours = probe.prompts(&args.common.behaviors)?;
     let plan = Prefill {
         offsets: args.offsets.clone(),
         affirmative,

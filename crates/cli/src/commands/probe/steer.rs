@@ -1,7 +1,7 @@
 //! `mosa probe steer`: whether a prompt can order a phrase at the k-th word.
 
-use super::{ANSWERS, Opened, header, phrases, prompts, rate};
-use crate::args::SteerArgs;
+use super::{ANSWERS, Opened, header, rate};
+use crate::args::{SteerArgs, phrases};
 use crate::failure::Failure;
 use anyhow::Result;
 use mosa_probe::{Case, Steer, TEMPLATE, answer, obeyed, placed_at};
@@ -18,9 +18,8 @@ pub(crate) fn run(args: &SteerArgs) -> Result<(), Failure> {
         seed: args.sampling.seed,
     };
     let settings = json!({"positions": plan.positions, "phrases": plan.phrases, "template": plan.template});
-    let inputs = [("behaviors", args.behaviors.as_path())];
-    let probe = Opened::new("steer", (&args.common, &args.sampling), &inputs, settings)?;
-    let cases = plan.cases(&probe.loaded.text, &prompts(&args.common, &args.behaviors)?)?;
+    let probe = Opened::new("steer", (&args.common, &args.sampling), settings)?;
+    let cases = plan.cases(&probe.loaded.text, &probe.prompts(&args.common.behaviors)?)?;
     let answers: Vec<AnswerRecord> = probe.fill(ANSWERS, (&cases, args.common.batch_size), Case::key, |batch| {
         let mut answers = answer(probe.probed(), &probe.options, batch)?;
         answers.iter_mut().for_each(mark);

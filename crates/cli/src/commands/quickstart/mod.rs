@@ -39,7 +39,7 @@ pub(crate) struct Measured {
 /// What a run of the quickstart found.
 pub(crate) struct Findings {
     pub models: Vec<Measured>,
-    /// The probes: order, suffix search, forced words, landscape.
+    /// The probes: order, suffix search, forced words.
     pub probes: Vec<Run>,
     pub n: usize,
     pub digest: String,

@@ -97,7 +97,7 @@ impl EndpointError {
     }
 
     /// The same error after this many requests.
-    pub(super) fn after(mut self, sent: u32) -> Self {
+    pub(crate) fn after(mut self, sent: u32) -> Self {
         match &mut self {
             Self::Timeout { attempts, .. }
             | Self::Unreachable { attempts, .. }
@@ -131,7 +131,7 @@ impl fmt::Display for BudgetKind {
 }
 
 /// The start of a text, for messages.
-pub(super) fn excerpt(text: &str) -> String {
+pub(crate) fn excerpt(text: &str) -> String {
     let mut start: String = text.trim().chars().take(200).collect();
     if start.len() < text.trim().len() {
         start.push('…');

@@ -1,6 +1,6 @@
 //! Where an endpoint is and how it may be used.
 
-use super::EndpointError;
+use crate::EndpointError;
 use serde::{Deserialize, Serialize};
 use ureq::http::Uri;
 
@@ -87,7 +87,7 @@ impl Default for EndpointSettings {
 
 impl EndpointSettings {
     /// The address to post to, if all values can be used.
-    pub(super) fn check(&self) -> Result<String, EndpointError> {
+    pub(crate) fn check(&self) -> Result<String, EndpointError> {
         let bad = |key: &'static str, why: &str| Err(EndpointError::Setting { key, why: why.into() });
         let base = self.base.trim_end_matches('/');
         let uri = base.parse::<Uri>().ok();
@@ -139,7 +139,7 @@ impl EndpointSettings {
     }
 
     /// A key is not sent where others can read it.
-    pub(super) fn check_transport(&self, has_key: bool) -> Result<(), EndpointError> {
+    pub(crate) fn check_transport(&self, has_key: bool) -> Result<(), EndpointError> {
         let readable = has_key && self.base.starts_with("http:") && !self.is_local();
         if !readable || self.allow_plain_http {
             return Ok(());
@@ -149,7 +149,7 @@ impl EndpointSettings {
     }
 
     /// Whether the address is this machine's own.
-    pub(super) fn is_local(&self) -> bool {
+    pub(crate) fn is_local(&self) -> bool {
         let uri = self.base.parse::<Uri>().ok();
         let host = uri.as_ref().and_then(Uri::host).unwrap_or_default();
         host == "localhost" || host == "[::1]" || host.starts_with("127.")
@@ -157,13 +157,13 @@ impl EndpointSettings {
 }
 
 /// An API key. It has no `Debug` and goes nowhere but into the request's header.
-pub(super) struct Key {
+pub(crate) struct Key {
     bearer: String,
 }
 
 impl Key {
     /// The key in the environment variable of this name.
-    pub(super) fn read(variable: Option<&str>) -> Result<Option<Self>, EndpointError> {
+    pub(crate) fn read(variable: Option<&str>) -> Result<Option<Self>, EndpointError> {
         let Some(variable) = variable else { return Ok(None) };
         let missing = || EndpointError::MissingKey { variable: variable.into() };
         let key = std::env::var(variable).map_err(|_| missing())?;
@@ -175,12 +175,12 @@ impl Key {
     }
 
     /// The value of the authorization header.
-    pub(super) fn bearer(&self) -> &str {
+    pub(crate) fn bearer(&self) -> &str {
         &self.bearer
     }
 
     /// `text` with the key blotted out.
-    pub(super) fn redact(&self, text: String) -> String {
+    pub(crate) fn redact(&self, text: String) -> String {
         let key = self.bearer.trim_start_matches("Bearer ");
         if text.contains(key) { text.replace(key, "[key]") } else { text }
     }

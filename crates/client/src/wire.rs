@@ -1,8 +1,8 @@
 //! What goes over the wire: a conversation out, a reply in.
 
-use super::error::excerpt;
-use super::retry::Failure;
-use super::{EndpointError, EndpointSettings};
+use crate::error::excerpt;
+use crate::retry::Failure;
+use crate::{EndpointError, EndpointSettings};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -61,7 +61,7 @@ impl Chat {
     }
 
     /// The body of the request.
-    pub(super) fn body(&self, settings: &EndpointSettings) -> String {
+    pub(crate) fn body(&self, settings: &EndpointSettings) -> String {
         let mut body = Map::new();
         body.insert("model".into(), json!(settings.model));
         body.insert("messages".into(), json!(self.messages));
@@ -80,7 +80,7 @@ impl Chat {
     }
 
     /// No fewer tokens than the prompt has: no tokeniser makes more tokens than there are bytes.
-    pub(super) fn prompt_bound(&self) -> u64 {
+    pub(crate) fn prompt_bound(&self) -> u64 {
         let bytes: usize = self.messages.iter().map(|m| m.content.len()).sum();
         bytes as u64 + TOKENS_PER_MESSAGE * (self.messages.len() as u64 + 1)
     }
@@ -102,7 +102,7 @@ pub struct Reply {
     /// Repetitions it took.
     pub transport_retries: u32,
     /// What the model or its provider said instead of replying; never there outside the endpoint.
-    pub(super) declined: Option<String>,
+    pub(crate) declined: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -129,7 +129,7 @@ struct Content {
 }
 
 /// Reads the body of a response with status 200.
-pub(super) fn read(text: &str) -> Result<Reply, Failure> {
+pub(crate) fn read(text: &str) -> Result<Reply, Failure> {
     let malformed = |why: String| EndpointError::Malformed { why, attempts: 1, body: excerpt(text) };
     let passing = |why: &str| Failure::Passing { error: malformed(why.into()), wait: None };
     let value: Value = serde_json::from_str(text).map_err(|_| passing("is no whole JSON document"))?;
@@ -155,7 +155,7 @@ pub(super) fn read(text: &str) -> Result<Reply, Failure> {
 }
 
 /// The reply, unless the provider or the model declined.
-pub(super) fn refused(mut reply: Reply) -> Result<Reply, EndpointError> {
+pub(crate) fn refused(mut reply: Reply) -> Result<Reply, EndpointError> {
     match reply.declined.take() {
         Some(said) => Err(EndpointError::Filtered { said }),
         None => Ok(reply),

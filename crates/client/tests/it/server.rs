@@ -1,6 +1,6 @@
 //! A small HTTP server that behaves as badly as it is told to.
 
-use mosa_judge::endpoint::{Endpoint, EndpointSettings};
+use mosa_client::{Endpoint, EndpointSettings};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};

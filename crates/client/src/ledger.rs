@@ -3,14 +3,14 @@
 //! A call reserves all it may cost before it is sent; spent plus reserved never exceeds the budget. A request is
 //! counted at its reservation unless something better is known, so a forgotten one errs to the safe side.
 
-use super::{Budget, BudgetKind, EndpointError, Price, Usage};
+use crate::{Budget, BudgetKind, EndpointError, Price, Usage};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Tokens of one call.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Need {
-    pub(super) prompt: u64,
-    pub(super) completion: u64,
+pub(crate) struct Need {
+    pub(crate) prompt: u64,
+    pub(crate) completion: u64,
 }
 
 impl Need {
@@ -48,7 +48,7 @@ struct State {
 }
 
 /// Counts what is used. Money follows from tokens, so it does not drift.
-pub(super) struct Ledger {
+pub(crate) struct Ledger {
     budget: Budget,
     price: Price,
     state: Mutex<State>,
@@ -56,18 +56,18 @@ pub(super) struct Ledger {
 }
 
 /// What one request may cost. Dropped without more, it counts in full.
-pub(super) struct Reservation<'a> {
+pub(crate) struct Reservation<'a> {
     ledger: &'a Ledger,
     need: Need,
     closed: bool,
 }
 
 impl Ledger {
-    pub(super) fn new(budget: Budget, price: Price) -> Self {
+    pub(crate) fn new(budget: Budget, price: Price) -> Self {
         Self { budget, price, state: Mutex::default(), changed: Condvar::new() }
     }
 
-    pub(super) fn usage(&self) -> Usage {
+    pub(crate) fn usage(&self) -> Usage {
         let state = self.lock();
         Usage {
             requests: state.requests,
@@ -82,7 +82,7 @@ impl Ledger {
 
     /// Reserves what a request may cost. While calls under way could still give some of theirs back, it waits for
     /// them; so the number of calls a budget allows hardly depends on how many run at once.
-    pub(super) fn reserve(&self, need: Need) -> Result<Reservation<'_>, EndpointError> {
+    pub(crate) fn reserve(&self, need: Need) -> Result<Reservation<'_>, EndpointError> {
         let mut state = self.lock();
         while let Err(error) = self.fits(&state, need) {
             let hopeless = state.open == 0 || self.fits(&State { reserved: Need::default(), ..*state }, need).is_err();
@@ -132,13 +132,13 @@ impl Ledger {
 
 impl Reservation<'_> {
     /// It cost this much.
-    pub(super) fn settle(mut self, spent: Need) {
+    pub(crate) fn settle(mut self, spent: Need) {
         self.closed = true;
         self.ledger.close(self.need, spent, 0);
     }
 
     /// It cost nothing.
-    pub(super) fn release(self) {
+    pub(crate) fn release(self) {
         self.settle(Need::default());
     }
 }

@@ -4,19 +4,19 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Spaces requests evenly, and holds all of them back when the endpoint asks to.
-pub(super) struct Pace {
+pub(crate) struct Pace {
     interval: Duration,
     next: Mutex<Instant>,
 }
 
 impl Pace {
-    pub(super) fn new(per_minute: Option<f64>) -> Self {
+    pub(crate) fn new(per_minute: Option<f64>) -> Self {
         let interval = per_minute.map_or(Duration::ZERO, |r| Duration::from_secs_f64(60.0 / r));
         Self { interval, next: Mutex::new(Instant::now()) }
     }
 
     /// Waits for this request's turn.
-    pub(super) fn wait(&self) {
+    pub(crate) fn wait(&self) {
         let now = Instant::now();
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         let turn = (*next).max(now);
@@ -26,7 +26,7 @@ impl Pace {
     }
 
     /// Lets no further request go for this long.
-    pub(super) fn hold(&self, wait: Duration) {
+    pub(crate) fn hold(&self, wait: Duration) {
         let until = Instant::now() + wait;
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         *next = (*next).max(until);
@@ -34,21 +34,21 @@ impl Pace {
 }
 
 /// A counting semaphore.
-pub(super) struct Slots {
+pub(crate) struct Slots {
     free: Mutex<usize>,
     changed: Condvar,
 }
 
 /// One taken slot; free again when dropped.
-pub(super) struct Slot<'a>(&'a Slots);
+pub(crate) struct Slot<'a>(&'a Slots);
 
 impl Slots {
-    pub(super) fn new(count: usize) -> Self {
+    pub(crate) fn new(count: usize) -> Self {
         Self { free: Mutex::new(count), changed: Condvar::new() }
     }
 
     /// Takes a slot, waiting for one if there is none.
-    pub(super) fn take(&self) -> Slot<'_> {
+    pub(crate) fn take(&self) -> Slot<'_> {
         let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         let mut free = self.changed.wait_while(free, |n| *n == 0).unwrap_or_else(PoisonError::into_inner);
         *free -= 1;

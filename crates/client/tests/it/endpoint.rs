@@ -1,5 +1,5 @@
 use crate::server::{Act, Server, completion};
-use mosa_judge::endpoint::{Chat, Endpoint, EndpointError, EndpointSettings, Message, Reply, Role};
+use mosa_client::{Chat, Endpoint, EndpointError, EndpointSettings, Message, Reply, Role};
 use std::time::{Duration, Instant};
 
 fn ask(settings: EndpointSettings) -> Result<Reply, EndpointError> {

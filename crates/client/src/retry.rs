@@ -1,8 +1,7 @@
 //! What of a failed request may pass, and how long to wait before the next.
 
-use super::error::excerpt;
-use super::{EndpointError, EndpointSettings};
-use crate::hash::fraction;
+use crate::error::excerpt;
+use crate::{EndpointError, EndpointSettings};
 use std::io::ErrorKind;
 use std::time::{Duration, SystemTime};
 
@@ -10,7 +9,7 @@ use std::time::{Duration, SystemTime};
 const LONGEST_WAIT: f64 = 1e6;
 
 /// Why a request brought no reply.
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// Trying again would not help.
     Final(EndpointError),
     /// It may pass.
@@ -29,7 +28,7 @@ impl From<EndpointError> for Failure {
 
 impl Failure {
     /// An HTTP status that is not 200. `text` is the body.
-    pub(super) fn of_status(status: u16, text: &str, wait: Option<Duration>, settings: &EndpointSettings) -> Self {
+    pub(crate) fn of_status(status: u16, text: &str, wait: Option<Duration>, settings: &EndpointSettings) -> Self {
         if text.contains("content_filter") {
             return Self::Final(EndpointError::Filtered { said: excerpt(text) });
         }
@@ -43,7 +42,7 @@ impl Failure {
     }
 
     /// A request that was not answered in full.
-    pub(super) fn of_transport(error: &ureq::Error, url: &str, settings: &EndpointSettings) -> Self {
+    pub(crate) fn of_transport(error: &ureq::Error, url: &str, settings: &EndpointSettings) -> Self {
         let timed_out = match error {
             ureq::Error::Timeout(_) => true,
             ureq::Error::Io(e) => matches!(e.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock),
@@ -82,7 +81,7 @@ fn advice(status: u16, settings: &EndpointSettings) -> &'static str {
 }
 
 /// Whether a request cannot have reached the endpoint, and so cannot be billed.
-pub(super) fn never_arrived(error: &ureq::Error) -> bool {
+pub(crate) fn never_arrived(error: &ureq::Error) -> bool {
     match error {
         ureq::Error::Io(e) => e.kind() == ErrorKind::ConnectionRefused,
         ureq::Error::Timeout(t) => matches!(t, ureq::Timeout::Resolve | ureq::Timeout::Connect),
@@ -92,14 +91,14 @@ pub(super) fn never_arrived(error: &ureq::Error) -> bool {
 }
 
 /// The wait before repetition `retry` (from 0): it doubles, and its jitter depends on the request alone.
-pub(super) fn backoff(settings: &EndpointSettings, body: &str, retry: u32) -> Duration {
+pub(crate) fn backoff(settings: &EndpointSettings, body: &str, retry: u32) -> Duration {
     let full = settings.backoff_seconds * 2f64.powi(retry.min(30) as i32);
-    let jitter = 0.5 + 0.5 * fraction(&[body, &retry.to_string()]);
+    let jitter = 0.5 + 0.5 * fraction(&format!("{retry}:{body}"));
     Duration::from_secs_f64((full * jitter).min(settings.max_wait_seconds))
 }
 
 /// The wait a Retry-After header asks for: seconds, or a date such as `Wed, 21 Oct 2015 07:28:00 GMT` (RFC 9110).
-pub(super) fn retry_after(value: &str) -> Option<Duration> {
+pub(crate) fn retry_after(value: &str) -> Option<Duration> {
     let seconds = value.trim().parse::<f64>().ok();
     let seconds = seconds.or_else(|| {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok()?;
@@ -131,7 +130,7 @@ fn unix_time(date: &str) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::retry::unix_time;
 
     #[test]
     fn an_http_date_is_the_second_it_says() {
@@ -170,4 +169,9 @@ mod tests {
         }
         assert_ne!(backoff(&settings, "body", 0), backoff(&settings, "other body", 0));
     }
+}
+
+/// A number in 0..1 that depends on the text alone.
+fn fraction(text: &str) -> f64 {
+    mosa_core::Rng::at(0, mosa_core::Stream::Backoff, 0, mosa_core::sample_key(text)).unit()
 }

@@ -1,0 +1,247 @@
+//! What an attack asks for, and what comes back.
+
+use mosa_client::{Message, Role};
+use mosa_records::Texts;
+use serde::{Deserialize, Serialize};
+
+/// An answer of the target.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Generate {
+    /// The conversation; ends with the user's turn.
+    pub messages: Vec<Message>,
+    /// Response positions; the target's own number if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gen_length: Option<usize>,
+    /// Sampling temperature; 0 takes the most likely token.
+    pub temperature: f64,
+    /// Words written into the response, and when.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forced: Vec<Forced>,
+    /// How the response must not go on somewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub constraint: Option<Constraint>,
+    /// Masks inside the prompt are revealed, and no response is appended: `<mask:N>` stands for N of them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub infill: bool,
+}
+
+impl Generate {
+    /// A plain greedy answer to a conversation.
+    pub fn new(messages: Vec<Message>) -> Self {
+        Self { messages, gen_length: None, temperature: 0.0, forced: Vec::new(), constraint: None, infill: false }
+    }
+
+    /// A plain greedy answer to one user turn.
+    pub fn to(text: impl Into<String>) -> Self {
+        Self::new(vec![Message::new(Role::User, text)])
+    }
+
+    /// The same with words that stand at `offset` from the beginning on.
+    #[must_use]
+    pub fn forcing(mut self, offset: usize, text: impl Into<String>) -> Self {
+        self.forced.push(Forced { offset, text: text.into(), step: 0, remask: false });
+        self
+    }
+
+    /// The same at this temperature.
+    #[must_use]
+    pub fn at(self, temperature: f64) -> Self {
+        Self { temperature, ..self }
+    }
+
+    /// The last user turn: what is shown as the prompt.
+    pub fn prompt(&self) -> &str {
+        self.messages.iter().rev().find(|m| m.role == Role::User).map_or("", |m| &m.content)
+    }
+}
+
+/// Words written into the response.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forced {
+    /// Response offset of the first token.
+    pub offset: usize,
+    /// The words.
+    pub text: String,
+    /// The denoising step before which they are written; 0: before the first.
+    #[serde(default)]
+    pub step: usize,
+    /// Whether everything else that was revealed until then is masked again.
+    #[serde(default)]
+    pub remask: bool,
+}
+
+/// The response from `offset` on must not begin with any of these words, whatever white space stands before them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Constraint {
+    /// Response offset.
+    pub offset: usize,
+    /// Beginnings that are not allowed.
+    pub forbidden: Vec<String>,
+}
+
+/// What the target answered.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Generation {
+    /// The texts that may be judged.
+    pub texts: Texts,
+    /// The response token by token; empty where the target does not show it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pieces: Vec<String>,
+    /// The step that revealed each piece; none where it was forced.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<Option<usize>>,
+    /// The probability of each piece when it was revealed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub confidences: Vec<Option<f64>>,
+    /// Why it ended: `stop`, `length`.
+    pub finish: String,
+    /// Model calls.
+    pub forwards: usize,
+}
+
+impl Generation {
+    /// The text that is judged: up to the end, behind forced words if there are any.
+    pub fn text(&self) -> &str {
+        self.texts.after_forced.as_deref().unwrap_or(&self.texts.to_end)
+    }
+
+    /// A text without a canvas, as an endpoint or a composition of answers gives it.
+    pub fn plain(text: impl Into<String>) -> Self {
+        let text = text.into();
+        let texts = Texts { full: text.clone(), to_end: text, ..Texts::default() };
+        Self { texts, finish: "stop".into(), ..Self::default() }
+    }
+}
+
+/// The log-probability of words at an offset of the response; everything else there is masked, but for `forced`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Score {
+    /// The conversation.
+    pub messages: Vec<Message>,
+    /// Response positions; the target's own number if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gen_length: Option<usize>,
+    /// Response offset of the first scored token.
+    pub offset: usize,
+    /// The words.
+    pub text: String,
+    /// How the joint probability is estimated.
+    pub estimator: Estimator,
+}
+
+/// How the joint probability of several tokens is estimated (attacks.md 1.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Estimator {
+    /// One pass with all scored tokens masked.
+    MeanField,
+    /// One pass per token, left to right.
+    Chain,
+}
+
+/// What scoring found.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Scored {
+    /// One entry per scored token.
+    pub tokens: Vec<ScoredToken>,
+    /// Model calls.
+    pub forwards: usize,
+}
+
+impl Scored {
+    /// ln p of all tokens.
+    pub fn total(&self) -> f64 {
+        self.tokens.iter().map(|t| t.logprob).sum()
+    }
+}
+
+/// One scored token.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ScoredToken {
+    /// Its text.
+    pub text: String,
+    /// ln p.
+    pub logprob: f64,
+    /// How many tokens are more likely.
+    pub rank: usize,
+    /// ln p of the most likely other token.
+    pub best_other: f64,
+}
+
+/// Suffixes a proxy model proposes, best first: gradient, candidates and filter of GCG, and the proxy's loss of each.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Propose {
+    /// The conversation without the suffix; the suffix follows the last user turn behind a space.
+    pub messages: Vec<Message>,
+    /// The suffix to start from.
+    pub suffix: String,
+    /// Words the answer is to hold.
+    pub target: String,
+    /// Response offset of the target.
+    pub offset: usize,
+    /// Candidates to draw and score.
+    pub candidates: usize,
+    /// Tokens considered per place.
+    pub top_k: usize,
+    /// Whether tokens are drawn by the gradient (PAL) or uniformly (RAL).
+    pub gradient: bool,
+    /// How many of the best to return.
+    pub keep: usize,
+}
+
+/// One proposed suffix.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Proposed {
+    /// The words.
+    pub suffix: String,
+    /// The proxy's mean cross-entropy of the target.
+    pub loss: f64,
+}
+
+/// A conversation with a helper model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Talk {
+    /// The conversation; ends with the user's turn.
+    pub messages: Vec<Message>,
+    /// Sampling temperature.
+    pub temperature: f64,
+    /// Share of probability mass to sample from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top_p: Option<f64>,
+    /// Longest reply, in tokens.
+    pub max_tokens: u32,
+}
+
+impl Talk {
+    /// A greedy reply of up to 512 tokens to a system text and one user turn.
+    pub fn new(system: impl Into<String>, user: impl Into<String>) -> Self {
+        let messages = vec![Message::new(Role::System, system), Message::new(Role::User, user)];
+        Self { messages, temperature: 0.0, top_p: None, max_tokens: 512 }
+    }
+
+    /// The same at this temperature.
+    #[must_use]
+    pub fn at(self, temperature: f64) -> Self {
+        Self { temperature, ..self }
+    }
+}
+
+/// What a helper said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Said {
+    /// A reply.
+    Text(String),
+    /// It declined, or a filter did: no reply to parse, and none to ask for again.
+    Declined(String),
+}
+
+impl Said {
+    /// The reply; nothing if it declined.
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Declined(_) => None,
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! What an attack is.
+
+use crate::{Ability, Cx, Limit};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// A published attack: straight-line code over what [`Cx`] offers. It never touches a model, a file or a clock, so it
+/// can be replayed from its journal and tested with scripted replies.
+pub trait Attack: Send + Sync {
+    /// Its name in records.
+    fn name(&self) -> &'static str;
+
+    /// What it cannot do without; checked before the first query.
+    fn needs(&self) -> Needs;
+
+    /// Its parameters, as they go into the manifest.
+    fn settings(&self) -> Value;
+
+    /// The most target queries and helper calls a case can take, by its parameters.
+    fn cost(&self) -> Cost;
+
+    /// Attacks one behaviour. What it finds worth judging it hands to [`Cx::candidate`].
+    ///
+    /// # Errors
+    /// [`Stop`] where the case ends before the attack does; candidates found until then stay.
+    fn run(&self, case: &Case, cx: &Cx<'_>) -> Result<Finished, Stop>;
+}
+
+/// How much an attack may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Profile {
+    /// The parameters of its paper, or of its published code where the paper is silent.
+    Paper,
+    /// The same method with fewer queries.
+    Standard,
+    /// A run-through.
+    Smoke,
+}
+
+/// What an attack cannot do without.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// Of the target.
+    pub abilities: Vec<Ability>,
+    /// Roles of helper models.
+    pub roles: Vec<&'static str>,
+}
+
+/// An upper bound per case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Cost {
+    /// Answers and scores of the target.
+    pub queries: u64,
+    /// Calls of helpers.
+    pub helper_calls: u64,
+}
+
+/// One behaviour to attack.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Case {
+    /// Unique in its file.
+    pub id: String,
+    /// The behaviour in its original words: what judges are told.
+    pub behaviour: String,
+    /// Context that belongs to it (HarmBench's ContextString).
+    pub context: Option<String>,
+    /// Category.
+    pub category: Option<String>,
+    /// The beginning of an answer that complies, from the data or made by [`Case::target`].
+    pub target: Option<String>,
+    /// Seed of the run.
+    pub seed: u64,
+}
+
+impl Case {
+    /// What the target is asked: the behaviour, behind its context if it has one.
+    pub fn goal(&self) -> String {
+        match &self.context {
+            Some(context) => format!("{context}\n\n{}", self.behaviour),
+            None => self.behaviour.clone(),
+        }
+    }
+
+    /// The beginning of an answer that complies: the data's own, else made from the behaviour by rule.
+    pub fn target(&self) -> String {
+        self.target.clone().unwrap_or_else(|| {
+            let mut words = self.behaviour.trim_end_matches(['.', '?', '!']).chars();
+            let first: String = words.next().into_iter().flat_map(char::to_lowercase).collect();
+            format!("Sure, here is: {first}{}", words.as_str())
+        })
+    }
+}
+
+/// Where an attack puts the weight of what it asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Anchor {
+    /// The first words of the answer, as published.
+    #[default]
+    Start,
+    /// Words in the middle of the answer: the adaptive variants of the MOSA paper.
+    Middle(usize),
+}
+
+/// How an attack came to its end.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finished {
+    /// The candidate it would submit; the one with the highest guide score, earliest on ties, if it does not say.
+    pub selected: Option<usize>,
+    /// Why it ended.
+    pub reason: Reason,
+}
+
+/// Why a case ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// Its own guide said it worked.
+    GuideSuccess,
+    /// It did all it does.
+    Exhausted,
+    /// Nothing was left to follow.
+    AllPruned,
+    /// A helper's replies could not be used.
+    HelperUnusable,
+    /// A budget ran out.
+    Budget,
+    /// A call failed for good; the case is not assessed.
+    Failed,
+    /// The journal holds other requests; the case is not assessed.
+    Drift,
+}
+
+/// Why a case stops before the attack does.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Stop {
+    /// The case has used what it may.
+    #[error("the budget of {0:?} is used up")]
+    Budget(Limit),
+    /// A call failed for good.
+    #[error("{0}")]
+    Failed(String),
+    /// The journal holds another request under the same key.
+    #[error("{0}")]
+    Drift(String),
+    /// The user interrupted the run; the case begins again by replay.
+    #[error("interrupted")]
+    Interrupted,
+}

@@ -1,0 +1,5 @@
+//! The attacks, one per file.
+
+mod direct;
+
+pub use direct::Direct;

@@ -1,0 +1,135 @@
+//! Every call an attack made, in a file, so that a killed run goes on by replaying it.
+
+use mosa_records::{Log, Record, RecordsError};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// One call and its reply.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CallRecord {
+    /// The case it belongs to.
+    pub case: String,
+    /// Its logical path inside the case, for example `d3/n7/judge`: never the order of arrival.
+    pub call: String,
+    /// `generate`, `score`, `propose`, `tokens` or the role of a helper.
+    pub kind: String,
+    /// What was asked.
+    pub request: Value,
+    /// What came back.
+    pub reply: Value,
+}
+
+impl Record for CallRecord {
+    const SCHEMA: &'static str = "call/1";
+
+    fn key(&self) -> String {
+        format!("{}\u{1f}{}", self.case, self.call)
+    }
+}
+
+/// The journal of a run. Calls of an earlier, killed run are answered from it.
+#[derive(Debug)]
+pub struct Journal {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    log: Log<CallRecord>,
+    earlier: HashMap<String, usize>,
+}
+
+/// What the journal knows of a call.
+pub(crate) enum Known<T> {
+    /// It was answered before.
+    Reply(T),
+    /// Nothing.
+    Nothing,
+    /// It was another request then: the settings of the run have changed, or the attack is not deterministic.
+    Drift(String),
+}
+
+impl Journal {
+    /// Opens or creates the journal.
+    ///
+    /// # Errors
+    /// [`RecordsError`] as for any record file.
+    pub fn open(path: &Path) -> Result<Self, RecordsError> {
+        let log = Log::<CallRecord>::open(path)?;
+        let earlier = log.records().iter().enumerate().map(|(i, r)| (r.key(), i)).collect();
+        Ok(Self { inner: Mutex::new(Inner { log, earlier }) })
+    }
+
+    /// How many calls it holds.
+    pub fn len(&self) -> usize {
+        self.lock().log.records().len()
+    }
+
+    /// Whether it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The reply to a call of an earlier run.
+    pub(crate) fn find<T: DeserializeOwned>(&self, case: &str, call: &str, request: &Value) -> Known<T> {
+        let inner = self.lock();
+        let Some(record) = inner.earlier.get(&format!("{case}\u{1f}{call}")).map(|&i| &inner.log.records()[i]) else {
+            return Known::Nothing;
+        };
+        if record.request != *request {
+            let (was, is) = difference(&record.request, request);
+            return Known::Drift(format!("call {call} asked {was} in the earlier run and asks {is} now"));
+        }
+        match serde_json::from_value(record.reply.clone()) {
+            Ok(reply) => Known::Reply(reply),
+            Err(e) => Known::Drift(format!("call {call}: its recorded reply cannot be read: {e}")),
+        }
+    }
+
+    /// Writes a call down.
+    pub(crate) fn push(&self, record: CallRecord) -> Result<(), RecordsError> {
+        let mut inner = self.lock();
+        let (key, at) = (record.key(), inner.log.records().len());
+        inner.log.push(record)?;
+        inner.earlier.entry(key).or_insert(at);
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The first place where two values differ, and what stands there.
+fn difference(was: &Value, is: &Value) -> (String, String) {
+    match (was, is) {
+        (Value::Object(a), Value::Object(b)) => {
+            let keys = a.keys().chain(b.keys());
+            for key in keys {
+                let (x, y) = (a.get(key).unwrap_or(&Value::Null), b.get(key).unwrap_or(&Value::Null));
+                if x != y {
+                    let (was, is) = difference(x, y);
+                    return (format!("{key}: {was}"), format!("{key}: {is}"));
+                }
+            }
+            (was.to_string(), is.to_string())
+        }
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => match a.iter().zip(b).find(|(x, y)| x != y) {
+            Some((x, y)) => difference(x, y),
+            None => (was.to_string(), is.to_string()),
+        },
+        _ => (short(was), short(is)),
+    }
+}
+
+fn short(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(80) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text,
+    }
+}

@@ -1,0 +1,40 @@
+//! What becomes of a case.
+
+use crate::{Event, Reason, Used};
+use mosa_records::Record;
+use serde::{Deserialize, Serialize};
+
+/// How the attack on one behaviour ended. Whether it worked is not said here: that is up to judges, later.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CaseRecord {
+    /// The attack.
+    pub attack: String,
+    /// The behaviour's id.
+    pub case: String,
+    /// Its category, where the data has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub category: Option<String>,
+    /// Why it ended.
+    pub reason: Reason,
+    /// What went wrong, where something did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Keys of the answers it found, in `answers.jsonl`.
+    pub candidates: Vec<String>,
+    /// The key of the one it would submit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selected: Option<String>,
+    /// What it used.
+    pub used: Used,
+    /// Steps that are no calls.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<Event>,
+}
+
+impl Record for CaseRecord {
+    const SCHEMA: &'static str = "case/1";
+
+    fn key(&self) -> String {
+        format!("{}/{}", self.attack, self.case)
+    }
+}

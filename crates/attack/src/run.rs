@@ -1,0 +1,164 @@
+//! Many cases at once, and their records in order.
+
+use crate::{Attack, Budget, Candidate, Case, CaseRecord, Cx, Finished, Helper, Journal, Needs, Reason, Stop, Target};
+use mosa_records::{AnswerRecord, ForcedWords, Log, RecordsError};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+
+/// What a run of an attack works with.
+pub struct Plan<'a> {
+    /// The attack.
+    pub attack: &'a dyn Attack,
+    /// The model under attack.
+    pub target: &'a dyn Target,
+    /// The models that help.
+    pub helpers: &'a dyn Helper,
+    /// Limits of each case.
+    pub budget: Budget,
+    /// Cases under way at the same time.
+    pub concurrency: usize,
+}
+
+/// Where a run writes: calls as they come, answers and cases in the order of the cases.
+pub struct Records<'a> {
+    /// Every call.
+    pub journal: &'a Journal,
+    /// Every candidate.
+    pub answers: &'a mut Log<AnswerRecord>,
+    /// Every case.
+    pub cases: &'a mut Log<CaseRecord>,
+}
+
+/// What a target or the helpers lack.
+///
+/// # Errors
+/// A sentence that names it.
+pub fn check(needs: &Needs, target: &dyn Target, roles: &[String], name: &str) -> Result<(), String> {
+    let has = target.abilities();
+    let lacking: Vec<&str> = needs.abilities.iter().filter(|a| !has.contains(a)).map(|a| a.name()).collect();
+    if !lacking.is_empty() {
+        return Err(format!("{name} needs {} of its target; name a checkpoint with --model", lacking.join(" and ")));
+    }
+    let lacking: Vec<&str> =
+        needs.roles.iter().copied().filter(|r| !roles.iter().any(|have| have == r || have == "*")).collect();
+    if !lacking.is_empty() {
+        return Err(format!(
+            "{name} needs a helper model for {}; name one with --helper-endpoint and --helper-model, or use --helper world on the embedded world",
+            lacking.join(", ")
+        ));
+    }
+    Ok(())
+}
+
+/// Attacks the cases that have no record yet. Returns whether all are done; an interrupted case leaves its journal.
+///
+/// # Errors
+/// [`RecordsError`] if a record cannot be written.
+pub fn run(
+    plan: &Plan<'_>,
+    cases: &[Case],
+    records: &mut Records<'_>,
+    mut done: impl FnMut(&CaseRecord),
+) -> Result<bool, RecordsError> {
+    let name = plan.attack.name();
+    let open: Vec<&Case> = cases.iter().filter(|c| !records.cases.has(&format!("{name}/{}", c.id))).collect();
+    let (next, journal) = (AtomicUsize::new(0), records.journal);
+    let (send, receive) = mpsc::channel();
+    std::thread::scope(|scope| {
+        for _ in 0..plan.concurrency.clamp(1, open.len().max(1)) {
+            let (send, next, open) = (send.clone(), &next, &open);
+            scope.spawn(move || {
+                loop {
+                    let i = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(case) = open.get(i) else { break };
+                    if send.send((i, attacked(plan, case, journal))).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        drop(send);
+        let mut waiting = BTreeMap::new();
+        let mut at = 0;
+        for (i, outcome) in receive {
+            waiting.insert(i, outcome);
+            while let Some(outcome) = waiting.remove(&at) {
+                at += 1;
+                let Some((record, answers)) = outcome else { continue };
+                for answer in answers {
+                    records.answers.push(answer)?;
+                }
+                done(&record);
+                records.cases.push(record)?;
+            }
+        }
+        Ok(open.iter().all(|c| records.cases.has(&format!("{name}/{}", c.id))))
+    })
+}
+
+/// One case; nothing if it was interrupted.
+fn attacked(plan: &Plan<'_>, case: &Case, journal: &Journal) -> Option<(CaseRecord, Vec<AnswerRecord>)> {
+    let cx = Cx::new(plan.attack.name(), case, (plan.target, plan.helpers), journal, plan.budget);
+    let (finished, error) = match plan.attack.run(case, &cx) {
+        Ok(finished) => (finished, None),
+        Err(Stop::Interrupted) => return None,
+        Err(stop) => {
+            let reason = match stop {
+                Stop::Budget(_) => Reason::Budget,
+                Stop::Drift(_) => Reason::Drift,
+                Stop::Failed(_) | Stop::Interrupted => Reason::Failed,
+            };
+            (Finished { selected: None, reason }, Some(stop.to_string()))
+        }
+    };
+    let selected = finished.selected.or_else(|| cx.best());
+    let candidates = cx.candidates();
+    let answers: Vec<AnswerRecord> = candidates
+        .iter()
+        .enumerate()
+        .map(|(i, candidate)| answer(plan.attack.name(), case, (i, candidate), selected == Some(i)))
+        .collect();
+    let keys: Vec<String> = answers.iter().map(mosa_records::Record::key).collect();
+    let record = CaseRecord {
+        attack: plan.attack.name().to_owned(),
+        case: case.id.clone(),
+        category: case.category.clone(),
+        reason: finished.reason,
+        error,
+        selected: selected.and_then(|i| keys.get(i).cloned()),
+        candidates: keys,
+        used: cx.used(),
+        events: cx.events(),
+    };
+    Some((record, answers))
+}
+
+/// A candidate as judges and the report read it. Only the selected one keeps its tokens.
+fn answer(attack: &str, case: &Case, (number, candidate): (usize, &Candidate), selected: bool) -> AnswerRecord {
+    let Candidate { asked, answer, guide, tags } = candidate;
+    let mut tags = tags.clone();
+    tags.insert("case".into(), case.id.clone());
+    tags.insert("selected".into(), selected.to_string());
+    tags.extend(guide.map(|g| ("guide".to_owned(), format!("{g}"))));
+    tags.extend(case.category.iter().map(|c| ("category".to_owned(), c.clone())));
+    let kept = |keep: bool| keep && !answer.pieces.is_empty();
+    AnswerRecord {
+        group: attack.to_owned(),
+        id: format!("{}#{number}", case.id),
+        behaviour: case.behaviour.clone(),
+        prompt: asked.prompt().to_owned(),
+        tags,
+        forced: asked.forced.first().map(|f| ForcedWords {
+            offset: f.offset,
+            tokens: answer.texts.after_forced.as_ref().map_or(0, |_| f.text.split_whitespace().count()),
+            text: f.text.clone(),
+        }),
+        texts: answer.texts.clone(),
+        pieces: if kept(selected) { answer.pieces.clone() } else { Vec::new() },
+        steps: if kept(selected) { answer.steps.clone() } else { Vec::new() },
+        confidences: if kept(selected) { answer.confidences.clone() } else { Vec::new() },
+        finish: answer.finish.clone(),
+        forwards: answer.forwards,
+    }
+}

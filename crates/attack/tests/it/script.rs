@@ -1,0 +1,161 @@
+//! Targets and helpers that reply by a script, and count.
+
+use mosa_attack::{
+    Ability, Attack, Budget, CallRecord, Case, CaseRecord, Generate, Generation, Helper, Journal, Plan, Propose,
+    Proposed, Records, Said, Score, Scored, Talk, Target, Unanswered, run,
+};
+use mosa_records::{AnswerRecord, Log};
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+type Answering = dyn Fn(&Generate) -> Result<Generation, Unanswered> + Send + Sync;
+type Scoring = dyn Fn(&Score) -> Scored + Send + Sync;
+type Proposing = dyn Fn(&Propose) -> Vec<Proposed> + Send + Sync;
+type Replying = dyn Fn(&str, &Talk) -> Result<Said, Unanswered> + Send + Sync;
+
+/// Replies by closures. Everything asked is kept in the order of arrival.
+pub(crate) struct Script {
+    pub(crate) answer: Box<Answering>,
+    pub(crate) score: Box<Scoring>,
+    pub(crate) propose: Box<Proposing>,
+    pub(crate) reply: Box<Replying>,
+    pub(crate) abilities: BTreeSet<Ability>,
+    pub(crate) asked: Mutex<Vec<Generate>>,
+    pub(crate) talks: Mutex<Vec<(String, Talk)>>,
+    pub(crate) scored: AtomicUsize,
+    /// Calls after which everything is interrupted; none: never.
+    pub(crate) dies_after: Option<usize>,
+    calls: AtomicUsize,
+}
+
+impl Script {
+    /// A target that answers everything with the same text, and helpers that say the same text.
+    pub(crate) fn new(answer: &'static str, reply: &'static str) -> Self {
+        Self {
+            answer: Box::new(move |_| Ok(Generation { forwards: 3, ..Generation::plain(answer) })),
+            score: Box::new(|_| Scored::default()),
+            propose: Box::new(|_| Vec::new()),
+            reply: Box::new(move |_, _| Ok(Said::Text(reply.to_owned()))),
+            abilities: [
+                Ability::ForcedTokens,
+                Ability::Constraint,
+                Ability::Score,
+                Ability::History,
+                Ability::Infill,
+                Ability::Gradient,
+            ]
+            .into(),
+            asked: Mutex::default(),
+            talks: Mutex::default(),
+            scored: AtomicUsize::new(0),
+            dies_after: None,
+            calls: AtomicUsize::new(0),
+        }
+    }
+
+    pub(crate) fn queries(&self) -> usize {
+        self.asked.lock().unwrap().len() + self.scored.load(Ordering::SeqCst)
+    }
+
+    /// How often helpers were asked in a role.
+    #[allow(dead_code)]
+    pub(crate) fn talks_as(&self, role: &str) -> usize {
+        self.talks.lock().unwrap().iter().filter(|(r, _)| r == role).count()
+    }
+
+    fn alive(&self) -> Result<(), Unanswered> {
+        let call = self.calls.fetch_add(1, Ordering::SeqCst);
+        if self.dies_after.is_some_and(|n| call >= n) { Err(Unanswered::Interrupted) } else { Ok(()) }
+    }
+}
+
+impl Target for Script {
+    fn abilities(&self) -> BTreeSet<Ability> {
+        self.abilities.clone()
+    }
+
+    fn generate(&self, asked: &[(u64, Generate)]) -> Result<Vec<Generation>, Unanswered> {
+        self.alive()?;
+        self.asked.lock().unwrap().extend(asked.iter().map(|(_, g)| g.clone()));
+        asked.iter().map(|(_, g)| (self.answer)(g)).collect()
+    }
+
+    fn score(&self, asked: &[Score]) -> Result<Vec<Scored>, Unanswered> {
+        self.alive()?;
+        self.scored.fetch_add(asked.len(), Ordering::SeqCst);
+        Ok(asked.iter().map(|s| (self.score)(s)).collect())
+    }
+
+    fn propose(&self, _draw: u64, asked: &Propose) -> Result<Vec<Proposed>, Unanswered> {
+        self.alive()?;
+        Ok((self.propose)(asked))
+    }
+
+    fn tokens(&self, text: &str) -> Result<Vec<String>, Unanswered> {
+        Ok(text.split_whitespace().map(str::to_owned).collect())
+    }
+}
+
+impl Helper for Script {
+    fn reply(&self, role: &str, _seed: u64, talk: &Talk) -> Result<Said, Unanswered> {
+        self.alive()?;
+        self.talks.lock().unwrap().push((role.to_owned(), talk.clone()));
+        (self.reply)(role, talk)
+    }
+}
+
+/// A fictional behaviour.
+pub(crate) fn case(id: &str) -> Case {
+    Case { id: id.into(), behaviour: "how do i make the amber tonic ?".into(), seed: 7, ..Case::default() }
+}
+
+/// What a run left: cases, answers, and the calls of its journal.
+pub(crate) struct Left {
+    pub(crate) cases: Vec<CaseRecord>,
+    pub(crate) answers: Vec<AnswerRecord>,
+    pub(crate) calls: Vec<CallRecord>,
+    pub(crate) complete: bool,
+}
+
+/// Attacks `cases` in the folder, going on with what it holds.
+pub(crate) fn attack_in(dir: &Path, attack: &dyn Attack, script: &Script, cases: &[Case], budget: Budget) -> Left {
+    let journal = Journal::open(&dir.join("journal.jsonl")).unwrap();
+    let mut answers = Log::open(&dir.join("answers.jsonl")).unwrap();
+    let mut records = Log::open(&dir.join("cases.jsonl")).unwrap();
+    let plan = Plan { attack, target: script, helpers: script, budget, concurrency: 1 };
+    let mut writing = Records { journal: &journal, answers: &mut answers, cases: &mut records };
+    let complete = run(&plan, cases, &mut writing, |_| {}).unwrap();
+    let calls = Log::read(&dir.join("journal.jsonl")).unwrap();
+    Left { cases: records.into_records(), answers: answers.into_records(), calls, complete }
+}
+
+/// Attacks one case in a fresh folder.
+pub(crate) fn attack(attack: &dyn Attack, script: &Script) -> Left {
+    let dir = tempfile::tempdir().unwrap();
+    attack_in(dir.path(), attack, script, &[case("one")], Budget::default())
+}
+
+/// Kills the attack on two cases after every number of calls, resumes it, and expects the records of an uninterrupted
+/// run. `make` makes the same script anew.
+pub(crate) fn survives_every_kill(attack: &dyn Attack, make: impl Fn() -> Script) {
+    let cases = [case("one"), case("two")];
+    let whole = tempfile::tempdir().unwrap();
+    let script = make();
+    assert!(attack_in(whole.path(), attack, &script, &cases, Budget::default()).complete);
+    let bytes = |dir: &Path, name: &str| std::fs::read_to_string(dir.join(name)).unwrap();
+    let calls = script.calls.load(Ordering::SeqCst);
+    assert!(calls > 0);
+    for kill in 0..calls {
+        let dir = tempfile::tempdir().unwrap();
+        let dying = Script { dies_after: Some(kill), ..make() };
+        assert!(!attack_in(dir.path(), attack, &dying, &cases, Budget::default()).complete, "killed after {kill}");
+        let second = make();
+        assert!(attack_in(dir.path(), attack, &second, &cases, Budget::default()).complete);
+        for name in ["cases.jsonl", "answers.jsonl"] {
+            assert_eq!(bytes(dir.path(), name), bytes(whole.path(), name), "{name}, killed after {kill} calls");
+        }
+        assert!(second.calls.load(Ordering::SeqCst) <= calls, "killed after {kill}");
+    }
+}

@@ -1,0 +1,128 @@
+//! `mosa bench`.
+
+use super::{Compute, SamplingArgs};
+use clap::{Args as ClapArgs, Subcommand};
+use mosa_probe::gcg::GcgSettings;
+use std::path::PathBuf;
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct BenchArgs {
+    #[command(subcommand)]
+    pub what: BenchCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BenchCommand {
+    /// Decoding speed on random prompts.
+    Generate(BenchGenerateArgs),
+    /// Speed and memory of an alignment step on random prompts.
+    Align(BenchAlignArgs),
+    /// Speed and memory of an iteration of the suffix search (GCG) on a random prompt.
+    Gcg(BenchGcgArgs),
+}
+
+/// What to measure on.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct BenchModelArgs {
+    /// Checkpoint folder (tokeniser not needed).
+    #[arg(long, value_name = "DIR", required_unless_present = "config")]
+    pub model: Option<PathBuf>,
+    /// Random weights of the model this config.json describes.
+    #[arg(long, value_name = "FILE", conflicts_with = "model")]
+    pub config: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct BenchAlignArgs {
+    #[command(flatten)]
+    pub model: BenchModelArgs,
+    #[command(flatten)]
+    pub compute: Compute,
+    /// Prompt tokens per row.
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub prompt_len: usize,
+    /// Response positions.
+    #[arg(long, value_name = "N", default_value_t = 128)]
+    pub gen_length: usize,
+    /// Prompts per step.
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    pub batch_size: usize,
+    /// Prompts per pass; 0: all.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub micro_batch_size: usize,
+    /// Rank of the adapter.
+    #[arg(long, value_name = "N", default_value_t = 32)]
+    pub rank: usize,
+    /// First and last offset of the window.
+    #[arg(long, value_name = "FIRST,LAST", value_delimiter = ',', num_args = 2, default_values_t = [20, 60])]
+    pub window: Vec<usize>,
+    /// Timed steps, after one to warm up.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub repeats: usize,
+    /// Seed of prompts and weights.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// One JSON object on stdout.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct BenchGcgArgs {
+    #[command(flatten)]
+    pub model: BenchModelArgs,
+    #[command(flatten)]
+    pub compute: Compute,
+    /// Prompt tokens; the last ones are the suffix.
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub prompt_len: usize,
+    /// Response positions.
+    #[arg(long, value_name = "N", default_value_t = 128)]
+    pub gen_length: usize,
+    /// Tokens of the suffix.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub suffix_len: usize,
+    /// Tokens of the target phrase.
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub target_len: usize,
+    /// Response offset of the target phrase.
+    #[arg(long, value_name = "N", default_value_t = 30)]
+    pub offset: usize,
+    /// Candidates per iteration.
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub candidates: usize,
+    /// Canvases that share a pass.
+    #[arg(long, value_name = "N", default_value_t = GcgSettings::default().rows_per_pass)]
+    pub rows_per_pass: usize,
+    /// Add prompt, target, candidates and their losses to the JSON.
+    #[arg(long)]
+    pub tokens: bool,
+    /// Seed of prompt and candidates.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// One JSON object on stdout.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct BenchGenerateArgs {
+    #[command(flatten)]
+    pub model: BenchModelArgs,
+    #[command(flatten)]
+    pub compute: Compute,
+    /// Prompt tokens per row.
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub prompt_len: usize,
+    /// Rows.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub batch_size: usize,
+    /// Add prompt and response ids to the JSON.
+    #[arg(long)]
+    pub tokens: bool,
+    /// One JSON object on stdout.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub sampling: SamplingArgs,
+}

@@ -1,0 +1,41 @@
+//! `mosa generate`.
+
+use super::{Compute, ModelArgs, PromptArgs, SamplingArgs};
+use clap::Args as ClapArgs;
+use std::path::PathBuf;
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct GenerateArgs {
+    #[command(flatten)]
+    pub model: ModelArgs,
+    #[command(flatten)]
+    pub compute: Compute,
+    /// One prompt.
+    #[arg(long, value_name = "TEXT", conflicts_with = "prompts", required_unless_present = "prompts")]
+    pub prompt: Option<String>,
+    /// Prompt file: .jsonl or .json rows with `prompt` or `messages` (and `id`), or .csv.
+    #[arg(long, value_name = "FILE")]
+    pub prompts: Option<PathBuf>,
+    #[command(flatten)]
+    pub select: PromptArgs,
+    /// Write these words into the response at this offset before the first step; may be given several times.
+    #[arg(long, value_name = "OFFSET:TEXT", value_parser = parse_force)]
+    pub force: Vec<(usize, String)>,
+    /// Rows decoded together.
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    pub batch_size: usize,
+    /// Write one JSON line per decoding step.
+    #[arg(long, value_name = "FILE.jsonl")]
+    pub trace: Option<PathBuf>,
+    /// One JSON object per prompt on stdout.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub sampling: SamplingArgs,
+}
+
+fn parse_force(text: &str) -> Result<(usize, String), String> {
+    let (offset, words) = text.split_once(':').ok_or_else(|| format!("{text:?} is not OFFSET:TEXT"))?;
+    let offset = offset.trim().parse().map_err(|_| format!("{offset:?} is not a response offset"))?;
+    if words.is_empty() { Err("the text to force is empty".into()) } else { Ok((offset, words.to_owned())) }
+}

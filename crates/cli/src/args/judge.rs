@@ -1,0 +1,39 @@
+//! `mosa judge`, and the judging that other commands do.
+
+use clap::Args as ClapArgs;
+use std::path::PathBuf;
+
+/// Who judges, and how.
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "Judging")]
+pub(crate) struct JudgingArgs {
+    /// Judges, separated by commas: exact, keyword, rubric, strongreject, replay.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "keyword")]
+    pub judge: Vec<String>,
+    /// Judge settings: the tables `settings`, `endpoint` and `gate`.
+    #[arg(long, value_name = "FILE.toml")]
+    pub judge_config: Option<PathBuf>,
+    /// OpenAI-compatible endpoint of judge models, up to and including the version: http://127.0.0.1:8000/v1.
+    #[arg(long, value_name = "URL")]
+    pub judge_endpoint: Option<String>,
+    /// Judge model at the endpoint.
+    #[arg(long, value_name = "NAME")]
+    pub judge_model: Option<String>,
+    /// Folder in which replies of judge models are kept, by content.
+    #[arg(long, value_name = "DIR")]
+    pub judge_cache: Option<PathBuf>,
+    /// Answers judged at the same time.
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    pub concurrency: usize,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct JudgeArgs {
+    /// Run folder of a probe.
+    pub run: PathBuf,
+    #[command(flatten)]
+    pub judging: JudgingArgs,
+    /// No progress on stderr.
+    #[arg(long)]
+    pub quiet: bool,
+}

@@ -1,0 +1,92 @@
+//! The sampler, as every command that decodes takes it.
+
+use clap::{Args as ClapArgs, ValueEnum};
+
+/// Settings of the sampler. Defaults are the published ones of the model's family.
+#[derive(Clone, Debug, ClapArgs)]
+#[command(next_help_heading = "Sampling", allow_negative_numbers = true)]
+pub(crate) struct SamplingArgs {
+    /// Response positions.
+    #[arg(long, value_name = "N", default_value_t = 128)]
+    pub gen_length: usize,
+    /// Denoising steps; default: gen-length.
+    #[arg(long, value_name = "N")]
+    pub steps: Option<usize>,
+    /// Positions per block (block sampler); default: gen-length.
+    #[arg(long, value_name = "N")]
+    pub block_length: Option<usize>,
+    /// Which sampler; auto takes blocks for LLaDA and MMaDA, timesteps for Dream.
+    #[arg(long, value_enum, default_value_t = SamplerName::Auto)]
+    pub sampler: SamplerName,
+    /// Sampling temperature; 0 takes the most likely token.
+    #[arg(long, value_name = "T")]
+    pub temperature: Option<f64>,
+    /// Which positions are revealed first (block sampler).
+    #[arg(long, value_name = "NAME", value_parser = ["low_confidence", "random", "margin", "entropy", "left_to_right"])]
+    pub remasking: Option<String>,
+    /// Which positions are revealed first (Dream's sampler).
+    #[arg(long, value_name = "NAME", value_parser = ["origin", "maskgit_plus", "topk_margin", "entropy"])]
+    pub alg: Option<String>,
+    /// Reveal every position at least this probable (Fast-dLLM).
+    #[arg(long, value_name = "P", conflicts_with = "factor")]
+    pub threshold: Option<f64>,
+    /// Reveal positions by Fast-dLLM's rank-dependent bar.
+    #[arg(long, value_name = "F")]
+    pub factor: Option<f64>,
+    /// Keys and values kept between passes (Fast-dLLM; approximate).
+    #[arg(long, value_enum, default_value_t = CacheName::None)]
+    pub cache: CacheName,
+    /// Classifier-free guidance; 0 is off.
+    #[arg(long, value_name = "S", default_value_t = 0.0)]
+    pub cfg_scale: f64,
+    /// End of Dream's time grid.
+    #[arg(long, value_name = "E")]
+    pub eps: Option<f64>,
+    /// Randomise the order of positions (Dream).
+    #[arg(long, value_name = "T")]
+    pub alg_temp: Option<f64>,
+    /// Nucleus sampling (Dream).
+    #[arg(long, value_name = "P")]
+    pub top_p: Option<f64>,
+    /// Keep the k most likely tokens (Dream).
+    #[arg(long, value_name = "K")]
+    pub top_k: Option<usize>,
+    /// Never choose the end-of-text token.
+    #[arg(long)]
+    pub logits_eos_inf: bool,
+    /// Reveal end tokens last.
+    #[arg(long)]
+    pub confidence_eos_eot_inf: bool,
+    /// Let the model reveal the mask token, as the published code does.
+    #[arg(long)]
+    pub allow_mask: bool,
+    /// Stop a row as soon as its answer can no longer change: same text, less work.
+    #[arg(long)]
+    pub eos_stop: bool,
+    /// rows: each row in a pass of its own, independent of the batch; padded: one pass for all, faster on a GPU.
+    #[arg(long, value_enum, default_value_t = BatchingName::Rows)]
+    pub batching: BatchingName,
+    /// Seed of every random draw.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SamplerName {
+    Auto,
+    Blocks,
+    Timesteps,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CacheName {
+    None,
+    Prefix,
+    Dual,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BatchingName {
+    Rows,
+    Padded,
+}

@@ -1,0 +1,62 @@
+//! Commands that read what is there: inspect, verify, merge, doctor, report.
+
+use clap::Args as ClapArgs;
+use std::path::PathBuf;
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ReportArgs {
+    /// Run folders of probes, of alignments, or of the quickstart.
+    #[arg(required = true, value_name = "RUN")]
+    pub runs: Vec<PathBuf>,
+    /// The page.
+    #[arg(long, value_name = "FILE.html", default_value = "report.html")]
+    pub out: PathBuf,
+    /// Also write every table as CSV, Markdown and LaTeX into this folder.
+    #[arg(long, value_name = "DIR")]
+    pub tables: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct InspectArgs {
+    /// Checkpoint folder or hub id.
+    pub model: String,
+    /// One JSON object on stdout.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct VerifyArgs {
+    /// Golden folders: a checkpoint with golden.json and golden.safetensors.
+    #[arg(required = true, value_name = "GOLDEN_DIR")]
+    pub folders: Vec<PathBuf>,
+    /// Only what is wrong or skipped.
+    #[arg(long)]
+    pub quiet: bool,
+    /// CPU threads; default: all.
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// One JSON object per entry on stdout.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct MergeArgs {
+    /// Checkpoint folder or hub id.
+    #[arg(long, value_name = "DIR")]
+    pub model: String,
+    /// PEFT LoRA adapter folder.
+    #[arg(long, value_name = "DIR")]
+    pub adapter: PathBuf,
+    /// New checkpoint folder; must not exist yet.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct DoctorArgs {
+    /// One JSON object on stdout.
+    #[arg(long)]
+    pub json: bool,
+}

@@ -1,0 +1,7 @@
+//! The client against a server that misbehaves.
+
+// A test fails by panicking.
+#![allow(clippy::unwrap_used)]
+
+mod endpoint;
+mod server;
