@@ -59,17 +59,8 @@ pub fn answer(probed: Probed<'_>, options: &Options, cases: &[Case]) -> Result<V
 }
 
 fn record(text: &TextModel, answer: &Answer, case: &Case) -> Result<AnswerRecord, ProbeError> {
-    let (mut steps, mut confidences) = (vec![None; answer.ids.len()], vec![None; answer.ids.len()]);
-    for step in &answer.trace.steps {
-        for edit in &step.edits {
-            let Some(at) = edit.position.checked_sub(case.prompt.len()).filter(|at| *at < steps.len()) else {
-                continue;
-            };
-            let committed = edit.cause == Cause::Committed;
-            steps[at] = committed.then_some(step.step.clock as usize);
-            confidences[at] = edit.confidence.filter(|_| committed).map(rounded);
-        }
-    }
+    let forced = case.forced.as_ref().map(|(at, tokens, _)| (*at, at + tokens.len()));
+    let shown = shown(text, answer, case.prompt.len(), forced)?;
     Ok(AnswerRecord {
         group: case.group.clone(),
         id: case.id.clone(),
@@ -81,7 +72,54 @@ fn record(text: &TextModel, answer: &Answer, case: &Case) -> Result<AnswerRecord
             tokens: tokens.len(),
             text: words.clone(),
         }),
-        texts: texts(text, &answer.ids, case.forced.as_ref().map(|(at, tokens, _)| (*at, at + tokens.len())))?,
+        texts: shown.texts,
+        pieces: shown.pieces,
+        steps: shown.steps,
+        confidences: shown.confidences,
+        finish: shown.finish,
+        forwards: answer.forwards,
+    })
+}
+
+/// What a reader sees of an answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shown {
+    /// The texts that may be judged.
+    pub texts: Texts,
+    /// The response, one entry per position.
+    pub pieces: Vec<String>,
+    /// The step that revealed each position; none where it was forced or is still masked.
+    pub steps: Vec<Option<usize>>,
+    /// The probability of each revealed token, rounded to four digits.
+    pub confidences: Vec<Option<f64>>,
+    /// `stop`, `length`, or what stopped it.
+    pub finish: String,
+}
+
+/// Texts, pieces and steps of an answer to a prompt of `prompt` tokens; `forced` is the range of response offsets in
+/// which words were written from outside.
+///
+/// # Errors
+/// [`ProbeError`] if the tokeniser fails.
+pub fn shown(
+    text: &TextModel,
+    answer: &Answer,
+    prompt: usize,
+    forced: Option<(usize, usize)>,
+) -> Result<Shown, ProbeError> {
+    let (mut steps, mut confidences) = (vec![None; answer.ids.len()], vec![None; answer.ids.len()]);
+    for step in &answer.trace.steps {
+        for edit in &step.edits {
+            let Some(at) = edit.position.checked_sub(prompt).filter(|at| *at < steps.len()) else {
+                continue;
+            };
+            let committed = edit.cause == Cause::Committed;
+            steps[at] = committed.then_some(step.step.clock as usize);
+            confidences[at] = edit.confidence.filter(|_| committed).map(rounded);
+        }
+    }
+    Ok(Shown {
+        texts: texts(text, &answer.ids, forced)?,
         pieces: pieces(text, &answer.ids)?,
         steps,
         confidences,
@@ -90,7 +128,6 @@ fn record(text: &TextModel, answer: &Answer, case: &Case) -> Result<AnswerRecord
             Finish::Length => "length".to_owned(),
             Finish::Stopped(by) => by.clone(),
         },
-        forwards: answer.forwards,
     })
 }
 

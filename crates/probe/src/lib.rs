@@ -15,7 +15,7 @@ mod order;
 mod prefill;
 mod steer;
 
-pub use answer::{Case, Probed, answer};
+pub use answer::{Case, Probed, Shown, answer, shown};
 pub use error::ProbeError;
 pub use landscape::{Sentences, landscape, propose_window};
 pub use order::order;

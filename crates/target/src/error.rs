@@ -1,0 +1,32 @@
+//! What can go wrong when a target is asked.
+
+use mosa_attack::Unanswered;
+
+/// Why a target gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum TargetError {
+    /// The request does not fit the model.
+    #[error("{0}")]
+    Request(String),
+    /// Text or template.
+    #[error(transparent)]
+    Text(#[from] mosa_text::TextError),
+    /// Decoding.
+    #[error(transparent)]
+    Engine(#[from] mosa_engine::EngineError),
+    /// The model itself.
+    #[error(transparent)]
+    Model(#[from] mosa_model::ModelError),
+    /// Suffix search.
+    #[error(transparent)]
+    Probe(#[from] mosa_probe::ProbeError),
+    /// Tensor library.
+    #[error("tensor library: {0}")]
+    Tensor(#[from] tch::TchError),
+}
+
+impl From<TargetError> for Unanswered {
+    fn from(error: TargetError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}

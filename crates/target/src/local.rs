@@ -1,0 +1,102 @@
+//! A checkpoint on this machine as a target.
+
+use crate::batch::Batch;
+use crate::decode::decode;
+use crate::{propose, score};
+use mosa_attack::{Ability, Generate, Generation, Propose, Proposed, Score, Scored, Target, Unanswered};
+use mosa_engine::Options;
+use mosa_model::{Adapter, DenoisingModel, Transformer};
+use mosa_probe::gcg::{AllowedTokens, Filter, suffix_round_trip};
+use mosa_text::{Specials, TextModel};
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+/// Model and adapter as the engine takes them.
+pub type Subject<'a> = (&'a dyn DenoisingModel, Option<&'a Adapter>);
+
+/// A checkpoint, perhaps with an adapter. Threads may share it: one of them decodes for all that wait.
+pub struct Local {
+    weights: Mutex<(Transformer, Option<Adapter>)>,
+    text: TextModel,
+    options: Options,
+    batch_size: usize,
+    stop: fn() -> bool,
+    batch: Batch<(u64, Generate), Result<Generation, String>>,
+    /// Tokens a suffix may hold; finding them takes a pass over the vocabulary.
+    allowed: OnceLock<AllowedTokens>,
+}
+
+impl Local {
+    /// A target that decodes up to `batch_size` answers together and gives up when `stop` says so.
+    pub fn new(
+        (model, adapter, text): (Transformer, Option<Adapter>, TextModel),
+        options: Options,
+        batch_size: usize,
+        stop: fn() -> bool,
+    ) -> Self {
+        let batch = Batch::new();
+        let weights = Mutex::new((model, adapter));
+        Self { weights, text, options, batch_size: batch_size.max(1), stop, batch, allowed: OnceLock::new() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, (Transformer, Option<Adapter>)> {
+        self.weights.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn decode(&self, waiting: &[(u64, Generate)]) -> Vec<Result<Generation, String>> {
+        let weights = self.lock();
+        let subject: Subject<'_> = (&weights.0, weights.1.as_ref());
+        let mut all = Vec::with_capacity(waiting.len());
+        for chunk in waiting.chunks(self.batch_size) {
+            if (self.stop)() {
+                all.extend(chunk.iter().map(|_| Err(STOPPED.to_owned())));
+            } else {
+                all.extend(decode(subject, (&self.text, &self.options), chunk));
+            }
+        }
+        all
+    }
+}
+
+/// What a request is told that was not begun.
+const STOPPED: &str = "\u{1f}interrupted";
+
+impl Target for Local {
+    fn abilities(&self) -> BTreeSet<Ability> {
+        use Ability::{Constraint, ForcedTokens, Gradient, History, Infill, Score};
+        [ForcedTokens, Constraint, Score, History, Infill, Gradient].into()
+    }
+
+    fn generate(&self, asked: &[(u64, Generate)]) -> Result<Vec<Generation>, Unanswered> {
+        let answers = self.batch.ask(asked.to_vec(), |waiting| self.decode(&waiting));
+        let told = |e: String| if e == STOPPED { Unanswered::Interrupted } else { Unanswered::Failed(e) };
+        answers.into_iter().map(|a| a.map_err(told)).collect()
+    }
+
+    fn score(&self, asked: &[Score]) -> Result<Vec<Scored>, Unanswered> {
+        let weights = self.lock();
+        let subject: Subject<'_> = (&weights.0, weights.1.as_ref());
+        let one = |s| match (self.stop)() {
+            true => Err(Unanswered::Interrupted),
+            false => Ok(score::score(subject, (&self.text, self.options.gen_length), s)?),
+        };
+        asked.iter().map(one).collect()
+    }
+
+    fn propose(&self, draw: u64, asked: &Propose) -> Result<Vec<Proposed>, Unanswered> {
+        let weights = self.lock();
+        if (self.stop)() {
+            return Err(Unanswered::Interrupted);
+        }
+        let allowed = self.allowed.get_or_init(|| AllowedTokens::printable(&self.text, weights.0.spec(), true)).clone();
+        let filter = Filter { allowed, keep: Box::new(suffix_round_trip(&self.text.tokenizer)) };
+        let pair = (&weights.0, weights.1.as_ref());
+        Ok(propose::propose(pair, (&self.text, self.options.gen_length, &filter), draw, asked)?)
+    }
+
+    fn tokens(&self, text: &str) -> Result<Vec<String>, Unanswered> {
+        let ids = self.text.tokenizer.encode(text).map_err(crate::TargetError::from)?;
+        let one = |id: &u32| self.text.tokenizer.decode(&[*id], Specials::Keep).map_err(crate::TargetError::from);
+        Ok(ids.iter().map(one).collect::<Result<Vec<_>, _>>()?)
+    }
+}

@@ -1,0 +1,73 @@
+//! Suffixes a model proposes: one iteration of GCG, or uniform draws without its gradient.
+
+use crate::TargetError;
+use crate::layout::{prompt, words};
+use mosa_attack::{Propose, Proposed, Role};
+use mosa_core::{Rng, Stream, TokenId};
+use mosa_model::{Adapter, DenoisingModel, Transformer};
+use mosa_probe::gcg::{Filter, Goal, Proposal, TargetLikelihood, TargetLoss};
+use mosa_text::{Specials, TextModel};
+use tch::{Kind, Tensor};
+
+/// Canvases that share a pass.
+const ROWS: usize = 16;
+
+/// Candidates by gradient (PAL's step 2 to 4) or uniformly (RAL), with the proxy's loss of each, best first.
+pub(crate) fn propose(
+    (model, adapter): (&Transformer, Option<&Adapter>),
+    (text, gen_length, filter): (&TextModel, usize, &Filter<'_>),
+    draw: u64,
+    asked: &Propose,
+) -> Result<Vec<Proposed>, TargetError> {
+    let goal = goal(text, gen_length, draw, asked)?;
+    let loss = TargetLoss::new((model, adapter), &goal, TargetLikelihood::FirstStep, draw, ROWS)?;
+    let suffix = goal.first_suffix().to_vec();
+    let gradient = if asked.gradient { loss.gradient(&suffix)?.one_hot } else { flat(suffix.len(), model)? };
+    let top_k = if asked.gradient { asked.top_k } else { filter_size(model) };
+    let proposal = Proposal { goal: &goal, filter, top_k, count: asked.candidates, replace: 1 };
+    let mut candidates = proposal.draw(&gradient, &suffix, &mut Rng::at(draw, Stream::Gcg, 0, 0))?;
+    candidates.push(suffix);
+    let losses = loss.losses(&candidates)?;
+    let mut order: Vec<usize> = (0..candidates.len()).filter(|i| !losses[*i].is_nan()).collect();
+    order.sort_by(|&a, &b| losses[a].total_cmp(&losses[b]));
+    order.truncate(asked.keep);
+    let shown = |i: usize| -> Result<Proposed, TargetError> {
+        let suffix = text.tokenizer.decode(&candidates[i], Specials::Skip)?.trim().to_owned();
+        Ok(Proposed { suffix, loss: losses[i] })
+    };
+    order.into_iter().map(shown).collect()
+}
+
+/// A gradient that prefers nothing.
+fn flat(rows: usize, model: &Transformer) -> Result<Tensor, TargetError> {
+    Ok(Tensor::f_zeros([rows as i64, model.spec().vocab as i64], (Kind::Float, model.device()))?)
+}
+
+fn filter_size(model: &Transformer) -> usize {
+    model.spec().vocab
+}
+
+/// The prompt with its suffix, and where the suffix stands in it.
+fn goal(text: &TextModel, gen_length: usize, draw: u64, asked: &Propose) -> Result<Goal, TargetError> {
+    let plain = prompt(text, &asked.messages)?;
+    let mut messages = asked.messages.clone();
+    if let Some(last) = messages.iter_mut().rev().find(|m| m.role == Role::User) {
+        last.content = format!("{} {}", last.content, asked.suffix);
+    }
+    let whole = prompt(text, &messages)?;
+    let start = plain.iter().zip(&whole).take_while(|(a, b)| a == b).count();
+    let behind = |ids: &[TokenId]| ids[start..].to_vec();
+    let tail = behind(&plain).iter().rev().zip(behind(&whole).iter().rev()).take_while(|(a, b)| a == b).count();
+    let end = whole.len() - tail;
+    if end <= start {
+        return Err(TargetError::Request(format!("the suffix \"{}\" adds no token to the prompt", asked.suffix)));
+    }
+    Ok(Goal {
+        id: format!("{draw:016x}"),
+        prompt: whole,
+        suffix: start..end,
+        target: words(text, asked.offset, &asked.target)?,
+        offset: asked.offset,
+        gen_length,
+    })
+}

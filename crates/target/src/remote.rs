@@ -1,0 +1,91 @@
+//! A model behind an OpenAI-compatible endpoint as a target: text in, text out.
+
+use mosa_attack::{Ability, Generate, Generation, Propose, Proposed, Score, Scored, Target, Unanswered};
+use mosa_client::{Chat, Endpoint, EndpointError};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Replies at the same time for one request of an attack; the endpoint's own limit counts across all cases.
+const TOGETHER: usize = 16;
+
+/// A target behind an endpoint. An empty or filtered reply is an answer: the model said nothing.
+pub struct Remote {
+    endpoint: Arc<Endpoint>,
+    max_tokens: u32,
+    stop: fn() -> bool,
+}
+
+impl Remote {
+    /// A target that replies in at most `max_tokens` tokens, unless an attack asks for another length.
+    pub fn new(endpoint: Arc<Endpoint>, max_tokens: u32, stop: fn() -> bool) -> Self {
+        Self { endpoint, max_tokens, stop }
+    }
+
+    fn one(&self, draw: u64, asked: &Generate) -> Result<Generation, Unanswered> {
+        if (self.stop)() {
+            return Err(Unanswered::Interrupted);
+        }
+        let max_tokens = asked.gen_length.and_then(|n| u32::try_from(n).ok()).unwrap_or(self.max_tokens);
+        let chat = Chat {
+            max_tokens,
+            temperature: asked.temperature,
+            // Seeds of the API are signed.
+            seed: Some(draw >> 1),
+            ..Chat::new(asked.messages.clone())
+        };
+        match self.endpoint.chat(&chat) {
+            Ok(reply) => {
+                let finish = reply.finish_reason.unwrap_or_else(|| "stop".into());
+                Ok(Generation { finish, forwards: 0, ..Generation::plain(reply.text) })
+            }
+            Err(EndpointError::Filtered { .. }) => {
+                Ok(Generation { finish: "content_filter".into(), ..Generation::plain("") })
+            }
+            Err(error) => Err(Unanswered::Failed(error.to_string())),
+        }
+    }
+}
+
+impl Target for Remote {
+    fn abilities(&self) -> BTreeSet<Ability> {
+        [Ability::History].into()
+    }
+
+    fn generate(&self, asked: &[(u64, Generate)]) -> Result<Vec<Generation>, Unanswered> {
+        together(asked, |(draw, g)| self.one(*draw, g))
+    }
+
+    fn score(&self, _asked: &[Score]) -> Result<Vec<Scored>, Unanswered> {
+        Err(Unanswered::Failed("an endpoint gives no scores".into()))
+    }
+
+    fn propose(&self, _draw: u64, _asked: &Propose) -> Result<Vec<Proposed>, Unanswered> {
+        Err(Unanswered::Failed("an endpoint gives no gradients".into()))
+    }
+
+    fn tokens(&self, text: &str) -> Result<Vec<String>, Unanswered> {
+        Ok(text.split_whitespace().map(str::to_owned).collect())
+    }
+}
+
+/// Asks several at the same time; results in order.
+pub(crate) fn together<Q: Sync, R: Send>(
+    asked: &[Q],
+    ask: impl Fn(&Q) -> Result<R, Unanswered> + Sync,
+) -> Result<Vec<R>, Unanswered> {
+    let mut results = Vec::with_capacity(asked.len());
+    for chunk in asked.chunks(TOGETHER) {
+        if let [only] = chunk {
+            results.push(ask(only)?);
+            continue;
+        }
+        let answers: Vec<_> = std::thread::scope(|scope| {
+            let handles: Vec<_> = chunk.iter().map(|q| scope.spawn(|| ask(q))).collect();
+            handles.into_iter().map(std::thread::ScopedJoinHandle::join).collect()
+        });
+        for answer in answers {
+            results.push(answer.map_err(|_| Unanswered::Failed("a request broke off".into()))??);
+        }
+    }
+    Ok(results)
+}

@@ -1,0 +1,86 @@
+//! Helper models by role.
+
+use mosa_attack::{Generate, Helper, Said, Talk, Target, Unanswered};
+use mosa_client::{Chat, Endpoint, EndpointError};
+use std::sync::Arc;
+
+/// Which helper fills which role: the first whose pattern fits. A pattern is a role (`tap/judge`), an attack with all
+/// of its roles (`tap/*`), or `*`.
+#[derive(Default)]
+pub struct Roles<'a> {
+    helpers: Vec<(String, Box<dyn Helper + 'a>)>,
+    stop: Option<fn() -> bool>,
+}
+
+impl<'a> Roles<'a> {
+    /// No helpers yet.
+    pub fn new(stop: fn() -> bool) -> Self {
+        Self { helpers: Vec::new(), stop: Some(stop) }
+    }
+
+    /// Adds a helper for the roles a pattern fits.
+    pub fn add(&mut self, pattern: impl Into<String>, helper: Box<dyn Helper + 'a>) {
+        self.helpers.push((pattern.into(), helper));
+    }
+
+    /// Adds a model behind an endpoint.
+    pub fn add_endpoint(&mut self, pattern: impl Into<String>, endpoint: Arc<Endpoint>) {
+        self.add(pattern, Box::new(Remote { endpoint }));
+    }
+
+    /// Whether someone fills a role.
+    pub fn fills(&self, role: &str) -> bool {
+        self.helpers.iter().any(|(pattern, _)| fits(pattern, role))
+    }
+}
+
+fn fits(pattern: &str, role: &str) -> bool {
+    pattern == "*" || pattern == role || pattern.strip_suffix('*').is_some_and(|start| role.starts_with(start))
+}
+
+impl Helper for Roles<'_> {
+    fn reply(&self, role: &str, seed: u64, talk: &Talk) -> Result<Said, Unanswered> {
+        if self.stop.is_some_and(|stop| stop()) {
+            return Err(Unanswered::Interrupted);
+        }
+        match self.helpers.iter().find(|(pattern, _)| fits(pattern, role)) {
+            Some((_, helper)) => helper.reply(role, seed, talk),
+            None => Err(Unanswered::Failed(format!("no helper model fills the role {role}"))),
+        }
+    }
+}
+
+struct Remote {
+    endpoint: Arc<Endpoint>,
+}
+
+impl Helper for Remote {
+    fn reply(&self, _role: &str, seed: u64, talk: &Talk) -> Result<Said, Unanswered> {
+        let chat = Chat {
+            max_tokens: talk.max_tokens,
+            temperature: talk.temperature,
+            top_p: talk.top_p,
+            seed: Some(seed >> 1),
+            ..Chat::new(talk.messages.clone())
+        };
+        match self.endpoint.chat(&chat) {
+            Ok(reply) => Ok(Said::Text(reply.text)),
+            Err(EndpointError::Filtered { .. }) => Ok(Said::Declined("the endpoint filtered it".into())),
+            Err(error) => Err(Unanswered::Failed(error.to_string())),
+        }
+    }
+}
+
+/// The target itself as a helper: what AOS and Speak Easy do by default.
+pub struct SelfHelper<'a> {
+    /// Who is asked.
+    pub target: &'a dyn Target,
+}
+
+impl Helper for SelfHelper<'_> {
+    fn reply(&self, _role: &str, seed: u64, talk: &Talk) -> Result<Said, Unanswered> {
+        let asked = Generate { temperature: talk.temperature, ..Generate::new(talk.messages.clone()) };
+        let answers = self.target.generate(&[(seed, asked)])?;
+        Ok(Said::Text(answers.into_iter().next().map(|a| a.texts.to_end).unwrap_or_default()))
+    }
+}

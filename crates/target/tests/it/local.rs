@@ -1,0 +1,160 @@
+use mosa_attack::{Constraint, Estimator, Forced, Generate, Generation, Propose, Score, Target, Unanswered};
+use mosa_engine::{Ends, Options};
+use mosa_model::{Checkpoint, ModelConfig, Transformer};
+use mosa_target::Local;
+use mosa_text::TextModel;
+use std::path::PathBuf;
+use tch::{Device, Kind};
+
+fn local(stop: fn() -> bool) -> Local {
+    let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/llada");
+    let config = ModelConfig::read(&dir.join("config.json")).unwrap();
+    let text = TextModel::load(&dir, config.family, [config.mask, config.eos, config.pad]).unwrap();
+    let checkpoint = Checkpoint::open(&dir).unwrap();
+    let model = Transformer::load(&config, &checkpoint, Kind::Float, Device::Cpu).unwrap();
+    let ends = Ends { eos: text.special.eos, eot: text.special.eot };
+    let mut options = Options::llada(ends);
+    options.gen_length = 24;
+    options.schedule = mosa_engine::Schedule::Blocks { steps: 12, block_length: 12 };
+    Local::new((model, None, text), options, 3, stop)
+}
+
+fn never() -> bool {
+    false
+}
+
+fn one(target: &Local, draw: u64, asked: &Generate) -> Generation {
+    target.generate(&[(draw, asked.clone())]).unwrap().remove(0)
+}
+
+#[test]
+fn an_answer_does_not_depend_on_the_company_it_is_decoded_in() {
+    let target = local(never);
+    let asked: Vec<(u64, Generate)> = (0..7)
+        .map(|i| {
+            let plain = Generate::to(format!("question {i}")).at(if i % 2 == 0 { 0.0 } else { 1.0 });
+            (i, if i % 3 == 0 { plain.forcing(4, "the answer") } else { plain })
+        })
+        .collect();
+    let together = target.generate(&asked).unwrap();
+    for ((draw, g), seen) in asked.iter().zip(&together) {
+        assert_eq!(&one(&target, *draw, g), seen);
+    }
+    let threads: Vec<Generation> = std::thread::scope(|scope| {
+        let handles: Vec<_> = asked.iter().map(|(draw, g)| scope.spawn(|| one(&target, *draw, g))).collect();
+        handles.into_iter().map(|h| h.join().unwrap()).collect()
+    });
+    assert_eq!(threads, together);
+}
+
+#[test]
+fn samples_differ_by_draw_and_repeat_with_it() {
+    let target = local(never);
+    let asked = Generate::to("question").at(1.0);
+    assert_eq!(one(&target, 1, &asked), one(&target, 1, &asked));
+    assert_ne!(one(&target, 1, &asked).texts, one(&target, 2, &asked).texts);
+}
+
+#[test]
+fn forced_words_stand_where_they_were_put_whenever_they_were_written() {
+    let target = local(never);
+    for (step, remask) in [(0, false), (3, false), (3, true)] {
+        let mut asked = Generate::to("question");
+        asked.forced.push(Forced { offset: 6, text: "the answer".into(), step, remask });
+        let answer = one(&target, 0, &asked);
+        let tokens = target.tokens(" the answer").unwrap();
+        assert_eq!(answer.pieces[6..6 + tokens.len()].concat(), tokens.concat(), "step {step}");
+        assert!(answer.steps[6].is_none() && answer.steps[0].is_some());
+        assert!(answer.text().contains("the answer"), "{:?}", answer.texts);
+        if remask {
+            assert!(answer.steps.iter().flatten().all(|s| *s >= 3), "{:?}", answer.steps);
+        }
+    }
+}
+
+#[test]
+fn a_forbidden_beginning_does_not_come_and_what_follows_stays_as_free_as_before() {
+    let target = local(never);
+    let mut asked = Generate::to("question").at(1.0);
+    let mut forbidden: Vec<String> = Vec::new();
+    for _ in 0..8 {
+        asked.constraint = Some(Constraint { offset: 2, forbidden: forbidden.clone() });
+        let answer = one(&target, 5, &asked);
+        let from = answer.pieces[2..].concat();
+        assert!(forbidden.iter().all(|f| !from.trim_start().starts_with(f.as_str())), "{from:?} {forbidden:?}");
+        let start: String = from.trim_start().chars().take(4).collect();
+        if start.trim().is_empty() {
+            break;
+        }
+        forbidden.push(start.trim().to_owned());
+    }
+    assert!(forbidden.len() > 2);
+}
+
+#[test]
+fn scores_are_the_log_probabilities_the_estimators_say() {
+    let target = local(never);
+    let asked = |estimator| Score {
+        messages: Generate::to("question").messages,
+        gen_length: None,
+        offset: 3,
+        text: "the answer is".into(),
+        estimator,
+    };
+    let scored = target.score(&[asked(Estimator::Chain), asked(Estimator::MeanField)]).unwrap();
+    assert_eq!(scored[0].forwards, scored[0].tokens.len());
+    assert_eq!(scored[1].forwards, 1);
+    assert_eq!(scored[0].tokens[0], scored[1].tokens[0], "the first token sees the same canvas");
+    for token in scored.iter().flat_map(|s| &s.tokens) {
+        assert!(token.logprob < 0.0);
+        assert_eq!(token.rank == 0, token.logprob >= token.best_other);
+    }
+    assert!((scored[0].total() - scored[1].total()).abs() > 1e-9);
+}
+
+#[test]
+fn proposals_come_best_first_and_the_gradient_is_of_use() {
+    let target = local(never);
+    let asked = |gradient| Propose {
+        messages: Generate::to("question").messages,
+        suffix: "one two three four".into(),
+        target: "the answer".into(),
+        offset: 0,
+        candidates: 24,
+        top_k: 8,
+        gradient,
+        keep: 5,
+    };
+    let mean = |gradient| {
+        let all: Vec<f64> = (0..4)
+            .flat_map(|draw| {
+                let proposed = target.propose(draw, &asked(gradient)).unwrap();
+                assert!(proposed.len() <= 5 && proposed.windows(2).all(|w| w[0].loss <= w[1].loss));
+                proposed.into_iter().map(|p| p.loss)
+            })
+            .collect();
+        all.iter().sum::<f64>() / all.len() as f64
+    };
+    assert!(mean(true) < mean(false));
+}
+
+#[test]
+fn masks_inside_the_prompt_are_filled_and_what_stands_between_them_stays() {
+    let target = local(never);
+    let asked = Generate { infill: true, gen_length: Some(0), ..Generate::to("first <mask:4> then <mask:3> done") };
+    let answer = one(&target, 0, &asked);
+    assert!(answer.texts.full.contains("then"), "{:?}", answer.texts);
+    assert_eq!(answer.steps.iter().filter(|s| s.is_some()).count(), 7);
+    let none = Generate { infill: true, ..Generate::to("no masks") };
+    assert!(matches!(target.generate(&[(0, none)]), Err(Unanswered::Failed(e)) if e.contains("mask")));
+}
+
+#[test]
+fn a_request_that_does_not_fit_fails_alone_and_an_interrupt_begins_nothing() {
+    let target = local(never);
+    let bad = Generate::to("question").forcing(23, "words beyond the end of the response");
+    assert!(matches!(target.generate(&[(0, bad)]), Err(Unanswered::Failed(e)) if e.contains("24 positions")));
+    assert!(target.generate(&[(0, Generate::to("question"))]).is_ok());
+    let stopped = local(|| true);
+    assert_eq!(stopped.generate(&[(0, Generate::to("question"))]), Err(Unanswered::Interrupted));
+}
