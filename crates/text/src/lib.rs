@@ -8,13 +8,15 @@ mod error;
 mod files;
 mod prompts;
 mod qwen;
+mod rows;
 mod sample;
 mod special;
 mod tokenizer;
 
 pub use chat::{ChatTemplate, Message};
 pub use error::TextError;
-pub use prompts::{Columns, Prompt, PromptRecord, read_prompts};
+pub use prompts::{Columns, Prompt, PromptRecord, prompts_of, read_prompts};
+pub use rows::{Row, parse_rows};
 pub use sample::stratified_sample;
 pub use special::SpecialIds;
 pub use tokenizer::{Specials, Tokenizer};

@@ -1,8 +1,8 @@
 //! Prompt files: JSONL, a JSON array, or CSV with a column map.
 
-use crate::{Message, TextError, files};
+use crate::{Message, Row, TextError, files, parse_rows};
 use mosa_core::TokenId;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -93,7 +93,19 @@ impl Columns {
 /// # Errors
 /// [`TextError`] if the file cannot be read, a row has no prompt, an id appears twice, or nothing is in it.
 pub fn read_prompts(path: &Path, columns: &Columns, raw: bool) -> Result<Vec<PromptRecord>, TextError> {
-    let rows = read_rows(path)?;
+    prompts_of(path, &parse_rows(path, &files::read(path)?)?, columns, raw)
+}
+
+/// The prompts of rows that were read from `path` (see [`parse_rows`]), as [`read_prompts`] makes them.
+///
+/// # Errors
+/// As [`read_prompts`].
+pub fn prompts_of(
+    path: &Path,
+    rows: &[(usize, Row)],
+    columns: &Columns,
+    raw: bool,
+) -> Result<Vec<PromptRecord>, TextError> {
     if rows.is_empty() {
         return Err(files::malformed(path, "no rows"));
     }
@@ -109,7 +121,9 @@ pub fn read_prompts(path: &Path, columns: &Columns, raw: bool) -> Result<Vec<Pro
             None => (number + 1).to_string(),
         };
         if let Some(first) = seen.insert(id.clone(), *line) {
-            return Err(at(format!("the id {id:?} already stands in line {first}; ids must be unique")));
+            return Err(at(format!(
+                "the id {id:?} already stands in line {first}; ids must be unique: remove a row, or name another column with --columns id=COLUMN"
+            )));
         }
         let prompt = prompt_of(row, columns, raw).map_err(at)?;
         let response = text_of(row, (columns.response.as_ref(), &RESPONSE_COLUMNS)).map_err(at)?;
@@ -118,8 +132,6 @@ pub fn read_prompts(path: &Path, columns: &Columns, raw: bool) -> Result<Vec<Pro
     }
     Ok(records)
 }
-
-type Row = Map<String, Value>;
 
 /// An optional text: the column that is named, which must be there, or the first known one.
 fn text_of(row: &Row, (named, known): (Option<&String>, &[&str])) -> Result<Option<String>, String> {
@@ -183,46 +195,4 @@ fn prompt_of(row: &Row, columns: &Columns, raw: bool) -> Result<Prompt, String> 
 fn no_column(name: &str, row: &Row) -> String {
     let have: Vec<&str> = row.keys().map(String::as_str).collect();
     format!("no column `{name}` (there are: {}); name it with --columns prompt=COLUMN", have.join(", "))
-}
-
-/// The rows of a file with the line each starts in (for a JSON array: its index from 1).
-fn read_rows(path: &Path) -> Result<Vec<(usize, Row)>, TextError> {
-    let text = files::read(path)?;
-    let text = text.trim_start_matches('\u{feff}');
-    match path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase).as_deref() {
-        Some("csv") => csv_rows(path, text),
-        Some("jsonl" | "ndjson") => jsonl_rows(path, text),
-        Some("json") => json_rows(path, text),
-        _ => Err(files::malformed(path, "unknown kind of file: a prompt file ends in .jsonl, .json or .csv")),
-    }
-}
-
-fn jsonl_rows(path: &Path, text: &str) -> Result<Vec<(usize, Row)>, TextError> {
-    let mut rows = Vec::new();
-    for (line, content) in (1..).zip(text.lines()).filter(|(_, l)| !l.trim().is_empty()) {
-        let row = serde_json::from_str(content)
-            .map_err(|e| files::malformed(path, format!("line {line}: not a JSON object: {e}")))?;
-        rows.push((line, row));
-    }
-    Ok(rows)
-}
-
-fn json_rows(path: &Path, text: &str) -> Result<Vec<(usize, Row)>, TextError> {
-    let rows: Vec<Row> =
-        serde_json::from_str(text).map_err(|e| files::malformed(path, format!("not a JSON array of objects: {e}")))?;
-    Ok((1..).zip(rows).collect())
-}
-
-fn csv_rows(path: &Path, text: &str) -> Result<Vec<(usize, Row)>, TextError> {
-    let bad = |e: csv::Error| files::malformed(path, e);
-    let mut reader = csv::Reader::from_reader(text.as_bytes());
-    let names = reader.headers().map_err(bad)?.clone();
-    let mut rows = Vec::new();
-    for record in reader.records() {
-        let record = record.map_err(bad)?;
-        let line = record.position().map_or(0, |p| p.line() as usize);
-        let row = names.iter().map(str::to_owned).zip(record.iter().map(|v| Value::String(v.to_owned()))).collect();
-        rows.push((line, row));
-    }
-    Ok(rows)
 }
