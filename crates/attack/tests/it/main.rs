@@ -5,3 +5,4 @@
 
 mod direct;
 mod script;
+mod tap;
