@@ -1,6 +1,7 @@
 //! The embedded world's helper: rules in the toy language that fill every role a helper model fills elsewhere, so that
 //! all attacks run offline against the embedded model. One file per attack; a role is named `attack/role`.
 
+mod speak_easy;
 mod tap;
 
 use crate::{Helper, Said, Talk, Unanswered};
@@ -9,7 +10,7 @@ use crate::{Helper, Said, Talk, Unanswered};
 type Roles = fn(&str, u64, &Talk) -> Option<String>;
 
 /// The attacks whose roles are known.
-const ATTACKS: [(&str, Roles); 1] = [("tap", tap::reply)];
+const ATTACKS: [(&str, Roles); 2] = [("speak-easy", speak_easy::reply), ("tap", tap::reply)];
 
 /// The rule-based helper.
 #[derive(Clone, Copy, Debug, Default)]
