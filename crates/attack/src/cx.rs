@@ -116,6 +116,23 @@ impl<'a> Cx<'a> {
         Ok(replies)
     }
 
+    /// As many of these answers as the budget allows, in order, and what stops the rest.
+    ///
+    /// # Errors
+    /// [`Stop`] for anything but the budget.
+    pub fn generate_within(&self, mut asked: Vec<(String, Generate)>) -> Result<(Vec<Generation>, Option<Stop>), Stop> {
+        let used = self.used();
+        let mut cut = None;
+        while let Err(limit) = self.budget.allows(&used, asked.len() as u64, 0) {
+            cut = Some(Stop::Budget(limit));
+            if asked.pop().is_none() {
+                break;
+            }
+        }
+        let answers = if asked.is_empty() { Vec::new() } else { self.generate_all(asked)? };
+        Ok((answers, cut))
+    }
+
     /// The log-probability of words.
     ///
     /// # Errors
@@ -205,6 +222,36 @@ impl<'a> Cx<'a> {
             }
         }
         Ok(None)
+    }
+
+    /// The same for calls that are independent: the first attempt of all, then the second of those that need one.
+    ///
+    /// # Errors
+    /// [`Stop`].
+    pub fn helper_read_all<T>(
+        &self,
+        role: &str,
+        asked: &[(String, Talk)],
+        attempts: usize,
+        read: impl Fn(&str) -> Option<T>,
+    ) -> Result<Vec<Option<T>>, Stop> {
+        let mut values: Vec<Option<T>> = asked.iter().map(|_| None).collect();
+        let mut open: Vec<usize> = (0..asked.len()).collect();
+        for attempt in 1..=attempts {
+            if open.is_empty() {
+                break;
+            }
+            let talks = open.iter().map(|&i| (format!("{}/{attempt}", asked[i].0), asked[i].1.clone())).collect();
+            let mut again = Vec::new();
+            for (&i, said) in open.iter().zip(self.helper_all(role, talks)?) {
+                if let Some(text) = said.text() {
+                    values[i] = read(text);
+                    again.extend(values[i].is_none().then_some(i));
+                }
+            }
+            open = again;
+        }
+        Ok(values)
     }
 
     /// The random stream of a call or a decision.

@@ -38,6 +38,44 @@ fn closing(text: &str) -> Option<usize> {
     None
 }
 
+/// The same for JSON with the slips models make: line breaks inside strings, commas before a closing brace, and the last
+/// braces missing. A text that breaks off inside a string is no object: half a prompt is none.
+pub fn lenient_object(text: &str) -> Option<Map<String, Value>> {
+    object(text).or_else(|| object(&repaired(&text[text.find('{')?..])?))
+}
+
+/// JSON with its slips repaired; nothing if it ends inside a string.
+fn repaired(text: &str) -> Option<String> {
+    let mut out = String::with_capacity(text.len() + 8);
+    let (mut open, mut quoted, mut escaped) = (Vec::new(), false, false);
+    for c in text.chars() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' => quoted = !quoted,
+            '\n' | '\r' | '\t' if quoted => {
+                out.push_str(if c == '\t' { "\\t" } else { "\\n" });
+                continue;
+            }
+            '{' | '[' if !quoted => open.push(if c == '{' { '}' } else { ']' }),
+            '}' | ']' if !quoted => {
+                open.pop();
+                out.truncate(out.trim_end().trim_end_matches(',').len());
+            }
+            _ => {}
+        }
+        out.push(c);
+        if open.is_empty() {
+            break;
+        }
+    }
+    if !open.is_empty() {
+        out.truncate(out.trim_end().trim_end_matches(',').len());
+        out.extend(open.iter().rev());
+    }
+    (!quoted).then_some(out)
+}
+
 /// The non-empty string under a key.
 pub fn string(map: &Map<String, Value>, key: &str) -> Option<String> {
     map.get(key)?.as_str().map(str::trim).filter(|s| !s.is_empty()).map(str::to_owned)

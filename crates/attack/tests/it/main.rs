@@ -5,3 +5,5 @@
 
 mod direct;
 mod script;
+mod speak_easy;
+mod tap;

@@ -14,6 +14,7 @@ type Answering = dyn Fn(&Generate) -> Result<Generation, Unanswered> + Send + Sy
 type Scoring = dyn Fn(&Score) -> Scored + Send + Sync;
 type Proposing = dyn Fn(&Propose) -> Vec<Proposed> + Send + Sync;
 type Replying = dyn Fn(&str, &Talk) -> Result<Said, Unanswered> + Send + Sync;
+type Seeded = dyn Fn(&str, u64, &Talk) -> Result<Said, Unanswered> + Send + Sync;
 
 /// Replies by closures. Everything asked is kept in the order of arrival.
 pub(crate) struct Script {
@@ -21,6 +22,8 @@ pub(crate) struct Script {
     pub(crate) score: Box<Scoring>,
     pub(crate) propose: Box<Proposing>,
     pub(crate) reply: Box<Replying>,
+    /// Where it is present, helpers reply by it instead: it sees the seed of the call, as [`Helper`] does.
+    pub(crate) seeded: Option<Box<Seeded>>,
     pub(crate) abilities: BTreeSet<Ability>,
     pub(crate) asked: Mutex<Vec<Generate>>,
     pub(crate) talks: Mutex<Vec<(String, Talk)>>,
@@ -38,6 +41,7 @@ impl Script {
             score: Box::new(|_| Scored::default()),
             propose: Box::new(|_| Vec::new()),
             reply: Box::new(move |_, _| Ok(Said::Text(reply.to_owned()))),
+            seeded: None,
             abilities: [
                 Ability::ForcedTokens,
                 Ability::Constraint,
@@ -99,10 +103,13 @@ impl Target for Script {
 }
 
 impl Helper for Script {
-    fn reply(&self, role: &str, _seed: u64, talk: &Talk) -> Result<Said, Unanswered> {
+    fn reply(&self, role: &str, seed: u64, talk: &Talk) -> Result<Said, Unanswered> {
         self.alive()?;
         self.talks.lock().unwrap().push((role.to_owned(), talk.clone()));
-        (self.reply)(role, talk)
+        match &self.seeded {
+            Some(seeded) => seeded(role, seed, talk),
+            None => (self.reply)(role, talk),
+        }
     }
 }
 
