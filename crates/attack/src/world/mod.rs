@@ -1,13 +1,16 @@
 //! The embedded world's helper: rules in the toy language that fill every role a helper model fills elsewhere, so that
 //! all attacks run offline against the embedded model. One file per attack; a role is named `attack/role`.
 
-use crate::{Helper, Said, Talk, Unanswered};
+mod dia;
+
+use crate::{Helper, Said, Talk, Unanswered, read};
+use serde_json::{Map, Value};
 
 /// What fills the roles of an attack: (role without the attack's name, seed of the call, what was asked).
 type Roles = fn(&str, u64, &Talk) -> Option<String>;
 
 /// The attacks whose roles are known.
-const ATTACKS: [(&str, Roles); 0] = [];
+const ATTACKS: [(&str, Roles); 1] = [("dia", dia::reply)];
 
 /// The rule-based helper.
 #[derive(Clone, Copy, Debug, Default)]
@@ -19,4 +22,9 @@ impl Helper for WorldHelper {
         let said = ATTACKS.iter().find(|(name, _)| *name == attack).and_then(|(_, reply)| reply(part, seed, talk));
         said.map(Said::Text).ok_or_else(|| Unanswered::Failed(format!("the world's helper has no role {role}")))
     }
+}
+
+/// The fields of a request that is a JSON object.
+fn fields(talk: &Talk) -> Option<Map<String, Value>> {
+    read::object(&talk.messages.last()?.content)
 }
