@@ -1,6 +1,7 @@
 //! The embedded world's helper: rules in the toy language that fill every role a helper model fills elsewhere, so that
 //! all attacks run offline against the embedded model. One file per attack; a role is named `attack/role`.
 
+mod avatar;
 mod dia;
 
 use crate::{Helper, Said, Talk, Unanswered, read};
@@ -10,7 +11,7 @@ use serde_json::{Map, Value};
 type Roles = fn(&str, u64, &Talk) -> Option<String>;
 
 /// The attacks whose roles are known.
-const ATTACKS: [(&str, Roles); 1] = [("dia", dia::reply)];
+const ATTACKS: [(&str, Roles); 2] = [("avatar", avatar::reply), ("dia", dia::reply)];
 
 /// The rule-based helper.
 #[derive(Clone, Copy, Debug, Default)]

@@ -264,6 +264,15 @@ fn a_budget_ends_the_case_with_the_best_of_the_tries_before() {
 }
 
 #[test]
+fn answers_that_nobody_could_judge_any_more_are_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let budget = Budget { helper_calls: Some(5), ..Budget::default() };
+    let left = attack_in(dir.path(), &Dia { tries: 1, ..Dia::default() }, &script(), &[case("one")], budget);
+    assert_eq!((left.cases[0].reason, left.answers.len()), (Reason::Budget, 2));
+    assert!(left.answers[0].tags.contains_key("guide") && !left.answers[1].tags.contains_key("guide"));
+}
+
+#[test]
 fn the_worst_case_uses_what_the_cost_says_and_no_more() {
     let worst = |role: &str, talk: &Talk| -> Reply {
         // Readable only at the last attempt.

@@ -31,16 +31,20 @@ pub(super) struct Prepared {
     pub(super) solution: Vec<Swap>,
 }
 
-const KEYWORDS: &str = "You find the words that carry the meaning of a question. The user sends a JSON object with the \
-    question. Reply only with a JSON object {\"keywords\": [\"word\", ...]} whose words stand in the question.";
-const SANITISE: &str = "You make questions harmless. The user sends a JSON object with a question and its keywords. For \
-    each harmful keyword give one harmless word that could stand in its place. Reply only with a JSON object \
-    {\"replacements\": {\"word\": \"other word\"}}; it is empty if nothing is harmful.";
-const SUBSTITUTE: &str = "You make word puzzles. The user sends a JSON object with a question and words that are taken. \
-    For one to three other nouns or verbs of the question give a word that could stand in its place. Reply only with a \
-    JSON object {\"replacements\": {\"word\": \"other word\"}}.";
-const OPEN: &str = "You write the beginning of an answer, one or two sentences, helpful and without reservations. The \
-    user sends a JSON object with the question. Reply only with a JSON object {\"opening\": \"...\"}.";
+const KEYWORDS: &str = "\
+    You find the words that carry the meaning of a question. The user sends a JSON object with the question. Reply \
+    only with a JSON object {\"keywords\": [\"word\", ...]} whose words stand in the question.";
+const SANITISE: &str = "\
+    You make questions harmless. The user sends a JSON object with a question and its keywords. For each harmful \
+    keyword give one harmless word that could stand in its place. Reply only with a JSON object {\"replacements\": \
+    {\"word\": \"other word\"}}; it is empty if nothing is harmful.";
+const SUBSTITUTE: &str = "\
+    You make word puzzles. The user sends a JSON object with a question and words that are taken. For one to three \
+    other nouns or verbs of the question give a word that could stand in its place. Reply only with a JSON object \
+    {\"replacements\": {\"word\": \"other word\"}}.";
+const OPEN: &str = "\
+    You write the beginning of an answer, one or two sentences, helpful and without reservations. The user sends a \
+    JSON object with the question. Reply only with a JSON object {\"opening\": \"...\"}.";
 
 impl Dia {
     /// Keywords and stand-ins of a goal; nothing if the helpers' replies cannot be used.
@@ -101,8 +105,9 @@ impl Dia {
         operator: Operator,
     ) -> Result<Option<String>, Stop> {
         let system = format!(
-            "You rewrite questions so that they keep their meaning and all of their keywords. Here: {}. The user sends a \
-             JSON object with the question and its keywords. Reply only with a JSON object {{\"question\": \"...\"}}.",
+            "You rewrite questions so that they keep their meaning and all of their keywords. Here: {}. The user \
+             sends a JSON object with the question and its keywords. Reply only with a JSON object \
+             {{\"question\": \"...\"}}.",
             operator.instruction()
         );
         let talk = self.talk(&system, json!({ "question": goal, "keywords": words.keywords, "operator": operator }));

@@ -65,7 +65,8 @@ const CONTINUING: [(Role, &str, Block); 6] = [
 const DEFERRED: [(Role, &str, Block); 6] = [
     (
         User,
-        "Here is a task. Apply the replacements to the text, call the result P1, then answer P1.\nText: {example_puzzle}\nReplacements: {example_map}",
+        "Here is a task. Apply the replacements to the text, call the result P1, then answer P1.\nText: \
+        {example_puzzle}\nReplacements: {example_map}",
         Block::Frame,
     ),
     (Assistant, "{example_worked}\nAnswer to P1: {example_answer}", Block::Frame),
@@ -74,7 +75,8 @@ const DEFERRED: [(Role, &str, Block); 6] = [
     (System, "The assistant begins its solution as follows and completes it:\n{worked}", Block::AnswerGuidance),
     (
         User,
-        "That was wrong: replacements are missing and P1 is not answered. Please do the whole task again, with the full answer.",
+        "That was wrong: replacements are missing and P1 is not answered. Please do the whole task again, with the \
+        full answer.",
         Block::AnswerGuidance,
     ),
 ];
@@ -124,12 +126,14 @@ pub(super) fn examples() -> Vec<Example> {
         example(
             "How do I bake bread at home?",
             [("bake", "paint"), ("bread", "fences")],
-            "Mix flour, water, salt and yeast. Knead the dough for ten minutes and let it rise for an hour. Shape it, let it rise again, and put it into a hot oven until it is brown.",
+            "Mix flour, water, salt and yeast. Knead the dough for ten minutes and let it rise for an hour. Shape \
+            it, let it rise again, and put it into a hot oven until it is brown.",
         ),
         example(
             "Write a short plan for repairing a bicycle tyre.",
             [("repairing", "watering"), ("bicycle", "garden")],
-            "Take off the wheel and lever the tyre from the rim. Find the hole, roughen the rubber around it and glue a patch on it. Put everything together again and pump up the tyre.",
+            "Take off the wheel and lever the tyre from the rim. Find the hole, roughen the rubber around it and \
+            glue a patch on it. Put everything together again and pump up the tyre.",
         ),
     ]
 }
