@@ -49,6 +49,13 @@ impl Generate {
         Self { temperature, ..self }
     }
 
+    /// About how many tokens the conversation takes, without asking the target: four characters or one word for one,
+    /// whichever is more, and four for the tags of each turn.
+    pub fn about_tokens(&self) -> usize {
+        let words = |m: &Message| m.content.split_whitespace().count();
+        self.messages.iter().map(|m| words(m).max(m.content.chars().count().div_ceil(4)) + 4).sum()
+    }
+
     /// The last user turn: what is shown as the prompt.
     pub fn prompt(&self) -> &str {
         self.messages.iter().rev().find(|m| m.role == Role::User).map_or("", |m| &m.content)

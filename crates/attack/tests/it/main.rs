@@ -3,6 +3,8 @@
 // A test fails by panicking.
 #![allow(clippy::unwrap_used)]
 
+mod avatar;
+mod dia;
 mod direct;
 mod script;
 mod speak_easy;

@@ -30,7 +30,7 @@ pub(crate) struct Script {
     pub(crate) scored: AtomicUsize,
     /// Calls after which everything is interrupted; none: never.
     pub(crate) dies_after: Option<usize>,
-    calls: AtomicUsize,
+    pub(crate) calls: AtomicUsize,
 }
 
 impl Script {
