@@ -3,5 +3,7 @@
 // A test fails by panicking.
 #![allow(clippy::unwrap_used)]
 
+mod adv_prefix;
 mod direct;
+mod pal;
 mod script;
