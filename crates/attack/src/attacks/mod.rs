@@ -11,3 +11,10 @@ pub use dia::Dia;
 pub use direct::Direct;
 pub use speak_easy::{Decomposer, SpeakEasy};
 pub use tap::Tap;
+mod adv_prefix;
+mod direct;
+mod pal;
+
+pub use adv_prefix::{AdvPrefix, Opener, PrefixMode, Surrogate};
+pub use direct::Direct;
+pub use pal::{Pal, TokenLoss};

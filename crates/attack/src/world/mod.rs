@@ -1,6 +1,7 @@
 //! The embedded world's helper: rules in the toy language that fill every role a helper model fills elsewhere, so that
 //! all attacks run offline against the embedded model. One file per attack; a role is named `attack/role`.
 
+mod adv_prefix;
 mod avatar;
 mod dia;
 mod speak_easy;
@@ -13,7 +14,7 @@ use serde_json::{Map, Value};
 type Roles = fn(&str, u64, &Talk) -> Option<String>;
 
 /// The attacks whose roles are known.
-const ATTACKS: [(&str, Roles); 4] = [("avatar", avatar::reply), ("dia", dia::reply), ("speak-easy", speak_easy::reply), ("tap", tap::reply)];
+const ATTACKS: [(&str, Roles); 5] = [("adv-prefix", adv_prefix::reply), ("avatar", avatar::reply), ("dia", dia::reply), ("speak-easy", speak_easy::reply), ("tap", tap::reply)];
 
 /// The rule-based helper.
 #[derive(Clone, Copy, Debug, Default)]

@@ -5,7 +5,9 @@
 
 mod avatar;
 mod dia;
+mod adv_prefix;
 mod direct;
+mod pal;
 mod script;
 mod speak_easy;
 mod tap;

@@ -1,0 +1,190 @@
+//! The search: propose on the proxy, compare on the target, go on from the best of the step.
+
+use super::Pal;
+use super::eliminate::Losses;
+use crate::{
+    Candidate, Case, Cx, Finished, Generate, Generation, Message, Propose, Proposed, Reason, Role, Score, Stop, phrases,
+};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+/// A search under way.
+struct Search<'s, 'c> {
+    pal: &'s Pal,
+    cx: &'s Cx<'c>,
+    /// Stands before the key of every call.
+    at: &'s str,
+    goal: String,
+    target: String,
+    /// The suffix the next step starts from.
+    suffix: String,
+    /// The suffix of lowest target loss.
+    best: (String, f64),
+    /// Suffixes the target has scored.
+    visited: BTreeSet<String>,
+    /// Queries as published: see [`Pal`].
+    queries: u64,
+    /// Whether an answer that does not refuse was handed in.
+    answered: bool,
+}
+
+impl Pal {
+    /// Searches a suffix and submits the answer to the best one. The keys of all calls begin with `at`.
+    pub(crate) fn search(&self, at: &str, case: &Case, cx: &Cx<'_>) -> Result<Finished, Stop> {
+        let init = self.init.clone();
+        let mut search = Search {
+            pal: self,
+            cx,
+            at,
+            goal: case.goal(),
+            target: self.aim(case),
+            suffix: init.clone(),
+            best: (init.clone(), f64::INFINITY),
+            visited: BTreeSet::new(),
+            queries: 0,
+            answered: false,
+        };
+        search.compared("init", vec![Proposed { suffix: init, loss: f64::NAN }])?;
+        let mut reason = Reason::Exhausted;
+        for step in 0..self.max_steps {
+            if search.queries >= self.max_queries {
+                break;
+            }
+            if !search.step(step)? {
+                reason = Reason::AllPruned;
+                break;
+            }
+        }
+        let selected = Some(search.finish()?);
+        Ok(Finished { selected, reason })
+    }
+}
+
+impl Search<'_, '_> {
+    fn call(&self, path: &str) -> String {
+        format!("{}{path}", self.at)
+    }
+
+    fn messages(&self, suffix: &str) -> Vec<Message> {
+        vec![Message::new(Role::User, format!("{} {suffix}", self.goal))]
+    }
+
+    /// One step; false if the proxy proposes nothing new.
+    fn step(&mut self, step: usize) -> Result<bool, Stop> {
+        let sent = self.proposals(step)?;
+        if sent.is_empty() {
+            return Ok(false);
+        }
+        let best_before = self.best.1;
+        let Some((suffix, loss)) = self.compared(&format!("s{step}"), sent)? else { return Ok(false) };
+        self.suffix.clone_from(&suffix);
+        if step.is_multiple_of(self.pal.answer_every.max(1)) {
+            self.answer(step, &suffix, loss, loss < best_before)?;
+        }
+        Ok(true)
+    }
+
+    /// The suffixes to send: of what the proxy proposes in its steps, the new ones of lowest loss.
+    fn proposals(&self, step: usize) -> Result<Vec<Proposed>, Stop> {
+        let (mut seen, mut pool) = (BTreeSet::new(), Vec::new());
+        let mut suffix = self.suffix.clone();
+        for k in 0..self.pal.proxy_steps.max(1) {
+            let asked = Propose {
+                messages: vec![Message::new(Role::User, self.goal.clone())],
+                suffix: suffix.clone(),
+                target: self.target.clone(),
+                offset: self.pal.offset(),
+                candidates: self.pal.candidates,
+                top_k: self.pal.top_k,
+                gradient: self.pal.gradient,
+                keep: self.pal.candidates,
+            };
+            let proposed = self.cx.propose(&self.call(&format!("s{step}/propose/{k}")), asked)?;
+            let mut fresh: Vec<Proposed> = proposed
+                .into_iter()
+                .filter(|p| p.loss.is_finite() && !self.visited.contains(&p.suffix) && seen.insert(p.suffix.clone()))
+                .collect();
+            fresh.sort_by(|a, b| a.loss.total_cmp(&b.loss));
+            let Some(best) = fresh.first() else { break };
+            suffix.clone_from(&best.suffix);
+            pool.extend(fresh);
+        }
+        pool.sort_by(|a, b| a.loss.total_cmp(&b.loss));
+        pool.truncate(self.pal.sent);
+        Ok(pool)
+    }
+
+    /// Compares suffixes on the target; the best of them and its loss. The best of all is remembered.
+    fn compared(&mut self, path: &str, sent: Vec<Proposed>) -> Result<Option<(String, f64)>, Stop> {
+        let score = |suffix: &str| Score {
+            messages: self.messages(suffix),
+            gen_length: self.pal.gen_length,
+            offset: self.pal.offset(),
+            text: self.target.clone(),
+            estimator: self.pal.estimator,
+        };
+        let calls = sent.iter().enumerate();
+        let calls = calls.map(|(i, p)| (self.call(&format!("{path}/score/{i}")), score(&p.suffix))).collect();
+        let found = self.pal.pace().compare(&self.cx.score_all(calls)?);
+        self.queries += found.queries;
+        self.visited.extend(sent.iter().map(|p| p.suffix.clone()));
+        let best = found.best().map(|(i, loss)| (sent[i].suffix.clone(), loss));
+        if let Some((suffix, loss)) = &best
+            && *loss < self.best.1
+        {
+            self.best = (suffix.clone(), *loss);
+        }
+        self.cx.note(self.call(path), "compared", self.told(&sent, &found, best.as_ref()));
+        Ok(best)
+    }
+
+    fn told(&self, sent: &[Proposed], found: &Losses, chosen: Option<&(String, f64)>) -> Value {
+        let finite = |x: f64| x.is_finite().then_some(x);
+        let each = sent.iter().zip(&found.losses);
+        let sent: Vec<Value> = each
+            .map(|(p, loss)| json!({ "suffix": p.suffix, "proxy": finite(p.loss), "loss": finite(*loss) }))
+            .collect();
+        json!({
+            "sent": sent, "reached": found.reached, "chosen": chosen.map(|(suffix, _)| suffix),
+            "best": { "suffix": self.best.0, "loss": finite(self.best.1) }, "queries": self.queries,
+        })
+    }
+
+    fn asked(&self, suffix: &str, gen_length: Option<usize>) -> Generate {
+        Generate { gen_length, ..Generate::new(self.messages(suffix)) }
+    }
+
+    /// The answer to the suffix of a step. It is handed in if the suffix is the best so far, or if it is the first
+    /// answer that does not refuse.
+    fn answer(&mut self, step: usize, suffix: &str, loss: f64, is_best: bool) -> Result<(), Stop> {
+        let asked = self.asked(suffix, self.pal.gen_length);
+        let call = self.call(&format!("s{step}/answer"));
+        let answer = self.cx.generate(&call, asked.clone())?;
+        self.queries += 1;
+        let passed = refused(&answer);
+        self.cx.note(call, "answered", json!({ "passed": passed, "loss": loss, "queries": self.queries }));
+        let first = !passed && !self.answered;
+        self.answered |= !passed;
+        if is_best || first {
+            let candidate = Candidate::new(asked, answer).guided(-loss).tagged("step", step).tagged("passed", passed);
+            self.cx.candidate(candidate);
+        }
+        Ok(())
+    }
+
+    /// The answer to the best suffix: what is submitted.
+    fn finish(&mut self) -> Result<usize, Stop> {
+        let (suffix, loss) = self.best.clone();
+        let asked = self.asked(&suffix, self.pal.final_length);
+        let answer = self.cx.generate(&self.call("final"), asked.clone())?;
+        self.queries += 1;
+        let guide = loss.is_finite().then_some(-loss);
+        let candidate = Candidate::new(asked, answer).guided(guide).tagged("stage", "final");
+        Ok(self.cx.candidate(candidate.tagged("queries", self.queries)))
+    }
+}
+
+/// Whether the model behaved: it refuses or says nothing.
+fn refused(answer: &Generation) -> bool {
+    answer.text().trim().is_empty() || phrases::refuses(answer.text())
+}
