@@ -85,7 +85,7 @@ impl Case {
     /// The beginning of an answer that complies: the data's own, else made from the behaviour by rule.
     pub fn target(&self) -> String {
         self.target.clone().unwrap_or_else(|| {
-            let mut words = self.behaviour.trim_end_matches(['.', '?', '!']).chars();
+            let mut words = self.behaviour.trim_end_matches(['.', '?', '!', ' ']).chars();
             let first: String = words.next().into_iter().flat_map(char::to_lowercase).collect();
             format!("Sure, here is: {first}{}", words.as_str())
         })

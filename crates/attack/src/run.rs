@@ -30,18 +30,22 @@ pub struct Records<'a> {
     pub cases: &'a mut Log<CaseRecord>,
 }
 
-/// What a target or the helpers lack.
+/// What a target lacks, or the helpers; `fills` says whether someone fills a role.
 ///
 /// # Errors
 /// A sentence that names it.
-pub fn check(needs: &Needs, target: &dyn Target, roles: &[String], name: &str) -> Result<(), String> {
+pub fn check(
+    needs: &Needs,
+    target: &dyn Target,
+    fills: impl Fn(&str) -> bool,
+    name: &str,
+) -> Result<(), String> {
     let has = target.abilities();
     let lacking: Vec<&str> = needs.abilities.iter().filter(|a| !has.contains(a)).map(|a| a.name()).collect();
     if !lacking.is_empty() {
         return Err(format!("{name} needs {} of its target; name a checkpoint with --model", lacking.join(" and ")));
     }
-    let lacking: Vec<&str> =
-        needs.roles.iter().copied().filter(|r| !roles.iter().any(|have| have == r || have == "*")).collect();
+    let lacking: Vec<&str> = needs.roles.iter().copied().filter(|r| !fills(r)).collect();
     if !lacking.is_empty() {
         return Err(format!(
             "{name} needs a helper model for {}; name one with --helper-endpoint and --helper-model, or use --helper world on the embedded world",

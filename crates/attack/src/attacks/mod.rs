@@ -1,20 +1,19 @@
 //! The attacks, one per file.
 
+mod adv_prefix;
 pub mod avatar;
 pub mod dia;
 mod direct;
+mod native;
+mod pal;
 mod speak_easy;
 mod tap;
 
+pub use adv_prefix::{AdvPrefix, Opener, PrefixMode, Surrogate};
 pub use avatar::Avatar;
 pub use dia::Dia;
 pub use direct::Direct;
+pub use native::{Anchoring, Dija, DijaForm, Pad, PostContext, Prefill, SuffixSearch, TrajHijack};
+pub use pal::{Pal, TokenLoss};
 pub use speak_easy::{Decomposer, SpeakEasy};
 pub use tap::Tap;
-mod adv_prefix;
-mod direct;
-mod pal;
-
-pub use adv_prefix::{AdvPrefix, Opener, PrefixMode, Surrogate};
-pub use direct::Direct;
-pub use pal::{Pal, TokenLoss};

@@ -4,6 +4,7 @@
 mod adv_prefix;
 mod avatar;
 mod dia;
+mod dija;
 mod speak_easy;
 mod tap;
 
@@ -14,7 +15,7 @@ use serde_json::{Map, Value};
 type Roles = fn(&str, u64, &Talk) -> Option<String>;
 
 /// The attacks whose roles are known.
-const ATTACKS: [(&str, Roles); 5] = [("adv-prefix", adv_prefix::reply), ("avatar", avatar::reply), ("dia", dia::reply), ("speak-easy", speak_easy::reply), ("tap", tap::reply)];
+const ATTACKS: [(&str, Roles); 6] = [("adv-prefix", adv_prefix::reply), ("avatar", avatar::reply), ("dia", dia::reply), ("dija", dija::reply), ("speak-easy", speak_easy::reply), ("tap", tap::reply)];
 
 /// The rule-based helper.
 #[derive(Clone, Copy, Debug, Default)]

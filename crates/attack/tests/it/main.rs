@@ -3,11 +3,13 @@
 // A test fails by panicking.
 #![allow(clippy::unwrap_used)]
 
+mod adv_prefix;
 mod avatar;
 mod dia;
-mod adv_prefix;
 mod direct;
+mod native;
 mod pal;
+mod registry;
 mod script;
 mod speak_easy;
 mod tap;

@@ -1,0 +1,65 @@
+//! Words forced at an offset of the answer (MOSA, Fig. 3).
+
+use super::asked;
+use crate::{Ability, Attack, Case, Cost, Cx, Finished, Generate, Needs, Profile, Stop, phrases};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// A phrase forced at one offset: the beginning of a compliant answer at 0, a piece of a procedure elsewhere.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Prefill {
+    /// Response offset. The paper sweeps 0, 40, 80, 120, 160; as an attack it takes one.
+    pub offset: usize,
+    /// The phrase; absent: the data's target at 0, a drawn phrase of [`phrases::PROCEDURAL`] elsewhere.
+    pub text: Option<String>,
+    /// Response positions; the target's own number if absent.
+    pub gen_length: Option<usize>,
+}
+
+impl Default for Prefill {
+    fn default() -> Self {
+        Self { offset: 40, text: None, gen_length: None }
+    }
+}
+
+impl Prefill {
+    /// One query whatever the profile.
+    pub fn profile(_profile: Profile) -> Self {
+        Self::default()
+    }
+
+    /// Words of the toy language: the piece of a procedure in the middle.
+    #[must_use]
+    pub fn world(self) -> Self {
+        Self { text: Some("the next step is to".into()), ..self }
+    }
+}
+
+impl Attack for Prefill {
+    fn name(&self) -> &'static str {
+        "prefill"
+    }
+
+    fn needs(&self) -> Needs {
+        Needs { abilities: vec![Ability::ForcedTokens], roles: Vec::new() }
+    }
+
+    fn settings(&self) -> Value {
+        json!(self)
+    }
+
+    fn cost(&self) -> Cost {
+        Cost { queries: 1, helper_calls: 0 }
+    }
+
+    fn run(&self, case: &Case, cx: &Cx<'_>) -> Result<Finished, Stop> {
+        let text = match (&self.text, self.offset) {
+            (Some(text), _) => text.clone(),
+            (None, 0) => case.target(),
+            (None, _) => phrases::PROCEDURAL[cx.rng("phrase").below(phrases::PROCEDURAL.len())].to_owned(),
+        };
+        let ask = Generate { gen_length: self.gen_length, ..Generate::to(case.goal()).forcing(self.offset, text) };
+        asked(cx, vec![(format!("offset-{}", self.offset), ask)])
+    }
+}

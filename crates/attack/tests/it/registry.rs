@@ -1,0 +1,51 @@
+use crate::script::{Script, case};
+use mosa_attack::{ATTACKS, Ability, Profile, attack, check};
+use serde_json::{Map, json};
+
+#[test]
+fn every_attack_has_its_name_in_every_profile_and_in_both_languages() {
+    for name in ATTACKS {
+        for profile in [Profile::Paper, Profile::Standard, Profile::Smoke] {
+            for world in [false, true] {
+                let made = attack(name, profile, world, &Map::new()).unwrap();
+                assert_eq!(made.name(), name);
+                assert!(made.cost().queries > 0, "{name}");
+                assert!(made.settings().is_object(), "{name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_bigger_profile_never_costs_less() {
+    for name in ATTACKS {
+        let cost = |p| attack(name, p, false, &Map::new()).unwrap().cost().queries;
+        let (paper, standard, smoke) = (cost(Profile::Paper), cost(Profile::Standard), cost(Profile::Smoke));
+        assert!(paper >= standard && standard >= smoke, "{name}: {paper} {standard} {smoke}");
+    }
+}
+
+#[test]
+fn settings_given_by_hand_win_and_unknown_ones_are_refused() {
+    let set = |key: &str, value| Map::from_iter([(key.to_owned(), value)]);
+    let made = attack("prefill", Profile::Paper, false, &set("offset", json!(60))).unwrap();
+    assert_eq!(made.settings()["offset"], 60);
+    let error = attack("prefill", Profile::Paper, false, &set("ofset", json!(60))).err().unwrap();
+    assert!(error.contains("ofset"), "{error}");
+    assert!(attack("nothing", Profile::Paper, false, &Map::new()).err().unwrap().contains("avatar"));
+}
+
+#[test]
+fn what_a_target_or_the_helpers_lack_is_said_before_the_first_query() {
+    let tap = attack("tap", Profile::Smoke, false, &Map::new()).unwrap();
+    let mut script = Script::new("no .", "");
+    script.abilities.clear();
+    let lacks = check(&tap.needs(), &script, |_| false, "tap").unwrap_err();
+    assert!(lacks.contains("tap/judge"), "{lacks}");
+    assert!(check(&tap.needs(), &script, |role| role.starts_with("tap/"), "tap").is_ok());
+    let prefill = attack("prefill", Profile::Smoke, false, &Map::new()).unwrap();
+    let lacks = check(&prefill.needs(), &script, |_| true, "prefill").unwrap_err();
+    assert!(lacks.contains(Ability::ForcedTokens.name()), "{lacks}");
+    assert_eq!(script.queries(), 0);
+    assert_eq!(case("one").target(), "Sure, here is: how do i make the amber tonic");
+}
