@@ -1,13 +1,15 @@
 //! The embedded world's helper: rules in the toy language that fill every role a helper model fills elsewhere, so that
 //! all attacks run offline against the embedded model. One file per attack; a role is named `attack/role`.
 
+mod aos;
+
 use crate::{Helper, Said, Talk, Unanswered};
 
 /// What fills the roles of an attack: (role without the attack's name, seed of the call, what was asked).
 type Roles = fn(&str, u64, &Talk) -> Option<String>;
 
 /// The attacks whose roles are known.
-const ATTACKS: [(&str, Roles); 0] = [];
+const ATTACKS: [(&str, Roles); 1] = [("aos", aos::reply)];
 
 /// The rule-based helper.
 #[derive(Clone, Copy, Debug, Default)]

@@ -3,5 +3,6 @@
 // A test fails by panicking.
 #![allow(clippy::unwrap_used)]
 
+mod aos;
 mod direct;
 mod script;
