@@ -2,6 +2,8 @@
 
 mod aos;
 mod direct;
+mod ept;
 
 pub use aos::{Aos, Optimiser};
 pub use direct::Direct;
+pub use ept::{Ept, PathUnit};

@@ -2,6 +2,7 @@
 //! all attacks run offline against the embedded model. One file per attack; a role is named `attack/role`.
 
 mod aos;
+mod ept;
 
 use crate::{Helper, Said, Talk, Unanswered};
 
@@ -9,7 +10,7 @@ use crate::{Helper, Said, Talk, Unanswered};
 type Roles = fn(&str, u64, &Talk) -> Option<String>;
 
 /// The attacks whose roles are known.
-const ATTACKS: [(&str, Roles); 1] = [("aos", aos::reply)];
+const ATTACKS: [(&str, Roles); 2] = [("aos", aos::reply), ("ept", ept::reply)];
 
 /// The rule-based helper.
 #[derive(Clone, Copy, Debug, Default)]

@@ -5,4 +5,5 @@
 
 mod aos;
 mod direct;
+mod ept;
 mod script;
