@@ -1,8 +1,8 @@
 //! Attacks by name.
 
 use crate::{
-    AdvPrefix, Anchor, Anchoring, Attack, Avatar, Dia, Dija, Direct, Pad, Pal, PostContext, Prefill, Profile, SpeakEasy,
-    SuffixSearch, Tap, TrajHijack, dia,
+    AdvPrefix, Anchor, Anchoring, Aos, Attack, Avatar, Dia, Dija, Direct, Ept, Pad, Pal, PostContext, Prefill, Profile,
+    SpeakEasy, SuffixSearch, Tap, TrajHijack, dia,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -43,12 +43,7 @@ const MIDDLE: Anchor = Anchor::Middle(30);
 ///
 /// # Errors
 /// A sentence that names the attacks there are, or the setting that cannot be used.
-pub fn attack(
-    name: &str,
-    profile: Profile,
-    world: bool,
-    set: &Map<String, Value>,
-) -> Result<Box<dyn Attack>, String> {
+pub fn attack(name: &str, profile: Profile, world: bool, set: &Map<String, Value>) -> Result<Box<dyn Attack>, String> {
     macro_rules! make {
         ($made:expr) => {{
             let made = $made;
@@ -60,12 +55,12 @@ pub fn attack(
         "tap" => make!(Tap::profile(profile)),
         "tap-adaptive" => make!(Tap::profile(profile).adaptive()),
         "speak-easy" => make!(SpeakEasy::profile(profile)),
-        "aos" => make!(crate::Aos::profile(profile)),
+        "aos" => make!(Aos::profile(profile)),
         "pal" => make!(Pal::profile(profile)),
         "pal-adaptive" => make!(Pal { anchor: MIDDLE, ..Pal::profile(profile) }),
         "ral" => make!(Pal::profile(profile).ral()),
-        "ept" => make!(crate::Ept::profile(profile)),
-        "ept-adaptive" => make!(crate::Ept::profile(profile).adaptive()),
+        "ept" => make!(Ept::profile(profile)),
+        "ept-adaptive" => make!(Ept::profile(profile).adaptive()),
         "dia" => make!(Dia::profile(profile)),
         "dia-1" => make!(Dia { variant: dia::Variant::Continue, ..Dia::profile(profile) }),
         "dia-2" => make!(Dia { variant: dia::Variant::Deferred, ..Dia::profile(profile) }),

@@ -34,12 +34,7 @@ pub struct Records<'a> {
 ///
 /// # Errors
 /// A sentence that names it.
-pub fn check(
-    needs: &Needs,
-    target: &dyn Target,
-    fills: impl Fn(&str) -> bool,
-    name: &str,
-) -> Result<(), String> {
+pub fn check(needs: &Needs, target: &dyn Target, fills: impl Fn(&str) -> bool, name: &str) -> Result<(), String> {
     let has = target.abilities();
     let lacking: Vec<&str> = needs.abilities.iter().filter(|a| !has.contains(a)).map(|a| a.name()).collect();
     if !lacking.is_empty() {

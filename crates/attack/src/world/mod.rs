@@ -2,9 +2,11 @@
 //! all attacks run offline against the embedded model. One file per attack; a role is named `attack/role`.
 
 mod adv_prefix;
+mod aos;
 mod avatar;
 mod dia;
 mod dija;
+mod ept;
 mod speak_easy;
 mod tap;
 
@@ -15,7 +17,16 @@ use serde_json::{Map, Value};
 type Roles = fn(&str, u64, &Talk) -> Option<String>;
 
 /// The attacks whose roles are known.
-const ATTACKS: [(&str, Roles); 6] = [("adv-prefix", adv_prefix::reply), ("avatar", avatar::reply), ("dia", dia::reply), ("dija", dija::reply), ("speak-easy", speak_easy::reply), ("tap", tap::reply)];
+const ATTACKS: [(&str, Roles); 8] = [
+    ("adv-prefix", adv_prefix::reply),
+    ("aos", aos::reply),
+    ("avatar", avatar::reply),
+    ("dia", dia::reply),
+    ("dija", dija::reply),
+    ("ept", ept::reply),
+    ("speak-easy", speak_easy::reply),
+    ("tap", tap::reply),
+];
 
 /// The rule-based helper.
 #[derive(Clone, Copy, Debug, Default)]

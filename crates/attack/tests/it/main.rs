@@ -4,9 +4,11 @@
 #![allow(clippy::unwrap_used)]
 
 mod adv_prefix;
+mod aos;
 mod avatar;
 mod dia;
 mod direct;
+mod ept;
 mod native;
 mod pal;
 mod registry;

@@ -1,9 +1,7 @@
 //! DIJA: the request rewritten as a text with gaps, which the model fills in (methods.md 1.3). Two published forms that
 //! are two different attacks.
 
-use crate::{
-    Ability, Attack, Candidate, Case, Cost, Cx, Finished, Generate, Needs, Profile, Reason, Stop, Talk,
-};
+use crate::{Ability, Attack, Candidate, Case, Cost, Cx, Finished, Generate, Needs, Profile, Reason, Stop, Talk};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 

@@ -24,14 +24,7 @@ pub struct SuffixSearch {
 
 impl Default for SuffixSearch {
     fn default() -> Self {
-        Self {
-            iterations: 100,
-            candidates: 512,
-            top_k: 256,
-            init: ["!"; 20].join(" "),
-            target: None,
-            offset: 0,
-        }
+        Self { iterations: 100, candidates: 512, top_k: 256, init: ["!"; 20].join(" "), target: None, offset: 0 }
     }
 }
 
