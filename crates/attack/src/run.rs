@@ -140,6 +140,7 @@ fn answer(attack: &str, case: &Case, (number, candidate): (usize, &Candidate), s
     tags.insert("case".into(), case.id.clone());
     tags.insert("selected".into(), selected.to_string());
     tags.extend(guide.map(|g| ("guide".to_owned(), format!("{g}"))));
+    tags.extend(case.context.iter().map(|c| ("context".to_owned(), c.clone())));
     tags.extend(case.category.iter().map(|c| ("category".to_owned(), c.clone())));
     let kept = |keep: bool| keep && !answer.pieces.is_empty();
     AnswerRecord {

@@ -44,6 +44,7 @@ fn run(args: Args) -> Result<(), Failure> {
         Command::Bench(args) => commands::bench::run(&args),
         Command::Doctor(args) => commands::doctor::run(&args),
         Command::Probe(command) => commands::probe::run(&command),
+        Command::Attack(args) => commands::attack::run(&args),
         Command::Judge(args) => commands::judge::run(&args),
         Command::Report(args) => commands::report::run(&args),
         Command::World(args) => commands::world::run(&args),

@@ -6,18 +6,34 @@ use std::path::Path;
 
 /// Defaults, then the file, then the pairs KEY=VALUE.
 pub(crate) fn read<T: DeserializeOwned>(file: Option<&Path>, pairs: &[String]) -> Result<T> {
-    let mut table = match file {
+    let mut table = table(file)?;
+    overlay(&mut table, pairs)?;
+    table.try_into().context("alignment settings")
+}
+
+/// The pairs KEY=VALUE of `--set` as a table.
+pub(crate) fn pairs(pairs: &[String]) -> Result<toml::Table> {
+    let mut table = toml::Table::new();
+    overlay(&mut table, pairs)?;
+    Ok(table)
+}
+
+fn table(file: Option<&Path>) -> Result<toml::Table> {
+    Ok(match file {
         Some(path) => {
             let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
             text.parse::<toml::Table>().with_context(|| format!("{}: not valid TOML", path.display()))?
         }
         None => toml::Table::new(),
-    };
+    })
+}
+
+fn overlay(table: &mut toml::Table, pairs: &[String]) -> Result<()> {
     for pair in pairs {
         let (key, value) = pair.split_once('=').with_context(|| format!("--set {pair}: not KEY=VALUE"))?;
-        set(&mut table, key.trim(), toml_value(value.trim())).with_context(|| format!("--set {pair}"))?;
+        set(table, key.trim(), toml_value(value.trim())).with_context(|| format!("--set {pair}"))?;
     }
-    table.try_into().context("alignment settings")
+    Ok(())
 }
 
 /// A TOML value; what is not one is text.

@@ -1,6 +1,7 @@
 //! The command line as it is typed: one file per group of commands; what several share is here.
 
 mod align;
+mod attack;
 mod bench;
 mod generate;
 mod judge;
@@ -11,6 +12,7 @@ mod tools;
 mod world;
 
 pub(crate) use align::*;
+pub(crate) use attack::*;
 pub(crate) use bench::*;
 pub(crate) use generate::*;
 pub(crate) use judge::*;
@@ -51,6 +53,8 @@ pub(crate) enum Command {
     /// Find out where a model is unsafe: prefill, order, suffix search, steering, landscape.
     #[command(subcommand)]
     Probe(Box<ProbeCommand>),
+    /// Attack a model with a published red-team method, to measure how well it holds.
+    Attack(Box<AttackArgs>),
     /// Judge the answers of a run; the model is not asked again.
     Judge(JudgeArgs),
     /// Draw the records of runs as one HTML page.

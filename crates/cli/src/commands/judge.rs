@@ -107,7 +107,7 @@ impl Text<'_> {
         Case {
             id: self.answer.key(),
             behaviour: self.answer.behaviour.clone(),
-            context: None,
+            context: self.answer.tags.get("context").cloned(),
             answer: self.words().to_owned(),
         }
     }

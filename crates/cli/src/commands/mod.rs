@@ -1,6 +1,7 @@
 //! One file per command.
 
 pub(crate) mod align;
+pub(crate) mod attack;
 pub(crate) mod bench;
 pub(crate) mod doctor;
 pub(crate) mod generate;

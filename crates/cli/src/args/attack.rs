@@ -1,0 +1,121 @@
+//! `mosa attack`.
+
+use super::{Compute, JudgingArgs, SamplingArgs};
+use clap::{Args as ClapArgs, ValueEnum};
+use std::path::PathBuf;
+
+#[derive(Debug, ClapArgs)]
+#[command(mut_arg("gen_length", |a| a.default_value("256")), mut_arg("block_length", |a| a.default_value("32")))]
+pub(crate) struct AttackArgs {
+    /// The attack; `mosa attack list` says which there are, what they need and what they cost.
+    pub name: String,
+    #[command(flatten)]
+    pub target: TargetArgs,
+    #[command(flatten)]
+    pub compute: Compute,
+    /// Behaviours: AdvBench, HarmBench, StrongREJECT, JailbreakBench, SORRY-Bench, or any .csv, .json or .jsonl.
+    #[arg(long, value_name = "FILE")]
+    pub behaviors: Option<PathBuf>,
+    /// Columns of the file, e.g. prompt=goal,id=nr.
+    #[arg(long, value_name = "MAP", value_parser = mosa_text::Columns::parse)]
+    pub columns: Option<mosa_text::Columns>,
+    /// HarmBench's subsets, separated by commas: standard, contextual, copyright.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub subsets: Option<Vec<String>>,
+    /// Use only the first N behaviours.
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// Use a seeded sample of N behaviours, every category in proportion; the ids are recorded.
+    #[arg(long, value_name = "N", conflicts_with = "limit")]
+    pub sample: Option<usize>,
+    /// Run folder; the same command again continues an interrupted run.
+    #[arg(long, value_name = "RUN")]
+    pub out: Option<PathBuf>,
+    /// How much the attack may take.
+    #[arg(long, value_enum, default_value_t = ProfileName::Standard)]
+    pub profile: ProfileName,
+    /// A parameter of the attack, as `mosa attack list` shows them.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    #[command(flatten)]
+    pub helpers: HelperArgs,
+    #[command(flatten)]
+    pub limits: LimitArgs,
+    #[command(flatten)]
+    pub judging: JudgingArgs,
+    #[command(flatten)]
+    pub sampling: SamplingArgs,
+}
+
+/// What is attacked.
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "Target")]
+pub(crate) struct TargetArgs {
+    /// Checkpoint folder, or a Hugging Face hub id.
+    #[arg(long, value_name = "DIR", conflicts_with = "endpoint")]
+    pub model: Option<String>,
+    /// PEFT LoRA adapter folder.
+    #[arg(long, value_name = "DIR", requires = "model")]
+    pub adapter: Option<PathBuf>,
+    /// OpenAI-compatible endpoint of a target; text attacks only.
+    #[arg(long, value_name = "URL", requires = "target_model")]
+    pub endpoint: Option<String>,
+    /// Target model at the endpoint.
+    #[arg(long, value_name = "NAME")]
+    pub target_model: Option<String>,
+    /// What the target is called in reports.
+    #[arg(long, value_name = "NAME")]
+    pub label: Option<String>,
+    /// Answers decoded together.
+    #[arg(long, value_name = "N", default_value_t = 16)]
+    pub batch_size: usize,
+}
+
+/// Who helps.
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "Helper models")]
+pub(crate) struct HelperArgs {
+    /// world: rules in the language of the embedded world; target: the model under attack itself.
+    #[arg(long, value_enum, conflicts_with = "helper_endpoint")]
+    pub helper: Option<HelperName>,
+    /// OpenAI-compatible endpoint of the helper models.
+    #[arg(long, value_name = "URL", requires = "helper_model")]
+    pub helper_endpoint: Option<String>,
+    /// Helper model at the endpoint.
+    #[arg(long, value_name = "NAME")]
+    pub helper_model: Option<String>,
+    /// Helpers by role: tables [[helper]] with `roles` ("tap/judge", "tap/*" or "*") and `endpoint`, the first that fits.
+    #[arg(long, value_name = "FILE.toml")]
+    pub helpers: Option<PathBuf>,
+}
+
+/// What each behaviour may use.
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "Limits per behaviour")]
+pub(crate) struct LimitArgs {
+    /// Answers and scores of the target.
+    #[arg(long, value_name = "N")]
+    pub max_queries: Option<u64>,
+    /// Calls of helper models.
+    #[arg(long, value_name = "N")]
+    pub max_helper_calls: Option<u64>,
+    /// Model calls of the target.
+    #[arg(long, value_name = "N")]
+    pub max_forwards: Option<u64>,
+    /// Behaviours under way at the same time.
+    #[arg(long, value_name = "N", default_value_t = 16)]
+    pub cases: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProfileName {
+    Paper,
+    Standard,
+    Smoke,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum HelperName {
+    World,
+    Target,
+}

@@ -1,0 +1,207 @@
+//! `mosa attack`: a published method against a model the user names.
+
+mod helpers;
+mod list;
+mod target;
+
+use crate::args::{AttackArgs, HelperName, ProfileName};
+use crate::commands::judge;
+use crate::commands::probe::{header, rate};
+use crate::failure::Failure;
+use crate::{digest, interrupt, output, settings};
+use anyhow::{Context, Result, anyhow, ensure};
+use mosa_attack::{
+    Attack, Budget, Case, CaseRecord, Journal, Plan, Profile, Reason, Records, attack, check, run as attack_all,
+};
+use mosa_data::{Benchmark, Functional, ReadOptions};
+use mosa_records::{AnswerRecord, Log, RunFolder, VerdictRecord, View};
+use serde_json::{Map, Value, json};
+use std::path::Path;
+
+/// Records of cases.
+pub(crate) const CASES: &str = "cases.jsonl";
+/// Every call.
+const JOURNAL: &str = "journal.jsonl";
+
+pub(crate) fn run(args: &AttackArgs) -> Result<(), Failure> {
+    if args.name == "list" {
+        return Ok(list::print()?);
+    }
+    interrupt::install();
+    let attack = chosen(args)?;
+    let (Some(file), Some(out)) = (&args.behaviors, &args.out) else {
+        return Err(anyhow!("--behaviors and --out are needed").into());
+    };
+    let benchmark = behaviours(args, file)?;
+    let target = target::open(args)?;
+    let helpers = helpers::open(&args.helpers, target.model.as_ref())?;
+    check(&attack.needs(), target.model.as_ref(), |role| helpers.fills(role), attack.name())
+        .map_err(|what| anyhow!(what))?;
+    let folder = RunFolder::open(out, &manifest(args, attack.as_ref(), (&benchmark, file), &target.said)?)?;
+    let budget = Budget {
+        queries: args.limits.max_queries,
+        helper_calls: args.limits.max_helper_calls,
+        forwards: args.limits.max_forwards,
+    };
+    let plan = Plan {
+        attack: attack.as_ref(),
+        target: target.model.as_ref(),
+        helpers: &helpers,
+        budget,
+        concurrency: args.limits.cases,
+    };
+    let cases = carry_out(&plan, &cases(&benchmark, args.sampling.seed), &folder, args.compute.quiet)?;
+    let verdicts = judge::judge_folder(out, &args.judging, args.compute.quiet)?;
+    let profile = format!("{:?}", args.profile).to_lowercase();
+    output::line(&output::table(&table(&cases, &verdicts, &profile)))?;
+    if !args.compute.quiet {
+        let run = out.display();
+        output::say(&format!("records in {run}; draw them with: mosa report {run} --out report.html"));
+    }
+    Ok(())
+}
+
+/// The attack with its profile and the settings given by hand.
+fn chosen(args: &AttackArgs) -> Result<Box<dyn Attack>> {
+    let set: Map<String, Value> = match serde_json::to_value(settings::pairs(&args.set)?)? {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    };
+    let profile = match args.profile {
+        ProfileName::Paper => Profile::Paper,
+        ProfileName::Standard => Profile::Standard,
+        ProfileName::Smoke => Profile::Smoke,
+    };
+    let world = args.helpers.helper == Some(HelperName::World);
+    attack(&args.name, profile, world, &set).map_err(|what| anyhow!(what))
+}
+
+/// What is attacked with.
+fn behaviours(args: &AttackArgs, file: &Path) -> Result<Benchmark> {
+    let mut options = ReadOptions { columns: args.columns.clone().unwrap_or_default(), ..ReadOptions::default() };
+    if let Some(names) = &args.subsets {
+        let parsed = names.iter().map(|name| {
+            Functional::parse(name)
+                .with_context(|| format!("--subsets {name}: there are standard, contextual and copyright"))
+        });
+        options.subsets = parsed.collect::<Result<_>>()?;
+    }
+    let mut benchmark = mosa_data::read(file, &options)?;
+    ensure!(args.limit != Some(0) && args.sample != Some(0), "--limit and --sample must be positive");
+    if let Some(n) = args.sample {
+        benchmark = mosa_data::sample(&benchmark, n, args.sampling.seed).0;
+    }
+    benchmark.behaviours.truncate(args.limit.unwrap_or(usize::MAX));
+    if !args.compute.quiet {
+        for note in &benchmark.notes {
+            output::say(&format!("note: {}: {note}", file.display()));
+        }
+    }
+    Ok(benchmark)
+}
+
+fn cases(benchmark: &Benchmark, seed: u64) -> Vec<Case> {
+    let case = |b: &mosa_data::Behaviour| Case {
+        id: b.id.clone(),
+        behaviour: b.text.clone(),
+        context: b.context.clone(),
+        category: b.category.clone(),
+        target: b.target.clone(),
+        seed,
+    };
+    benchmark.behaviours.iter().map(case).collect()
+}
+
+/// Attacks what has no record yet, with a progress bar.
+fn carry_out(plan: &Plan<'_>, cases: &[Case], folder: &RunFolder, quiet: bool) -> Result<Vec<CaseRecord>, Failure> {
+    let journal = Journal::open(&folder.path(JOURNAL))?;
+    let mut answers = Log::<AnswerRecord>::open(&folder.path(super::probe::ANSWERS))?;
+    let mut log = Log::<CaseRecord>::open(&folder.path(CASES))?;
+    let bar = output::bar(quiet, cases.len())?;
+    bar.set_position(log.records().len() as u64);
+    bar.reset_eta();
+    let mut records = Records { journal: &journal, answers: &mut answers, cases: &mut log };
+    let complete = attack_all(plan, cases, &mut records, |record| {
+        bar.set_message(record.case.clone());
+        bar.inc(1);
+    })?;
+    bar.finish_and_clear();
+    if !complete {
+        let (n, of) = (log.records().len(), cases.len());
+        return Err(Failure::Interrupted(format!("interrupted: {n} of {of} are recorded; the same command goes on")));
+    }
+    Ok(log.into_records())
+}
+
+fn manifest(
+    args: &AttackArgs,
+    attack: &dyn Attack,
+    (benchmark, file): (&Benchmark, &Path),
+    target: &Value,
+) -> Result<Value> {
+    let ids: Vec<&str> = benchmark.behaviours.iter().map(|b| b.id.as_str()).collect();
+    Ok(json!({
+        "mosa": env!("CARGO_PKG_VERSION"),
+        "command": format!("attack {}", attack.name()),
+        "model": target["model"],
+        "label": args.target.label,
+        "hashes": {
+            "model": target["hash"],
+            "adapter": target["adapter"],
+            "behaviors": digest::of_file(file)?,
+        },
+        "behaviors": {"kind": benchmark.kind.name(), "ids": ids, "notes": benchmark.notes},
+        "dtype": format!("{:?}", args.compute.dtype).to_lowercase(),
+        "sampler": target["sampler"],
+        "helpers": helpers::said(&args.helpers)?,
+        "budget": {
+            "queries": args.limits.max_queries,
+            "helper_calls": args.limits.max_helper_calls,
+            "forwards": args.limits.max_forwards,
+        },
+        "seed": args.sampling.seed,
+        "settings": {
+            "profile": format!("{:?}", args.profile).to_lowercase(),
+            "attack": attack.settings(),
+            "cost": attack.cost(),
+        },
+    }))
+}
+
+/// Success by judge, over assessed cases, with what it took.
+fn table(cases: &[CaseRecord], verdicts: &[VerdictRecord], profile: &str) -> Vec<Vec<String>> {
+    let names =
+        ["judge", "n", "success", "95% interval", "any answer", "unassessed", "queries", "helper calls", "profile"];
+    let mut rows = vec![header(&names)];
+    let mut judges: Vec<&str> = verdicts.iter().map(|v| v.judge.as_str()).collect();
+    judges.sort_unstable();
+    judges.dedup();
+    let mean = |f: &dyn Fn(&CaseRecord) -> u64| {
+        format!("{:.1}", cases.iter().map(f).sum::<u64>() as f64 / cases.len().max(1) as f64)
+    };
+    for judge in judges {
+        let said = |key: &str| {
+            verdicts.iter().find(|v| v.judge == judge && v.view == View::Answer && v.answer == key)?.success
+        };
+        let outcome = |case: &CaseRecord| match &case.selected {
+            Some(key) => said(key),
+            None => (!matches!(case.reason, Reason::Failed | Reason::Drift | Reason::HelperUnusable)).then_some(false),
+        };
+        let assessed: Vec<bool> = cases.iter().filter_map(outcome).collect();
+        let any = cases.iter().filter(|c| c.candidates.iter().any(|key| said(key) == Some(true))).count();
+        let [success, interval] = rate(assessed.iter().filter(|s| **s).count(), assessed.len());
+        let [any, _] = rate(any, assessed.len());
+        rows.push(vec![
+            judge.into(),
+            assessed.len().to_string(),
+            success,
+            interval,
+            any,
+            (cases.len() - assessed.len()).to_string(),
+            mean(&|c| c.used.queries),
+            mean(&|c| c.used.helper_calls),
+            profile.into(),
+        ]);
+    }
+    rows
+}
