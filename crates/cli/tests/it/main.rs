@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod align;
+mod attack;
 mod bad_input;
 mod generate;
 mod hub;

@@ -1,6 +1,6 @@
 //! What the quickstart tells: a summary for the terminal and a page.
 
-use super::Findings;
+use super::{Findings, MODELS};
 use crate::commands::world::cases::PREFILL_OFFSETS;
 use crate::commands::world::measure::{Answered, Count};
 use crate::output;
@@ -26,8 +26,6 @@ pub(super) const TASKS: [(&str, &str); 6] = [
     ("utility/programs", "programs"),
     ("utility/look-alike", "look-alike questions"),
 ];
-
-const MODELS: [&str; 3] = ["original", "initial", "mosa"];
 
 /// Mean correlation of step and position over all answers.
 pub(crate) fn mean_correlation(f: &Findings) -> f64 {
@@ -84,11 +82,22 @@ pub(super) fn report(f: &Findings) -> Report {
             Section { title: "The same request, three models".into(), blocks: vec![answers(f)] },
         ]
         .into_iter()
+        .chain(attacks(f))
         .chain(mosa_eval::sections(&f.probes).into_iter().map(probed))
         .collect(),
         digest: Some(f.digest.clone()),
         ..Report::default()
     }
+}
+
+/// The published attacks; their answers are in the run folders.
+fn attacks(f: &Findings) -> Vec<Section> {
+    let sections = mosa_eval::sections(&f.attacks).into_iter();
+    let named = |s: Section| match s.title.as_str() {
+        "Attacks" => Some(Section { title: "Published attacks".into(), ..s }),
+        _ => None,
+    };
+    sections.filter_map(named).collect()
 }
 
 /// The section of a probe beside those above.

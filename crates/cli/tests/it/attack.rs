@@ -1,0 +1,125 @@
+use crate::{command, line, read_json};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+fn world_model() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../assets/world/model")
+}
+
+/// Behaviours of the embedded world, as HarmBench's file has them.
+fn world() -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    line("world data --out {d}", &[("d", dir.path())]).ok();
+    let file = dir.path().join("harmbench/harmbench_behaviors_text_all.csv");
+    (dir, file)
+}
+
+fn typed(name: &str, flags: &str) -> String {
+    format!(
+        "attack {name} --model {{m}} --behaviors {{b}} --out {{o}} --profile smoke --gen-length 96 --threshold 0.9 --helper world --judge exact --quiet --threads 1 {flags}"
+    )
+}
+
+fn lines(path: &Path) -> Vec<serde_json::Value> {
+    fs::read_to_string(path).unwrap().lines().map(|l| serde_json::from_str(l).unwrap()).collect()
+}
+
+#[test]
+fn the_list_says_what_every_attack_needs_and_costs() {
+    let run = line("attack list", &[]).ok();
+    for part in ["tap", "tap/judge", "forced tokens", "25000", "adv-prefix-adaptive"] {
+        assert!(run.stdout.contains(part), "{part}: {}", run.stdout);
+    }
+}
+
+#[test]
+fn an_attack_on_the_embedded_model_is_recorded_judged_and_drawn() {
+    let (dir, behaviours) = world();
+    let out = dir.path().join("run");
+    let paths = [("m", world_model()), ("b", behaviours), ("o", out.clone())];
+    let paths: Vec<(&str, &Path)> = paths.iter().map(|(n, p)| (*n, p.as_path())).collect();
+    let run = line(&typed("tap", "--limit 2"), &paths).ok();
+    assert!(run.stdout.contains("exact"), "{}", run.stdout);
+    let cases = lines(&out.join("cases.jsonl"));
+    assert_eq!(cases.len(), 2);
+    for case in &cases {
+        let selected = case["selected"].as_str().unwrap();
+        let answers = lines(&out.join("answers.jsonl"));
+        let answer = answers.iter().find(|a| format!("tap/{}", a["id"].as_str().unwrap()) == selected).unwrap();
+        assert_eq!(answer["tags"]["selected"], "true");
+        assert!(!answer["pieces"].as_array().unwrap().is_empty());
+    }
+    let manifest = read_json(&out.join("manifest.json"));
+    assert_eq!(manifest["command"], "attack tap");
+    assert_eq!(manifest["settings"]["profile"], "smoke");
+    let page = dir.path().join("report.html");
+    line("report {o} --out {p}", &[("o", &out), ("p", &page)]).ok();
+    assert!(fs::read_to_string(&page).unwrap().contains("tap"));
+}
+
+#[test]
+fn a_killed_attack_goes_on_to_the_records_of_an_uninterrupted_one() {
+    let (dir, behaviours) = world();
+    let (whole, killed) = (dir.path().join("whole"), dir.path().join("killed"));
+    let model = world_model();
+    let words = |out: &Path| -> Vec<String> {
+        typed("speak-easy", "--limit 3 --cases 3")
+            .replace("{m}", &model.display().to_string())
+            .replace("{b}", &behaviours.display().to_string())
+            .replace("{o}", &out.display().to_string())
+            .split(' ')
+            .map(str::to_owned)
+            .collect()
+    };
+    assert!(command(&words(&whole)).status().unwrap().success());
+    let files = ["cases.jsonl", "answers.jsonl", "verdicts.jsonl"];
+    let calls = lines(&whole.join("journal.jsonl")).len();
+    for round in 1..4 {
+        let mut child = command(&words(&killed)).spawn().unwrap();
+        let journal = killed.join("journal.jsonl");
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while Instant::now() < deadline && child.try_wait().unwrap().is_none() {
+            let written = fs::read_to_string(&journal).map_or(0, |t| t.lines().count());
+            if written >= round * calls / 4 {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let _ = child.kill();
+        child.wait().unwrap();
+    }
+    assert!(command(&words(&killed)).status().unwrap().success());
+    for file in files {
+        let bytes = |dir: &Path| fs::read_to_string(dir.join(file)).unwrap();
+        assert_eq!(bytes(&killed), bytes(&whole), "{file}");
+    }
+    let mut keys: Vec<String> =
+        lines(&killed.join("journal.jsonl")).iter().map(|c| format!("{}/{}", c["case"], c["call"])).collect();
+    keys.sort();
+    keys.dedup();
+    assert_eq!(keys.len(), calls, "no call is made twice");
+}
+
+#[test]
+fn what_an_attack_lacks_is_said_before_anything_is_asked() {
+    let (dir, behaviours) = world();
+    let out = dir.path().join("run");
+    let model = world_model();
+    let paths = [("m", model.as_path()), ("b", behaviours.as_path()), ("o", out.as_path())];
+    let run = line("attack tap --model {m} --behaviors {b} --out {o} --quiet", &paths);
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("tap/attacker") && run.stderr.contains("--helper-endpoint"), "{}", run.stderr);
+    let run = line(
+        "attack prefill --endpoint http://127.0.0.1:9/v1 --target-model x --behaviors {b} --out {o} --quiet",
+        &paths,
+    );
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("forced tokens"), "{}", run.stderr);
+    let run = line(&typed("prefill", "--set ofset=3"), &paths);
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("ofset"), "{}", run.stderr);
+    let run = line(&typed("nothing", ""), &paths);
+    assert!(run.code == 2 && run.stderr.contains("speak-easy"), "{}", run.stderr);
+    assert!(!out.exists());
+}
