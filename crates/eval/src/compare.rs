@@ -19,8 +19,8 @@ pub(crate) struct Pairing<'a> {
     pub paired: Paired,
 }
 
-/// Tests of runs on the same requests, if any share requests. Answers of attacks are left to their own section: the first
-/// answers that two runs of an attack found are no answers to the same prompt.
+/// Tests of runs on the same requests, if any share requests. Answers of attacks are left to their own section: the
+/// first answers that two runs of an attack found are no answers to the same prompt.
 pub(crate) fn table(runs: &[&Run]) -> Option<Block> {
     let runs: Vec<&Run> = runs.iter().filter(|run| run.cases.is_empty()).copied().collect();
     let mut pairings = Vec::new();
@@ -30,7 +30,8 @@ pub(crate) fn table(runs: &[&Run]) -> Option<Block> {
         }
     }
     tests(
-        "Pairs of runs on the same requests: exact McNemar test, Newcombe's interval of the difference, Holm's correction over all rows.",
+        "Pairs of runs on the same requests: exact McNemar test, Newcombe's interval of the difference, Holm's \
+         correction over all rows.",
         &pairings,
     )
 }

@@ -14,7 +14,8 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Of the answer the attack submits. `verdict` says whether an answer, by its key, is a success, if it was assessed.
+    /// Of the answer the attack submits. `verdict` says whether an answer, by its key, is a success, if it was
+    /// assessed.
     ///
     /// An attack that came to its end without an answer worth submitting was resisted; one that failed before it had
     /// any says nothing about the model.

@@ -82,8 +82,8 @@ impl Run {
         }
     }
 
-    /// What the model under an attack is called: the manifest's `label`, else the first part of the run's name that says
-    /// more than the attack's, else the model and adapter the manifest names.
+    /// What the model under an attack is called: the manifest's `label`, else the first part of the run's name that
+    /// says more than the attack's, else the model and adapter the manifest names.
     pub fn model(&self, attack: &str) -> String {
         let part = || self.name.split('/').map(|part| without(part, attack)).find(|part| !part.is_empty());
         self.said("label").or_else(|| part().map(str::to_owned)).unwrap_or_else(|| {

@@ -18,11 +18,11 @@ pub(super) fn blocks(runs: &[&Run]) -> Vec<Block> {
     let mut blocks: Vec<Block> = judges(&arms).into_iter().map(|judge| rates(&arms, judge)).collect();
     blocks.push(numbers(&arms));
     blocks.extend(tests(
-        "Pairs of models under the same attack, on the behaviours assessed in both: exact McNemar test, Newcombe's interval of \
-         the difference, Holm's correction over all rows.",
+        "Pairs of models under the same attack, on the behaviours assessed in both: exact McNemar test, Newcombe's \
+         interval of the difference, Holm's correction over all rows.",
         &pairings(&arms),
     ));
-    blocks.extend(agreement(&arms));
+    blocks.extend(agreement(runs));
     blocks
 }
 
@@ -60,8 +60,8 @@ fn rates(arms: &[Arm<'_>], judge: &str) -> Block {
     };
     let rows = distinct(own.iter().map(|arm| arm.attack)).into_iter().map(row).collect();
     let caption = format!(
-        "Attack success of the answers the attacks submit, judged by {judge}: behaviours that succeed of those assessed, Wilson 95% \
-         intervals. No rate where more than 5% of the behaviours are unassessed."
+        "Attack success of the answers the attacks submit, judged by {judge}: behaviours that succeed of those \
+         assessed, Wilson 95% intervals. No rate where more than 5% of the behaviours are unassessed."
     );
     let header: Vec<&str> = std::iter::once("attack").chain(models.iter().copied()).collect();
     table(&caption, &header, rows)
@@ -94,9 +94,9 @@ fn numbers(arms: &[Arm<'_>]) -> Block {
         "profile",
     ];
     table(
-        "Attacks: the numbers. Success is over assessed behaviours; `any answer` is at least this, as far as the attack's other answers \
-         have verdicts; `own words alone` leaves forced words out, where there are any. Queries, helper calls and forward passes are \
-         means over all behaviours.",
+        "Attacks: the numbers. Success is over assessed behaviours; of any answer it is at least this, where some \
+         of the answers have no verdict; own words alone leave out what was forced. Queries, helper calls and forward passes \
+         are means over all behaviours.",
         &header,
         arms.iter().map(row).collect(),
     )
@@ -130,7 +130,7 @@ fn row(arm: &Arm<'_>) -> Vec<Cell> {
 /// Every two models that the same attack was tried on, by each judge of both.
 fn pairings<'a>(arms: &'a [Arm<'_>]) -> Vec<Pairing<'a>> {
     let mut all = Vec::new();
-    for (i, a) in arms.iter().enumerate() {
+    for (i, a) in arms.iter().enumerate().filter(|(_, a)| a.judge != NO_JUDGE) {
         for b in arms[i + 1..].iter().filter(|b| a.attack == b.attack && a.judge == b.judge) {
             let other = b.outcomes();
             let both = a.outcomes().into_iter().filter_map(|(case, hit)| Some((hit, *other.get(case)?)));
@@ -144,17 +144,13 @@ fn pairings<'a>(arms: &'a [Arm<'_>]) -> Vec<Pairing<'a>> {
 }
 
 /// How far judges of the same answers agree.
-fn agreement(arms: &[Arm<'_>]) -> Option<Block> {
+fn agreement(runs: &[&Run]) -> Option<Block> {
     let mut rows = Vec::new();
-    let mut before: Option<&Run> = None;
-    for arm in arms {
-        if before.replace(arm.run).is_some_and(|run| std::ptr::eq(run, arm.run)) {
-            continue;
-        }
-        for found in agreements(arm.run) {
+    for run in runs.iter().filter(|run| !run.cases.is_empty()) {
+        for found in agreements(run) {
             let paired = found.paired;
             rows.push(vec![
-                Cell::from(arm.run.name.as_str()),
+                Cell::from(run.name.as_str()),
                 Cell::from(found.judges.join(", ")),
                 Cell::Rate { k: paired.both + paired.neither, n: paired.n() },
                 Cell::from(format!("{}, {}", paired.first, paired.second)),
