@@ -95,8 +95,8 @@ fn numbers(arms: &[Arm<'_>]) -> Block {
     ];
     table(
         "Attacks: the numbers. Success is over assessed behaviours; of any answer it is at least this, where some \
-         of the answers have no verdict; own words alone leave out what was forced. Queries, helper calls and forward passes \
-         are means over all behaviours.",
+         of the answers have no verdict; own words alone leave out what was forced. Queries, helper calls and forward \
+         passes are means over all behaviours.",
         &header,
         arms.iter().map(row).collect(),
     )
