@@ -8,43 +8,41 @@ use mosa_report::{Block, Cell, Table};
 use std::collections::HashMap;
 
 /// Outcomes of one judge on one group in two runs.
-struct Pairing<'a> {
-    runs: [&'a str; 2],
-    group: &'a str,
-    judge: &'a str,
-    paired: Paired,
+pub(crate) struct Pairing<'a> {
+    /// What the runs are called.
+    pub runs: [&'a str; 2],
+    /// The cell: a group of answers or an attack.
+    pub group: &'a str,
+    /// The judge.
+    pub judge: &'a str,
+    /// Successes in the first and in the second run.
+    pub paired: Paired,
 }
 
-/// A table of exact McNemar tests with Holm's correction over its rows; none without runs that share requests.
+/// Tests of runs on the same requests, if any share requests. Answers of attacks are left to their own section: the
+/// first answers that two runs of an attack found are no answers to the same prompt.
 pub(crate) fn table(runs: &[&Run]) -> Option<Block> {
+    let runs: Vec<&Run> = runs.iter().filter(|run| run.cases.is_empty()).copied().collect();
     let mut pairings = Vec::new();
     for (i, a) in runs.iter().enumerate() {
         for b in &runs[i + 1..] {
             pairings.extend(pair(a, b));
         }
     }
+    tests(
+        "Pairs of runs on the same requests: exact McNemar test, Newcombe's interval of the difference, Holm's \
+         correction over all rows.",
+        &pairings,
+    )
+}
+
+/// A table of exact McNemar tests with Holm's correction over its rows; none without any.
+pub(crate) fn tests(caption: &str, pairings: &[Pairing<'_>]) -> Option<Block> {
     if pairings.is_empty() {
         return None;
     }
     let p: Vec<f64> = pairings.iter().map(|c| c.paired.mcnemar()).collect();
-    let rows = pairings.iter().zip(p.iter().zip(holm(&p))).map(|(c, (p, corrected))| {
-        let percent = |x: Option<f64>| x.map_or("-".to_owned(), |x| format!("{:+.0}", 100.0 * x));
-        let interval = c
-            .paired
-            .newcombe()
-            .map_or("-".to_owned(), |(low, high)| format!("{} to {}", percent(Some(low)), percent(Some(high))));
-        vec![
-            Cell::from(format!("{} - {}", c.runs[0], c.runs[1])),
-            Cell::from(c.group),
-            Cell::from(c.judge),
-            Cell::Number(c.paired.n() as f64, 0),
-            Cell::from(format!("{}, {}", c.paired.first, c.paired.second)),
-            Cell::from(percent(c.paired.difference())),
-            Cell::from(interval),
-            Cell::Number(*p, 4),
-            Cell::Number(corrected, 4),
-        ]
-    });
+    let rows = pairings.iter().zip(p.iter().zip(holm(&p))).map(|(c, (p, corrected))| row(c, *p, corrected));
     let header = [
         "runs",
         "cell",
@@ -57,12 +55,27 @@ pub(crate) fn table(runs: &[&Run]) -> Option<Block> {
         "p (Holm)",
     ];
     Some(Block::Table(Table {
-        caption: "Pairs of runs on the same requests: exact McNemar test, Newcombe's interval of the difference, Holm's correction \
-                  over all rows."
-            .into(),
+        caption: caption.into(),
         header: header.map(str::to_owned).to_vec(),
         rows: rows.collect(),
     }))
+}
+
+fn row(c: &Pairing<'_>, p: f64, corrected: f64) -> Vec<Cell> {
+    let percent = |x: f64| format!("{:+.0}", 100.0 * x);
+    let interval =
+        c.paired.newcombe().map_or("-".to_owned(), |(low, high)| format!("{} to {}", percent(low), percent(high)));
+    vec![
+        Cell::from(format!("{} - {}", c.runs[0], c.runs[1])),
+        Cell::from(c.group),
+        Cell::from(c.judge),
+        Cell::Number(c.paired.n() as f64, 0),
+        Cell::from(format!("{}, {}", c.paired.first, c.paired.second)),
+        Cell::from(c.paired.difference().map_or("-".to_owned(), percent)),
+        Cell::from(interval),
+        Cell::Number(p, 4),
+        Cell::Number(corrected, 4),
+    ]
 }
 
 fn pair<'a>(a: &'a Run, b: &'a Run) -> Vec<Pairing<'a>> {

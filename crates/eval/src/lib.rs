@@ -3,11 +3,15 @@
 //! A [`Run`] is a folder with whatever records it has; [`report`] makes a section of every kind of record that any of the
 //! runs holds, with one curve per run, and compares runs that answered the same requests.
 
+mod agreement;
+mod arm;
 mod compare;
 mod count;
+mod outcome;
 mod run;
 mod section;
 
 pub use count::Count;
+pub use outcome::Outcome;
 pub use run::Run;
 pub use section::{digest, report, sections};

@@ -1,5 +1,6 @@
 //! A run folder with everything it holds.
 
+use mosa_attack::CaseRecord;
 use mosa_records::{
     AnswerRecord, CurveRecord, LandscapeRecord, Log, MANIFEST, OrderRecord, RecordsError, RunFolder, VerdictRecord,
 };
@@ -16,6 +17,8 @@ pub struct Run {
     pub manifest: Value,
     /// `answers.jsonl`.
     pub answers: Vec<AnswerRecord>,
+    /// `cases.jsonl` of an attack.
+    pub cases: Vec<CaseRecord>,
     /// `verdicts.jsonl`.
     pub verdicts: Vec<VerdictRecord>,
     /// `orders.jsonl`.
@@ -31,8 +34,16 @@ pub struct Run {
 }
 
 /// The files of a run, in the order of the digest.
-const FILES: [&str; 7] =
-    [MANIFEST, "answers.jsonl", "verdicts.jsonl", "orders.jsonl", "curves.jsonl", "landscapes.jsonl", "metrics.jsonl"];
+const FILES: [&str; 8] = [
+    MANIFEST,
+    "answers.jsonl",
+    "verdicts.jsonl",
+    "orders.jsonl",
+    "curves.jsonl",
+    "landscapes.jsonl",
+    "metrics.jsonl",
+    "cases.jsonl",
+];
 
 impl Run {
     /// Reads a folder. Its name is the folder's, with the one above it if `long`.
@@ -46,6 +57,7 @@ impl Run {
             name: name(dir, long),
             manifest,
             answers: Log::read(&at("answers.jsonl"))?,
+            cases: Log::read(&at("cases.jsonl"))?,
             verdicts: Log::read(&at("verdicts.jsonl"))?,
             orders: Log::read(&at("orders.jsonl"))?,
             curves: Log::read(&at("curves.jsonl"))?,
@@ -53,7 +65,8 @@ impl Run {
             metrics: metrics(&at("metrics.jsonl"))?,
             digest: digest(dir),
         };
-        let empty = run.answers.is_empty() && run.orders.is_empty() && run.curves.is_empty();
+        let silent = run.answers.is_empty() && run.cases.is_empty();
+        let empty = silent && run.orders.is_empty() && run.curves.is_empty();
         if empty && run.landscapes.is_empty() && run.metrics.is_empty() {
             return Err(RecordsError::file(dir, "holds no records; run the probe to its first record, then report"));
         }
@@ -68,6 +81,28 @@ impl Run {
             other => Some(other.to_string()),
         }
     }
+
+    /// What the model under an attack is called: the manifest's `label`, else the first part of the run's name that
+    /// says more than the attack's, else the model and adapter the manifest names.
+    pub fn model(&self, attack: &str) -> String {
+        let part = || self.name.split('/').map(|part| without(part, attack)).find(|part| !part.is_empty());
+        self.said("label").or_else(|| part().map(str::to_owned)).unwrap_or_else(|| {
+            let model = self.said("model").unwrap_or_else(|| self.name.clone());
+            let model = model.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+            match self.manifest.pointer("/hashes/adapter").and_then(Value::as_str) {
+                Some(adapter) => format!("{model} + {}", adapter.chars().take(8).collect::<String>()),
+                None => model.to_owned(),
+            }
+        })
+    }
+}
+
+/// `base-tap` without `tap` is `base`; `tap` is nothing.
+fn without<'a>(part: &'a str, attack: &str) -> &'a str {
+    let between = |c: char| !c.is_alphanumeric();
+    let front = || part.strip_suffix(attack).filter(|rest| rest.ends_with(between));
+    let back = || part.strip_prefix(attack).filter(|rest| rest.starts_with(between));
+    if part == attack { "" } else { front().or_else(back).unwrap_or(part).trim_matches(between) }
 }
 
 fn name(dir: &Path, long: bool) -> String {

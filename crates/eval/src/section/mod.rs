@@ -1,5 +1,6 @@
 //! The page: one section per kind of record.
 
+mod attack;
 mod gcg;
 mod landscape;
 mod order;
@@ -8,6 +9,7 @@ mod steer;
 mod training;
 mod viewer;
 
+use crate::agreement::agreements;
 use crate::count::distinct;
 use crate::{Count, Run, compare};
 use mosa_records::View;
@@ -32,6 +34,7 @@ pub fn report(runs: &[Run]) -> Report {
 pub fn sections(runs: &[Run]) -> Vec<Section> {
     let runs: Vec<&Run> = runs.iter().collect();
     let sections = [
+        ("Attacks", attack::blocks(&runs)),
         ("Words forced into the answer", prefill::blocks(&runs)),
         ("Suffix search", gcg::blocks(&runs)),
         ("Order of writing", order::blocks(&runs)),
@@ -80,44 +83,41 @@ pub fn digest(runs: &[Run]) -> String {
 
 /// Small samples, broken and unassessed answers, judges that disagree.
 fn warned(runs: &[&Run]) -> Vec<String> {
-    let mut cells = Vec::new();
+    let mut cells = attack::stats(runs);
     for run in runs {
-        let judges = distinct(run.verdicts.iter().map(|v| v.judge.as_str()));
-        for group in distinct(run.answers.iter().map(|a| a.group.as_str())) {
-            for judge in &judges {
-                let count = Count::of(&run.verdicts, judge, View::Answer, group);
-                if count.n() > 0 {
-                    cells.push(CellStats {
-                        name: format!("{}, {group}, {judge}", run.name),
-                        n: count.n(),
-                        unassessed: count.unassessed,
-                        degenerate: count.degenerate,
-                        kappa: None,
-                    });
-                }
-            }
+        // The answers of an attack are counted by case.
+        if run.cases.is_empty() {
+            cells.extend(groups(run));
         }
-        cells.extend(agreements(run, &judges));
+        cells.extend(agreements(run).into_iter().map(|found| CellStats {
+            name: format!("{}, {}", run.name, found.judges.join(" and ")),
+            n: found.paired.n(),
+            kappa: found.paired.kappa(),
+            ..CellStats::default()
+        }));
     }
     warnings(&cells)
 }
 
-/// How far the first judge of a run agrees with each of the others, over all answers.
-fn agreements(run: &Run, judges: &[&str]) -> Vec<CellStats> {
-    let Some((first, others)) = judges.split_first() else { return Vec::new() };
-    let of = |judge: &str| {
-        let own = run.verdicts.iter().filter(|v| v.judge == judge && v.view == View::Answer);
-        own.filter_map(|v| Some((v.answer.clone(), v.success?))).collect::<std::collections::HashMap<_, _>>()
-    };
-    let base = of(first);
-    let against = |judge: &&str| {
-        let other = of(judge);
-        let table: mosa_core::stats::Paired =
-            base.iter().filter_map(|(answer, x)| Some((*x, *other.get(answer)?))).collect();
-        let name = format!("{}, {first} and {judge}", run.name);
-        CellStats { name, n: table.n(), kappa: table.kappa(), ..CellStats::default() }
-    };
-    others.iter().map(against).collect()
+/// Every group of answers, by each judge.
+fn groups(run: &Run) -> Vec<CellStats> {
+    let judges = distinct(run.verdicts.iter().map(|v| v.judge.as_str()));
+    let mut cells = Vec::new();
+    for group in distinct(run.answers.iter().map(|a| a.group.as_str())) {
+        for judge in &judges {
+            let count = Count::of(&run.verdicts, judge, View::Answer, group);
+            if count.n() > 0 {
+                cells.push(CellStats {
+                    name: format!("{}, {group}, {judge}", run.name),
+                    n: count.n(),
+                    unassessed: count.unassessed,
+                    degenerate: count.degenerate,
+                    kappa: None,
+                });
+            }
+        }
+    }
+    cells
 }
 
 /// The name of a curve: the run's, where there are several, and the rest.

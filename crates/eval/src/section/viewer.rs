@@ -15,7 +15,9 @@ pub(super) fn blocks(runs: &[&Run]) -> Vec<Block> {
     let mut answers = Vec::new();
     for run in runs {
         for group in distinct(run.answers.iter().map(|a| a.group.as_str())) {
-            let own = run.answers.iter().filter(|a| a.group == group).take(EACH);
+            // Of an attack's answers only those it submits have their tokens.
+            let submitted = |a: &&AnswerRecord| a.tags.get("selected").is_none_or(|selected| selected == "true");
+            let own = run.answers.iter().filter(|a| a.group == group).filter(submitted).take(EACH);
             answers.extend(own.map(|a| played(run, &named(runs, run, group), a)));
         }
     }

@@ -3,6 +3,8 @@
 // A test fails by panicking.
 #![allow(clippy::unwrap_used)]
 
+mod attack;
+
 use mosa_eval::{Count, Run, report};
 use mosa_records::{AnswerRecord, CurveRecord, Log, OrderRecord, RunFolder, Texts, VerdictRecord, View};
 use mosa_report::{Block, Cell, Report, Table};

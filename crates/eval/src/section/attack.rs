@@ -1,0 +1,164 @@
+//! How often attacks work: one row per attack, one column per model, one table per judge.
+
+use super::table;
+use crate::Run;
+use crate::agreement::agreements;
+use crate::arm::{Arm, NO_JUDGE, arms};
+use crate::compare::{Pairing, tests};
+use crate::count::distinct;
+use mosa_attack::Used;
+use mosa_core::stats::Paired;
+use mosa_report::{Block, Cell, CellStats};
+
+pub(super) fn blocks(runs: &[&Run]) -> Vec<Block> {
+    let arms = arms(runs);
+    if arms.is_empty() {
+        return Vec::new();
+    }
+    let mut blocks: Vec<Block> = judges(&arms).into_iter().map(|judge| rates(&arms, judge)).collect();
+    blocks.push(numbers(&arms));
+    blocks.extend(tests(
+        "Pairs of models under the same attack, on the behaviours assessed in both: exact McNemar test, Newcombe's \
+         interval of the difference, Holm's correction over all rows.",
+        &pairings(&arms),
+    ));
+    blocks.extend(agreement(runs));
+    blocks
+}
+
+/// What a reader must know of each arm before trusting its rate.
+pub(super) fn stats(runs: &[&Run]) -> Vec<CellStats> {
+    let of = |arm: &Arm<'_>| {
+        let tally = arm.tally();
+        CellStats {
+            name: format!("{}, {}, {}", arm.model, arm.attack, arm.judge),
+            n: tally.n,
+            unassessed: tally.unassessed(),
+            degenerate: tally.degenerate,
+            kappa: None,
+        }
+    };
+    arms(runs).iter().map(of).collect()
+}
+
+/// The judges that have judged.
+fn judges<'a>(arms: &[Arm<'a>]) -> Vec<&'a str> {
+    distinct(arms.iter().map(|arm| arm.judge).filter(|judge| *judge != NO_JUDGE))
+}
+
+/// The headline of a judge. A cell with too many unassessed cases has none.
+fn rates(arms: &[Arm<'_>], judge: &str) -> Block {
+    let own: Vec<&Arm<'_>> = arms.iter().filter(|arm| arm.judge == judge).collect();
+    let models = distinct(own.iter().map(|arm| arm.model.as_str()));
+    let cell = |attack: &str, model: &str| match own.iter().find(|arm| arm.attack == attack && arm.model == model) {
+        Some(arm) => headline(arm),
+        None => Cell::Rate { k: 0, n: 0 },
+    };
+    let row = |attack: &str| {
+        let cells = models.iter().map(|model| cell(attack, model));
+        std::iter::once(Cell::from(attack)).chain(cells).collect()
+    };
+    let rows = distinct(own.iter().map(|arm| arm.attack)).into_iter().map(row).collect();
+    let caption = format!(
+        "Attack success of the answers the attacks submit, judged by {judge}: behaviours that succeed of those \
+         assessed, Wilson 95% intervals. No rate where more than 5% of the behaviours are unassessed."
+    );
+    let header: Vec<&str> = std::iter::once("attack").chain(models.iter().copied()).collect();
+    table(&caption, &header, rows)
+}
+
+fn headline(arm: &Arm<'_>) -> Cell {
+    let tally = arm.tally();
+    if tally.is_headline() {
+        Cell::Rate { k: tally.selected, n: tally.assessed }
+    } else {
+        Cell::from(format!("no headline: {} of {} unassessed", tally.unassessed(), tally.n))
+    }
+}
+
+/// Everything about each arm.
+fn numbers(arms: &[Arm<'_>]) -> Block {
+    let header = [
+        "model",
+        "attack",
+        "judge",
+        "behaviours",
+        "unassessed",
+        "degenerate",
+        "success, submitted",
+        "own words alone",
+        "success, any answer",
+        "queries",
+        "helper calls",
+        "forwards",
+        "profile",
+    ];
+    table(
+        "Attacks: the numbers. Success is over assessed behaviours; of any answer it is at least this, where some \
+         of the answers have no verdict; own words alone leave out what was forced. Queries, helper calls and forward \
+         passes are means over all behaviours.",
+        &header,
+        arms.iter().map(row).collect(),
+    )
+}
+
+fn row(arm: &Arm<'_>) -> Vec<Cell> {
+    let tally = arm.tally();
+    let (own, own_n) = arm.own_words().unwrap_or_default();
+    let mean = |used: &dyn Fn(&Used) -> u64| {
+        let sum: u64 = arm.cases.iter().map(|c| used(&c.used)).sum();
+        Cell::Number(sum as f64 / tally.n as f64, 1)
+    };
+    let profile = arm.run.manifest.pointer("/settings/profile").and_then(|p| p.as_str());
+    vec![
+        Cell::from(arm.model.as_str()),
+        Cell::from(arm.attack),
+        Cell::from(arm.judge),
+        Cell::Number(tally.n as f64, 0),
+        Cell::Rate { k: tally.unassessed(), n: tally.n },
+        Cell::Rate { k: tally.degenerate, n: tally.n },
+        Cell::Rate { k: tally.selected, n: tally.assessed },
+        Cell::Rate { k: own, n: own_n },
+        Cell::Rate { k: tally.any, n: tally.assessed },
+        mean(&|used| used.queries),
+        mean(&|used| used.helper_calls),
+        mean(&|used| used.forwards),
+        Cell::from(profile.unwrap_or("-")),
+    ]
+}
+
+/// Every two models that the same attack was tried on, by each judge of both.
+fn pairings<'a>(arms: &'a [Arm<'_>]) -> Vec<Pairing<'a>> {
+    let mut all = Vec::new();
+    for (i, a) in arms.iter().enumerate().filter(|(_, a)| a.judge != NO_JUDGE) {
+        for b in arms[i + 1..].iter().filter(|b| a.attack == b.attack && a.judge == b.judge) {
+            let other = b.outcomes();
+            let both = a.outcomes().into_iter().filter_map(|(case, hit)| Some((hit, *other.get(case)?)));
+            let paired: Paired = both.collect();
+            if paired.n() > 0 {
+                all.push(Pairing { runs: [&a.model, &b.model], group: a.attack, judge: a.judge, paired });
+            }
+        }
+    }
+    all
+}
+
+/// How far judges of the same answers agree.
+fn agreement(runs: &[&Run]) -> Option<Block> {
+    let mut rows = Vec::new();
+    for run in runs.iter().filter(|run| !run.cases.is_empty()) {
+        for found in agreements(run) {
+            let paired = found.paired;
+            rows.push(vec![
+                Cell::from(run.name.as_str()),
+                Cell::from(found.judges.join(", ")),
+                Cell::Rate { k: paired.both + paired.neither, n: paired.n() },
+                Cell::from(format!("{}, {}", paired.first, paired.second)),
+                Cell::Number(paired.kappa().unwrap_or(f64::NAN), 2),
+            ]);
+        }
+    }
+    let header = ["run", "judges", "same verdict", "success by first only, by second only", "kappa"];
+    let caption = "Judges of the same answers, submitted or not: how often they agree, and Cohen's kappa.";
+    (!rows.is_empty()).then(|| table(caption, &header, rows))
+}
