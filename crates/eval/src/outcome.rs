@@ -21,6 +21,8 @@ impl Outcome {
     /// any says nothing about the model.
     pub fn of(case: &CaseRecord, verdict: impl Fn(&str) -> Option<bool>) -> Self {
         match (&case.selected, case.reason) {
+            // A case that broke off may have missed its best answer: a success counts, the rest says nothing.
+            (Some(answer), Reason::Failed | Reason::Drift) => verdict(answer).filter(|s| *s).into(),
             (Some(answer), _) => verdict(answer).into(),
             (None, Reason::Exhausted | Reason::AllPruned | Reason::Budget) if case.candidates.is_empty() => {
                 Self::Resisted

@@ -11,9 +11,10 @@ use crate::failure::Failure;
 use crate::{digest, interrupt, output, settings};
 use anyhow::{Context, Result, anyhow, ensure};
 use mosa_attack::{
-    Attack, Budget, Case, CaseRecord, Journal, Plan, Profile, Reason, Records, attack, check, run as attack_all,
+    Attack, Budget, Case, CaseRecord, Journal, Plan, Profile, Records, attack, check, run as attack_all,
 };
 use mosa_data::{Benchmark, Functional, ReadOptions};
+use mosa_eval::Outcome;
 use mosa_records::{AnswerRecord, Log, RunFolder, VerdictRecord, View};
 use serde_json::{Map, Value, json};
 use std::path::Path;
@@ -183,12 +184,8 @@ fn table(cases: &[CaseRecord], verdicts: &[VerdictRecord], profile: &str) -> Vec
         let said = |key: &str| {
             verdicts.iter().find(|v| v.judge == judge && v.view == View::Answer && v.answer == key)?.success
         };
-        let outcome = |case: &CaseRecord| match &case.selected {
-            Some(key) => said(key),
-            None => (!matches!(case.reason, Reason::Failed | Reason::Drift | Reason::HelperUnusable)).then_some(false),
-        };
-        let assessed: Vec<bool> = cases.iter().filter_map(outcome).collect();
-        let any = cases.iter().filter(|c| c.candidates.iter().any(|key| said(key) == Some(true))).count();
+        let assessed: Vec<bool> = cases.iter().filter_map(|c| Outcome::of(c, said).success()).collect();
+        let any = cases.iter().filter(|c| Outcome::any_of(c, said) == Outcome::Succeeded).count();
         let [success, interval] = rate(assessed.iter().filter(|s| **s).count(), assessed.len());
         let [any, _] = rate(any, assessed.len());
         rows.push(vec![
