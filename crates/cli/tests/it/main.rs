@@ -5,6 +5,7 @@
 
 mod align;
 mod bad_input;
+mod data;
 mod generate;
 mod hub;
 mod probe;
