@@ -47,6 +47,7 @@ fn run(args: Args) -> Result<(), Failure> {
         Command::Attack(args) => commands::attack::run(&args),
         Command::Judge(args) => commands::judge::run(&args),
         Command::Report(args) => commands::report::run(&args),
+        Command::Data(command) => commands::data::run(&command),
         Command::World(args) => commands::world::run(&args),
         Command::Quickstart(args) => commands::quickstart::run(&args),
     }

@@ -18,16 +18,19 @@ pub struct Shape {
     pub mlp: usize,
 }
 
+/// What a word becomes that the world does not have.
+const UNKNOWN: &str = "<unk>";
+
 /// Longest sequence.
 const MAX_LENGTH: usize = 256;
 
 /// tokenizer.json: one token per word, separated by white space, and the special tokens.
 ///
-/// The format demands the name of an unknown-word token. `<unk>` is named but is not in the vocabulary, so a word the
-/// world does not have is an error and never becomes a token silently.
+/// Words the world does not have become `<unk>`, the first of the embedding rows that have no word. The model never saw
+/// it: real benchmark files can be sent, but what is answered to them means nothing.
 pub fn tokenizer_json() -> Value {
-    let vocabulary: Map<String, Value> =
-        vocabulary::tokens().zip(0usize..).map(|(t, id)| (t.into(), id.into())).collect();
+    let words = vocabulary::tokens().chain([UNKNOWN]);
+    let vocabulary: Map<String, Value> = words.zip(0usize..).map(|(t, id)| (t.into(), id.into())).collect();
     let added: Vec<Value> = SPECIALS
         .iter()
         .zip(0usize..)
@@ -46,7 +49,7 @@ pub fn tokenizer_json() -> Value {
         "pre_tokenizer": {"type": "WhitespaceSplit"},
         "post_processor": null,
         "decoder": null,
-        "model": {"type": "WordLevel", "vocab": vocabulary, "unk_token": "<unk>"},
+        "model": {"type": "WordLevel", "vocab": vocabulary, "unk_token": UNKNOWN},
     })
 }
 

@@ -3,6 +3,7 @@
 mod align;
 mod attack;
 mod bench;
+mod data;
 mod generate;
 mod judge;
 mod probe;
@@ -14,6 +15,7 @@ mod world;
 pub(crate) use align::*;
 pub(crate) use attack::*;
 pub(crate) use bench::*;
+pub(crate) use data::*;
 pub(crate) use generate::*;
 pub(crate) use judge::*;
 pub(crate) use probe::*;
@@ -59,6 +61,9 @@ pub(crate) enum Command {
     Judge(JudgeArgs),
     /// Draw the records of runs as one HTML page.
     Report(ReportArgs),
+    /// Benchmark files: check them, exchange attack artifacts with HarmBench and JailbreakBench.
+    #[command(subcommand)]
+    Data(Box<DataCommand>),
     /// The embedded world: its files, and the model trained on it.
     World(WorldArgs),
     /// The paper's argument, measured on the model that comes with mosa.

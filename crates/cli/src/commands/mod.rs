@@ -3,6 +3,7 @@
 pub(crate) mod align;
 pub(crate) mod attack;
 pub(crate) mod bench;
+pub(crate) mod data;
 pub(crate) mod doctor;
 pub(crate) mod generate;
 pub(crate) mod inspect;

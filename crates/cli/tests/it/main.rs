@@ -6,6 +6,7 @@
 mod align;
 mod attack;
 mod bad_input;
+mod data;
 mod generate;
 mod hub;
 mod probe;

@@ -1,0 +1,275 @@
+//! `mosa data export`: the answers of a run in the files of other projects.
+
+use super::{CASES, REDACTED, STAGES};
+use crate::args::{DataExportArgs, ExchangeFormat};
+use crate::commands::{judge::VERDICTS, probe::ANSWERS};
+use crate::output;
+use anyhow::{Context, Result, bail, ensure};
+use mosa_attack::{CaseRecord, Reason};
+use mosa_data::jailbreakbench::Parameters;
+use mosa_data::{Outcome, Submission, harmbench, jailbreakbench, save, to_jsonl};
+use mosa_records::{AnswerRecord, Log, Record, RunFolder, VerdictRecord, View};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+pub(crate) fn run(args: &DataExportArgs) -> Result<()> {
+    let records = Records::read(&args.run)?;
+    let judge = records.judge(args)?;
+    let mut submissions = records.submissions(args)?;
+    ensure!(!submissions.is_empty(), "{}: nothing to export; run the attack to its first answer", args.run.display());
+    if args.redact {
+        submissions.iter_mut().for_each(redact);
+    }
+    if let Some(judge) = judge.as_ref().filter(|_| args.judge.is_some()) {
+        submissions.iter_mut().for_each(|s| s.labels.retain(|name, _| name == judge));
+    }
+    let written = match args.format {
+        ExchangeFormat::HarmBench => write_harmbench(args, submissions, judge.as_deref()),
+        ExchangeFormat::JailbreakBench => write_artifact(args, &records, &submissions, judge.as_deref()),
+        ExchangeFormat::Jsonl => write_file(&args.out, &to_jsonl(&submissions)?),
+    };
+    for path in written.with_context(|| format!("{}: cannot be exported", args.run.display()))? {
+        output::line(&path.display().to_string())?;
+    }
+    records.say_unassessed(args);
+    Ok(())
+}
+
+/// What a run folder holds of an attack.
+struct Records {
+    dir: PathBuf,
+    manifest: Value,
+    answers: Vec<AnswerRecord>,
+    cases: Vec<CaseRecord>,
+    /// Labels of the answers as they were given, by answer and judge.
+    labels: HashMap<String, BTreeMap<String, Outcome>>,
+    judges: BTreeSet<String>,
+}
+
+impl Records {
+    fn read(dir: &Path) -> Result<Self> {
+        let (answers, cases) = (dir.join(ANSWERS), dir.join(CASES));
+        let what = "it is not the run of a probe or an attack; give the folder named by its --out";
+        ensure!(answers.exists() || cases.exists(), "{}: holds no {ANSWERS}; {what}", dir.display());
+        let mut labels: HashMap<String, BTreeMap<String, Outcome>> = HashMap::new();
+        let mut judges = BTreeSet::new();
+        let verdicts: Vec<VerdictRecord> = Log::read(&dir.join(VERDICTS))?;
+        for v in verdicts.into_iter().filter(|v| v.view == View::Answer) {
+            let outcome = match v.success {
+                Some(true) => Outcome::Success,
+                Some(false) => Outcome::Failure,
+                None => Outcome::Undecided,
+            };
+            judges.insert(v.judge.clone());
+            labels.entry(v.answer).or_default().insert(v.judge, outcome);
+        }
+        let manifest = RunFolder::manifest(dir)?;
+        let (answers, cases) = (Log::read(&answers)?, Log::read(&cases)?);
+        Ok(Self { dir: dir.to_owned(), manifest, answers, cases, labels, judges })
+    }
+
+    /// The judge whose labels are written: the one of that name or the only one; none if nothing is judged.
+    fn judge(&self, args: &DataExportArgs) -> Result<Option<String>> {
+        let dir = self.dir.display();
+        let names: Vec<&str> = self.judges.iter().map(String::as_str).collect();
+        let list = names.join(", ");
+        match (&args.judge, names.as_slice()) {
+            (Some(name), []) => bail!("{dir}: nothing is judged; run `mosa judge {dir} --judge {name}` first"),
+            (Some(name), _) if self.judges.contains(name) => Ok(Some(name.clone())),
+            (Some(name), _) => bail!("{dir}: judged by {list}, not by {name}; give one of these as --judge"),
+            (None, []) if args.format == ExchangeFormat::JailbreakBench => {
+                bail!("{dir}: nothing is judged, and JailbreakBench's files say what is; run `mosa judge {dir}` first")
+            }
+            (None, [only]) => Ok(Some((*only).to_owned())),
+            (None, [_, ..]) if args.format != ExchangeFormat::Jsonl => {
+                bail!("{dir}: judged by {list}; name one with --judge")
+            }
+            (None, _) => Ok(None),
+        }
+    }
+
+    /// The answers that are asked for, and the cases that have none.
+    fn submissions(&self, args: &DataExportArgs) -> Result<Vec<Submission>> {
+        self.check_attack(args)?;
+        let cases: HashMap<(&str, &str), &CaseRecord> =
+            self.cases.iter().map(|c| ((c.attack.as_str(), c.case.as_str()), c)).collect();
+        let mut found = Vec::new();
+        for answer in self.answers.iter().filter(|a| wanted(args, &a.group)) {
+            let case = cases.get(&(answer.group.as_str(), case_of(answer))).copied();
+            let selected = is_selected(answer, case);
+            if selected || args.all {
+                found.push(self.submission(answer, case.filter(|_| selected)));
+            }
+        }
+        let without = self.cases.iter().filter(|c| wanted(args, &c.attack) && c.selected.is_none());
+        let without = without.filter(|c| !args.all || c.candidates.is_empty());
+        found.extend(without.map(nothing));
+        Ok(found)
+    }
+
+    /// Says how many cases nobody can judge, which a rate over all behaviours would count as resistance.
+    fn say_unassessed(&self, args: &DataExportArgs) {
+        let failed = |c: &&CaseRecord| wanted(args, &c.attack) && matches!(c.reason, Reason::Failed | Reason::Drift);
+        let n = self.cases.iter().filter(failed).count();
+        if n > 0 {
+            output::say(&format!("note: cases that ended in an error: {n}; they are no resistance of the model"));
+        }
+    }
+
+    /// Refuses an attack that is not there, and several where the format has place for one.
+    fn check_attack(&self, args: &DataExportArgs) -> Result<()> {
+        let groups = self.answers.iter().map(|a| a.group.as_str());
+        let attacks: BTreeSet<&str> = groups.chain(self.cases.iter().map(|c| c.attack.as_str())).collect();
+        let list = || attacks.iter().copied().collect::<Vec<_>>().join(", ");
+        let dir = self.dir.display();
+        match &args.attack {
+            Some(name) => ensure!(attacks.contains(name.as_str()), "{dir}: holds {}, not {name} (--attack)", list()),
+            None if args.format != ExchangeFormat::Jsonl => {
+                ensure!(attacks.len() < 2, "{dir}: holds several attacks ({}); name one with --attack", list());
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn submission(&self, answer: &AnswerRecord, case: Option<&CaseRecord>) -> Submission {
+        let prompt = if answer.prompt.is_empty() { &answer.behaviour } else { &answer.prompt };
+        Submission {
+            behaviour_id: case_of(answer).to_owned(),
+            behaviour: answer.behaviour.clone(),
+            attack: answer.group.clone(),
+            prompt: Some(prompt.clone()),
+            forced: answer.forced.iter().cloned().collect(),
+            response: Some(answer.texts.after_forced.as_ref().unwrap_or(&answer.texts.to_end).clone()),
+            labels: self.labels.get(&answer.key()).cloned().unwrap_or_default(),
+            queries: case.map(|c| c.used.queries).filter(|q| *q > 0),
+        }
+    }
+}
+
+/// Whether an attack is asked for.
+fn wanted(args: &DataExportArgs, attack: &str) -> bool {
+    args.attack.as_deref().is_none_or(|a| a == attack)
+}
+
+/// The behaviour an answer is for; answers of probes bear its id.
+fn case_of(answer: &AnswerRecord) -> &str {
+    answer.tags.get("case").unwrap_or(&answer.id)
+}
+
+/// Whether the attack would submit the answer; a probe submits them all.
+fn is_selected(answer: &AnswerRecord, case: Option<&CaseRecord>) -> bool {
+    match (case, answer.tags.get("selected")) {
+        (Some(case), _) => case.selected.as_ref() == Some(&answer.key()),
+        (None, Some(tag)) => tag == "true",
+        (None, None) => true,
+    }
+}
+
+/// A case in which the attack found nothing to send.
+fn nothing(case: &CaseRecord) -> Submission {
+    Submission {
+        behaviour_id: case.case.clone(),
+        attack: case.attack.clone(),
+        queries: Some(case.used.queries).filter(|q| *q > 0),
+        ..Submission::default()
+    }
+}
+
+/// Replaces the response unless every judge calls it a failure: what was not judged may be harmful too.
+fn redact(submission: &mut Submission) {
+    let Some(response) = &mut submission.response else { return };
+    let labels = &submission.labels;
+    let successes: Vec<&str> =
+        labels.iter().filter(|(_, o)| **o == Outcome::Success).map(|(judge, _)| judge.as_str()).collect();
+    if !successes.is_empty() {
+        *response = format!("{REDACTED}judged a success by {}]", successes.join(", "));
+    } else if labels.is_empty() || labels.values().any(|o| *o == Outcome::Undecided) {
+        *response = format!("{REDACTED}not judged]");
+    }
+}
+
+fn write_file(path: &Path, text: &str) -> Result<Vec<PathBuf>> {
+    if let Some(dir) = path.parent().filter(|d| !d.as_os_str().is_empty()) {
+        std::fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
+    }
+    save(path, text)?;
+    Ok(vec![path.to_owned()])
+}
+
+/// The stage files; behaviours without a prompt have no place in them.
+fn write_harmbench(args: &DataExportArgs, all: Vec<Submission>, judge: Option<&str>) -> Result<Vec<PathBuf>> {
+    let (sent, left): (Vec<_>, Vec<_>) = all.into_iter().partition(|s| s.prompt.is_some());
+    let [results, completions, test_cases] = STAGES;
+    let mut files =
+        vec![(test_cases, harmbench::to_test_cases(&sent)?), (completions, harmbench::to_completions(&sent)?)];
+    if let Some(judge) = judge {
+        files.push((results, harmbench::to_results(&sent, judge)?));
+    }
+    let mut written = Vec::new();
+    for (name, text) in files {
+        written.extend(write_file(&args.out.join(name), &text)?);
+    }
+    if !left.is_empty() {
+        let n = left.len();
+        output::say(&format!("note: cases without a prompt, left out as HarmBench has no place for them: {n}"));
+    }
+    Ok(written)
+}
+
+fn write_artifact(
+    args: &DataExportArgs,
+    records: &Records,
+    submissions: &[Submission],
+    judge: Option<&str>,
+) -> Result<Vec<PathBuf>> {
+    let (Some(path), Some(judge)) = (&args.benchmark, judge) else {
+        bail!("JailbreakBench's files need --benchmark and a judge")
+    };
+    let benchmark = super::benchmark(path, &args.read, args.read.columns.as_ref())?;
+    let artifact = jailbreakbench::to_artifact(&benchmark, submissions, judge, parameters(args, records, judge))?;
+    write_file(&args.out, &jailbreakbench::to_json(&artifact)?)
+}
+
+/// What the run says of itself; rates and counts are filled in from the submissions.
+fn parameters(args: &DataExportArgs, records: &Records, judge: &str) -> Parameters {
+    let made = std::fs::metadata(records.dir.join(VERDICTS)).and_then(|m| m.modified()).unwrap_or(UNIX_EPOCH);
+    let settings =
+        [("judge", json!(judge)), ("redacted", json!(args.redact)), ("mosa", records.manifest["mosa"].clone())];
+    Parameters {
+        model: records.manifest["model"].as_str().unwrap_or_default().to_owned(),
+        attack_type: args.attack_type.clone().unwrap_or_default(),
+        evaluation_date: date(made),
+        evaluation_llm_provider: "local".to_owned(),
+        method_parameters: settings.into_iter().map(|(k, v)| (k.to_owned(), v)).collect(),
+        ..Parameters::default()
+    }
+}
+
+/// `YYYY-MM-DD` of a time, in UTC (days to civil dates by eras of 400 years from March; Hinnant 2013).
+fn date(time: SystemTime) -> String {
+    let days = time.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs() / 86_400) + 719_468;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let of_year = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    let (d, m) = (of_year - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
+    format!("{:04}-{m:02}-{d:02}", era * 400 + year + u64::from(m < 3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn days_become_dates() {
+        let on = |days: u64| date(UNIX_EPOCH + Duration::from_secs(days * 86_400 + 5));
+        assert_eq!(
+            [on(0), on(11_016), on(11_017), on(20_088)],
+            ["1970-01-01", "2000-02-29", "2000-03-01", "2024-12-31"]
+        );
+    }
+}

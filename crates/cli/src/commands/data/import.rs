@@ -1,0 +1,314 @@
+//! `mosa data import`: attack artifacts from elsewhere as a run folder.
+
+use super::{CASES, REDACTED, STAGES};
+use crate::args::{DataImportArgs, ExchangeFormat};
+use crate::commands::{judge::VERDICTS, probe::ANSWERS};
+use crate::{digest, output};
+use anyhow::{Context, Result, ensure};
+use mosa_attack::{CaseRecord, Reason, Used};
+use mosa_data::{
+    Behaviour, Benchmark, DataError, Functional, Origin, Outcome, Submission, from_jsonl, harmbench, jailbreakbench,
+    load, save,
+};
+use mosa_records::{AnswerRecord, Log, Record, RunFolder, Texts, VerdictRecord, View};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+
+/// Prompts that a model has yet to answer.
+const PROMPTS: &str = "prompts.jsonl";
+
+pub(crate) fn run(args: &DataImportArgs) -> Result<()> {
+    let benchmark = super::benchmark(&args.benchmark, &args.read, args.read.columns.as_ref())?;
+    let file = file(args)?;
+    let (submissions, model) = read(args, &file, &benchmark)?;
+    ensure!(!submissions.is_empty(), "{}: holds no submissions; give the complete file", file.display());
+    let cases = cases(&submissions, &benchmark)
+        .with_context(|| format!("{}: does not fit {}", file.display(), args.benchmark.display()))?;
+    let records = Imported::new(&cases)?;
+    let folder = RunFolder::open(&args.out, &manifest(args, &file, &benchmark, &model)?)?;
+    for path in records.write(&folder)? {
+        output::line(&path.display().to_string())?;
+    }
+    advise(args, &cases);
+    Ok(())
+}
+
+/// The file that is read: of a folder of HarmBench, the last stage.
+fn file(args: &DataImportArgs) -> Result<PathBuf> {
+    let given = args.file.display();
+    ensure!(args.file.exists(), "{given}: no such file; give the path of the artifacts");
+    if !args.file.is_dir() {
+        return Ok(args.file.clone());
+    }
+    ensure!(args.format == ExchangeFormat::HarmBench, "{given}: is a folder; give the file in it");
+    let stage = STAGES.iter().map(|name| args.file.join(name)).find(|p| p.exists());
+    stage.with_context(|| format!("{given}: holds none of {}; give one of these files", STAGES.join(", ")))
+}
+
+/// The submissions of a file, and the model it names.
+fn read(args: &DataImportArgs, file: &Path, benchmark: &Benchmark) -> Result<(Vec<Submission>, Option<String>)> {
+    let hint = || format!("{}: cannot be imported as {}", file.display(), name_of(args.format));
+    let judge = args.judge.as_deref().unwrap_or(name_of(args.format));
+    let origin = Origin { attack: &args.attack, judge, benchmark: Some(benchmark) };
+    match args.format {
+        ExchangeFormat::HarmBench => Ok((load(file, |text| stage(text, &origin)).with_context(hint)?, None)),
+        ExchangeFormat::JailbreakBench => {
+            let artifact = load(file, jailbreakbench::from_json).with_context(hint)?;
+            let model = artifact.parameters.model.clone();
+            Ok((jailbreakbench::from_artifact(&artifact, judge), Some(model)))
+        }
+        ExchangeFormat::Jsonl => Ok((load(file, from_jsonl).with_context(hint)?, None)),
+    }
+}
+
+fn name_of(format: ExchangeFormat) -> &'static str {
+    match format {
+        ExchangeFormat::HarmBench => "harmbench",
+        ExchangeFormat::JailbreakBench => "jailbreakbench",
+        ExchangeFormat::Jsonl => "jsonl",
+    }
+}
+
+/// A stage file of HarmBench: the first entry of a list tells which.
+fn stage(text: &str, origin: &Origin<'_>) -> Result<Vec<Submission>, DataError> {
+    let lists: BTreeMap<String, Value> = serde_json::from_str(text).unwrap_or_default();
+    let first = lists.values().find_map(|list| list.get(0));
+    match first {
+        Some(row) if row.get("label").is_some() => harmbench::from_results(text, origin),
+        Some(row) if row.is_object() => harmbench::from_completions(text, origin),
+        _ => harmbench::from_test_cases(text, origin),
+    }
+}
+
+/// The submissions of an attack for one behaviour.
+struct Case<'a> {
+    behaviour: &'a Behaviour,
+    submissions: Vec<&'a Submission>,
+}
+
+/// Submissions by attack and behaviour, in the order in which these first appear.
+fn cases<'a>(submissions: &'a [Submission], benchmark: &'a Benchmark) -> Result<Vec<Case<'a>>> {
+    let by_id: HashMap<&str, &Behaviour> = benchmark.behaviours.iter().map(|b| (b.id.as_str(), b)).collect();
+    let mut places: HashMap<(&str, &str), usize> = HashMap::new();
+    let mut cases: Vec<Case<'_>> = Vec::new();
+    for s in submissions {
+        let id = s.behaviour_id.as_str();
+        let unknown = || {
+            let (kind, n) = (benchmark.kind, benchmark.behaviours.len());
+            format!(
+                "the benchmark ({kind}, {n} behaviours) has no id {id:?}; give the file and --subsets of the attack"
+            )
+        };
+        let behaviour = *by_id.get(id).with_context(unknown)?;
+        ensure!(
+            same(s, behaviour),
+            "{id:?} is another behaviour in the benchmark; give the benchmark that was attacked"
+        );
+        let place = *places.entry((s.attack.as_str(), id)).or_insert(cases.len());
+        match cases.get_mut(place) {
+            Some(case) => case.submissions.push(s),
+            None => cases.push(Case { behaviour, submissions: vec![s] }),
+        }
+    }
+    Ok(cases)
+}
+
+/// Whether a submission is for this behaviour, if it says so; spaces apart.
+fn same(s: &Submission, behaviour: &Behaviour) -> bool {
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let said = words(&s.behaviour);
+    said.is_empty() || said == words(&behaviour.text) || said == words(&behaviour.prompt())
+}
+
+/// What becomes of the submissions.
+#[derive(Default)]
+struct Imported {
+    answers: Vec<AnswerRecord>,
+    cases: Vec<CaseRecord>,
+    verdicts: Vec<VerdictRecord>,
+    /// Rows for `mosa generate`.
+    prompts: Vec<Value>,
+}
+
+impl Imported {
+    fn new(cases: &[Case<'_>]) -> Result<Self> {
+        let mut records = Self::default();
+        for case in cases {
+            records.add(case)?;
+        }
+        Ok(records)
+    }
+
+    fn add(&mut self, case: &Case<'_>) -> Result<()> {
+        let (mut keys, mut waiting) = (Vec::new(), 0);
+        for (number, s) in case.submissions.iter().enumerate() {
+            match (&s.prompt, &s.response) {
+                (Some(prompt), Some(response)) => {
+                    let answer = answer(case, s, (number, keys.is_empty()), [prompt, response])?;
+                    let key = answer.key();
+                    self.verdicts.extend(s.labels.iter().map(|(judge, outcome)| verdict(&key, judge, *outcome)));
+                    self.answers.push(answer);
+                    keys.push(key);
+                }
+                (Some(prompt), None) => {
+                    ensure!(
+                        s.forced.is_empty(),
+                        "the submission for {:?} has forced words and no response: no prompt file holds forced \
+                         words; answer it with `mosa generate --force`",
+                        s.behaviour_id
+                    );
+                    waiting += 1;
+                    // The key that its answer would have.
+                    let id = format!("{}/{}#{number}", s.attack, s.behaviour_id);
+                    self.prompts.push(json!({"id": id, "prompt": prompt, "category": case.behaviour.category}));
+                }
+                (None, _) => {}
+            }
+        }
+        self.cases.extend((waiting == 0 || !keys.is_empty()).then(|| record(case, keys)));
+        Ok(())
+    }
+
+    /// Writes what there is; returns where.
+    fn write(self, folder: &RunFolder) -> Result<Vec<PathBuf>> {
+        let mut written = Vec::new();
+        if self.answers.is_empty() && !self.prompts.is_empty() {
+            write_prompts(&self.prompts, &folder.path(PROMPTS))?;
+            return Ok(vec![folder.path(PROMPTS)]);
+        }
+        written.extend(log(folder.path(ANSWERS), self.answers)?);
+        written.extend(log(folder.path(CASES), self.cases)?);
+        written.extend(log(folder.path(VERDICTS), self.verdicts)?);
+        if !self.prompts.is_empty() {
+            write_prompts(&self.prompts, &folder.path(PROMPTS))?;
+            written.push(folder.path(PROMPTS));
+        }
+        Ok(written)
+    }
+}
+
+fn answer(
+    case: &Case<'_>,
+    s: &Submission,
+    (number, selected): (usize, bool),
+    [prompt, response]: [&String; 2],
+) -> Result<AnswerRecord> {
+    ensure!(
+        s.forced.len() < 2,
+        "the submission for {:?} has words forced at {} places; a record holds one",
+        s.behaviour_id,
+        s.forced.len()
+    );
+    let forced = s.forced.first().cloned();
+    let mut tags =
+        BTreeMap::from([("case".to_owned(), s.behaviour_id.clone()), ("selected".to_owned(), selected.to_string())]);
+    tags.extend(case.behaviour.category.iter().map(|c| ("category".to_owned(), c.clone())));
+    Ok(AnswerRecord {
+        group: s.attack.clone(),
+        id: format!("{}#{number}", s.behaviour_id),
+        behaviour: case.behaviour.text.clone(),
+        prompt: prompt.clone(),
+        tags,
+        texts: Texts {
+            full: response.clone(),
+            to_end: response.clone(),
+            after_forced: forced.as_ref().map(|_| response.clone()),
+            without_forced: forced.as_ref().map(|f| response.replacen(&f.text, "", 1)),
+        },
+        forced,
+        pieces: Vec::new(),
+        steps: Vec::new(),
+        confidences: Vec::new(),
+        finish: "imported".to_owned(),
+        forwards: 0,
+    })
+}
+
+fn record(case: &Case<'_>, keys: Vec<String>) -> CaseRecord {
+    let attack = case.submissions.first().map(|s| s.attack.clone()).unwrap_or_default();
+    CaseRecord {
+        attack,
+        case: case.behaviour.id.clone(),
+        category: case.behaviour.category.clone(),
+        reason: Reason::Exhausted,
+        error: None,
+        selected: keys.first().cloned(),
+        candidates: keys,
+        used: Used { queries: case.submissions.iter().filter_map(|s| s.queries).sum(), ..Used::default() },
+        events: Vec::new(),
+    }
+}
+
+fn verdict(answer: &str, judge: &str, outcome: Outcome) -> VerdictRecord {
+    let status = if outcome == Outcome::Undecided { "undecided" } else { "ok" };
+    VerdictRecord {
+        answer: answer.to_owned(),
+        view: View::Answer,
+        judge: judge.to_owned(),
+        success: match outcome {
+            Outcome::Success => Some(true),
+            Outcome::Failure => Some(false),
+            Outcome::Undecided => None,
+        },
+        value: None,
+        status: status.to_owned(),
+        degenerate: None,
+        detail: json!({"imported": true}),
+    }
+}
+
+/// Appends records that are not there yet; says where, unless there are none.
+fn log<R: Record>(path: PathBuf, records: Vec<R>) -> Result<Option<PathBuf>> {
+    if records.is_empty() {
+        return Ok(None);
+    }
+    let mut log = Log::<R>::open(&path)?;
+    for record in records {
+        log.push(record)?;
+    }
+    Ok(Some(path))
+}
+
+fn write_prompts(prompts: &[Value], path: &Path) -> Result<()> {
+    let text: String = prompts.iter().map(|p| format!("{p}\n")).collect();
+    Ok(save(path, &text)?)
+}
+
+/// The same file and flags are the same run.
+fn manifest(args: &DataImportArgs, file: &Path, benchmark: &Benchmark, model: &Option<String>) -> Result<Value> {
+    Ok(json!({
+        "mosa": env!("CARGO_PKG_VERSION"),
+        "command": "data import",
+        "model": model,
+        "format": name_of(args.format),
+        "attack": args.attack,
+        "judge": args.judge,
+        "benchmark": benchmark.kind.name(),
+        "hashes": {"file": digest::of_file(file)?, "behaviors": digest::of_file(&args.benchmark)?},
+    }))
+}
+
+/// What to do next, and what judges cannot do.
+fn advise(args: &DataImportArgs, cases: &[Case<'_>]) {
+    let run = args.out.display();
+    let all = || cases.iter().flat_map(|c| &c.submissions);
+    let copyright = cases.iter().filter(|c| c.behaviour.functional == Some(Functional::Copyright)).count();
+    if copyright > 0 {
+        output::say(&format!("note: behaviours about copyright: {copyright}; no judge of mosa can score these"));
+    }
+    let waiting = all().filter(|s| s.prompt.is_some() && s.response.is_none()).count();
+    if waiting > 0 {
+        let command = format!("mosa generate --model DIR --prompts {run}/{PROMPTS} --json");
+        output::say(&format!("prompts without a response: {waiting}; ask a model: {command}"));
+    }
+    let redacted = all().filter(|s| s.response.as_ref().is_some_and(|r| r.starts_with(REDACTED))).count();
+    if redacted > 0 {
+        output::say(&format!(
+            "note: redacted responses: {redacted}; their labels hold, a new judgement of them does not"
+        ));
+    }
+    if all().any(|s| s.prompt.is_some() && s.response.is_some()) {
+        output::say(&format!("judge the answers with: mosa judge {run}; draw them with: mosa report {run}"));
+    }
+}
