@@ -130,7 +130,7 @@ fn unix_time(date: &str) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use crate::retry::unix_time;
+    use super::*;
 
     #[test]
     fn an_http_date_is_the_second_it_says() {

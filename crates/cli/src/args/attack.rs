@@ -84,7 +84,7 @@ pub(crate) struct HelperArgs {
     /// Helper model at the endpoint.
     #[arg(long, value_name = "NAME")]
     pub helper_model: Option<String>,
-    /// Helpers by role: tables [[helper]] with `roles` ("tap/judge", "tap/*" or "*") and `endpoint`, the first that fits.
+    /// Helpers by role: a list `helper` of tables with `roles` ("tap/judge", "tap/*" or "*") and `endpoint`, the first that fits.
     #[arg(long, value_name = "FILE.toml")]
     pub helpers: Option<PathBuf>,
 }

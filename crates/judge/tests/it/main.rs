@@ -14,6 +14,8 @@ mod parsers;
 mod prompts;
 mod registry;
 mod replay;
+// The client's tests look at more of it.
+#[allow(dead_code)]
 #[path = "../../../client/tests/it/server.rs"]
 mod server;
 
