@@ -128,6 +128,11 @@ fn unix_time(date: &str) -> Option<f64> {
     Some((86_400 * days + 3_600 * h + 60 * m + s) as f64)
 }
 
+/// A number in 0..1 that depends on the text alone.
+fn fraction(text: &str) -> f64 {
+    mosa_core::Rng::at(0, mosa_core::Stream::Backoff, 0, mosa_core::sample_key(text)).unit()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -169,9 +174,4 @@ mod tests {
         }
         assert_ne!(backoff(&settings, "body", 0), backoff(&settings, "other body", 0));
     }
-}
-
-/// A number in 0..1 that depends on the text alone.
-fn fraction(text: &str) -> f64 {
-    mosa_core::Rng::at(0, mosa_core::Stream::Backoff, 0, mosa_core::sample_key(text)).unit()
 }
