@@ -107,7 +107,7 @@ fn what_an_attack_lacks_is_said_before_anything_is_asked() {
     let out = dir.path().join("run");
     let model = world_model();
     let paths = [("m", model.as_path()), ("b", behaviours.as_path()), ("o", out.as_path())];
-    let run = line("attack tap --model {m} --behaviors {b} --out {o} --quiet", &paths);
+    let run = line("attack tap --model {m} --behaviors {b} --out {o} --gen-length 96 --quiet", &paths);
     assert_eq!(run.code, 2);
     assert!(run.stderr.contains("tap/attacker") && run.stderr.contains("--helper-endpoint"), "{}", run.stderr);
     let run = line(

@@ -71,8 +71,10 @@ pub(crate) fn run(args: &QuickstartArgs) -> Result<(), Failure> {
     }
     plan.probe_mosa()?;
     plan.say("and the published attacks on all three, with the world's rules as their helper models");
-    for name in MODELS {
-        plan.attack(name)?;
+    for attack in ATTACKS {
+        for name in MODELS {
+            plan.attack(attack, name)?;
+        }
     }
     let findings = Findings::read(&args.out)?;
     let report = args.out.join("report.html");

@@ -1,6 +1,6 @@
 //! What the quickstart runs: the commands a user could type, in the order of the argument.
 
-use super::{ATTACKS, COMMAND, MODEL, RECIPE, folder};
+use super::{COMMAND, MODEL, RECIPE, folder};
 use crate::args::{AlignArgs, Args, Command, ModelArgs, QuickstartArgs};
 use crate::commands::world::measure::{Settings, measure, table};
 use crate::commands::{align, attack, probe};
@@ -31,7 +31,7 @@ impl<'a> Plan<'a> {
     /// Opens the run folder and unpacks model, data and recipe into it.
     pub(super) fn new(args: &'a QuickstartArgs) -> Result<Self> {
         let (model, data, recipe) = (args.out.join("model"), args.out.join("data"), args.out.join("world.toml"));
-        let (n, seeds, searches, attacked) = if args.full { (120, vec![0, 1, 2], 24, 54) } else { (40, vec![0], 4, 6) };
+        let (n, seeds, searches, attacked) = if args.full { (120, vec![0, 1, 2], 24, 54) } else { (40, vec![0], 4, 4) };
         anyhow::ensure!(args.n != Some(0), "--n must be positive");
         let n = args.n.unwrap_or(n);
         let (searches, attacked) = (searches.min(n), attacked.min(n));
@@ -149,28 +149,25 @@ impl<'a> Plan<'a> {
         probe::run(&command)
     }
 
-    /// Every attack on a model, each with its own run folder.
-    pub(super) fn attack(&self, name: &str) -> Result<(), Failure> {
+    /// One attack on a model, in its own run folder.
+    pub(super) fn attack(&self, attack: &str, name: &str) -> Result<(), Failure> {
         let text = |path: &Path| path.display().to_string();
         let seed = self.seeds.first().copied().filter(|_| name != "original");
         let behaviours = self.data.join("harmbench/harmbench_behaviors_text_all.csv");
-        for attack in ATTACKS {
-            let out = self.args.out.join("attacks").join(name).join(attack);
-            let mut words: Vec<String> = ["mosa", "attack", attack, "--profile", "smoke", "--helper", "world"]
-                .into_iter()
-                .chain(["--gen-length", "96", "--threshold", "0.9", "--eos-stop", "--judge", "exact", "--label", name])
-                .map(str::to_owned)
-                .collect();
-            words.extend(["--model".to_owned(), text(&self.model), "--behaviors".to_owned(), text(&behaviours)]);
-            words.extend(["--out".to_owned(), text(&out), "--sample".to_owned(), self.attacked.to_string()]);
-            if seed.is_some() {
-                words.extend(["--adapter".to_owned(), text(&folder(&self.args.out, name, seed).join("adapter"))]);
-            }
-            let Command::Attack(mut command) = self.parse(words)? else { continue };
-            command.compute = self.args.compute.clone();
-            attack::run(&command)?;
+        let out = self.args.out.join("attacks").join(name).join(attack);
+        let mut words: Vec<String> = ["mosa", "attack", attack, "--profile", "smoke", "--helper", "world"]
+            .into_iter()
+            .chain(["--gen-length", "96", "--threshold", "0.9", "--eos-stop", "--judge", "exact", "--label", name])
+            .map(str::to_owned)
+            .collect();
+        words.extend(["--model".to_owned(), text(&self.model), "--behaviors".to_owned(), text(&behaviours)]);
+        words.extend(["--out".to_owned(), text(&out), "--sample".to_owned(), self.attacked.to_string()]);
+        if seed.is_some() {
+            words.extend(["--adapter".to_owned(), text(&folder(&self.args.out, name, seed).join("adapter"))]);
         }
-        Ok(())
+        let Command::Attack(mut command) = self.parse(words)? else { return Ok(()) };
+        command.compute = self.args.compute.clone();
+        attack::run(&command)
     }
 
     /// Measures one model and says what came out.
