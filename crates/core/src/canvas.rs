@@ -118,14 +118,18 @@ impl Canvas {
         self.tokens.iter().zip(&self.given).map(|(&t, &g)| if g { self.mask } else { t }).collect()
     }
 
-    /// The first response position that holds one of `ends` with no mask between it and the response start.
-    /// Whatever is revealed later, the text up to there stays.
+    /// The first response position behind all given tokens that holds one of `ends`, with no mask between it and the
+    /// response start. Whatever is revealed later, the text up to there stays; what was written into the response from
+    /// outside is part of it.
     pub fn settled_end(&self, ends: &[TokenId]) -> Option<usize> {
+        let start = self.response_start;
+        let behind_given = self.given[start..].iter().rposition(|&g| g).map_or(0, |last| last + 1);
         self.response()
             .iter()
             .take_while(|&&t| t != self.mask)
-            .position(|t| ends.contains(t))
-            .map(|k| self.response_start + k)
+            .enumerate()
+            .position(|(at, t)| at >= behind_given && ends.contains(t))
+            .map(|k| start + k)
     }
 
     /// Writes a token from outside the sampler; it counts as given from now on.

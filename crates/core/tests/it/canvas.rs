@@ -51,6 +51,17 @@ fn an_end_counts_as_settled_only_when_nothing_before_it_is_masked() {
     assert_eq!(c.settled_end(&[5, 7]), Some(1));
 }
 
+#[test]
+fn an_end_before_given_tokens_does_not_end_the_answer() {
+    let mut c = Canvas::new(&[1], 4, MASK);
+    c.force(3, 5).unwrap();
+    c.commit(1, 7, 1.0).unwrap();
+    c.commit(2, 6, 1.0).unwrap();
+    assert_eq!(c.settled_end(&[7]), None);
+    c.commit(4, 7, 1.0).unwrap();
+    assert_eq!(c.settled_end(&[7]), Some(4));
+}
+
 proptest! {
     #[test]
     fn replaying_the_edits_of_a_canvas_gives_its_tokens(ops in prop::collection::vec((0usize..12, 0u32..9, 0u8..3), 0..40)) {

@@ -7,6 +7,10 @@ use std::path::PathBuf;
 use tch::{Device, Kind};
 
 fn local(stop: fn() -> bool) -> Local {
+    with(stop, false)
+}
+
+fn with(stop: fn() -> bool, stop_at_end: bool) -> Local {
     let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/llada");
     let config = ModelConfig::read(&dir.join("config.json")).unwrap();
     let text = TextModel::load(&dir, config.family, [config.mask, config.eos, config.pad]).unwrap();
@@ -16,6 +20,7 @@ fn local(stop: fn() -> bool) -> Local {
     let mut options = Options::llada(ends);
     options.gen_length = 24;
     options.schedule = mosa_engine::Schedule::Blocks { steps: 12, block_length: 12 };
+    options.stop_at_end = stop_at_end;
     Local::new((model, None, text), options, 3, stop)
 }
 
@@ -157,4 +162,18 @@ fn a_request_that_does_not_fit_fails_alone_and_an_interrupt_begins_nothing() {
     assert!(target.generate(&[(0, Generate::to("question"))]).is_ok());
     let stopped = local(|| true);
     assert_eq!(stopped.generate(&[(0, Generate::to("question"))]), Err(Unanswered::Interrupted));
+}
+
+#[test]
+fn stopping_early_changes_no_text_that_is_judged() {
+    let (whole, early) = (local(never), with(never, true));
+    for draw in 0..30 {
+        let plain = Generate::to(format!("question {draw}")).at(1.0);
+        for asked in [plain.clone(), plain.forcing(12, "the answer")] {
+            let (a, b) = (one(&whole, draw, &asked), one(&early, draw, &asked));
+            assert_eq!(a.text(), b.text());
+            assert_eq!(a.texts.to_end, b.texts.to_end);
+            assert_eq!(a.texts.without_forced, b.texts.without_forced);
+        }
+    }
 }
