@@ -192,7 +192,7 @@ fn requests_keep_their_pace_and_their_number() {
 fn the_key_goes_into_the_header_and_nowhere_else() {
     // Cargo sets this variable for tests.
     let (variable, key) = ("CARGO_PKG_NAME", std::env::var("CARGO_PKG_NAME").unwrap());
-    let server = Server::start(|_, _| Act::Status(401, "", "the key mosa-judge is wrong"));
+    let server = Server::start(|_, _| Act::Status(401, "", "the key mosa-client is wrong"));
     let settings = EndpointSettings { api_key_env: Some(variable.into()), ..server.settings() };
     let endpoint = Endpoint::new(settings).unwrap();
     let error = endpoint.chat(&chat()).unwrap_err();
