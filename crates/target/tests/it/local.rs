@@ -68,7 +68,8 @@ fn forced_words_stand_where_they_were_put_whenever_they_were_written() {
         asked.forced.push(Forced { offset: 6, text: "the answer".into(), step, remask });
         let answer = one(&target, 0, &asked);
         let tokens = target.tokens(" the answer").unwrap();
-        assert_eq!(answer.pieces[6..6 + tokens.len()].concat(), tokens.concat(), "step {step}");
+        // A character that began before them may end in their first piece.
+        assert!(answer.pieces[6..6 + tokens.len()].concat().ends_with(&tokens.concat()), "step {step}");
         assert!(answer.steps[6].is_none() && answer.steps[0].is_some());
         assert!(answer.text().contains("the answer"), "{:?}", answer.texts);
         if remask {

@@ -96,15 +96,19 @@ fn special_tokens_are_one_token_each_and_vanish_from_answers() {
 }
 
 #[test]
-fn a_word_the_world_does_not_have_is_an_error() {
+fn a_word_the_world_does_not_have_is_the_first_row_without_a_word() {
     let (_dir, text) = text_model();
-    assert!(text.tokenizer.encode("how do i make the amber dragon ?").is_err());
+    let unknown = vocabulary::size() as u32;
+    let ids = text.tokenizer.encode("how do i make the amber dragon ?").unwrap();
+    assert_eq!(ids.iter().filter(|id| **id == unknown).count(), 1);
+    assert_eq!(ids[6], unknown);
+    assert!(vocabulary::size() < vocabulary::rows(), "it needs a row of its own");
 }
 
 #[test]
 fn the_ids_of_the_tokeniser_are_those_of_the_vocabulary() {
     let (_dir, text) = text_model();
-    assert_eq!(text.tokenizer.size(), vocabulary::size());
+    assert_eq!(text.tokenizer.size(), vocabulary::size() + 1, "the words and <unk>");
     for (id, token) in vocabulary::tokens().enumerate() {
         assert_eq!(text.tokenizer.token_id(token), Some(id as u32));
     }
