@@ -40,5 +40,5 @@ pub use cx::{Candidate, Cx, Event};
 pub use journal::{CallRecord, Journal};
 pub use mosa_client::{Message, Role};
 pub use record::CaseRecord;
-pub use registry::{ATTACKS, attack};
+pub use registry::{ATTACKS, OF_THE_PAPER, attack};
 pub use run::{Plan, Records, check, run};

@@ -36,6 +36,9 @@ pub const ATTACKS: [&str; 24] = [
     "post-context",
 ];
 
+/// The attacks of the MOSA paper: the eight (Tables 1 and 2) and the adaptive variants of three (Table 4).
+pub const OF_THE_PAPER: &[&str] = ATTACKS.split_at(11).0;
+
 /// Where the adaptive variants put the weight (MOSA does not say; attacks.md 3.7: 30 by default).
 const MIDDLE: Anchor = Anchor::Middle(30);
 

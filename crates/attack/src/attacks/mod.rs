@@ -17,7 +17,7 @@ pub use avatar::Avatar;
 pub use dia::Dia;
 pub use direct::Direct;
 pub use ept::{Ept, PathUnit};
-pub use native::{Anchoring, Dija, DijaForm, Pad, PostContext, Prefill, SuffixSearch, TrajHijack};
+pub use native::{Anchoring, CanvasAttack, Dija, DijaForm, Pad, PostContext, Prefill, SuffixSearch, TrajHijack};
 pub use pal::{Pal, TokenLoss};
 pub use speak_easy::{Decomposer, SpeakEasy};
 pub use tap::Tap;

@@ -1,5 +1,5 @@
 use crate::script::{Script, case};
-use mosa_attack::{ATTACKS, Ability, Profile, attack, check};
+use mosa_attack::{ATTACKS, Ability, OF_THE_PAPER, Profile, attack, check};
 use serde_json::{Map, json};
 
 #[test]
@@ -14,6 +14,13 @@ fn every_attack_has_its_name_in_every_profile_and_in_both_languages() {
             }
         }
     }
+}
+
+#[test]
+fn the_papers_attacks_are_the_eight_and_three_adaptive_ones() {
+    let (adaptive, eight): (Vec<&str>, Vec<&str>) = OF_THE_PAPER.iter().partition(|name| name.ends_with("adaptive"));
+    assert_eq!(eight, ["avatar", "tap", "speak-easy", "aos", "pal", "ept", "dia", "adv-prefix"]);
+    assert_eq!(adaptive, ["tap-adaptive", "ept-adaptive", "adv-prefix-adaptive"]);
 }
 
 #[test]

@@ -1,9 +1,8 @@
 //! Anchoring: at a later step the beginning of the answer is overwritten (Recovery Alignment's t_inter, methods.md 1.3).
 
-use super::asked;
-use crate::{Ability, Attack, Case, Cost, Cx, Finished, Forced, Generate, Needs, Profile, Stop};
+use super::CanvasAttack;
+use crate::{Case, Cx, Forced, Generate, Profile, Stop};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
 /// Words written at offset 0 before given steps, one answer per step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,30 +36,20 @@ impl Anchoring {
     }
 }
 
-impl Attack for Anchoring {
-    fn name(&self) -> &'static str {
-        "anchoring"
+impl CanvasAttack for Anchoring {
+    const NAME: &'static str = "anchoring";
+
+    fn count(&self) -> usize {
+        self.steps.len()
     }
 
-    fn needs(&self) -> Needs {
-        Needs { abilities: vec![Ability::ForcedTokens], roles: Vec::new() }
-    }
-
-    fn settings(&self) -> Value {
-        json!(self)
-    }
-
-    fn cost(&self) -> Cost {
-        Cost { queries: self.steps.len() as u64, helper_calls: 0 }
-    }
-
-    fn run(&self, case: &Case, cx: &Cx<'_>) -> Result<Finished, Stop> {
+    fn requests(&self, case: &Case, _cx: &Cx<'_>) -> Result<Vec<(String, Generate)>, Stop> {
         let text = self.text.clone().unwrap_or_else(|| case.target());
         let at = |step: &usize| {
             let mut ask = Generate::to(case.goal());
             ask.forced.push(Forced { offset: 0, text: text.clone(), step: *step, remask: false });
             (format!("step-{step}"), ask)
         };
-        asked(cx, self.steps.iter().map(at).collect())
+        Ok(self.steps.iter().map(at).collect())
     }
 }

@@ -1,10 +1,9 @@
 //! TrajHijack: let the model commit its refusal, take everything back, write an affirmative beginning, and let it go on
 //! (methods.md 1.3).
 
-use super::asked;
-use crate::{Ability, Attack, Case, Cost, Cx, Finished, Forced, Generate, Needs, Profile, Stop};
+use super::CanvasAttack;
+use crate::{Case, Cx, Forced, Generate, Profile, Stop};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
 /// Re-masking after some steps, with a new beginning.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,27 +34,13 @@ impl TrajHijack {
     }
 }
 
-impl Attack for TrajHijack {
-    fn name(&self) -> &'static str {
-        "traj-hijack"
-    }
+impl CanvasAttack for TrajHijack {
+    const NAME: &'static str = "traj-hijack";
 
-    fn needs(&self) -> Needs {
-        Needs { abilities: vec![Ability::ForcedTokens], roles: Vec::new() }
-    }
-
-    fn settings(&self) -> Value {
-        json!(self)
-    }
-
-    fn cost(&self) -> Cost {
-        Cost { queries: 1, helper_calls: 0 }
-    }
-
-    fn run(&self, case: &Case, cx: &Cx<'_>) -> Result<Finished, Stop> {
+    fn requests(&self, case: &Case, _cx: &Cx<'_>) -> Result<Vec<(String, Generate)>, Stop> {
         let text = self.text.clone().unwrap_or_else(|| case.target());
         let mut ask = Generate::to(case.goal());
         ask.forced.push(Forced { offset: 0, text, step: self.after.max(1), remask: true });
-        asked(cx, vec![(format!("after-{}", self.after), ask)])
+        Ok(vec![(format!("after-{}", self.after), ask)])
     }
 }

@@ -17,13 +17,51 @@ pub use post_context::PostContext;
 pub use prefill::Prefill;
 pub use suffix::SuffixSearch;
 
-use crate::{Candidate, Cx, Finished, Generate, Reason, Stop};
+use crate::{Ability, Attack, Candidate, Case, Cost, Cx, Finished, Generate, Needs, Reason, Stop};
+use serde::Serialize;
+use serde_json::{Value, json};
 
-/// Asks every request and hands every answer in; the first is the one submitted.
-fn asked(cx: &Cx<'_>, requests: Vec<(String, Generate)>) -> Result<Finished, Stop> {
-    let answers = cx.generate_all(requests.clone())?;
-    for ((call, request), answer) in requests.into_iter().zip(answers) {
-        cx.candidate(Candidate::new(request, answer).tagged("at", call));
+/// An attack that writes words on the canvas and asks: a list of requests that follows from the case alone.
+pub trait CanvasAttack: Serialize + Send + Sync {
+    /// Its name in records.
+    const NAME: &'static str;
+
+    /// How many requests [`CanvasAttack::requests`] makes.
+    fn count(&self) -> usize {
+        1
     }
-    Ok(Finished { selected: Some(0), reason: Reason::Exhausted })
+
+    /// What is asked, by the path of the call; the answer to the first is the one submitted.
+    ///
+    /// # Errors
+    /// [`Stop`] where the target has to be asked for something and fails.
+    fn requests(&self, case: &Case, cx: &Cx<'_>) -> Result<Vec<(String, Generate)>, Stop>;
+}
+
+impl<T: CanvasAttack> Attack for T {
+    fn name(&self) -> &'static str {
+        T::NAME
+    }
+
+    fn needs(&self) -> Needs {
+        Needs { abilities: vec![Ability::ForcedTokens], roles: Vec::new() }
+    }
+
+    fn settings(&self) -> Value {
+        json!(self)
+    }
+
+    fn cost(&self) -> Cost {
+        Cost { queries: self.count() as u64, helper_calls: 0 }
+    }
+
+    /// Every answer is handed in.
+    fn run(&self, case: &Case, cx: &Cx<'_>) -> Result<Finished, Stop> {
+        let requests = self.requests(case, cx)?;
+        let answers = cx.generate_all(requests.clone())?;
+        for ((call, request), answer) in requests.into_iter().zip(answers) {
+            cx.candidate(Candidate::new(request, answer).tagged("at", call));
+        }
+        Ok(Finished { selected: Some(0), reason: Reason::Exhausted })
+    }
 }

@@ -1,9 +1,8 @@
 //! PAD: step labels spread over the canvas before the first step, as DiffuGuard's code does it (methods.md 1.3).
 
-use super::asked;
-use crate::{Ability, Attack, Case, Cost, Cx, Finished, Generate, Needs, Profile, Stop};
+use super::CanvasAttack;
+use crate::{Case, Cx, Generate, Profile, Stop};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
 /// Anchors that make a procedure of the answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,26 +39,12 @@ impl Pad {
     }
 }
 
-impl Attack for Pad {
-    fn name(&self) -> &'static str {
-        "pad"
-    }
+impl CanvasAttack for Pad {
+    const NAME: &'static str = "pad";
 
-    fn needs(&self) -> Needs {
-        Needs { abilities: vec![Ability::ForcedTokens], roles: Vec::new() }
-    }
-
-    fn settings(&self) -> Value {
-        json!(self)
-    }
-
-    fn cost(&self) -> Cost {
-        Cost { queries: 1, helper_calls: 0 }
-    }
-
-    fn run(&self, case: &Case, cx: &Cx<'_>) -> Result<Finished, Stop> {
+    fn requests(&self, case: &Case, _cx: &Cx<'_>) -> Result<Vec<(String, Generate)>, Stop> {
         let plain = Generate { gen_length: Some(self.gen_length), ..Generate::to(case.goal()) };
         let ask = (0..self.anchors.len()).fold(plain, |ask, i| ask.forcing(self.offset(i), self.anchors[i].clone()));
-        asked(cx, vec![("anchors".into(), ask)])
+        Ok(vec![("anchors".into(), ask)])
     }
 }

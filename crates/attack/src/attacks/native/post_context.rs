@@ -1,9 +1,8 @@
 //! Post-context: words that stand behind the answer from the beginning (TrustLDM, methods.md 1.3).
 
-use super::asked;
-use crate::{Ability, Attack, Case, Cost, Cx, Finished, Generate, Needs, Profile, Stop};
+use super::CanvasAttack;
+use crate::{Case, Cx, Generate, Profile, Stop};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
 /// Fixed words at the end of the canvas, one answer per text.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,30 +37,20 @@ impl PostContext {
     }
 }
 
-impl Attack for PostContext {
-    fn name(&self) -> &'static str {
-        "post-context"
+impl CanvasAttack for PostContext {
+    const NAME: &'static str = "post-context";
+
+    fn count(&self) -> usize {
+        self.texts.len()
     }
 
-    fn needs(&self) -> Needs {
-        Needs { abilities: vec![Ability::ForcedTokens], roles: Vec::new() }
-    }
-
-    fn settings(&self) -> Value {
-        json!(self)
-    }
-
-    fn cost(&self) -> Cost {
-        Cost { queries: self.texts.len() as u64, helper_calls: 0 }
-    }
-
-    fn run(&self, case: &Case, cx: &Cx<'_>) -> Result<Finished, Stop> {
+    fn requests(&self, case: &Case, cx: &Cx<'_>) -> Result<Vec<(String, Generate)>, Stop> {
         let mut requests = Vec::new();
         for (i, text) in self.texts.iter().enumerate() {
             let tokens = cx.tokens(&format!(" {text}"))?.len();
             let plain = Generate { gen_length: Some(self.gen_length), ..Generate::to(case.goal()) };
             requests.push((format!("text-{i}"), plain.forcing(self.gen_length.saturating_sub(tokens), text.clone())));
         }
-        asked(cx, requests)
+        Ok(requests)
     }
 }

@@ -1,9 +1,8 @@
 //! Words forced at an offset of the answer (MOSA, Fig. 3).
 
-use super::asked;
-use crate::{Ability, Attack, Case, Cost, Cx, Finished, Generate, Needs, Profile, Stop, phrases};
+use super::CanvasAttack;
+use crate::{Case, Cx, Generate, Profile, Stop, phrases};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
 /// A phrase forced at one offset: the beginning of a compliant answer at 0, a piece of a procedure elsewhere.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,30 +35,16 @@ impl Prefill {
     }
 }
 
-impl Attack for Prefill {
-    fn name(&self) -> &'static str {
-        "prefill"
-    }
+impl CanvasAttack for Prefill {
+    const NAME: &'static str = "prefill";
 
-    fn needs(&self) -> Needs {
-        Needs { abilities: vec![Ability::ForcedTokens], roles: Vec::new() }
-    }
-
-    fn settings(&self) -> Value {
-        json!(self)
-    }
-
-    fn cost(&self) -> Cost {
-        Cost { queries: 1, helper_calls: 0 }
-    }
-
-    fn run(&self, case: &Case, cx: &Cx<'_>) -> Result<Finished, Stop> {
+    fn requests(&self, case: &Case, cx: &Cx<'_>) -> Result<Vec<(String, Generate)>, Stop> {
         let text = match (&self.text, self.offset) {
             (Some(text), _) => text.clone(),
             (None, 0) => case.target(),
             (None, _) => phrases::PROCEDURAL[cx.rng("phrase").below(phrases::PROCEDURAL.len())].to_owned(),
         };
         let ask = Generate { gen_length: self.gen_length, ..Generate::to(case.goal()).forcing(self.offset, text) };
-        asked(cx, vec![(format!("offset-{}", self.offset), ask)])
+        Ok(vec![(format!("offset-{}", self.offset), ask)])
     }
 }

@@ -10,6 +10,7 @@ use crate::failure::Failure;
 use crate::{digest, interrupt, output};
 use anyhow::{Context, Result};
 use mosa_align::StepMetrics;
+use mosa_attack::OF_THE_PAPER;
 use mosa_eval::Run;
 use mosa_records::{Log, RunFolder};
 use plan::Plan;
@@ -71,7 +72,7 @@ pub(crate) fn run(args: &QuickstartArgs) -> Result<(), Failure> {
     }
     plan.probe_mosa()?;
     plan.say("and the published attacks on all three, with the world's rules as their helper models");
-    for attack in ATTACKS {
+    for attack in OF_THE_PAPER {
         for name in MODELS {
             plan.attack(attack, name)?;
         }
@@ -102,20 +103,6 @@ pub(crate) fn draw(dir: &Path, out: &Path, tables: Option<&Path>) -> Result<(), 
 const COMMAND: &str = "quickstart";
 /// The models, as they are called everywhere.
 pub(super) const MODELS: [&str; 3] = ["original", "initial", "mosa"];
-/// The paper's eight attacks and its three adaptive ones.
-const ATTACKS: [&str; 11] = [
-    "avatar",
-    "tap",
-    "speak-easy",
-    "aos",
-    "pal",
-    "ept",
-    "dia",
-    "adv-prefix",
-    "tap-adaptive",
-    "ept-adaptive",
-    "adv-prefix-adaptive",
-];
 /// Where the probes are.
 const PROBES: [&str; 5] = ["order", "original", "mosa", "forced-original", "forced-mosa"];
 
@@ -141,7 +128,8 @@ impl Findings {
         let models = models.into_iter().map(read).collect::<Result<Vec<_>>>()?;
         let probes = PROBES.map(|name| Run::read(&dir.join("probes").join(name), false));
         let probes = probes.into_iter().collect::<Result<Vec<_>, _>>()?;
-        let attacked = MODELS.iter().flat_map(|model| ATTACKS.map(|a| dir.join("attacks").join(model).join(a)));
+        let attacked =
+            MODELS.iter().flat_map(|model| OF_THE_PAPER.iter().map(|a| dir.join("attacks").join(model).join(a)));
         let attacks = attacked.map(|run| Run::read(&run, false)).collect::<Result<Vec<_>, _>>()?;
         let digest = digest::of_text(&format!("{hasher}{}{}", mosa_eval::digest(&probes), mosa_eval::digest(&attacks)));
         Ok(Self { models, probes, attacks, n, digest })

@@ -23,7 +23,7 @@ pub(super) struct Plan<'a> {
     pub(super) n: usize,
     /// Requests of the suffix search.
     searches: usize,
-    /// Requests of each attack.
+    /// Requests of each attack; there are 24.
     attacked: usize,
 }
 
@@ -31,7 +31,7 @@ impl<'a> Plan<'a> {
     /// Opens the run folder and unpacks model, data and recipe into it.
     pub(super) fn new(args: &'a QuickstartArgs) -> Result<Self> {
         let (model, data, recipe) = (args.out.join("model"), args.out.join("data"), args.out.join("world.toml"));
-        let (n, seeds, searches, attacked) = if args.full { (120, vec![0, 1, 2], 24, 54) } else { (40, vec![0], 4, 4) };
+        let (n, seeds, searches, attacked) = if args.full { (120, vec![0, 1, 2], 24, 24) } else { (40, vec![0], 4, 4) };
         anyhow::ensure!(args.n != Some(0), "--n must be positive");
         let n = args.n.unwrap_or(n);
         let (searches, attacked) = (searches.min(n), attacked.min(n));
