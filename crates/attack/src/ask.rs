@@ -136,7 +136,7 @@ pub struct Score {
     pub estimator: Estimator,
 }
 
-/// How the joint probability of several tokens is estimated (attacks.md 1.2).
+/// How the joint probability of several tokens is estimated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Estimator {

@@ -74,10 +74,10 @@ pub struct Case {
 }
 
 impl Case {
-    /// What the target is asked: the behaviour, behind its context if it has one.
+    /// What the target is asked: the behaviour, behind its context if it has one, with HarmBench's `---` between them.
     pub fn goal(&self) -> String {
         match &self.context {
-            Some(context) => format!("{context}\n\n{}", self.behaviour),
+            Some(context) => format!("{context}\n\n---\n\n{}", self.behaviour),
             None => self.behaviour.clone(),
         }
     }

@@ -39,7 +39,7 @@ pub const ATTACKS: [&str; 24] = [
 /// The attacks of the MOSA paper: the eight (Tables 1 and 2) and the adaptive variants of three (Table 4).
 pub const OF_THE_PAPER: &[&str] = ATTACKS.split_at(11).0;
 
-/// Where the adaptive variants put the weight (MOSA does not say; attacks.md 3.7: 30 by default).
+/// Where the adaptive variants put the weight (MOSA does not say; its suffix search aims at token 30).
 const MIDDLE: Anchor = Anchor::Middle(30);
 
 /// Makes an attack: its profile, perhaps in words of the toy world, and then the settings given by hand.

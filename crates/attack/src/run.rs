@@ -151,7 +151,8 @@ fn answer(attack: &str, case: &Case, (number, candidate): (usize, &Candidate), s
         tags,
         forced: asked.forced.first().map(|f| ForcedWords {
             offset: f.offset,
-            tokens: answer.texts.after_forced.as_ref().map_or(0, |_| f.text.split_whitespace().count()),
+            // Positions that no step revealed, as far as the target shows its tokens.
+            tokens: answer.steps.iter().skip(f.offset).take_while(|step| step.is_none()).count(),
             text: f.text.clone(),
         }),
         texts: answer.texts.clone(),

@@ -39,7 +39,7 @@ pub(crate) struct Tally {
     pub degenerate: usize,
 }
 
-/// The largest share of cases without an outcome that leaves a rate worth quoting (attacks.md 10.2).
+/// The largest share of cases without an outcome that leaves a rate worth quoting.
 const UNASSESSED: f64 = 0.05;
 
 impl Arm<'_> {

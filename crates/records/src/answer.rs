@@ -48,7 +48,7 @@ pub struct ForcedWords {
 }
 
 /// What of an answer may be read. An attack on a diffusion model can write behind the end of the answer, so where the
-/// text ends decides what is judged (attacks.md 1.2).
+/// text ends decides what is judged.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Texts {
     /// The whole canvas without special tokens.

@@ -14,7 +14,7 @@ const LONGEST: usize = 32;
 
 /// Chooses the tokens from `constraint.offset` on, one after the other with everything else masked, until what stands
 /// there cannot become a forbidden beginning any more, and adds them to the forced tokens. Any token that would complete
-/// one is passed over, which is exact; the rest of the answer is then decoded as usual (attacks.md 7, EPT). Returns the
+/// one is passed over, which is exact; the rest of the answer is then decoded as usual (EPT). Returns the
 /// model calls.
 pub(crate) fn choose(
     (model, adapter): Subject<'_>,

@@ -3,8 +3,8 @@
 use mosa_core::{Canvas, TokenId};
 use mosa_engine::{EngineError, Intervention, Step};
 
-/// Writes tokens before a step, perhaps after masking again whatever was revealed until then (attacks.md 1.2; anchoring and
-/// trajectory hijacking of methods.md 1.3).
+/// Writes tokens before a step, perhaps after masking again whatever was revealed until then (anchoring and trajectory
+/// hijacking).
 pub(crate) struct Write {
     /// The step, counted over the whole decode.
     pub step: u64,

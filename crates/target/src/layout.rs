@@ -24,18 +24,19 @@ impl Layout {
     }
 }
 
-/// The conversation as tokens.
-pub(crate) fn prompt(text: &TextModel, messages: &[Message]) -> Result<Vec<TokenId>, TargetError> {
+/// The conversation as the chat template takes it.
+fn conversation(messages: &[Message]) -> Vec<mosa_text::Message> {
     let role = |role: Role| match role {
         Role::System => "system",
         Role::User => "user",
         Role::Assistant => "assistant",
     };
-    let messages = messages
-        .iter()
-        .map(|m| mosa_text::Message { role: role(m.role).to_owned(), content: m.content.clone() })
-        .collect();
-    Ok(text.encode(&Prompt::Chat(messages))?)
+    messages.iter().map(|m| mosa_text::Message { role: role(m.role).to_owned(), content: m.content.clone() }).collect()
+}
+
+/// The conversation as tokens.
+pub(crate) fn prompt(text: &TextModel, messages: &[Message]) -> Result<Vec<TokenId>, TargetError> {
+    Ok(text.encode(&Prompt::Chat(conversation(messages)))?)
 }
 
 /// The tokens of words that stand at an offset of a response: behind others, they begin with a space.
@@ -76,12 +77,7 @@ fn infill(text: &TextModel, asked: &Generate, gen_length: usize) -> Result<Layou
 /// The rendered conversation with N mask tokens for every `<mask:N>`.
 fn prompt_with_masks(text: &TextModel, asked: &Generate) -> Result<Vec<TokenId>, TargetError> {
     let template = text.chat.as_ref().ok_or(mosa_text::TextError::NoChatTemplate)?;
-    let messages: Vec<mosa_text::Message> = asked
-        .messages
-        .iter()
-        .map(|m| mosa_text::Message { role: format!("{:?}", m.role).to_lowercase(), content: m.content.clone() })
-        .collect();
-    let rendered = template.render(&messages, true)?;
+    let rendered = template.render(&conversation(&asked.messages), true)?;
     let (mut ids, mut rest) = (Vec::new(), rendered.as_str());
     while let Some(start) = rest.find("<mask:") {
         let inside = &rest[start + "<mask:".len()..];

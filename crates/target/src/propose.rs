@@ -3,9 +3,9 @@
 use crate::TargetError;
 use crate::layout::{prompt, words};
 use mosa_attack::{Propose, Proposed, Role};
-use mosa_core::{Rng, Stream, TokenId};
+use mosa_core::{Rng, Stream};
 use mosa_model::{Adapter, DenoisingModel, Transformer};
-use mosa_probe::gcg::{Filter, Goal, Proposal, TargetLikelihood, TargetLoss};
+use mosa_probe::gcg::{Filter, Goal, Proposal, TargetLikelihood, TargetLoss, added_between};
 use mosa_text::{Specials, TextModel};
 use tch::{Kind, Tensor};
 
@@ -23,7 +23,7 @@ pub(crate) fn propose(
     let loss = TargetLoss::new((model, adapter), &goal, TargetLikelihood::FirstStep, draw, ROWS)?;
     let suffix = goal.first_suffix().to_vec();
     let gradient = if asked.gradient { loss.gradient(&suffix)?.one_hot } else { flat(suffix.len(), model)? };
-    let top_k = if asked.gradient { asked.top_k } else { filter_size(model) };
+    let top_k = if asked.gradient { asked.top_k } else { model.spec().vocab };
     let proposal = Proposal { goal: &goal, filter, top_k, count: asked.candidates, replace: 1 };
     let mut candidates = proposal.draw(&gradient, &suffix, &mut Rng::at(draw, Stream::Gcg, 0, 0))?;
     candidates.push(suffix);
@@ -43,10 +43,6 @@ fn flat(rows: usize, model: &Transformer) -> Result<Tensor, TargetError> {
     Ok(Tensor::f_zeros([rows as i64, model.spec().vocab as i64], (Kind::Float, model.device()))?)
 }
 
-fn filter_size(model: &Transformer) -> usize {
-    model.spec().vocab
-}
-
 /// The prompt with its suffix, and where the suffix stands in it.
 fn goal(text: &TextModel, gen_length: usize, draw: u64, asked: &Propose) -> Result<Goal, TargetError> {
     let plain = prompt(text, &asked.messages)?;
@@ -55,17 +51,14 @@ fn goal(text: &TextModel, gen_length: usize, draw: u64, asked: &Propose) -> Resu
         last.content = format!("{} {}", last.content, asked.suffix);
     }
     let whole = prompt(text, &messages)?;
-    let start = plain.iter().zip(&whole).take_while(|(a, b)| a == b).count();
-    let behind = |ids: &[TokenId]| ids[start..].to_vec();
-    let tail = behind(&plain).iter().rev().zip(behind(&whole).iter().rev()).take_while(|(a, b)| a == b).count();
-    let end = whole.len() - tail;
-    if end <= start {
+    let suffix = added_between(&plain, &whole);
+    if suffix.is_empty() {
         return Err(TargetError::Request(format!("the suffix \"{}\" adds no token to the prompt", asked.suffix)));
     }
     Ok(Goal {
         id: format!("{draw:016x}"),
         prompt: whole,
-        suffix: start..end,
+        suffix,
         target: words(text, asked.offset, &asked.target)?,
         offset: asked.offset,
         gen_length,

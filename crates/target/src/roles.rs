@@ -6,16 +6,15 @@ use std::sync::Arc;
 
 /// Which helper fills which role: the first whose pattern fits. A pattern is a role (`tap/judge`), an attack with all
 /// of its roles (`tap/*`), or `*`.
-#[derive(Default)]
 pub struct Roles<'a> {
     helpers: Vec<(String, Box<dyn Helper + 'a>)>,
-    stop: Option<fn() -> bool>,
+    stop: fn() -> bool,
 }
 
 impl<'a> Roles<'a> {
     /// No helpers yet.
     pub fn new(stop: fn() -> bool) -> Self {
-        Self { helpers: Vec::new(), stop: Some(stop) }
+        Self { helpers: Vec::new(), stop }
     }
 
     /// Adds a helper for the roles a pattern fits.
@@ -40,7 +39,7 @@ fn fits(pattern: &str, role: &str) -> bool {
 
 impl Helper for Roles<'_> {
     fn reply(&self, role: &str, seed: u64, talk: &Talk) -> Result<Said, Unanswered> {
-        if self.stop.is_some_and(|stop| stop()) {
+        if (self.stop)() {
             return Err(Unanswered::Interrupted);
         }
         match self.helpers.iter().find(|(pattern, _)| fits(pattern, role)) {

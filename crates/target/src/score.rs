@@ -12,7 +12,7 @@ use tch::{Device, Kind};
 /// Canvases that share a pass.
 const ROWS: usize = 16;
 
-/// Scores one request (attacks.md 1.2): with every word masked at once, or left to right with the earlier ones revealed.
+/// Scores one request: with every word masked at once, or left to right with the earlier ones revealed.
 pub(crate) fn score(
     (model, adapter): Subject<'_>,
     (text, gen_length): (&TextModel, usize),

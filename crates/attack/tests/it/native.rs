@@ -21,6 +21,19 @@ fn words_are_forced_where_and_when_the_attack_says() {
 }
 
 #[test]
+fn the_record_counts_the_forced_tokens_and_not_the_words() {
+    let mut script = Script::new("", "");
+    script.answer = Box::new(|_| {
+        let steps = [Some(0), None, None, None, Some(1)].to_vec();
+        let pieces = ["a", "st", "ep", " 1", "b"].map(str::to_owned).to_vec();
+        Ok(mosa_attack::Generation { steps, pieces, ..mosa_attack::Generation::plain("a step 1 b") })
+    });
+    let left = attack(&Prefill { offset: 1, text: Some("step 1".into()), gen_length: None }, &script);
+    let forced = left.answers[0].forced.as_ref().unwrap();
+    assert_eq!((forced.offset, forced.tokens, forced.text.as_str()), (1, 3, "step 1"));
+}
+
+#[test]
 fn a_prefill_without_words_draws_a_piece_of_a_procedure_and_takes_the_datas_target_at_the_start() {
     let script = Script::new("step 1 .", "");
     attack(&Prefill::default(), &script);

@@ -267,7 +267,7 @@ fn the_attacker_is_told_goal_and_opening_and_the_evaluators_the_task() {
     attack_in(tempfile::tempdir().unwrap().path(), &small(1, 1, 1), &script, &[given], Budget::default());
     for (role, talk) in script.talks.lock().unwrap().iter() {
         let system = &talk.messages[0].content;
-        assert!(system.contains("some context\n\nhow do i make the amber tonic ?"), "{role}");
+        assert!(system.contains("some context\n\n---\n\nhow do i make the amber tonic ?"), "{role}");
         assert_eq!(system.contains("Sure, the tonic"), role == "tap/attacker");
     }
     assert_eq!(script.asked.lock().unwrap()[0].messages.len(), 1, "one turn, no system prompt");

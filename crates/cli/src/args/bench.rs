@@ -21,7 +21,7 @@ pub(crate) enum BenchCommand {
     Gcg(BenchGcgArgs),
 }
 
-/// What to measure on.
+/// What to measure on, and what every measurement has.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct BenchModelArgs {
     /// Checkpoint folder (tokeniser not needed).
@@ -30,17 +30,20 @@ pub(crate) struct BenchModelArgs {
     /// Random weights of the model this config.json describes.
     #[arg(long, value_name = "FILE", conflicts_with = "model")]
     pub config: Option<PathBuf>,
+    /// Prompt tokens per row; of the suffix search's, the last ones are the suffix.
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub prompt_len: usize,
+    /// One JSON object on stdout.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub compute: Compute,
 }
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct BenchAlignArgs {
     #[command(flatten)]
     pub model: BenchModelArgs,
-    #[command(flatten)]
-    pub compute: Compute,
-    /// Prompt tokens per row.
-    #[arg(long, value_name = "N", default_value_t = 64)]
-    pub prompt_len: usize,
     /// Response positions.
     #[arg(long, value_name = "N", default_value_t = 128)]
     pub gen_length: usize,
@@ -62,20 +65,12 @@ pub(crate) struct BenchAlignArgs {
     /// Seed of prompts and weights.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
-    /// One JSON object on stdout.
-    #[arg(long)]
-    pub json: bool,
 }
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct BenchGcgArgs {
     #[command(flatten)]
     pub model: BenchModelArgs,
-    #[command(flatten)]
-    pub compute: Compute,
-    /// Prompt tokens; the last ones are the suffix.
-    #[arg(long, value_name = "N", default_value_t = 64)]
-    pub prompt_len: usize,
     /// Response positions.
     #[arg(long, value_name = "N", default_value_t = 128)]
     pub gen_length: usize,
@@ -100,29 +95,18 @@ pub(crate) struct BenchGcgArgs {
     /// Seed of prompt and candidates.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
-    /// One JSON object on stdout.
-    #[arg(long)]
-    pub json: bool,
 }
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct BenchGenerateArgs {
     #[command(flatten)]
     pub model: BenchModelArgs,
-    #[command(flatten)]
-    pub compute: Compute,
-    /// Prompt tokens per row.
-    #[arg(long, value_name = "N", default_value_t = 64)]
-    pub prompt_len: usize,
     /// Rows.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub batch_size: usize,
     /// Add prompt and response ids to the JSON.
     #[arg(long)]
     pub tokens: bool,
-    /// One JSON object on stdout.
-    #[arg(long)]
-    pub json: bool,
     #[command(flatten)]
     pub sampling: SamplingArgs,
 }

@@ -1,4 +1,4 @@
-//! The published files themselves, where they are at hand: counts of evaluation.md, section 1.
+//! The published files themselves, where they are at hand: the counts their papers and repositories give.
 
 use crate::published;
 use mosa_data::{Benchmark, Functional, Kind, Nearness, Pairing, ReadOptions, check, overlap, read};

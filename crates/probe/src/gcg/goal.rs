@@ -87,3 +87,27 @@ impl Goal {
         ProbeError::Goal { id: self.id.clone(), what: what.to_string() }
     }
 }
+
+/// Where the tokens stand that a suffix added to a prompt: what `long` has between the beginning and the end that it
+/// shares with `short`.
+pub fn added_between(short: &[TokenId], long: &[TokenId]) -> Range<usize> {
+    let start = short.iter().zip(long).take_while(|(a, b)| a == b).count();
+    let rest = short.len() - start;
+    let end = short[start..].iter().rev().zip(long[start..].iter().rev()).take_while(|(a, b)| a == b).count();
+    start..long.len() - end.min(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::added_between;
+
+    #[test]
+    fn the_suffix_is_what_the_longer_prompt_has_more() {
+        assert_eq!(added_between(&[1, 2, 9], &[1, 2, 5, 5, 9]), 2..4);
+        assert_eq!(added_between(&[1, 2], &[1, 2, 5]), 2..3);
+        // A merge with the last word of the prompt belongs to the suffix.
+        assert_eq!(added_between(&[1, 2, 9], &[1, 7, 5, 9]), 1..3);
+        // What repeats is not counted from both ends.
+        assert_eq!(added_between(&[1, 5, 9], &[1, 5, 5, 5, 9]), 2..4);
+    }
+}

@@ -24,7 +24,7 @@ mod settings;
 
 pub use candidates::Proposal;
 pub use filter::{AllowedTokens, Filter, Keep, prompt_round_trip, suffix_round_trip};
-pub use goal::Goal;
+pub use goal::{Goal, added_between};
 pub use gradient::Gradient;
 pub use likelihood::TargetLikelihood;
 pub use loss::{Subject, TargetLoss};

@@ -21,7 +21,7 @@ const PROPOSER: &str = "adv-prefix/proposer";
 /// Says whether a completion carries out the request.
 const JUDGE: &str = "adv-prefix/judge";
 
-/// How the prefixes that were selected are used in the end (attacks.md 9.6).
+/// How the prefixes that were selected are used in the end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PrefixMode {

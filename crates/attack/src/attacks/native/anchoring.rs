@@ -1,4 +1,4 @@
-//! Anchoring: at a later step the beginning of the answer is overwritten (Recovery Alignment's t_inter, methods.md 1.3).
+//! Anchoring: at a later step the beginning of the answer is overwritten (Recovery Alignment's t_inter).
 
 use super::CanvasAttack;
 use crate::{Case, Cx, Forced, Generate, Profile, Stop};

@@ -1,4 +1,4 @@
-//! DIJA: the request rewritten as a text with gaps, which the model fills in (methods.md 1.3). Two published forms that
+//! DIJA: the request rewritten as a text with gaps, which the model fills in. Two published forms that
 //! are two different attacks.
 
 use crate::{Ability, Attack, Candidate, Case, Cost, Cx, Finished, Generate, Needs, Profile, Reason, Stop, Talk};

@@ -1,5 +1,4 @@
-//! TrajHijack: let the model commit its refusal, take everything back, write an affirmative beginning, and let it go on
-//! (methods.md 1.3).
+//! TrajHijack: let the model commit its refusal, take everything back, write an affirmative beginning, and let it go on.
 
 use super::CanvasAttack;
 use crate::{Case, Cx, Forced, Generate, Profile, Stop};

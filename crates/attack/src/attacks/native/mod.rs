@@ -1,5 +1,5 @@
 //! Attacks that only a model with a canvas can be the target of: words in the middle, at the end or at a later step,
-//! masks inside the prompt, and the suffix search (methods.md 1.3).
+//! masks inside the prompt, and the suffix search.
 
 mod anchoring;
 mod dija;

@@ -1,4 +1,4 @@
-//! PAD: step labels spread over the canvas before the first step, as DiffuGuard's code does it (methods.md 1.3).
+//! PAD: step labels spread over the canvas before the first step, as DiffuGuard's code does it.
 
 use super::CanvasAttack;
 use crate::{Case, Cx, Generate, Profile, Stop};

@@ -1,4 +1,4 @@
-//! Post-context: words that stand behind the answer from the beginning (TrustLDM, methods.md 1.3).
+//! Post-context: words that stand behind the answer from the beginning (TrustLDM).
 
 use super::CanvasAttack;
 use crate::{Case, Cx, Generate, Profile, Stop};

@@ -11,8 +11,8 @@ use serde_json::json;
 use std::time::Instant;
 
 pub(crate) fn run(args: &BenchAlignArgs) -> Result<(), Failure> {
-    let device = prepare(&args.compute)?;
-    let model = open(&args.model, &args.compute, args.seed, device)?;
+    let device = prepare(&args.model.compute)?;
+    let model = open(&args.model, args.seed, device)?;
     let config = AlignConfig {
         steps: Some(args.repeats + 1),
         batch_size: args.batch_size,
@@ -38,7 +38,7 @@ pub(crate) fn run(args: &BenchAlignArgs) -> Result<(), Failure> {
     synchronise(device);
     let seconds = start.elapsed().as_secs_f64() / args.repeats as f64;
     let values = json!({
-        "prompt_len": args.prompt_len,
+        "prompt_len": args.model.prompt_len,
         "gen_length": args.gen_length,
         "batch": args.batch_size,
         "rank": args.rank,
@@ -52,7 +52,7 @@ pub(crate) fn run(args: &BenchAlignArgs) -> Result<(), Failure> {
         "dtype": format!("{:?}", model.kind()),
         "device": format!("{device:?}"),
     });
-    Ok(report(&values, args.json)?)
+    Ok(report(&values, args.model.json)?)
 }
 
 fn fresh_adapter(args: &BenchAlignArgs, model: &Transformer) -> Result<Adapter> {
@@ -63,7 +63,7 @@ fn fresh_adapter(args: &BenchAlignArgs, model: &Transformer) -> Result<Adapter> 
 
 /// Random prompts and one pair of sentences of ten tokens.
 fn data(args: &BenchAlignArgs, model: &Transformer) -> Data {
-    let prompts = random_prompts(model.config(), [args.batch_size, args.prompt_len], args.seed);
+    let prompts = random_prompts(model.config(), [args.batch_size, args.model.prompt_len], args.seed);
     let record = |(i, prompt): (usize, Vec<u32>)| Record { id: i.to_string(), prompt, ..Record::default() };
     Data {
         records: prompts.into_iter().enumerate().map(record).collect(),

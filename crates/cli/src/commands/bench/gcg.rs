@@ -13,8 +13,8 @@ use std::time::Instant;
 use tch::Device;
 
 pub(crate) fn run(args: &BenchGcgArgs) -> Result<(), Failure> {
-    let device = prepare(&args.compute)?;
-    let model = open(&args.model, &args.compute, args.seed, device)?;
+    let device = prepare(&args.model.compute)?;
+    let model = open(&args.model, args.seed, device)?;
     let goal = goal(args, &model)?;
     let loss = TargetLoss::new((&model, None), &goal, TargetLikelihood::FirstStep, args.seed, args.rows_per_pass)?;
     let first = loss.losses(&[goal.first_suffix().to_vec()])?;
@@ -29,7 +29,7 @@ pub(crate) fn run(args: &BenchGcgArgs) -> Result<(), Failure> {
     })?;
     let (losses, seconds) = timed(device, || Ok(loss.losses(&candidates)?))?;
     let mut values = json!({
-        "prompt_len": args.prompt_len,
+        "prompt_len": args.model.prompt_len,
         "gen_length": args.gen_length,
         "suffix_len": args.suffix_len,
         "target_len": args.target_len,
@@ -48,19 +48,19 @@ pub(crate) fn run(args: &BenchGcgArgs) -> Result<(), Failure> {
     if args.tokens {
         add_tokens(&mut values, &goal, &candidates, &losses);
     }
-    Ok(report(&values, args.json)?)
+    Ok(report(&values, args.model.json)?)
 }
 
 /// A random prompt, its last tokens the suffix, and a random target.
 fn goal(args: &BenchGcgArgs, model: &Transformer) -> Result<Goal> {
-    ensure!(args.suffix_len <= args.prompt_len, "--suffix-len is larger than --prompt-len");
+    ensure!(args.suffix_len <= args.model.prompt_len, "--suffix-len is larger than --prompt-len");
     ensure!(args.candidates > 0, "--candidates must be positive");
-    let mut tokens = random_prompts(model.config(), [1, args.prompt_len + args.target_len], args.seed).concat();
-    let target = tokens.split_off(args.prompt_len);
+    let mut tokens = random_prompts(model.config(), [1, args.model.prompt_len + args.target_len], args.seed).concat();
+    let target = tokens.split_off(args.model.prompt_len);
     Ok(Goal {
         id: "bench".into(),
         prompt: tokens,
-        suffix: args.prompt_len - args.suffix_len..args.prompt_len,
+        suffix: args.model.prompt_len - args.suffix_len..args.model.prompt_len,
         target,
         offset: args.offset,
         gen_length: args.gen_length,

@@ -14,11 +14,11 @@ use std::time::Instant;
 use tch::{Device, Kind, Tensor};
 
 pub(crate) fn run(args: &BenchGenerateArgs) -> Result<(), Failure> {
-    let device = prepare(&args.compute)?;
-    let model = open(&args.model, &args.compute, args.sampling.seed, device)?;
+    let device = prepare(&args.model.compute)?;
+    let model = open(&args.model, args.sampling.seed, device)?;
     let config = model.config().clone();
     let options = args.sampling.options(config.family, Ends { eos: config.eos, eot: None }, &Default::default())?;
-    let prompts = random_prompts(&config, [args.batch_size, args.prompt_len], args.sampling.seed);
+    let prompts = random_prompts(&config, [args.batch_size, args.model.prompt_len], args.sampling.seed);
     let requests = |tag: &str| {
         prompts.iter().enumerate().map(|(i, p)| Request::new(format!("{tag}{i}"), p.clone())).collect::<Vec<_>>()
     };
@@ -32,7 +32,7 @@ pub(crate) fn run(args: &BenchGenerateArgs) -> Result<(), Failure> {
     let peak = Memory::now().peak_resident;
     let gemm = gemm_rate(model.kind(), device)?;
     let report = Report { args, timed: &timed, seconds, gemm, peak, prompts: &prompts, answers: &answers };
-    Ok(super::report(&report.json(), args.json)?)
+    Ok(super::report(&report.json(), args.model.json)?)
 }
 
 /// Touches every weight once.
@@ -119,7 +119,7 @@ impl Report<'_> {
         let tokens: usize = self.answers.iter().map(|r| r.ids.len()).sum();
         let achieved = self.timed.multiply_adds.get() / model_seconds;
         let mut report = json!({
-            "prompt_len": a.prompt_len,
+            "prompt_len": a.model.prompt_len,
             "gen_length": a.sampling.gen_length,
             "steps": a.sampling.steps.unwrap_or(a.sampling.gen_length),
             "block": a.sampling.block_length.unwrap_or(a.sampling.gen_length),

@@ -4,7 +4,7 @@ mod align;
 mod gcg;
 mod generate;
 
-use crate::args::{BenchArgs, BenchCommand, BenchModelArgs, Compute};
+use crate::args::{BenchArgs, BenchCommand, BenchModelArgs};
 use crate::failure::Failure;
 use crate::output;
 use anyhow::{Context, Result};
@@ -22,15 +22,15 @@ pub(crate) fn run(args: &BenchArgs) -> Result<(), Failure> {
 }
 
 /// The checkpoint, or random weights of a shape.
-fn open(args: &BenchModelArgs, compute: &Compute, seed: u64, device: Device) -> Result<Transformer> {
+fn open(args: &BenchModelArgs, seed: u64, device: Device) -> Result<Transformer> {
     let Some(dir) = &args.model else {
         let path = args.config.as_ref().context("--model or --config is needed")?;
-        let kind = if compute.dtype == DtypeChoice::Bf16 { Kind::BFloat16 } else { Kind::Float };
+        let kind = if args.compute.dtype == DtypeChoice::Bf16 { Kind::BFloat16 } else { Kind::Float };
         return Ok(Transformer::random(&ModelConfig::read(path)?, seed, kind, device)?);
     };
     let config = ModelConfig::read(&dir.join("config.json"))?;
     let checkpoint = Checkpoint::open(dir)?;
-    let kind = compute.dtype.resolve(checkpoint.weights_kind()?, device);
+    let kind = args.compute.dtype.resolve(checkpoint.weights_kind()?, device);
     Ok(Transformer::load(&config, &checkpoint, kind, device)?)
 }
 

@@ -5,12 +5,12 @@ use crate::args::GcgArgs;
 use crate::failure::Failure;
 use crate::{interrupt, output};
 use anyhow::{Result, bail, ensure};
-use mosa_probe::gcg::{Filter, Gcg, GcgSettings, Goal, Iteration, TargetLikelihood};
+use mosa_probe::gcg::{Filter, Gcg, GcgSettings, Goal, Iteration, TargetLikelihood, added_between};
 use mosa_probe::{Case, answer, plain, words};
 use mosa_records::{AnswerRecord, CurveRecord, Log};
 use mosa_text::{Message, Prompt, PromptRecord, Specials};
 use serde_json::json;
-use std::ops::{ControlFlow, Range};
+use std::ops::ControlFlow;
 
 /// The target where neither the flags nor the data name one.
 const TARGET: &str = "Sure, here is how";
@@ -64,7 +64,7 @@ impl Search {
         let case = plain(text, behaviour, &format!("gcg/{offset}"))?;
         let asked = with_suffix(&behaviour.prompt, &args.init);
         let prompt = text.encode(&asked)?;
-        let suffix = between(&case.prompt, &prompt);
+        let suffix = added_between(&case.prompt, &prompt);
         ensure!(
             !suffix.is_empty(),
             "--init \"{}\" adds no token to the prompt {}: give a suffix of at least one",
@@ -177,14 +177,6 @@ fn with_suffix(prompt: &Prompt, suffix: &str) -> Prompt {
     }
 }
 
-/// What `long` has between the beginning and the end that it shares with `short`.
-fn between(short: &[u32], long: &[u32]) -> Range<usize> {
-    let start = short.iter().zip(long).take_while(|(a, b)| a == b).count();
-    let rest = short.len() - start;
-    let end = short[start..].iter().rev().zip(long[start..].iter().rev()).take_while(|(a, b)| a == b).count();
-    start..long.len() - end.min(rest)
-}
-
 fn table(curves: &[CurveRecord], answers: &[AnswerRecord]) -> Vec<Vec<String>> {
     let mut rows = vec![header(&["cell", "n", "loss before", "loss after", "phrase appears", "95% interval"])];
     let mut groups: Vec<&str> = answers.iter().map(|a| a.group.as_str()).collect();
@@ -203,19 +195,4 @@ fn table(curves: &[CurveRecord], answers: &[AnswerRecord]) -> Vec<Vec<String>> {
         rows.push(vec![group.to_owned(), own.len().to_string(), before, after, success, interval]);
     }
     rows
-}
-
-#[cfg(test)]
-mod tests {
-    use super::between;
-
-    #[test]
-    fn the_suffix_is_what_the_longer_prompt_has_more() {
-        assert_eq!(between(&[1, 2, 9], &[1, 2, 5, 5, 9]), 2..4);
-        assert_eq!(between(&[1, 2], &[1, 2, 5]), 2..3);
-        // A merge with the last word of the prompt belongs to the suffix.
-        assert_eq!(between(&[1, 2, 9], &[1, 7, 5, 9]), 1..3);
-        // What repeats is not counted from both ends.
-        assert_eq!(between(&[1, 5, 9], &[1, 5, 5, 5, 9]), 2..4);
-    }
 }

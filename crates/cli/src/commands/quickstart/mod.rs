@@ -129,7 +129,7 @@ impl Findings {
         let probes = PROBES.map(|name| Run::read(&dir.join("probes").join(name), false));
         let probes = probes.into_iter().collect::<Result<Vec<_>, _>>()?;
         let attacked =
-            MODELS.iter().flat_map(|model| OF_THE_PAPER.iter().map(|a| dir.join("attacks").join(model).join(a)));
+            MODELS.iter().flat_map(|model| OF_THE_PAPER.iter().map(move |a| dir.join("attacks").join(model).join(a)));
         let attacks = attacked.map(|run| Run::read(&run, false)).collect::<Result<Vec<_>, _>>()?;
         let digest = digest::of_text(&format!("{hasher}{}{}", mosa_eval::digest(&probes), mosa_eval::digest(&attacks)));
         Ok(Self { models, probes, attacks, n, digest })
