@@ -134,6 +134,9 @@ pub struct Score {
     pub text: String,
     /// How the joint probability is estimated.
     pub estimator: Estimator,
+    /// Number of the only token of the words that is asked about; all of them if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only: Option<usize>,
 }
 
 /// How the joint probability of several tokens is estimated.
@@ -151,6 +154,8 @@ pub enum Estimator {
 pub struct Scored {
     /// One entry per scored token.
     pub tokens: Vec<ScoredToken>,
+    /// Tokens of the words, asked about or not.
+    pub length: usize,
     /// Model calls.
     pub forwards: usize,
 }
@@ -173,6 +178,8 @@ pub struct ScoredToken {
     pub rank: usize,
     /// ln p of the most likely other token.
     pub best_other: f64,
+    /// ln of the probability that the five most likely tokens leave to all others.
+    pub beyond_five: f64,
 }
 
 /// Suffixes a proxy model proposes, best first: gradient, candidates and filter of GCG, and the proxy's loss of each.

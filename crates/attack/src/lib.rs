@@ -6,7 +6,7 @@
 //! without ([`Needs`]) is checked before the first one.
 //!
 //! ```text
-//! run      many cases at once, records in the order of the cases     journal.jsonl, answers.jsonl, cases.jsonl
+//! run      many cases at once, records in the order of the cases     journal.jsonl, answers.jsonl, cases.jsonl, seconds.jsonl
 //! Attack   one file per published method, its parameters as settings
 //! Cx       generate, score, propose, helper; budget, seeds, candidates, notes
 //! ```
@@ -19,6 +19,7 @@ mod attack;
 mod attacks;
 mod backend;
 mod budget;
+mod clock;
 mod cx;
 mod journal;
 pub mod phrases;
@@ -39,6 +40,6 @@ pub use budget::{Budget, Limit, Used};
 pub use cx::{Candidate, Cx, Event};
 pub use journal::{CallRecord, Journal};
 pub use mosa_client::{Message, Role};
-pub use record::CaseRecord;
+pub use record::{CaseRecord, SecondsRecord};
 pub use registry::{ATTACKS, OF_THE_PAPER, attack};
 pub use run::{Plan, Records, check, run};

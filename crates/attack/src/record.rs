@@ -31,6 +31,26 @@ pub struct CaseRecord {
     pub events: Vec<Event>,
 }
 
+/// What a case took of the time of its run. Kept apart from [`CaseRecord`], whose bytes do not depend on the machine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SecondsRecord {
+    /// The attack.
+    pub attack: String,
+    /// The behaviour's id.
+    pub case: String,
+    /// Its share of the seconds that the run took while it was under way, in the session that finished it: of cases
+    /// under way together each gets an equal part, so that the sum over all cases is the time of the run.
+    pub seconds: f64,
+}
+
+impl Record for SecondsRecord {
+    const SCHEMA: &'static str = "seconds/1";
+
+    fn key(&self) -> String {
+        format!("{}/{}", self.attack, self.case)
+    }
+}
+
 impl Record for CaseRecord {
     const SCHEMA: &'static str = "case/1";
 

@@ -1,6 +1,10 @@
 //! Many cases at once, and their records in order.
 
-use crate::{Attack, Budget, Candidate, Case, CaseRecord, Cx, Finished, Helper, Journal, Needs, Reason, Stop, Target};
+use crate::clock::Clock;
+use crate::{
+    Attack, Budget, Candidate, Case, CaseRecord, Cx, Finished, Forced, Generate, Generation, Helper, Journal, Needs,
+    Reason, SecondsRecord, Stop, Target,
+};
 use mosa_records::{AnswerRecord, ForcedWords, Log, RecordsError};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -28,6 +32,8 @@ pub struct Records<'a> {
     pub answers: &'a mut Log<AnswerRecord>,
     /// Every case.
     pub cases: &'a mut Log<CaseRecord>,
+    /// What every case took of the time.
+    pub seconds: &'a mut Log<SecondsRecord>,
 }
 
 /// What a target lacks, or the helpers; `fills` says whether someone fills a role.
@@ -62,16 +68,19 @@ pub fn run(
 ) -> Result<bool, RecordsError> {
     let name = plan.attack.name();
     let open: Vec<&Case> = cases.iter().filter(|c| !records.cases.has(&format!("{name}/{}", c.id))).collect();
-    let (next, journal) = (AtomicUsize::new(0), records.journal);
+    let (next, journal, clock) = (AtomicUsize::new(0), records.journal, Clock::new());
     let (send, receive) = mpsc::channel();
     std::thread::scope(|scope| {
         for _ in 0..plan.concurrency.clamp(1, open.len().max(1)) {
-            let (send, next, open) = (send.clone(), &next, &open);
+            let (send, next, open, clock) = (send.clone(), &next, &open, &clock);
             scope.spawn(move || {
                 loop {
                     let i = next.fetch_add(1, Ordering::Relaxed);
                     let Some(case) = open.get(i) else { break };
-                    if send.send((i, attacked(plan, case, journal))).is_err() {
+                    let begun = clock.begin();
+                    let outcome = attacked(plan, case, journal);
+                    let seconds = clock.end(begun);
+                    if send.send((i, outcome.map(|(record, answers)| (record, answers, seconds)))).is_err() {
                         break;
                     }
                 }
@@ -84,10 +93,12 @@ pub fn run(
             waiting.insert(i, outcome);
             while let Some(outcome) = waiting.remove(&at) {
                 at += 1;
-                let Some((record, answers)) = outcome else { continue };
+                let Some((record, answers, seconds)) = outcome else { continue };
                 for answer in answers {
                     records.answers.push(answer)?;
                 }
+                let (attack, case) = (record.attack.clone(), record.case.clone());
+                records.seconds.push(SecondsRecord { attack, case, seconds })?;
                 done(&record);
                 records.cases.push(record)?;
             }
@@ -149,12 +160,7 @@ fn answer(attack: &str, case: &Case, (number, candidate): (usize, &Candidate), s
         behaviour: case.behaviour.clone(),
         prompt: asked.prompt().to_owned(),
         tags,
-        forced: asked.forced.first().map(|f| ForcedWords {
-            offset: f.offset,
-            // Positions that no step revealed, as far as the target shows its tokens.
-            tokens: answer.steps.iter().skip(f.offset).take_while(|step| step.is_none()).count(),
-            text: f.text.clone(),
-        }),
+        forced: forced(asked, answer),
         texts: answer.texts.clone(),
         pieces: if kept(selected) { answer.pieces.clone() } else { Vec::new() },
         steps: if kept(selected) { answer.steps.clone() } else { Vec::new() },
@@ -162,4 +168,17 @@ fn answer(attack: &str, case: &Case, (number, candidate): (usize, &Candidate), s
         finish: answer.finish.clone(),
         forwards: answer.forwards,
     }
+}
+
+/// The words that were forced, by offset. Of the positions that no step revealed each has those up to the next words, as
+/// far as the target shows its tokens.
+fn forced(asked: &Generate, answer: &Generation) -> Vec<ForcedWords> {
+    let mut all: Vec<&Forced> = asked.forced.iter().collect();
+    all.sort_by_key(|f| f.offset);
+    let ends = all.iter().skip(1).map(|f| f.offset).chain(std::iter::once(usize::MAX)).collect::<Vec<_>>();
+    let words = |(f, end): (&&Forced, usize)| {
+        let own = answer.steps.iter().take(end).skip(f.offset);
+        ForcedWords { offset: f.offset, tokens: own.take_while(|step| step.is_none()).count(), text: f.text.clone() }
+    };
+    all.iter().zip(ends).map(words).collect()
 }

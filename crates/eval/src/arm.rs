@@ -11,10 +11,12 @@ pub(crate) const NO_JUDGE: &str = "not judged yet";
 
 /// The cases of an attack in a run, and a judge's verdicts on their answers.
 pub(crate) struct Arm<'a> {
-    /// The model under attack; different in all arms of one attack and judge.
+    /// The model under attack; different in all arms of one attack, benchmark and judge.
     pub model: String,
     /// The attack.
     pub attack: &'a str,
+    /// The benchmark the behaviours are from; empty where the manifest does not say.
+    pub benchmark: &'a str,
     /// The judge, or [`NO_JUDGE`].
     pub judge: &'a str,
     /// Where all of it is from.
@@ -67,6 +69,13 @@ impl Arm<'_> {
         tally
     }
 
+    /// Mean share of the run's seconds; none where they were not kept.
+    pub(crate) fn seconds(&self) -> Option<f64> {
+        let own = self.run.seconds.iter().filter(|s| s.attack == self.attack).map(|s| s.seconds);
+        let (sum, n) = own.fold((0.0, 0), |(sum, n), s| (sum + s, n + 1));
+        (n > 0).then(|| sum / f64::from(n))
+    }
+
     /// Successes and assessed cases without the words that were forced; none where no words were.
     pub(crate) fn own_words(&self) -> Option<(usize, usize)> {
         let own = |answer: &str| self.verdicts.get(&(View::WithoutForced, answer)).copied();
@@ -101,7 +110,9 @@ pub(crate) fn arms<'a>(runs: &[&'a Run]) -> Vec<Arm<'a>> {
     let (mut arms, mut taken) = (Vec::new(), HashSet::new());
     for run in runs {
         for attack in distinct(run.cases.iter().map(|c| c.attack.as_str())) {
-            let model = free(run.model(attack), |name| taken.insert((attack, name.to_owned())));
+            let benchmark =
+                run.manifest.pointer("/behaviors/kind").and_then(serde_json::Value::as_str).unwrap_or_default();
+            let model = free(run.model(attack), |name| taken.insert((attack, benchmark, name.to_owned())));
             let cases: Vec<&CaseRecord> = run.cases.iter().filter(|c| c.attack == attack).collect();
             // Where no answer was found there is nothing to judge, and every judge would say the same.
             let silent = cases.iter().all(|c| c.candidates.is_empty());
@@ -109,7 +120,7 @@ pub(crate) fn arms<'a>(runs: &[&'a Run]) -> Vec<Arm<'a>> {
             for judge in if own.is_empty() { vec![NO_JUDGE] } else { own } {
                 let verdicts = run.verdicts.iter().filter(|v| v.judge == judge);
                 let verdicts = verdicts.map(|v| ((v.view, v.answer.as_str()), v)).collect();
-                arms.push(Arm { model: model.clone(), attack, judge, run, cases: cases.clone(), verdicts });
+                arms.push(Arm { model: model.clone(), attack, benchmark, judge, run, cases: cases.clone(), verdicts });
             }
         }
     }

@@ -12,7 +12,7 @@ pub(crate) struct Pairing<'a> {
     /// What the runs are called.
     pub runs: [&'a str; 2],
     /// The cell: a group of answers or an attack.
-    pub group: &'a str,
+    pub group: String,
     /// The judge.
     pub judge: &'a str,
     /// Successes in the first and in the second run.
@@ -67,7 +67,7 @@ fn row(c: &Pairing<'_>, p: f64, corrected: f64) -> Vec<Cell> {
         c.paired.newcombe().map_or("-".to_owned(), |(low, high)| format!("{} to {}", percent(low), percent(high)));
     vec![
         Cell::from(format!("{} - {}", c.runs[0], c.runs[1])),
-        Cell::from(c.group),
+        Cell::from(c.group.as_str()),
         Cell::from(c.judge),
         Cell::Number(c.paired.n() as f64, 0),
         Cell::from(format!("{}, {}", c.paired.first, c.paired.second)),
@@ -100,7 +100,7 @@ fn pair<'a>(a: &'a Run, b: &'a Run) -> Vec<Pairing<'a>> {
                 }
             }
             if paired.n() > 0 {
-                all.push(Pairing { runs: [&a.name, &b.name], group, judge, paired });
+                all.push(Pairing { runs: [&a.name, &b.name], group: group.to_owned(), judge, paired });
             }
         }
     }

@@ -59,7 +59,7 @@ pub(crate) fn group_of(key: &str) -> &str {
 }
 
 /// The different values, in the order of their first appearance.
-pub(crate) fn distinct<'a>(values: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+pub(crate) fn distinct<T: PartialEq>(values: impl Iterator<Item = T>) -> Vec<T> {
     let mut seen = Vec::new();
     for value in values {
         if !seen.contains(&value) {

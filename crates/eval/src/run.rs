@@ -1,6 +1,6 @@
 //! A run folder with everything it holds.
 
-use mosa_attack::CaseRecord;
+use mosa_attack::{CaseRecord, SecondsRecord};
 use mosa_records::{
     AnswerRecord, CurveRecord, LandscapeRecord, Log, MANIFEST, OrderRecord, RecordsError, RunFolder, VerdictRecord,
 };
@@ -19,6 +19,8 @@ pub struct Run {
     pub answers: Vec<AnswerRecord>,
     /// `cases.jsonl` of an attack.
     pub cases: Vec<CaseRecord>,
+    /// `seconds.jsonl` of an attack.
+    pub seconds: Vec<SecondsRecord>,
     /// `verdicts.jsonl`.
     pub verdicts: Vec<VerdictRecord>,
     /// `orders.jsonl`.
@@ -34,7 +36,7 @@ pub struct Run {
 }
 
 /// The files of a run, in the order of the digest.
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     MANIFEST,
     "answers.jsonl",
     "verdicts.jsonl",
@@ -43,6 +45,7 @@ const FILES: [&str; 8] = [
     "landscapes.jsonl",
     "metrics.jsonl",
     "cases.jsonl",
+    "seconds.jsonl",
 ];
 
 impl Run {
@@ -58,6 +61,7 @@ impl Run {
             manifest,
             answers: Log::read(&at("answers.jsonl"))?,
             cases: Log::read(&at("cases.jsonl"))?,
+            seconds: Log::read(&at("seconds.jsonl"))?,
             verdicts: Log::read(&at("verdicts.jsonl"))?,
             orders: Log::read(&at("orders.jsonl"))?,
             curves: Log::read(&at("curves.jsonl"))?,

@@ -67,11 +67,9 @@ fn record(text: &TextModel, answer: &Answer, case: &Case) -> Result<AnswerRecord
         behaviour: case.behaviour.clone(),
         prompt: case.sent.clone(),
         tags: case.tags.clone(),
-        forced: case.forced.as_ref().map(|(offset, tokens, words)| ForcedWords {
-            offset: *offset,
-            tokens: tokens.len(),
-            text: words.clone(),
-        }),
+        forced: (case.forced.iter())
+            .map(|(offset, tokens, text)| ForcedWords { offset: *offset, tokens: tokens.len(), text: text.clone() })
+            .collect(),
         texts: shown.texts,
         pieces: shown.pieces,
         steps: shown.steps,

@@ -1,7 +1,7 @@
 //! What a model answered.
 
 use crate::Record;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 
 /// One answer, token by token.
@@ -19,9 +19,9 @@ pub struct AnswerRecord {
     /// Category, style and the like.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
-    /// Words written into the response before the first step.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub forced: Option<ForcedWords>,
+    /// Words written into the response by the measurement, by offset. Earlier files hold at most one, without a list.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
+    pub forced: Vec<ForcedWords>,
     /// The texts that may be judged.
     pub texts: Texts,
     /// The response, one entry per position.
@@ -36,7 +36,7 @@ pub struct AnswerRecord {
     pub forwards: usize,
 }
 
-/// Words that stood in the response before the first step.
+/// Words that were written into the response instead of being revealed by a step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ForcedWords {
     /// Response offset of the first token.
@@ -45,6 +45,19 @@ pub struct ForcedWords {
     pub tokens: usize,
     /// The words.
     pub text: String,
+}
+
+fn one_or_many<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<ForcedWords>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Either {
+        One(ForcedWords),
+        Many(Vec<ForcedWords>),
+    }
+    Ok(match Either::deserialize(from)? {
+        Either::One(words) => vec![words],
+        Either::Many(words) => words,
+    })
 }
 
 /// What of an answer may be read. An attack on a diffusion model can write behind the end of the answer, so where the

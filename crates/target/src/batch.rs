@@ -14,16 +14,33 @@ struct State<Q, R> {
     done: Vec<(u64, R)>,
     next: u64,
     busy: bool,
+    /// Whether a thread panicked with the requests of others in its hands.
+    broken: bool,
+}
+
+/// Tells the others if the thread that works for them panics.
+struct Working<'a, Q, R>(&'a Batch<Q, R>);
+
+impl<Q, R> Drop for Working<'_, Q, R> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.lock().broken = true;
+            self.0.changed.notify_all();
+        }
+    }
 }
 
 impl<Q, R> Batch<Q, R> {
     pub(crate) fn new() -> Self {
-        let state = State { waiting: Vec::new(), done: Vec::new(), next: 0, busy: false };
+        let state = State { waiting: Vec::new(), done: Vec::new(), next: 0, busy: false, broken: false };
         Self { state: Mutex::new(state), changed: Condvar::new() }
     }
 
     /// Hands in requests and waits for their results, in order. `work` gets everything that waits; it is called by one
     /// thread at a time and must return one result per request.
+    ///
+    /// # Panics
+    /// If `work` panicked in another thread: nobody is left waiting for a result that will not come.
     pub(crate) fn ask(&self, requests: Vec<Q>, work: impl Fn(Vec<Q>) -> Vec<R>) -> Vec<R> {
         let mut state = self.lock();
         let first = state.next;
@@ -34,6 +51,7 @@ impl<Q, R> Batch<Q, R> {
             if let Some(results) = take(&mut state.done, first..first + count) {
                 return results;
             }
+            assert!(!state.broken, "a thread that decoded for others panicked");
             if state.busy {
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
@@ -41,7 +59,9 @@ impl<Q, R> Batch<Q, R> {
             state.busy = true;
             let (numbers, queries): (Vec<u64>, Vec<Q>) = std::mem::take(&mut state.waiting).into_iter().unzip();
             drop(state);
+            let working = Working(self);
             let results = work(queries);
+            drop(working);
             state = self.lock();
             state.done.extend(numbers.into_iter().zip(results));
             state.busy = false;
@@ -64,4 +84,28 @@ fn take<R>(done: &mut Vec<(u64, R)>, range: std::ops::Range<u64>) -> Option<Vec<
     *done = rest;
     own.sort_by_key(|(n, _)| *n);
     Some(own.into_iter().map(|(_, r)| r).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Batch;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::Barrier;
+    use std::time::Duration;
+
+    #[test]
+    fn nobody_waits_for_a_thread_that_panicked_with_their_request() {
+        let (batch, both) = (Batch::<u8, u8>::new(), Barrier::new(2));
+        let first = |_: Vec<u8>| -> Vec<u8> {
+            both.wait();
+            std::thread::sleep(Duration::from_millis(20));
+            panic!("as planned");
+        };
+        std::thread::scope(|scope| {
+            let one = scope.spawn(|| batch.ask(vec![1], first));
+            both.wait();
+            let two = catch_unwind(AssertUnwindSafe(|| batch.ask(vec![2], |all| all)));
+            assert!(one.join().is_err() && two.is_err());
+        });
+    }
 }

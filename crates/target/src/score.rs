@@ -11,6 +11,8 @@ use tch::{Device, Kind};
 
 /// Canvases that share a pass.
 const ROWS: usize = 16;
+/// Tokens that who sees few probabilities sees.
+const SEEN: usize = 5;
 
 /// Scores one request: with every word masked at once, or left to right with the earlier ones revealed.
 pub(crate) fn score(
@@ -33,9 +35,16 @@ pub(crate) fn score(
     let start = prompt.len() + asked.offset;
     let mut base = prompt;
     base.resize(start - asked.offset + gen_length, model.spec().mask);
+    let wanted = match asked.only {
+        Some(j) if j < tokens.len() => j..j + 1,
+        Some(j) => {
+            return Err(TargetError::Request(format!("there is no token {j} among the {} to score", tokens.len())));
+        }
+        None => 0..tokens.len(),
+    };
     let views: Vec<(Vec<TokenId>, Vec<usize>)> = match asked.estimator {
-        Estimator::MeanField => vec![(base, (0..tokens.len()).collect())],
-        Estimator::Chain => (0..tokens.len())
+        Estimator::MeanField => vec![(base, wanted.collect())],
+        Estimator::Chain => wanted
             .map(|j| {
                 let mut canvas = base.clone();
                 canvas[start..start + j].copy_from_slice(&tokens[..j]);
@@ -57,16 +66,24 @@ pub(crate) fn score(
             scored.push(ranked(text, &row, *id)?);
         }
     }
-    Ok(Scored { tokens: scored, forwards })
+    Ok(Scored { tokens: scored, length: tokens.len(), forwards })
 }
 
 fn ranked(text: &TextModel, row: &[f32], id: TokenId) -> Result<ScoredToken, TargetError> {
     let own = row[id as usize];
     let others = row.iter().enumerate().filter(|(i, _)| *i != id as usize).map(|(_, l)| *l);
+    let mut five = row.to_vec();
+    if five.len() > SEEN {
+        five.select_nth_unstable_by(SEEN - 1, |a, b| b.total_cmp(a));
+        five.truncate(SEEN);
+    }
+    let left = 1.0 - five.iter().map(|l| f64::from(*l).exp()).sum::<f64>();
     Ok(ScoredToken {
         text: text.tokenizer.decode(&[id], Specials::Keep)?,
         logprob: f64::from(own),
         rank: row.iter().filter(|l| **l > own).count(),
         best_other: f64::from(others.fold(f32::NEG_INFINITY, f32::max)),
+        // An f32 probability has no digits below this.
+        beyond_five: left.max(f64::from(f32::EPSILON)).ln(),
     })
 }

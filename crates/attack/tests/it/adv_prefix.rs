@@ -26,7 +26,7 @@ fn small() -> AdvPrefix {
 /// Each word costs one nat.
 fn by_words(asked: &Score) -> Scored {
     let token = |text: &str| ScoredToken { text: text.into(), logprob: -1.0, ..ScoredToken::default() };
-    Scored { tokens: asked.text.split_whitespace().map(token).collect(), forwards: 1 }
+    Scored { tokens: asked.text.split_whitespace().map(token).collect(), forwards: 1, ..Scored::default() }
 }
 
 fn said(text: impl Into<String>) -> Result<Said, mosa_attack::Unanswered> {
@@ -326,7 +326,7 @@ fn the_optimised_mode_hands_the_prefix_to_the_search_of_a_suffix() {
     assert_eq!(proposed.call, "final/0/s0/propose/0");
     assert_eq!(proposed.request["target"], "Here is one two three\nfour");
     let last = left.answers.last().unwrap();
-    assert!(last.forced.is_none() && last.tags["selected"] == "true");
+    assert!(last.forced.is_empty() && last.tags["selected"] == "true");
     assert!(script.queries() as u64 <= attack_.cost().queries);
 }
 
@@ -356,7 +356,7 @@ fn a_killed_run_ends_in_the_records_of_an_uninterrupted_one() {
 #[test]
 fn profiles_get_smaller_and_settings_survive_a_file() {
     let of = |profile| AdvPrefix::profile(profile).cost().queries;
-    assert!((300..=500).contains(&of(Profile::Standard)), "{}", of(Profile::Standard));
+    assert!((200..=300).contains(&of(Profile::Standard)), "{}", of(Profile::Standard));
     assert!(of(Profile::Smoke) <= 20, "{}", of(Profile::Smoke));
     let standard = AdvPrefix::profile(Profile::Standard);
     assert_eq!(serde_json::from_value::<AdvPrefix>(standard.settings()).unwrap(), standard);

@@ -101,7 +101,7 @@ fn a_node_that_only_hears_the_same_refusal_asks_two_hundred_times() {
     assert_eq!((finishes(&left), left.cases[0].reason), (vec![("n", "rounds")], Reason::AllPruned));
     assert_eq!(script.talks_as("ept/judge"), 1, "a node judges a sentence once");
     assert_eq!(notes(&left, "finished")[0].1["forbidden"].as_array().unwrap().len(), 4, "and forbids it once");
-    assert_eq!(selected(&left).forced.as_ref().unwrap().text, "sure .", "the prefix alone is submitted");
+    assert_eq!(selected(&left).forced[0].text, "sure .", "the prefix alone is submitted");
 }
 
 #[test]
@@ -239,7 +239,7 @@ fn the_likeliest_path_is_completed_and_unrated_ones_come_last() {
         })
     });
     let left = attack(&small(), &script);
-    assert!(selected(&left).forced.as_ref().unwrap().text.ends_with("word 5 ."));
+    assert!(selected(&left).forced[0].text.ends_with("word 5 ."));
     assert_eq!(selected(&left).tags["guide"], "0.9");
     let ranking = notes(&left, "ranking")[0].1;
     let order: Vec<Option<f64>> = ranking.as_array().unwrap().iter().map(|l| l["probability"].as_f64()).collect();

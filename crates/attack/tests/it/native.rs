@@ -29,8 +29,21 @@ fn the_record_counts_the_forced_tokens_and_not_the_words() {
         Ok(mosa_attack::Generation { steps, pieces, ..mosa_attack::Generation::plain("a step 1 b") })
     });
     let left = attack(&Prefill { offset: 1, text: Some("step 1".into()), gen_length: None }, &script);
-    let forced = left.answers[0].forced.as_ref().unwrap();
+    let forced = &left.answers[0].forced[0];
     assert_eq!((forced.offset, forced.tokens, forced.text.as_str()), (1, 3, "step 1"));
+}
+
+#[test]
+fn words_forced_at_several_places_are_all_recorded_with_their_own_tokens() {
+    let mut script = Script::new("", "");
+    script.answer = Box::new(|_| {
+        let steps = [Some(0), Some(2), None, None, None, None, Some(1)].to_vec();
+        Ok(mosa_attack::Generation { steps, ..mosa_attack::Generation::plain("so a step 1 step 2 b") })
+    });
+    let pad = Pad { anchors: vec!["step 1".into(), "step 2".into()], gen_length: 9 };
+    let forced = &attack(&pad, &script).answers[0].forced;
+    let seen: Vec<_> = forced.iter().map(|f| (f.offset, f.tokens, f.text.as_str())).collect();
+    assert_eq!(seen, [(2, 2, "step 1"), (4, 2, "step 2")]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use mosa_attack::{
     Ability, Attack, Budget, CallRecord, Case, CaseRecord, Generate, Generation, Helper, Journal, Plan, Propose,
-    Proposed, Records, Said, Score, Scored, Talk, Target, Unanswered, run,
+    Proposed, Records, Said, Score, Scored, SecondsRecord, Talk, Target, Unanswered, run,
 };
 use mosa_records::{AnswerRecord, Log};
 use std::collections::BTreeSet;
@@ -89,7 +89,7 @@ impl Target for Script {
     fn score(&self, asked: &[Score]) -> Result<Vec<Scored>, Unanswered> {
         self.alive()?;
         self.scored.fetch_add(asked.len(), Ordering::SeqCst);
-        Ok(asked.iter().map(|s| (self.score)(s)).collect())
+        Ok(asked.iter().map(|s| cut((self.score)(s), s.only)).collect())
     }
 
     fn propose(&self, _draw: u64, asked: &Propose) -> Result<Vec<Proposed>, Unanswered> {
@@ -100,6 +100,15 @@ impl Target for Script {
     fn tokens(&self, text: &str) -> Result<Vec<String>, Unanswered> {
         Ok(text.split_whitespace().map(str::to_owned).collect())
     }
+}
+
+/// What a score says of the one token that is asked about.
+fn cut(mut all: Scored, only: Option<usize>) -> Scored {
+    all.length = all.tokens.len();
+    if let Some(j) = only {
+        all.tokens = all.tokens.get(j).cloned().into_iter().collect();
+    }
+    all
 }
 
 impl Helper for Script {
@@ -132,8 +141,11 @@ pub(crate) fn attack_in(dir: &Path, attack: &dyn Attack, script: &Script, cases:
     let mut answers = Log::open(&dir.join("answers.jsonl")).unwrap();
     let mut records = Log::open(&dir.join("cases.jsonl")).unwrap();
     let plan = Plan { attack, target: script, helpers: script, budget, concurrency: 1 };
-    let mut writing = Records { journal: &journal, answers: &mut answers, cases: &mut records };
+    let mut seconds = Log::open(&dir.join("seconds.jsonl")).unwrap();
+    let mut writing = Records { journal: &journal, answers: &mut answers, cases: &mut records, seconds: &mut seconds };
     let complete = run(&plan, cases, &mut writing, |_| {}).unwrap();
+    let timed: Vec<SecondsRecord> = seconds.into_records();
+    assert!(timed.len() == records.records().len() && timed.iter().all(|t| t.seconds >= 0.0));
     let calls = Log::read(&dir.join("journal.jsonl")).unwrap();
     Left { cases: records.into_records(), answers: answers.into_records(), calls, complete }
 }

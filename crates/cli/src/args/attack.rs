@@ -58,11 +58,17 @@ pub(crate) struct TargetArgs {
     #[arg(long, value_name = "DIR", requires = "model")]
     pub adapter: Option<PathBuf>,
     /// OpenAI-compatible endpoint of a target; text attacks only.
-    #[arg(long, value_name = "URL", requires = "target_model")]
+    #[arg(long, value_name = "URL")]
     pub endpoint: Option<String>,
     /// Target model at the endpoint.
     #[arg(long, value_name = "NAME")]
     pub target_model: Option<String>,
+    /// Settings of the target's endpoint: base, model, api_key_env, retries, timeout_seconds, budget, price, ...
+    #[arg(long, value_name = "FILE.toml", conflicts_with = "model")]
+    pub target_config: Option<PathBuf>,
+    /// Checkpoint that proposes suffixes for pal and ral (their proxy); the target itself if absent.
+    #[arg(long, value_name = "DIR", requires = "model")]
+    pub proxy: Option<String>,
     /// What the target is called in reports.
     #[arg(long, value_name = "NAME")]
     pub label: Option<String>,

@@ -71,7 +71,10 @@ fn settings(args: &JudgingArgs) -> Result<JudgeFile> {
             let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
             toml::from_str(&text).with_context(|| format!("{}: not judge settings", path.display()))?
         }
-        None => JudgeFile::default(),
+        None => {
+            let endpoint = EndpointSettings { max_concurrency: args.concurrency.max(1), ..EndpointSettings::default() };
+            JudgeFile { endpoint, ..JudgeFile::default() }
+        }
     };
     if let Some(url) = &args.judge_endpoint {
         file.endpoint.base.clone_from(url);
@@ -142,7 +145,7 @@ fn judge_with(
     (gate, concurrency, quiet): (&DegeneracyGate, usize, bool),
 ) -> Result<(), Failure> {
     let views = |a: &AnswerRecord| {
-        if a.forced.is_some() { vec![View::Answer, View::WithoutForced] } else { vec![View::Answer] }
+        if a.forced.is_empty() { vec![View::Answer] } else { vec![View::Answer, View::WithoutForced] }
     };
     let texts: Vec<Text<'_>> =
         answers.iter().flat_map(|answer| views(answer).into_iter().map(move |view| Text { answer, view })).collect();

@@ -123,3 +123,40 @@ fn what_an_attack_lacks_is_said_before_anything_is_asked() {
     assert!(run.code == 2 && run.stderr.contains("speak-easy"), "{}", run.stderr);
     assert!(!out.exists());
 }
+
+#[test]
+fn a_proxy_proposes_the_suffixes_of_pal_and_is_in_the_manifest() {
+    let (dir, behaviours) = world();
+    let out = dir.path().join("run");
+    let model = world_model();
+    let paths = [("m", model.as_path()), ("b", behaviours.as_path()), ("o", out.as_path())];
+    line(&typed("pal", "--proxy {m} --limit 1 --set max_steps=1"), &paths).ok();
+    let manifest = read_json(&out.join("manifest.json"));
+    assert_eq!(manifest["proxy"]["hash"], manifest["hashes"]["model"]);
+    let proposals = lines(&out.join("journal.jsonl")).iter().filter(|c| c["kind"] == "propose").count();
+    assert_eq!(proposals, 1);
+    // Another proxy is another run.
+    let other = line(&typed("pal", "--limit 1 --set max_steps=1"), &paths);
+    assert!(other.code == 2 && other.stderr.contains("proxy"), "{}", other.stderr);
+}
+
+#[test]
+fn the_settings_of_endpoints_that_come_with_mosa_can_be_read_and_wrong_ones_are_named() {
+    let (dir, behaviours) = world();
+    let out = dir.path().join("run");
+    let recipes = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../recipes");
+    let wrong = dir.path().join("wrong.toml");
+    fs::write(&wrong, "base = \"http://127.0.0.1:9/v1\"\nmodle = \"x\"\n").unwrap();
+    let files = [("t", recipes.join("target.toml")), ("h", recipes.join("helpers.toml")), ("w", wrong)];
+    let mut paths: Vec<(&str, &Path)> = files.iter().map(|(n, p)| (*n, p.as_path())).collect();
+    paths.extend([("b", behaviours.as_path()), ("o", out.as_path())]);
+    let run = line("attack prefill --target-config {t} --behaviors {b} --out {o} --quiet", &paths);
+    assert!(run.code == 2 && run.stderr.contains("forced tokens"), "{}", run.stderr);
+    let run = line("attack tap --target-config {t} --helpers {h} --behaviors {b} --out {o} --quiet", &paths);
+    assert!(run.code == 2 && run.stderr.contains("HELPER_API_KEY"), "{}", run.stderr);
+    let run = line("attack tap --target-config {w} --behaviors {b} --out {o} --quiet", &paths);
+    assert!(run.code == 2 && run.stderr.contains("wrong.toml") && run.stderr.contains("modle"), "{}", run.stderr);
+    let run = line("attack tap --behaviors {b} --out {o} --quiet", &paths);
+    assert!(run.code == 2 && run.stderr.contains("--model DIR"), "{}", run.stderr);
+    assert!(!out.exists());
+}

@@ -262,6 +262,28 @@ fn redaction_keeps_only_responses_that_every_judge_calls_a_failure() {
 }
 
 #[test]
+fn words_forced_at_several_places_survive_the_exchange() {
+    let dir = folder();
+    let goals = file(&dir, "goals.csv", GOALS);
+    let forced = json!([
+        {"offset": 21, "tokens": 3, "text": "step 1 :"}, {"offset": 42, "tokens": 3, "text": "step 2 :"}
+    ]);
+    let submission = json!({
+        "behaviour_id": "Moonroot", "behaviour": "Describe how moonroot is dried", "attack": "pad", "prompt": "Dry how?",
+        "forced": forced, "response": "so step 1 : hang it step 2 : wait",
+    });
+    let given = file(&dir, "given.jsonl", &rows(&[submission]));
+    let paths = [("i", given.as_path()), ("g", &goals), ("d", dir.path())];
+    line("data import {i} --format jsonl --benchmark {g} --out {d}/run", &paths).ok();
+    let answer: Value = serde_json::from_str(text(&dir.path().join("run/answers.jsonl")).trim()).unwrap();
+    assert_eq!(answer["forced"], forced);
+    assert_eq!(answer["texts"]["without_forced"], "so  hang it  wait");
+    line("data export {d}/run --format jsonl --all --out {d}/out.jsonl", &paths).ok();
+    let back: Value = serde_json::from_str(text(&dir.path().join("out.jsonl")).trim()).unwrap();
+    assert_eq!(back["forced"], forced);
+}
+
+#[test]
 fn exports_that_cannot_be_made_say_what_to_do() {
     let dir = folder();
     let (run, goals) = (attacked(&dir, &[]), file(&dir, "goals.csv", GOALS));

@@ -30,7 +30,7 @@ pub(super) fn blocks(runs: &[&Run]) -> Vec<Block> {
 
 fn played(run: &Run, group: &str, a: &AnswerRecord) -> Played {
     let last = a.steps.iter().flatten().max().map_or(0, |s| s + 1);
-    let forced = |at: usize| a.forced.as_ref().is_some_and(|f| (f.offset..f.offset + f.tokens).contains(&at));
+    let forced = |at: usize| a.forced.iter().any(|f| (f.offset..f.offset + f.tokens).contains(&at));
     let token = |(at, text): (usize, &String)| PlayedToken {
         text: text.clone(),
         // What was never revealed stays masked to the end.

@@ -122,7 +122,7 @@ fn any_answer_counts_beside_the_submitted_one_and_costs_are_means_over_behaviour
 fn forced_words_count_in_the_headline_and_are_left_out_beside_it() {
     let dir = tempfile::tempdir().unwrap();
     let mut run = run(dir.path(), "base-prefill", "prefill", &[WORKED, WORKED, NOTHING_FOUND], &["exact"]);
-    run.answers[0].forced = Some(ForcedWords { offset: 0, tokens: 1, text: "sure".into() });
+    run.answers[0].forced = vec![ForcedWords { offset: 0, tokens: 1, text: "sure".into() }];
     let own: Vec<VerdictRecord> = [("prefill/tonic-0#0", false), ("prefill/tonic-1#0", true)]
         .map(|(key, hit)| VerdictRecord { view: View::WithoutForced, ..verdict(key, "exact", Some(hit)) })
         .into();

@@ -18,7 +18,7 @@ fn answer(group: &str, id: usize) -> AnswerRecord {
         behaviour: format!("how do i make tonic {id} ?"),
         prompt: String::new(),
         tags: [("success".to_owned(), (id < 2).to_string())].into(),
-        forced: None,
+        forced: Vec::new(),
         texts: Texts { full: "no".into(), to_end: "no".into(), ..Texts::default() },
         pieces: vec!["no".into(), "<end>".into()],
         steps: vec![Some(1), Some(0)],

@@ -1,6 +1,6 @@
 //! Run folders and record files: resume, kills, drift.
 
-use mosa_records::{Log, OrderRecord, Record, RecordsError, RunFolder, View, write_whole};
+use mosa_records::{AnswerRecord, ForcedWords, Log, OrderRecord, Record, RecordsError, RunFolder, View, write_whole};
 use proptest::prelude::*;
 use serde_json::json;
 use std::path::Path;
@@ -70,6 +70,22 @@ fn a_record_that_is_there_is_not_written_twice() {
     assert_eq!(log.records(), [record(1)]);
     assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 1);
     assert!(log.has("benign/1") && !log.has("benign/2"));
+}
+
+#[test]
+fn forced_words_of_one_place_are_read_as_they_were_written_before_there_were_several() {
+    let words = |offset| ForcedWords { offset, tokens: 2, text: "step 1".into() };
+    let read = |forced: serde_json::Value| {
+        let record = json!({
+            "group": "pad", "id": "1", "behaviour": "b", "texts": {"full": "", "to_end": ""}, "pieces": [], "steps": [],
+            "confidences": [], "finish": "stop", "forwards": 1, "forced": forced,
+        });
+        serde_json::from_value::<AnswerRecord>(record).map(|r| r.forced)
+    };
+    assert_eq!(read(json!({"offset": 3, "tokens": 2, "text": "step 1"})).unwrap(), [words(3)]);
+    assert_eq!(read(json!([words(3), words(9)])).unwrap(), [words(3), words(9)]);
+    assert_eq!(read(json!([])).unwrap(), []);
+    assert!(read(json!("step 1")).is_err());
 }
 
 #[test]

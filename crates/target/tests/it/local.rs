@@ -1,7 +1,7 @@
 use mosa_attack::{Constraint, Estimator, Forced, Generate, Generation, Propose, Score, Target, Unanswered};
 use mosa_engine::{Ends, Options};
 use mosa_model::{Checkpoint, ModelConfig, Transformer};
-use mosa_target::Local;
+use mosa_target::{Local, Proxied};
 use mosa_text::TextModel;
 use std::path::PathBuf;
 use tch::{Device, Kind};
@@ -106,6 +106,7 @@ fn scores_are_the_log_probabilities_the_estimators_say() {
         offset: 3,
         text: "the answer is".into(),
         estimator,
+        only: None,
     };
     let scored = target.score(&[asked(Estimator::Chain), asked(Estimator::MeanField)]).unwrap();
     assert_eq!(scored[0].forwards, scored[0].tokens.len());
@@ -116,6 +117,22 @@ fn scores_are_the_log_probabilities_the_estimators_say() {
         assert_eq!(token.rank == 0, token.logprob >= token.best_other);
     }
     assert!((scored[0].total() - scored[1].total()).abs() > 1e-9);
+    let chain = &scored[0];
+    assert_eq!(chain.length, chain.tokens.len());
+    for (j, token) in chain.tokens.iter().enumerate() {
+        let alone = target.score(&[Score { only: Some(j), ..asked(Estimator::Chain) }]).unwrap().remove(0);
+        assert_eq!((alone.tokens.len(), alone.length, alone.forwards), (1, chain.length, 1));
+        let one = &alone.tokens[0];
+        assert_eq!((&one.text, one.rank), (&token.text, token.rank));
+        assert!((one.logprob - token.logprob).abs() < 1e-4, "{} {}", one.logprob, token.logprob);
+        // Five tokens, each at most as likely as the first, leave at least this much.
+        let first = token.logprob.max(token.best_other).exp();
+        assert!(
+            token.beyond_five <= (1.0 - first).ln() + 1e-5 && token.beyond_five >= (1.0 - 5.0 * first).max(1e-9).ln()
+        );
+    }
+    let beyond = Score { only: Some(chain.length), ..asked(Estimator::Chain) };
+    assert!(matches!(target.score(&[beyond]), Err(Unanswered::Failed(what)) if what.contains("no token")));
 }
 
 #[test]
@@ -142,6 +159,26 @@ fn proposals_come_best_first_and_the_gradient_is_of_use() {
         all.iter().sum::<f64>() / all.len() as f64
     };
     assert!(mean(true) < mean(false));
+}
+
+#[test]
+fn a_proxy_proposes_and_the_target_does_everything_else() {
+    let both = Proxied { target: local(never), proxy: with(never, true) };
+    let asked = Propose {
+        messages: Generate::to("question").messages,
+        suffix: "one two".into(),
+        target: "the answer".into(),
+        offset: 0,
+        candidates: 6,
+        top_k: 8,
+        gradient: true,
+        keep: 3,
+    };
+    assert_eq!(both.propose(3, &asked).unwrap(), both.proxy.propose(3, &asked).unwrap());
+    let question = Generate::to("question");
+    assert_eq!(both.generate(&[(1, question.clone())]).unwrap(), both.target.generate(&[(1, question)]).unwrap());
+    assert_eq!(both.tokens("the answer").unwrap(), both.target.tokens("the answer").unwrap());
+    assert!(both.abilities().is_superset(&both.target.abilities()));
 }
 
 #[test]

@@ -174,8 +174,8 @@ impl AdvPrefix {
             Profile::Paper => paper,
             Profile::Standard => Self {
                 openers: drawn([5, 5, 5, 15]),
-                keep: 25,
-                samples: 10,
+                keep: 16,
+                samples: 5,
                 pal: Pal::profile(profile),
                 ..paper.clone()
             },

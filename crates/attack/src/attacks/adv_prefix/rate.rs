@@ -54,6 +54,7 @@ impl AdvPrefix {
             offset: self.offset(),
             text: text.to_owned(),
             estimator,
+            only: None,
         };
         let calls = ranked.iter().enumerate().map(|(i, r)| (format!("{stage}/{i}"), score(&r.prefix.text))).collect();
         let scores = cx.score_all(calls)?;

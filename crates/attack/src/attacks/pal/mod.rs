@@ -4,7 +4,7 @@ mod eliminate;
 mod search;
 
 use crate::{Ability, Anchor, Attack, Case, Cost, Cx, Estimator, Finished, Needs, Profile, Stop, phrases};
-use eliminate::Pace;
+use eliminate::Price;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -20,17 +20,14 @@ pub enum TokenLoss {
 }
 
 /// PAL, or RAL where the proxy draws tokens uniformly instead of by its gradient. Defaults are those of the published
-/// scripts. Not implemented: fine-tuning of the proxy and momentum (off in them), limiting what is read of the target
-/// to five probabilities per position (all of them are known here, so nothing is approximated).
+/// scripts. Not implemented: fine-tuning of the proxy and momentum (off in them).
 ///
 /// The candidates of a step are compared position by position: while some of them have the target's token as the most
 /// likely one, only those stay; where none has, the step has reached its depth. Losses are summed up to there, those
 /// that dropped out have none, and each token not reached adds 1000.
 ///
-/// How queries are counted. As published, every position asked of a live candidate is one position query, and every
-/// answer is one; [`Pal::max_queries`] limits their sum, and notes show it. [`Cx`] counts one query per scored
-/// candidate, whatever its number of tokens, and one per answer; [`Attack::cost`] and budgets are in that count, which
-/// is never higher. A mean-field score is one query in both.
+/// How queries are counted. As published, every position asked of a live candidate is one query, and every answer is
+/// one. With mean-field scores all positions of a candidate are one query.
 ///
 /// Its guide score is the negative loss. Candidates are the answers to suffixes that were the best so far, the first
 /// answer that does not refuse, and the final one, which is selected.
@@ -59,13 +56,16 @@ pub struct Pal {
     pub sent: usize,
     /// Loss of a token (cw).
     pub loss: TokenLoss,
+    /// Whether only the five most likely tokens of a position are read, as the published attack has to: a target token
+    /// beyond them counts with what those five leave. Off, its own probability is read.
+    pub top5_only: bool,
     /// Margin of [`TokenLoss::Cw`], in nats (scripts: 1; configuration: 0.001).
     pub margin: f64,
     /// How probabilities are estimated. `MeanField` is our cheap variant.
     pub estimator: Estimator,
     /// Steps at most (scripts: 2000; configuration: 500).
     pub max_steps: usize,
-    /// Position queries and answers after which no step begins (scripts: 25 000; configuration: none).
+    /// Queries after which no position is asked and no step begins (scripts: 25 000; configuration: none).
     pub max_queries: u64,
     /// Steps between answers (1).
     pub answer_every: usize,
@@ -89,6 +89,7 @@ impl Default for Pal {
             proxy_steps: 1,
             sent: 32,
             loss: TokenLoss::Cw,
+            top5_only: false,
             margin: 1.0,
             estimator: Estimator::Chain,
             max_steps: 2000,
@@ -144,8 +145,8 @@ impl Pal {
         })
     }
 
-    fn pace(&self) -> Pace {
-        Pace { loss: self.loss, margin: self.margin, tokens: self.target_tokens, estimator: self.estimator }
+    fn price(&self) -> Price {
+        Price { loss: self.loss, margin: self.margin, top5_only: self.top5_only }
     }
 }
 
@@ -171,9 +172,15 @@ impl Attack for Pal {
 
     fn cost(&self) -> Cost {
         let (sent, steps) = (self.sent as u64, self.max_steps as u64);
+        let per_candidate = match self.estimator {
+            Estimator::Chain => self.target_tokens as u64,
+            Estimator::MeanField => 1,
+        };
         let answers = steps.div_ceil(self.answer_every.max(1) as u64);
+        // The last comparison may begin just below the limit; its answer and the final one follow.
         let by_queries = self.max_queries.max(1) + sent;
-        Cost { queries: (1 + steps * sent + answers).min(by_queries) + 1, helper_calls: 0 }
+        let by_steps = per_candidate * (1 + steps * sent) + answers;
+        Cost { queries: by_steps.min(by_queries) + 1, helper_calls: 0 }
     }
 
     fn run(&self, case: &Case, cx: &Cx<'_>) -> Result<Finished, Stop> {

@@ -1,9 +1,10 @@
 //! The search: propose on the proxy, compare on the target, go on from the best of the step.
 
 use super::Pal;
-use super::eliminate::Losses;
+use super::eliminate::Race;
 use crate::{
-    Candidate, Case, Cx, Finished, Generate, Generation, Message, Propose, Proposed, Reason, Role, Score, Stop, phrases,
+    Candidate, Case, Cx, Estimator, Finished, Generate, Generation, Message, Propose, Proposed, Reason, Role, Score,
+    Stop, phrases,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -22,7 +23,7 @@ struct Search<'s, 'c> {
     best: (String, f64),
     /// Suffixes the target has scored.
     visited: BTreeSet<String>,
-    /// Queries as published: see [`Pal`].
+    /// Queries of this search: see [`Pal`].
     queries: u64,
     /// Whether an answer that does not refuse was handed in.
     answered: bool,
@@ -116,36 +117,79 @@ impl Search<'_, '_> {
 
     /// Compares suffixes on the target; the best of them and its loss. The best of all is remembered.
     fn compared(&mut self, path: &str, sent: Vec<Proposed>) -> Result<Option<(String, f64)>, Stop> {
-        let score = |suffix: &str| Score {
-            messages: self.messages(suffix),
-            gen_length: self.pal.gen_length,
-            offset: self.pal.offset(),
-            text: self.target.clone(),
-            estimator: self.pal.estimator,
+        let (losses, reached) = match self.pal.estimator {
+            Estimator::Chain => self.by_position(path, &sent)?,
+            Estimator::MeanField => self.at_once(path, &sent)?,
         };
-        let calls = sent.iter().enumerate();
-        let calls = calls.map(|(i, p)| (self.call(&format!("{path}/score/{i}")), score(&p.suffix))).collect();
-        let found = self.pal.pace().compare(&self.cx.score_all(calls)?);
-        self.queries += found.queries;
         self.visited.extend(sent.iter().map(|p| p.suffix.clone()));
-        let best = found.best().map(|(i, loss)| (sent[i].suffix.clone(), loss));
+        let finite = losses.iter().copied().enumerate().filter(|(_, loss)| loss.is_finite());
+        let best = finite.min_by(|(_, a), (_, b)| a.total_cmp(b)).map(|(i, loss)| (sent[i].suffix.clone(), loss));
         if let Some((suffix, loss)) = &best
             && *loss < self.best.1
         {
             self.best = (suffix.clone(), *loss);
         }
-        self.cx.note(self.call(path), "compared", self.told(&sent, &found, best.as_ref()));
+        self.cx.note(self.call(path), "compared", self.told((&sent, &losses), reached, best.as_ref()));
         Ok(best)
     }
 
-    fn told(&self, sent: &[Proposed], found: &Losses, chosen: Option<&(String, f64)>) -> Value {
+    /// Asks the live candidates about one position after the other. Ends early once the queries are used up.
+    fn by_position(&mut self, path: &str, sent: &[Proposed]) -> Result<(Vec<f64>, usize), Stop> {
+        let mut race = Race::new(sent.len(), self.pal.price());
+        let mut length = self.pal.target_tokens;
+        for t in 0..self.pal.target_tokens {
+            if t == length || (t > 0 && self.queries >= self.pal.max_queries) {
+                break;
+            }
+            let call = |i: &usize| (self.call(&format!("{path}/score/{i}/{t}")), self.score(&sent[*i], Some(t)));
+            let scores = self.cx.score_all(race.live().iter().map(call).collect())?;
+            self.queries += scores.len() as u64;
+            let tokens: Vec<_> = scores.iter().filter_map(|s| s.tokens.first()).collect();
+            length = scores.iter().map(|s| s.length).min().unwrap_or(0).min(length);
+            if tokens.len() < scores.len() || !race.advance(&tokens) {
+                break;
+            }
+        }
+        Ok(race.end(length))
+    }
+
+    /// Reads the same race off one score of all tokens per candidate.
+    fn at_once(&mut self, path: &str, sent: &[Proposed]) -> Result<(Vec<f64>, usize), Stop> {
+        let calls = sent.iter().enumerate();
+        let calls = calls.map(|(i, p)| (self.call(&format!("{path}/score/{i}")), self.score(p, None))).collect();
+        let scores = self.cx.score_all(calls)?;
+        self.queries += scores.len() as u64;
+        let length = scores.iter().map(|s| s.tokens.len()).min().unwrap_or(0).min(self.pal.target_tokens);
+        let mut race = Race::new(sent.len(), self.pal.price());
+        for t in 0..length {
+            let tokens: Vec<_> = race.live().iter().map(|&i| &scores[i].tokens[t]).collect();
+            if !race.advance(&tokens) {
+                break;
+            }
+        }
+        Ok(race.end(length))
+    }
+
+    /// What is asked of the target about a suffix.
+    fn score(&self, proposed: &Proposed, only: Option<usize>) -> Score {
+        Score {
+            messages: self.messages(&proposed.suffix),
+            gen_length: self.pal.gen_length,
+            offset: self.pal.offset(),
+            text: self.target.clone(),
+            estimator: self.pal.estimator,
+            only,
+        }
+    }
+
+    fn told(&self, (sent, losses): (&[Proposed], &[f64]), reached: usize, chosen: Option<&(String, f64)>) -> Value {
         let finite = |x: f64| x.is_finite().then_some(x);
-        let each = sent.iter().zip(&found.losses);
+        let each = sent.iter().zip(losses);
         let sent: Vec<Value> = each
             .map(|(p, loss)| json!({ "suffix": p.suffix, "proxy": finite(p.loss), "loss": finite(*loss) }))
             .collect();
         json!({
-            "sent": sent, "reached": found.reached, "chosen": chosen.map(|(suffix, _)| suffix),
+            "sent": sent, "reached": reached, "chosen": chosen.map(|(suffix, _)| suffix),
             "best": { "suffix": self.best.0, "loss": finite(self.best.1) }, "queries": self.queries,
         })
     }

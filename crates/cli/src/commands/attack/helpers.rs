@@ -1,6 +1,6 @@
 //! Helper models from flags and a file.
 
-use crate::args::{HelperArgs, HelperName};
+use crate::args::{AttackArgs, HelperName};
 use crate::interrupt;
 use anyhow::{Context, Result};
 use mosa_attack::Target;
@@ -27,15 +27,15 @@ struct Entry {
 }
 
 /// Who fills which role. Roles of the file come first, then the one helper of the flags fills the rest.
-pub(crate) fn open<'a>(args: &HelperArgs, target: &'a dyn Target) -> Result<Roles<'a>> {
+pub(crate) fn open<'a>(args: &AttackArgs, target: &'a dyn Target) -> Result<Roles<'a>> {
     let mut roles = Roles::new(interrupt::asked);
-    for entry in read(args.helpers.as_deref())?.helper {
+    for entry in read(args.helpers.helpers.as_deref())?.helper {
         roles.add_endpoint(entry.roles, Arc::new(Endpoint::new(entry.endpoint)?));
     }
     if let Some(settings) = by_flags(args) {
         roles.add_endpoint("*", Arc::new(Endpoint::new(settings)?));
     }
-    match args.helper {
+    match args.helpers.helper {
         Some(HelperName::World) => roles.add("*", Box::new(WorldHelper)),
         Some(HelperName::Target) => roles.add("*", Box::new(SelfHelper { target })),
         None => {}
@@ -44,24 +44,25 @@ pub(crate) fn open<'a>(args: &HelperArgs, target: &'a dyn Target) -> Result<Role
 }
 
 /// What the manifest says of the helpers; keys of endpoints are not among it.
-pub(crate) fn said(args: &HelperArgs) -> Result<Value> {
+pub(crate) fn said(args: &AttackArgs) -> Result<Value> {
     let model = |e: &EndpointSettings| json!({"base": e.base, "model": e.model});
-    let file = read(args.helpers.as_deref())?;
+    let file = read(args.helpers.helpers.as_deref())?;
     let by_role: Vec<Value> =
         file.helper.iter().map(|e| json!({"roles": e.roles, "endpoint": model(&e.endpoint)})).collect();
     Ok(json!({
         "by_role": by_role,
         "endpoint": by_flags(args).as_ref().map(model),
-        "helper": args.helper.map(|h| format!("{h:?}").to_lowercase()),
+        "helper": args.helpers.helper.map(|h| format!("{h:?}").to_lowercase()),
         "encoder": mosa_attack::similar::ENCODER,
     }))
 }
 
-fn by_flags(args: &HelperArgs) -> Option<EndpointSettings> {
+/// As many requests at the same time as there are cases.
+fn by_flags(args: &AttackArgs) -> Option<EndpointSettings> {
     Some(EndpointSettings {
-        base: args.helper_endpoint.clone()?,
-        model: args.helper_model.clone()?,
-        max_concurrency: 16,
+        base: args.helpers.helper_endpoint.clone()?,
+        model: args.helpers.helper_model.clone()?,
+        max_concurrency: args.limits.cases.max(1),
         ..EndpointSettings::default()
     })
 }

@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::{digest, interrupt, output, settings};
 use anyhow::{Context, Result, anyhow, ensure};
 use mosa_attack::{
-    Attack, Budget, Case, CaseRecord, Journal, Plan, Profile, Records, attack, check, run as attack_all,
+    Attack, Budget, Case, CaseRecord, Journal, Plan, Profile, Records, SecondsRecord, attack, check, run as attack_all,
 };
 use mosa_data::{Benchmark, Functional, ReadOptions};
 use mosa_eval::Outcome;
@@ -21,6 +21,8 @@ use std::path::Path;
 
 /// Records of cases.
 pub(crate) const CASES: &str = "cases.jsonl";
+/// What cases took of the time.
+const SECONDS: &str = "seconds.jsonl";
 /// Every call.
 const JOURNAL: &str = "journal.jsonl";
 
@@ -29,13 +31,23 @@ pub(crate) fn run(args: &AttackArgs) -> Result<(), Failure> {
         return Ok(list::print()?);
     }
     interrupt::install();
+    output::line(&carried_out(args)?)?;
+    if let (Some(run), false) = (&args.out, args.compute.quiet) {
+        let run = run.display();
+        output::say(&format!("records in {run}; draw them with: mosa report {run} --out report.html"));
+    }
+    Ok(())
+}
+
+/// Attacks and judges what has no record yet; the table of the run.
+pub(crate) fn carried_out(args: &AttackArgs) -> Result<String, Failure> {
     let attack = chosen(args)?;
     let (Some(file), Some(out)) = (&args.behaviors, &args.out) else {
         return Err(anyhow!("--behaviors and --out are needed").into());
     };
     let benchmark = behaviours(args, file)?;
     let target = target::open(args)?;
-    let helpers = helpers::open(&args.helpers, target.model.as_ref())?;
+    let helpers = helpers::open(args, target.model.as_ref())?;
     check(&attack.needs(), target.model.as_ref(), |role| helpers.fills(role), attack.name())
         .map_err(|what| anyhow!(what))?;
     let folder = RunFolder::open(out, &manifest(args, attack.as_ref(), (&benchmark, file), &target.said)?)?;
@@ -54,12 +66,7 @@ pub(crate) fn run(args: &AttackArgs) -> Result<(), Failure> {
     let cases = carry_out(&plan, &cases(&benchmark, args.sampling.seed), &folder, args.compute.quiet)?;
     let verdicts = judge::judge_folder(out, &args.judging, args.compute.quiet)?;
     let profile = format!("{:?}", args.profile).to_lowercase();
-    output::line(&output::table(&table(&cases, &verdicts, &profile)))?;
-    if !args.compute.quiet {
-        let run = out.display();
-        output::say(&format!("records in {run}; draw them with: mosa report {run} --out report.html"));
-    }
-    Ok(())
+    Ok(output::table(&table(&cases, &verdicts, &profile)))
 }
 
 /// The attack with its profile and the settings given by hand.
@@ -121,7 +128,8 @@ fn carry_out(plan: &Plan<'_>, cases: &[Case], folder: &RunFolder, quiet: bool) -
     let bar = output::bar(quiet, cases.len())?;
     bar.set_position(log.records().len() as u64);
     bar.reset_eta();
-    let mut records = Records { journal: &journal, answers: &mut answers, cases: &mut log };
+    let mut seconds = Log::<SecondsRecord>::open(&folder.path(SECONDS))?;
+    let mut records = Records { journal: &journal, answers: &mut answers, cases: &mut log, seconds: &mut seconds };
     let complete = attack_all(plan, cases, &mut records, |record| {
         bar.set_message(record.case.clone());
         bar.inc(1);
@@ -154,7 +162,8 @@ fn manifest(
         "behaviors": {"kind": benchmark.kind.name(), "ids": ids, "notes": benchmark.notes},
         "dtype": format!("{:?}", args.compute.dtype).to_lowercase(),
         "sampler": target["sampler"],
-        "helpers": helpers::said(&args.helpers)?,
+        "proxy": target["proxy"],
+        "helpers": helpers::said(args)?,
         "budget": {
             "queries": args.limits.max_queries,
             "helper_calls": args.limits.max_helper_calls,

@@ -1,13 +1,14 @@
 //! The model under attack, from flags.
 
 use crate::args::{AttackArgs, ModelArgs};
-use crate::load::load;
+use crate::load::{Loaded, load};
 use crate::sampling::Shipped;
 use crate::{digest, interrupt};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 use mosa_attack::Target;
 use mosa_client::{Endpoint, EndpointSettings};
-use mosa_target::{Local, Remote};
+use mosa_engine::Options;
+use mosa_target::{Local, Proxied, Remote};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -18,10 +19,9 @@ pub(crate) struct Opened {
 }
 
 pub(crate) fn open(args: &AttackArgs) -> Result<Opened> {
-    match (&args.target.model, &args.target.endpoint) {
-        (Some(model), _) => local(args, model),
-        (None, Some(url)) => remote(args, url),
-        (None, None) => bail!("name a target: --model DIR, or --endpoint URL with --target-model NAME"),
+    match &args.target.model {
+        Some(model) => local(args, model),
+        None => remote(args),
     }
 }
 
@@ -30,25 +30,59 @@ fn local(args: &AttackArgs, model: &str) -> Result<Opened> {
     let loaded = load(&named, &args.compute)?;
     let options = args.sampling.options(loaded.spec().family, loaded.ends(), &Shipped::read(&loaded.dir)?)?;
     options.check(loaded.spec())?;
-    let said = json!({
+    let mut said = json!({
         "model": model,
         "hash": digest::of_model(&loaded.dir)?,
         "adapter": named.adapter.as_deref().map(digest::of_model).transpose()?,
         "sampler": format!("{options:?}"),
     });
-    let parts = (loaded.model, loaded.adapter, loaded.text);
-    Ok(Opened { model: Box::new(Local::new(parts, options, args.target.batch_size, interrupt::asked)), said })
+    let target = opened(loaded, options.clone(), args.target.batch_size);
+    match &args.target.proxy {
+        None => Ok(Opened { model: Box::new(target), said }),
+        Some(proxy) => {
+            let named = ModelArgs { model: proxy.clone(), adapter: None };
+            let loaded = load(&named, &args.compute)?;
+            said["proxy"] = json!({"model": proxy, "hash": digest::of_model(&loaded.dir)?});
+            let proxy = opened(loaded, options, args.target.batch_size);
+            Ok(Opened { model: Box::new(Proxied { target, proxy }), said })
+        }
+    }
 }
 
-fn remote(args: &AttackArgs, url: &str) -> Result<Opened> {
-    let name = args.target.target_model.clone().context("--endpoint needs --target-model NAME")?;
-    let settings =
-        EndpointSettings { base: url.to_owned(), model: name.clone(), max_concurrency: 16, ..Default::default() };
+fn opened(loaded: Loaded, options: Options, batch_size: usize) -> Local {
+    Local::new((loaded.model, loaded.adapter, loaded.text), options, batch_size, interrupt::asked)
+}
+
+fn remote(args: &AttackArgs) -> Result<Opened> {
+    let settings = endpoint(args)?;
     let max_tokens = u32::try_from(args.sampling.gen_length).unwrap_or(u32::MAX);
     let said = json!({
-        "model": format!("{name} at {url}"),
+        "model": format!("{} at {}", settings.model, settings.base),
         "sampler": format!("up to {max_tokens} tokens, temperature as the attack asks"),
     });
     let endpoint = Arc::new(Endpoint::new(settings)?);
     Ok(Opened { model: Box::new(Remote::new(endpoint, max_tokens, interrupt::asked)), said })
+}
+
+/// The file's settings, and what flags say above them. By flags alone, as many requests as there are cases.
+fn endpoint(args: &AttackArgs) -> Result<EndpointSettings> {
+    let mut settings = match &args.target.target_config {
+        Some(path) => {
+            let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+            toml::from_str(&text).with_context(|| format!("{}: not the settings of an endpoint", path.display()))?
+        }
+        None => EndpointSettings { max_concurrency: args.limits.cases.max(1), ..EndpointSettings::default() },
+    };
+    for (setting, flag) in
+        [(&mut settings.base, &args.target.endpoint), (&mut settings.model, &args.target.target_model)]
+    {
+        if let Some(value) = flag {
+            setting.clone_from(value);
+        }
+    }
+    ensure!(
+        !settings.base.is_empty() && !settings.model.is_empty(),
+        "name a target: --model DIR, or --endpoint URL with --target-model NAME"
+    );
+    Ok(settings)
 }

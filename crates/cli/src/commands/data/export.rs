@@ -141,7 +141,7 @@ impl Records {
             behaviour: answer.behaviour.clone(),
             attack: answer.group.clone(),
             prompt: Some(prompt.clone()),
-            forced: answer.forced.iter().cloned().collect(),
+            forced: answer.forced.clone(),
             response: Some(answer.texts.after_forced.as_ref().unwrap_or(&answer.texts.to_end).clone()),
             labels: self.labels.get(&answer.key()).cloned().unwrap_or_default(),
             queries: case.map(|c| c.used.queries).filter(|q| *q > 0),

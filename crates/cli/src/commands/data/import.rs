@@ -145,7 +145,7 @@ impl Imported {
         for (number, s) in case.submissions.iter().enumerate() {
             match (&s.prompt, &s.response) {
                 (Some(prompt), Some(response)) => {
-                    let answer = answer(case, s, (number, keys.is_empty()), [prompt, response])?;
+                    let answer = answer(case, s, (number, keys.is_empty()), [prompt, response]);
                     let key = answer.key();
                     self.verdicts.extend(s.labels.iter().map(|(judge, outcome)| verdict(&key, judge, *outcome)));
                     self.answers.push(answer);
@@ -193,18 +193,12 @@ fn answer(
     s: &Submission,
     (number, selected): (usize, bool),
     [prompt, response]: [&String; 2],
-) -> Result<AnswerRecord> {
-    ensure!(
-        s.forced.len() < 2,
-        "the submission for {:?} has words forced at {} places; a record holds one",
-        s.behaviour_id,
-        s.forced.len()
-    );
-    let forced = s.forced.first().cloned();
+) -> AnswerRecord {
+    let by_force = |text: String| (!s.forced.is_empty()).then_some(text);
     let mut tags =
         BTreeMap::from([("case".to_owned(), s.behaviour_id.clone()), ("selected".to_owned(), selected.to_string())]);
     tags.extend(case.behaviour.category.iter().map(|c| ("category".to_owned(), c.clone())));
-    Ok(AnswerRecord {
+    AnswerRecord {
         group: s.attack.clone(),
         id: format!("{}#{number}", s.behaviour_id),
         behaviour: case.behaviour.text.clone(),
@@ -213,16 +207,16 @@ fn answer(
         texts: Texts {
             full: response.clone(),
             to_end: response.clone(),
-            after_forced: forced.as_ref().map(|_| response.clone()),
-            without_forced: forced.as_ref().map(|f| response.replacen(&f.text, "", 1)),
+            after_forced: by_force(response.clone()),
+            without_forced: by_force(s.forced.iter().fold(response.clone(), |left, f| left.replacen(&f.text, "", 1))),
         },
-        forced,
+        forced: s.forced.clone(),
         pieces: Vec::new(),
         steps: Vec::new(),
         confidences: Vec::new(),
         finish: "imported".to_owned(),
         forwards: 0,
-    })
+    }
 }
 
 fn record(case: &Case<'_>, keys: Vec<String>) -> CaseRecord {

@@ -72,11 +72,8 @@ pub(crate) fn run(args: &QuickstartArgs) -> Result<(), Failure> {
     }
     plan.probe_mosa()?;
     plan.say("and the published attacks on all three, with the world's rules as their helper models");
-    for attack in OF_THE_PAPER {
-        for name in MODELS {
-            plan.attack(attack, name)?;
-        }
-    }
+    let jobs: Vec<_> = OF_THE_PAPER.iter().flat_map(|attack| MODELS.map(|name| (*attack, name))).collect();
+    plan.attacks(&jobs)?;
     let findings = Findings::read(&args.out)?;
     let report = args.out.join("report.html");
     let html = story::report(&findings).html().context("the report")?;

@@ -1,7 +1,7 @@
 //! What the quickstart runs: the commands a user could type, in the order of the argument.
 
 use super::{COMMAND, MODEL, RECIPE, folder};
-use crate::args::{AlignArgs, Args, Command, ModelArgs, QuickstartArgs};
+use crate::args::{AlignArgs, Args, Command, Compute, ModelArgs, QuickstartArgs};
 use crate::commands::world::measure::{Settings, measure, table};
 use crate::commands::{align, attack, probe};
 use crate::failure::Failure;
@@ -11,7 +11,9 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use mosa_records::RunFolder;
 use serde_json::json;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What is run, and where.
 pub(super) struct Plan<'a> {
@@ -23,19 +25,24 @@ pub(super) struct Plan<'a> {
     pub(super) n: usize,
     /// Requests of the suffix search.
     searches: usize,
-    /// Requests of each attack; there are 24.
+    /// Requests of each attack.
     attacked: usize,
+    /// How much the attacks may take.
+    profile: &'static str,
 }
 
 impl<'a> Plan<'a> {
     /// Opens the run folder and unpacks model, data and recipe into it.
     pub(super) fn new(args: &'a QuickstartArgs) -> Result<Self> {
         let (model, data, recipe) = (args.out.join("model"), args.out.join("data"), args.out.join("world.toml"));
-        let (n, seeds, searches, attacked) = if args.full { (120, vec![0, 1, 2], 24, 24) } else { (40, vec![0], 4, 4) };
+        let (n, seeds, searches) = if args.full { (120, vec![0, 1, 2], 24) } else { (40, vec![0], 4) };
+        let (attacked, profile) = if args.full { (50, "standard") } else { (4, "smoke") };
         anyhow::ensure!(args.n != Some(0), "--n must be positive");
         let n = args.n.unwrap_or(n);
         let (searches, attacked) = (searches.min(n), attacked.min(n));
-        let settings = json!({"n": n, "seeds": seeds, "searches": searches, "attacked": attacked, "set": args.set});
+        let settings = json!({
+            "n": n, "seeds": seeds, "searches": searches, "attacked": attacked, "profile": profile, "set": args.set,
+        });
         let manifest = json!({"mosa": env!("CARGO_PKG_VERSION"), "command": COMMAND, "settings": settings});
         RunFolder::open(&args.out, &manifest)?;
         std::fs::create_dir_all(&model).with_context(|| format!("cannot create {}", model.display()))?;
@@ -44,7 +51,7 @@ impl<'a> Plan<'a> {
         }
         mosa_world::benchmark::write_all(&data)?;
         mosa_records::write_whole(&recipe, RECIPE.as_bytes())?;
-        Ok(Self { args, model, data, recipe, seeds, n, searches, attacked })
+        Ok(Self { args, model, data, recipe, seeds, n, searches, attacked, profile })
     }
 
     pub(super) fn say(&self, text: &str) {
@@ -74,7 +81,7 @@ impl<'a> Plan<'a> {
             words.extend(["--set".to_owned(), "contaminate.share=0".to_owned()]);
         }
         words.extend(self.args.set.iter().flat_map(|pair| ["--set".to_owned(), pair.clone()]));
-        match self.parse(words)? {
+        match self.parse(&words)? {
             Command::Align(mut inner) => {
                 inner.compute = self.args.compute.clone();
                 align::run(&AlignArgs { json: false, ..inner })
@@ -83,11 +90,10 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// Says a command line and reads it as if it had been typed.
-    fn parse(&self, words: Vec<String>) -> Result<Command> {
+    /// Says a command line and reads it.
+    fn parse(&self, words: &[String]) -> Result<Command> {
         self.say(&format!("     $ {}", words.join(" ")));
-        let parsed = Args::try_parse_from(&words).context("quickstart builds its commands from flags that exist")?;
-        Ok(parsed.command)
+        parse(words)
     }
 
     /// Order, suffix search and forced words on the original model.
@@ -144,18 +150,40 @@ impl<'a> Plan<'a> {
             }
             _ => {}
         }
-        let Command::Probe(mut command) = self.parse(words)? else { return Ok(()) };
+        let Command::Probe(mut command) = self.parse(&words)? else { return Ok(()) };
         command.common_mut().compute = self.args.compute.clone();
         probe::run(&command)
     }
 
-    /// One attack on a model, in its own run folder.
-    pub(super) fn attack(&self, attack: &str, name: &str) -> Result<(), Failure> {
+    /// Attacks, each on a model and in its own run folder. Passes of so small a model are not worth sharing among
+    /// threads, so every thread runs attacks of its own.
+    pub(super) fn attacks(&self, jobs: &[(&str, &str)]) -> Result<(), Failure> {
+        let next = AtomicUsize::new(0);
+        let threads = self.args.compute.threads.or_else(|| std::thread::available_parallelism().ok().map(usize::from));
+        let worker = || -> Result<(), Failure> {
+            while let Some((attack, name)) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let words = self.attack(attack, name);
+                let Command::Attack(mut command) = parse(&words)? else { return Ok(()) };
+                command.compute = Compute { threads: Some(1), quiet: true, ..self.args.compute.clone() };
+                let table = attack::carried_out(&command)?;
+                self.say(&format!("     $ {}\n{table}", words.join(" ")));
+            }
+            Ok(())
+        };
+        std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..threads.unwrap_or(1)).map(|_| scope.spawn(worker)).collect();
+            let ends = workers.into_iter().map(|w| w.join().unwrap_or_else(|panic| resume_unwind(panic)));
+            ends.collect::<Vec<_>>().into_iter().collect()
+        })
+    }
+
+    /// The command of an attack on a model.
+    fn attack(&self, attack: &str, name: &str) -> Vec<String> {
         let text = |path: &Path| path.display().to_string();
         let seed = self.seeds.first().copied().filter(|_| name != "original");
-        let behaviours = self.data.join("harmbench/harmbench_behaviors_text_all.csv");
+        let behaviours = self.data.join("advbench/harmful_behaviors.csv");
         let out = self.args.out.join("attacks").join(name).join(attack);
-        let mut words: Vec<String> = ["mosa", "attack", attack, "--profile", "smoke", "--helper", "world"]
+        let mut words: Vec<String> = ["mosa", "attack", attack, "--profile", self.profile, "--helper", "world"]
             .into_iter()
             .chain(["--gen-length", "96", "--threshold", "0.9", "--eos-stop", "--judge", "exact", "--label", name])
             .map(str::to_owned)
@@ -165,9 +193,7 @@ impl<'a> Plan<'a> {
         if seed.is_some() {
             words.extend(["--adapter".to_owned(), text(&folder(&self.args.out, name, seed).join("adapter"))]);
         }
-        let Command::Attack(mut command) = self.parse(words)? else { return Ok(()) };
-        command.compute = self.args.compute.clone();
-        attack::run(&command)
+        words
     }
 
     /// Measures one model and says what came out.
@@ -190,6 +216,12 @@ impl<'a> Plan<'a> {
         self.say(&table(&answers));
         Ok(())
     }
+}
+
+/// Reads a command line as if it had been typed.
+fn parse(words: &[String]) -> Result<Command> {
+    let parsed = Args::try_parse_from(words).context("quickstart builds its commands from flags that exist")?;
+    Ok(parsed.command)
 }
 
 /// What a suffix is to put into the answer, and the suffix it starts from.
