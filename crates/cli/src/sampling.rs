@@ -31,15 +31,31 @@ impl Shipped {
 }
 
 impl SamplingArgs {
-    /// The engine's options.
-    pub(crate) fn options(&self, family: Family, ends: Ends, shipped: &Shipped) -> Result<Options> {
-        let timesteps = match self.sampler {
+    /// Response positions.
+    pub(crate) fn positions(&self) -> usize {
+        self.gen_length.unwrap_or(128)
+    }
+
+    /// The same for targets of attacks: 256 positions and, where the sampler has blocks, blocks of 32.
+    pub(crate) fn of_target(&self, family: Family) -> Self {
+        let positions = self.gen_length.unwrap_or(256);
+        let blocks = !self.is_timesteps(family) && positions.is_multiple_of(32);
+        let block_length = self.block_length.or(blocks.then_some(32));
+        Self { gen_length: Some(positions), block_length, ..self.clone() }
+    }
+
+    fn is_timesteps(&self, family: Family) -> bool {
+        match self.sampler {
             SamplerName::Auto => family == Family::Dream,
             SamplerName::Blocks => false,
             SamplerName::Timesteps => true,
-        };
-        let mut options = if timesteps { self.timesteps(ends, shipped)? } else { self.blocks(ends)? };
-        options.gen_length = self.gen_length;
+        }
+    }
+
+    /// The engine's options.
+    pub(crate) fn options(&self, family: Family, ends: Ends, shipped: &Shipped) -> Result<Options> {
+        let mut options = if self.is_timesteps(family) { self.timesteps(ends, shipped)? } else { self.blocks(ends)? };
+        options.gen_length = self.positions();
         options.cfg_scale = self.cfg_scale;
         options.end_rule = match (self.logits_eos_inf, self.confidence_eos_eot_inf) {
             (false, false) => EndRule::Free,
@@ -78,8 +94,8 @@ impl SamplingArgs {
         };
         Ok(Options {
             schedule: Schedule::Blocks {
-                steps: self.steps.unwrap_or(self.gen_length),
-                block_length: self.block_length.unwrap_or(self.gen_length),
+                steps: self.steps.unwrap_or(self.positions()),
+                block_length: self.block_length.unwrap_or(self.positions()),
             },
             commit,
             temperature: self.temperature.unwrap_or(0.0),
@@ -105,7 +121,7 @@ impl SamplingArgs {
         let eps = self.eps.or(shipped.eps).unwrap_or(1e-3);
         Ok(Options {
             schedule: Schedule::Timesteps {
-                steps: self.steps.unwrap_or(self.gen_length),
+                steps: self.steps.unwrap_or(self.positions()),
                 eps,
                 count: RevealCount::PerRow,
             },

@@ -5,7 +5,10 @@ use clap::{Args as ClapArgs, ValueEnum};
 use std::path::PathBuf;
 
 #[derive(Debug, ClapArgs)]
-#[command(mut_arg("gen_length", |a| a.default_value("256")), mut_arg("block_length", |a| a.default_value("32")))]
+#[command(
+    mut_arg("gen_length", |a| a.help("Response positions, and the most an attack gets; default: what it asks for, else 256")),
+    mut_arg("block_length", |a| a.help("Positions per block (block sampler); default: 32"))
+)]
 pub(crate) struct AttackArgs {
     /// The attack; `mosa attack list` says which there are, what they need and what they cost.
     pub name: String,

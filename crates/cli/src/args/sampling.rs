@@ -6,9 +6,9 @@ use clap::{Args as ClapArgs, ValueEnum};
 #[derive(Clone, Debug, ClapArgs)]
 #[command(next_help_heading = "Sampling", allow_negative_numbers = true)]
 pub(crate) struct SamplingArgs {
-    /// Response positions.
-    #[arg(long, value_name = "N", default_value_t = 128)]
-    pub gen_length: usize,
+    /// Response positions; default: 128.
+    #[arg(long, value_name = "N")]
+    pub gen_length: Option<usize>,
     /// Denoising steps; default: gen-length.
     #[arg(long, value_name = "N")]
     pub steps: Option<usize>,

@@ -185,10 +185,10 @@ fn forced(loaded: &Loaded, args: &GenerateArgs) -> Result<Vec<(usize, TokenId)>>
         let ids = loaded.text.tokenizer.encode(words)?;
         let end = offset + ids.len();
         ensure!(
-            end <= args.sampling.gen_length,
+            end <= args.sampling.positions(),
             "--force {offset}:{words}: {} tokens from offset {offset} do not fit into the response of {} positions",
             ids.len(),
-            args.sampling.gen_length
+            args.sampling.positions()
         );
         for (at, token) in (*offset..).zip(ids) {
             ensure!(out.iter().all(|(taken, _)| *taken != at), "--force {offset}:{words}: offset {at} is forced twice");

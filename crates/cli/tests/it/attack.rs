@@ -160,3 +160,26 @@ fn the_settings_of_endpoints_that_come_with_mosa_can_be_read_and_wrong_ones_are_
     assert!(run.code == 2 && run.stderr.contains("--model DIR"), "{}", run.stderr);
     assert!(!out.exists());
 }
+
+#[test]
+fn the_length_that_is_given_holds_for_attacks_that_ask_for_more_on_every_family() {
+    let dir = tempfile::tempdir().unwrap();
+    let goals = dir.path().join("goals.csv");
+    fs::write(&goals, "id,prompt\na,explain the tonic\nb,explain the lamp\n").unwrap();
+    for family in ["llada", "dream", "mmada"] {
+        let (model, out) = (crate::fixture(family), dir.path().join(family));
+        let paths = [("m", model.as_path()), ("b", goals.as_path()), ("o", out.as_path())];
+        // PAD asks for 128 positions; it gets 96, and spreads its words over these.
+        let words = "attack pad --model {m} --behaviors {b} --out {o} --gen-length 96 --threads 1";
+        let run = line(words, &paths).ok();
+        let answers = lines(&out.join("answers.jsonl"));
+        assert!(!answers.is_empty() && !run.stderr.contains("warning"), "{family}: {}", run.stderr);
+        assert!(answers.iter().all(|a| a["pieces"].as_array().unwrap().len() == 96), "{family}");
+    }
+    // A length the model has no room for is refused before anything is asked.
+    let (model, out) = (crate::fixture("llada"), dir.path().join("long"));
+    let paths = [("m", model.as_path()), ("b", goals.as_path()), ("o", out.as_path())];
+    let run = line("attack pad --model {m} --behaviors {b} --out {o} --gen-length 9999", &paths);
+    assert!(run.code == 2 && run.stderr.contains("gen-length"), "{}", run.stderr);
+    assert!(!out.exists());
+}

@@ -192,7 +192,7 @@ fn the_budget_of_an_endpoint_holds_with_all_cases_in_flight() {
     let set = Setting::new(&server, "[budget]\nrequests = 100\n");
     set.attack("");
     let asked = server.seen().iter().filter(|seen| seen.body["model"] == "target").count();
-    assert!(asked <= 100 && asked >= 90, "{asked} requests");
+    assert!((90..=100).contains(&asked), "{asked} requests");
     let cases = set.records("cases.jsonl");
     assert_eq!(cases.len(), CASES);
     let broke: Vec<&Value> = cases.iter().filter(|c| c["reason"] == "failed").collect();

@@ -11,12 +11,14 @@ use crate::failure::Failure;
 use crate::{digest, interrupt, output, settings};
 use anyhow::{Context, Result, anyhow, ensure};
 use mosa_attack::{
-    Attack, Budget, Case, CaseRecord, Journal, Plan, Profile, Records, SecondsRecord, attack, check, run as attack_all,
+    Attack, Budget, Case, CaseRecord, Journal, Plan, Profile, Reason, Records, SecondsRecord, attack, check,
+    run as attack_all,
 };
 use mosa_data::{Benchmark, Functional, ReadOptions};
 use mosa_eval::Outcome;
 use mosa_records::{AnswerRecord, Log, RunFolder, VerdictRecord, View};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Records of cases.
@@ -66,7 +68,21 @@ pub(crate) fn carried_out(args: &AttackArgs) -> Result<String, Failure> {
     let cases = carry_out(&plan, &cases(&benchmark, args.sampling.seed), &folder, args.compute.quiet)?;
     let verdicts = judge::judge_folder(out, &args.judging, args.compute.quiet)?;
     let profile = format!("{:?}", args.profile).to_lowercase();
+    if let (Some(broken), false) = (broken(&cases), args.compute.quiet) {
+        output::say(&broken);
+    }
     Ok(output::table(&table(&cases, &verdicts, &profile)))
+}
+
+/// How many cases broke off, and why most of them did; nothing if none did.
+fn broken(cases: &[CaseRecord]) -> Option<String> {
+    let mut why: BTreeMap<&str, usize> = BTreeMap::new();
+    for case in cases.iter().filter(|c| matches!(c.reason, Reason::Failed | Reason::Drift)) {
+        *why.entry(case.error.as_deref().unwrap_or("no reason is recorded")).or_default() += 1;
+    }
+    let most = why.iter().max_by_key(|(_, n)| **n)?.0;
+    let (n, of) = (why.values().sum::<usize>(), cases.len());
+    Some(format!("warning: {n} of {of} behaviours broke off and count as unassessed; most often: {most}"))
 }
 
 /// The attack with its profile and the settings given by hand.
@@ -81,7 +97,30 @@ fn chosen(args: &AttackArgs) -> Result<Box<dyn Attack>> {
         ProfileName::Smoke => Profile::Smoke,
     };
     let world = args.helpers.helper == Some(HelperName::World);
-    attack(&args.name, profile, world, &set).map_err(|what| anyhow!(what))
+    let made = |set: &Map<String, Value>| attack(&args.name, profile, world, set).map_err(|what| anyhow!(what));
+    let mut all = match args.sampling.gen_length {
+        Some(longest) => shortened(&made(&Map::new())?.settings(), longest),
+        None => Map::new(),
+    };
+    all.extend(set);
+    made(&all)
+}
+
+/// Those settings of an attack that ask for a longer response than it gets, changed to what it gets.
+fn shortened(settings: &Value, longest: usize) -> Map<String, Value> {
+    let mut changed = Map::new();
+    for (key, value) in settings.as_object().into_iter().flatten() {
+        let is_length = key.ends_with("gen_length") || key == "final_length";
+        let inner = shortened(value, longest);
+        if is_length && value.as_u64().is_some_and(|n| n > longest as u64) {
+            changed.insert(key.clone(), json!(longest));
+        } else if !inner.is_empty() {
+            let mut whole = value.clone();
+            inner.into_iter().for_each(|(key, value)| whole[key] = value);
+            changed.insert(key.clone(), whole);
+        }
+    }
+    changed
 }
 
 /// What is attacked with.
@@ -186,6 +225,9 @@ fn table(cases: &[CaseRecord], verdicts: &[VerdictRecord], profile: &str) -> Vec
     let mut judges: Vec<&str> = verdicts.iter().map(|v| v.judge.as_str()).collect();
     judges.sort_unstable();
     judges.dedup();
+    if judges.is_empty() {
+        judges.push("-");
+    }
     let mean = |f: &dyn Fn(&CaseRecord) -> u64| {
         format!("{:.1}", cases.iter().map(f).sum::<u64>() as f64 / cases.len().max(1) as f64)
     };

@@ -28,7 +28,11 @@ pub(crate) fn open(args: &AttackArgs) -> Result<Opened> {
 fn local(args: &AttackArgs, model: &str) -> Result<Opened> {
     let named = ModelArgs { model: model.to_owned(), adapter: args.target.adapter.clone() };
     let loaded = load(&named, &args.compute)?;
-    let options = args.sampling.options(loaded.spec().family, loaded.ends(), &Shipped::read(&loaded.dir)?)?;
+    let options = args.sampling.of_target(loaded.spec().family).options(
+        loaded.spec().family,
+        loaded.ends(),
+        &Shipped::read(&loaded.dir)?,
+    )?;
     options.check(loaded.spec())?;
     let mut said = json!({
         "model": model,
@@ -36,26 +40,27 @@ fn local(args: &AttackArgs, model: &str) -> Result<Opened> {
         "adapter": named.adapter.as_deref().map(digest::of_model).transpose()?,
         "sampler": format!("{options:?}"),
     });
-    let target = opened(loaded, options.clone(), args.target.batch_size);
+    let target = opened(loaded, options.clone(), args);
     match &args.target.proxy {
         None => Ok(Opened { model: Box::new(target), said }),
         Some(proxy) => {
             let named = ModelArgs { model: proxy.clone(), adapter: None };
             let loaded = load(&named, &args.compute)?;
             said["proxy"] = json!({"model": proxy, "hash": digest::of_model(&loaded.dir)?});
-            let proxy = opened(loaded, options, args.target.batch_size);
+            let proxy = opened(loaded, options, args);
             Ok(Opened { model: Box::new(Proxied { target, proxy }), said })
         }
     }
 }
 
-fn opened(loaded: Loaded, options: Options, batch_size: usize) -> Local {
-    Local::new((loaded.model, loaded.adapter, loaded.text), options, batch_size, interrupt::asked)
+fn opened(loaded: Loaded, options: Options, args: &AttackArgs) -> Local {
+    let parts = (loaded.model, loaded.adapter, loaded.text);
+    Local::new(parts, options, args.target.batch_size, interrupt::asked)
 }
 
 fn remote(args: &AttackArgs) -> Result<Opened> {
     let settings = endpoint(args)?;
-    let max_tokens = u32::try_from(args.sampling.gen_length).unwrap_or(u32::MAX);
+    let max_tokens = u32::try_from(args.sampling.gen_length.unwrap_or(256)).unwrap_or(u32::MAX);
     let said = json!({
         "model": format!("{} at {}", settings.model, settings.base),
         "sampler": format!("up to {max_tokens} tokens, temperature as the attack asks"),

@@ -120,9 +120,9 @@ impl Report<'_> {
         let achieved = self.timed.multiply_adds.get() / model_seconds;
         let mut report = json!({
             "prompt_len": a.model.prompt_len,
-            "gen_length": a.sampling.gen_length,
-            "steps": a.sampling.steps.unwrap_or(a.sampling.gen_length),
-            "block": a.sampling.block_length.unwrap_or(a.sampling.gen_length),
+            "gen_length": a.sampling.positions(),
+            "steps": a.sampling.steps.unwrap_or(a.sampling.positions()),
+            "block": a.sampling.block_length.unwrap_or(a.sampling.positions()),
             "batch": a.batch_size,
             "seconds": self.seconds,
             "forward_seconds": model_seconds,
