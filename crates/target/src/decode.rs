@@ -64,7 +64,11 @@ fn prepare(
     let mut options = resized(options, layout.gen_length);
     if asked.infill {
         // One position per step, whatever the template: as the published code of DIJA does.
-        options.schedule = Schedule::Blocks { steps: layout.gen_length, block_length: layout.gen_length };
+        let steps = layout.gen_length;
+        options.schedule = match options.schedule {
+            Schedule::Blocks { .. } => Schedule::Blocks { steps, block_length: steps },
+            Schedule::Timesteps { eps, count, .. } => Schedule::Timesteps { steps, eps, count },
+        };
     }
     options.temperature = asked.temperature;
     let mut forwards = 0;

@@ -1,5 +1,5 @@
 use mosa_attack::{Constraint, Estimator, Forced, Generate, Generation, Propose, Score, Target, Unanswered};
-use mosa_engine::{Ends, Options};
+use mosa_engine::{Ends, Options, Schedule};
 use mosa_model::{Checkpoint, ModelConfig, Transformer};
 use mosa_target::{Local, Proxied};
 use mosa_text::TextModel;
@@ -11,17 +11,22 @@ fn local(stop: fn() -> bool) -> Local {
 }
 
 fn with(stop: fn() -> bool, stop_at_end: bool) -> Local {
-    let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/llada");
+    opened("llada", stop, |ends| Options {
+        gen_length: 24,
+        schedule: Schedule::Blocks { steps: 12, block_length: 12 },
+        stop_at_end,
+        ..Options::llada(ends)
+    })
+}
+
+fn opened(family: &str, stop: fn() -> bool, options: impl Fn(Ends) -> Options) -> Local {
+    let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures").join(family);
     let config = ModelConfig::read(&dir.join("config.json")).unwrap();
     let text = TextModel::load(&dir, config.family, [config.mask, config.eos, config.pad]).unwrap();
     let checkpoint = Checkpoint::open(&dir).unwrap();
     let model = Transformer::load(&config, &checkpoint, Kind::Float, Device::Cpu).unwrap();
     let ends = Ends { eos: text.special.eos, eot: text.special.eot };
-    let mut options = Options::llada(ends);
-    options.gen_length = 24;
-    options.schedule = mosa_engine::Schedule::Blocks { steps: 12, block_length: 12 };
-    options.stop_at_end = stop_at_end;
-    Local::new((model, None, text), options, 3, stop)
+    Local::new((model, None, text), options(ends), 3, stop)
 }
 
 fn never() -> bool {
@@ -188,6 +193,9 @@ fn masks_inside_the_prompt_are_filled_and_what_stands_between_them_stays() {
     let answer = one(&target, 0, &asked);
     assert!(answer.texts.full.contains("then"), "{:?}", answer.texts);
     assert_eq!(answer.steps.iter().filter(|s| s.is_some()).count(), 7);
+    let dream = opened("dream", never, |ends| Options { gen_length: 24, ..Options::dream(ends) });
+    let filled = one(&dream, 0, &asked);
+    assert_eq!(filled.steps.iter().filter(|s| s.is_some()).count(), 7, "by Dream's own time grid");
     let none = Generate { infill: true, ..Generate::to("no masks") };
     assert!(matches!(target.generate(&[(0, none)]), Err(Unanswered::Failed(e)) if e.contains("mask")));
 }
