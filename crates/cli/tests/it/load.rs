@@ -53,7 +53,7 @@ fn fails(draw: u64, attempt: u64) -> Option<Act> {
     Some(match (draw / 61 + attempt) % 6 {
         0 => Act::Status(429, "retry-after: 0\r\n", "{\"error\": {\"message\": \"slow down\"}}"),
         1 => Act::Status(500, "", "oops"),
-        2 => Act::Wait(Duration::from_millis(900)),
+        2 => Act::Wait(Duration::from_secs(3)),
         3 => Act::Cut,
         4 => Act::HangUp,
         _ => Act::Status(503, "", "<html>busy</html>"),
@@ -86,7 +86,7 @@ impl Setting {
         let of = |model: &str, more: &str| {
             format!(
                 "base = \"{}\"\nmodel = \"{model}\"\nmax_concurrency = 64\nretries = 3\nbackoff_seconds = 0.01\n\
-                 timeout_seconds = 0.6\n{more}",
+                 timeout_seconds = 2\n{more}",
                 server.base
             )
         };

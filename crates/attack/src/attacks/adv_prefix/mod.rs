@@ -189,7 +189,8 @@ impl AdvPrefix {
         }
     }
 
-    /// The same in the words and lengths of the embedded world. Prompts use its wrapper of old archives.
+    /// The same in the words and lengths of the embedded world. Prompts use its wrapper of old archives. Few different
+    /// prefixes can be said in it, so at most 8 are completed.
     #[must_use]
     pub fn world(self) -> Self {
         let word = |o: Opener| match o.word.to_lowercase().as_str() {
@@ -209,6 +210,7 @@ impl AdvPrefix {
                 .into(),
             marks: [","; 8].join(" "),
             gen_length: None,
+            keep: self.keep.min(8),
             min_chars: 120,
             pal: self.pal.world(),
             ..self
