@@ -212,6 +212,35 @@ pub struct Proposed {
     pub loss: f64,
 }
 
+/// Words that a proxy model proposes token by token and the target chooses among (AdvPrefix's guided decoding).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Guide {
+    /// The conversation, as both read it in their own template.
+    pub messages: Vec<Message>,
+    /// Response positions; the target's own number if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gen_length: Option<usize>,
+    /// The words the response begins with.
+    pub opener: String,
+    /// Tokens to write behind them, at most.
+    pub tokens: usize,
+    /// How many tokens the proxy proposes at each place; no end token is among them.
+    pub top: usize,
+    /// Temperature of the target's choice; 0 takes the one it finds the likeliest.
+    pub temperature: f64,
+}
+
+/// What was written that way.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Written {
+    /// The words, opener included.
+    pub text: String,
+    /// Tokens the target chose: its queries.
+    pub tokens: usize,
+    /// Model calls of the target.
+    pub forwards: usize,
+}
+
 /// A conversation with a helper model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Talk {

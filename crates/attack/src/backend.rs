@@ -1,6 +1,6 @@
 //! Who answers: the model under attack, and the models that help.
 
-use crate::{Generate, Generation, Propose, Proposed, Said, Score, Scored, Talk};
+use crate::{Generate, Generation, Guide, Propose, Proposed, Said, Score, Scored, Talk, Written};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -20,6 +20,8 @@ pub enum Ability {
     Infill,
     /// Gradients of a proxy model.
     Gradient,
+    /// A proxy model with the target's vocabulary.
+    Guide,
 }
 
 impl Ability {
@@ -32,6 +34,7 @@ impl Ability {
             Self::History => "fabricated history",
             Self::Infill => "masks inside the prompt",
             Self::Gradient => "gradients of a proxy model",
+            Self::Guide => "a proxy model with its vocabulary (--proxy)",
         }
     }
 }
@@ -52,23 +55,26 @@ pub trait Target: Send + Sync {
     /// What it can do.
     fn abilities(&self) -> BTreeSet<Ability>;
 
-    /// Answers, one per request and in order. `draws` has the key of each request's randomness.
-    ///
-    /// # Errors
-    /// [`Unanswered`] if any of them fails.
-    fn generate(&self, asked: &[(u64, Generate)]) -> Result<Vec<Generation>, Unanswered>;
+    /// Answers, one result per request and in order; the number is the key of a request's randomness. What one request
+    /// brought is kept where another one of the same call fails.
+    fn generate(&self, asked: &[(u64, Generate)]) -> Vec<Result<Generation, Unanswered>>;
 
     /// Log-probabilities, one result per request and in order.
-    ///
-    /// # Errors
-    /// [`Unanswered`] if any of them fails.
-    fn score(&self, asked: &[Score]) -> Result<Vec<Scored>, Unanswered>;
+    fn score(&self, asked: &[Score]) -> Vec<Result<Scored, Unanswered>>;
 
     /// Suffixes a proxy proposes.
     ///
     /// # Errors
     /// [`Unanswered`] if it fails.
     fn propose(&self, draw: u64, asked: &Propose) -> Result<Vec<Proposed>, Unanswered>;
+
+    /// Words that a proxy proposes and the target chooses among.
+    ///
+    /// # Errors
+    /// [`Unanswered`] if it fails, or if there is no such proxy.
+    fn write(&self, _draw: u64, _asked: &Guide) -> Result<Written, Unanswered> {
+        Err(Unanswered::Failed("it has no proxy model with its vocabulary".into()))
+    }
 
     /// The tokens of a text, as texts.
     ///

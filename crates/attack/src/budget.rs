@@ -27,6 +27,14 @@ pub struct Used {
     pub proposals: u64,
 }
 
+impl Used {
+    /// One more query of the target that took this many model calls.
+    pub(crate) fn query(&mut self, forwards: usize) {
+        self.queries += 1;
+        self.forwards += forwards as u64;
+    }
+}
+
 /// What ran out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

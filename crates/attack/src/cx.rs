@@ -2,8 +2,8 @@
 
 use crate::journal::Known;
 use crate::{
-    Budget, CallRecord, Case, Generate, Generation, Helper, Journal, Propose, Proposed, Said, Score, Scored, Stop,
-    Talk, Target, Unanswered, Used,
+    Budget, CallRecord, Case, Generate, Generation, Guide, Helper, Journal, Propose, Proposed, Said, Score, Scored,
+    Stop, Talk, Target, Unanswered, Used, Written,
 };
 use mosa_core::{Rng, Stream, sample_key};
 use serde::de::DeserializeOwned;
@@ -105,15 +105,11 @@ impl<'a> Cx<'a> {
     /// [`Stop`].
     pub fn generate_all(&self, asked: Vec<(String, Generate)>) -> Result<Vec<Generation>, Stop> {
         self.budget.allows(&self.used(), asked.len() as u64, 0).map_err(Stop::Budget)?;
-        let replies = self.journaled("generate", &asked, |missing| {
+        let answered = |missing: &[(String, Generate)]| {
             let missing: Vec<(u64, Generate)> = missing.iter().map(|(k, g)| (self.draw(k), g.clone())).collect();
             self.target.generate(&missing)
-        })?;
-        self.count(|u| {
-            u.queries += replies.len() as u64;
-            u.forwards += replies.iter().map(|r: &Generation| r.forwards as u64).sum::<u64>();
-        });
-        Ok(replies)
+        };
+        self.journaled("generate", &asked, answered, |used, answer: &Generation| used.query(answer.forwards))
     }
 
     /// As many of these answers as the budget allows, in order, and what stops the rest.
@@ -147,14 +143,10 @@ impl<'a> Cx<'a> {
     /// [`Stop`].
     pub fn score_all(&self, asked: Vec<(String, Score)>) -> Result<Vec<Scored>, Stop> {
         self.budget.allows(&self.used(), asked.len() as u64, 0).map_err(Stop::Budget)?;
-        let replies = self.journaled("score", &asked, |missing| {
+        let scored = |missing: &[(String, Score)]| {
             self.target.score(&missing.iter().map(|(_, s)| s.clone()).collect::<Vec<_>>())
-        })?;
-        self.count(|u| {
-            u.queries += replies.len() as u64;
-            u.forwards += replies.iter().map(|r: &Scored| r.forwards as u64).sum::<u64>();
-        });
-        Ok(replies)
+        };
+        self.journaled("score", &asked, scored, |used, score: &Scored| used.query(score.forwards))
     }
 
     /// Suffixes the proxy proposes, best first. Costs no query of the target.
@@ -162,11 +154,25 @@ impl<'a> Cx<'a> {
     /// # Errors
     /// [`Stop`].
     pub fn propose(&self, call: &str, asked: Propose) -> Result<Vec<Proposed>, Stop> {
-        let reply = self.journaled("propose", &[(call.to_owned(), asked)], |missing| {
-            missing.iter().map(|(k, p)| self.target.propose(self.draw(k), p)).collect()
-        })?;
-        self.count(|u| u.proposals += 1);
-        only(reply)
+        let proposed =
+            |missing: &[(String, Propose)]| missing.iter().map(|(k, p)| self.target.propose(self.draw(k), p)).collect();
+        only(self.journaled("propose", &[(call.to_owned(), asked)], proposed, |used, _| used.proposals += 1)?)
+    }
+
+    /// Words that a proxy proposes and the target chooses among, in order; every token is a query of the target.
+    ///
+    /// # Errors
+    /// [`Stop`].
+    pub fn write_all(&self, asked: Vec<(String, Guide)>) -> Result<Vec<Written>, Stop> {
+        let queries = asked.iter().map(|(_, g)| g.tokens as u64).sum();
+        self.budget.allows(&self.used(), queries, 0).map_err(Stop::Budget)?;
+        let written =
+            |missing: &[(String, Guide)]| missing.iter().map(|(k, g)| self.target.write(self.draw(k), g)).collect();
+        let count = |used: &mut Used, written: &Written| {
+            used.queries += written.tokens as u64;
+            used.forwards += written.forwards as u64;
+        };
+        asked.into_iter().map(|one| only(self.journaled("write", &[one], written, count)?)).collect()
     }
 
     /// The tokens of a text, as texts. Costs nothing and is not journaled.
@@ -185,17 +191,17 @@ impl<'a> Cx<'a> {
         only(self.helper_all(role, vec![(call.to_owned(), talk)])?)
     }
 
-    /// Several replies of a helper model, in order.
+    /// Several replies of a helper model, in order, each written down as it comes.
     ///
     /// # Errors
     /// [`Stop`].
     pub fn helper_all(&self, role: &str, asked: Vec<(String, Talk)>) -> Result<Vec<Said>, Stop> {
         self.budget.allows(&self.used(), 0, asked.len() as u64).map_err(Stop::Budget)?;
-        let replies = self.journaled(role, &asked, |missing| {
+        let said = |missing: &[(String, Talk)]| {
             missing.iter().map(|(k, talk)| self.helpers.reply(role, self.draw(k), talk)).collect()
-        })?;
-        self.count(|u| u.helper_calls += replies.len() as u64);
-        Ok(replies)
+        };
+        let one = |asked| only(self.journaled(role, &[asked], said, |used, _| used.helper_calls += 1)?);
+        asked.into_iter().map(one).collect()
     }
 
     /// A helper's reply that `read` can read, asking up to `attempts` times (`call/1`, `call/2`, ...). Nothing if no
@@ -299,19 +305,17 @@ impl<'a> Cx<'a> {
         self.rng(call).bits()
     }
 
-    fn count(&self, add: impl FnOnce(&mut Used)) {
-        add(&mut self.used.borrow_mut());
-    }
-
-    /// Answers calls from the journal where it can, the rest from outside, and writes those down.
+    /// Answers calls from the journal where it can, the rest from outside, and writes those down. Every call that was
+    /// answered is kept and counted, also where another one was not.
     fn journaled<Q: Serialize + Clone, R: Serialize + DeserializeOwned>(
         &self,
         kind: &str,
         asked: &[(String, Q)],
-        ask: impl FnOnce(&[(String, Q)]) -> Result<Vec<R>, Unanswered>,
+        ask: impl FnOnce(&[(String, Q)]) -> Vec<Result<R, Unanswered>>,
+        count: impl Fn(&mut Used, &R),
     ) -> Result<Vec<R>, Stop> {
         let failed = |e: &dyn std::fmt::Display| Stop::Failed(e.to_string());
-        let mut replies: Vec<Option<R>> = Vec::with_capacity(asked.len());
+        let (mut replies, mut stop): (Vec<Option<R>>, _) = (Vec::with_capacity(asked.len()), None);
         let (mut missing, mut requests) = (Vec::new(), Vec::new());
         for (call, query) in asked {
             let request = serde_json::to_value(query).map_err(|e| failed(&e))?;
@@ -326,21 +330,28 @@ impl<'a> Cx<'a> {
             }
         }
         if !missing.is_empty() {
-            let fresh = ask(&missing).map_err(stopped)?;
+            let fresh = ask(&missing);
             if fresh.len() != missing.len() {
                 return Err(Stop::Failed(format!("{} replies to {} {kind} calls", fresh.len(), missing.len())));
             }
             let mut fresh = missing.into_iter().zip(requests).zip(fresh);
             for reply in replies.iter_mut().filter(|r| r.is_none()) {
                 let Some((((call, _), request), new)) = fresh.next() else { break };
-                let written = serde_json::to_value(&new).map_err(|e| failed(&e))?;
-                let record =
-                    CallRecord { case: self.case.id.clone(), call, kind: kind.to_owned(), request, reply: written };
-                self.journal.push(record).map_err(|e| failed(&e))?;
-                *reply = Some(new);
+                match new {
+                    Ok(new) => {
+                        let written = serde_json::to_value(&new).map_err(|e| failed(&e))?;
+                        let case = self.case.id.clone();
+                        let record = CallRecord { case, call, kind: kind.to_owned(), request, reply: written };
+                        self.journal.push(record).map_err(|e| failed(&e))?;
+                        *reply = Some(new);
+                    }
+                    Err(why) => stop = stop.or(Some(stopped(why))),
+                }
             }
         }
-        Ok(replies.into_iter().flatten().collect())
+        let replies: Vec<R> = replies.into_iter().flatten().collect();
+        replies.iter().for_each(|reply| count(&mut self.used.borrow_mut(), reply));
+        stop.map_or(Ok(replies), Err)
     }
 }
 

@@ -15,7 +15,7 @@ pub struct CallRecord {
     pub case: String,
     /// Its logical path inside the case, for example `d3/n7/judge`: never the order of arrival.
     pub call: String,
-    /// `generate`, `score`, `propose`, `tokens` or the role of a helper.
+    /// `generate`, `score`, `propose`, `write` or the role of a helper.
     pub kind: String,
     /// What was asked.
     pub request: Value,

@@ -31,7 +31,8 @@ pub mod similar;
 pub mod world;
 
 pub use ask::{
-    Constraint, Estimator, Forced, Generate, Generation, Propose, Proposed, Said, Score, Scored, ScoredToken, Talk,
+    Constraint, Estimator, Forced, Generate, Generation, Guide, Propose, Proposed, Said, Score, Scored, ScoredToken,
+    Talk, Written,
 };
 pub use attack::{Anchor, Attack, Case, Cost, Finished, Needs, Profile, Reason, Stop};
 pub use attacks::*;

@@ -8,8 +8,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-/// Every attack, the published eight first, then their adaptive variants, then those that need a canvas.
-pub const ATTACKS: [&str; 24] = [
+/// Every attack: the published eight first, then their adaptive and other variants, then those that need a canvas.
+pub const ATTACKS: [&str; 25] = [
     "avatar",
     "tap",
     "speak-easy",
@@ -22,6 +22,7 @@ pub const ATTACKS: [&str; 24] = [
     "ept-adaptive",
     "adv-prefix-adaptive",
     "pal-adaptive",
+    "avatar-single",
     "ral",
     "dia-1",
     "dia-2",
@@ -55,6 +56,7 @@ pub fn attack(name: &str, profile: Profile, world: bool, set: &Map<String, Value
     }
     match name {
         "avatar" => make!(Avatar::profile(profile)),
+        "avatar-single" => make!(Avatar { single_turn: true, ..Avatar::profile(profile) }),
         "tap" => make!(Tap::profile(profile)),
         "tap-adaptive" => make!(Tap::profile(profile).adaptive()),
         "speak-easy" => make!(SpeakEasy::profile(profile)),

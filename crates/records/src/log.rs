@@ -96,11 +96,33 @@ impl<R: Record> Log<R> {
         if !self.keys.insert(record.key()) {
             return Ok(());
         }
-        let wrong = |e: &dyn std::fmt::Display| RecordsError::file(&self.path, e);
-        let line = serde_json::to_string(&Outgoing { schema: R::SCHEMA, record: &record }).map_err(|e| wrong(&e))?;
-        self.file.write_all(format!("{line}\n").as_bytes()).map_err(|e| wrong(&e))?;
+        let line = self.line(&record)?;
+        self.file.write_all(line.as_bytes()).map_err(|e| RecordsError::file(&self.path, e))?;
         self.records.push(record);
         Ok(())
+    }
+
+    /// Keeps the records that `keep` says. The file is replaced as a whole if any goes, and not touched otherwise.
+    ///
+    /// # Errors
+    /// [`RecordsError::File`] if it cannot be written.
+    pub fn retain(&mut self, keep: impl Fn(&R) -> bool) -> Result<(), RecordsError> {
+        let before = self.records.len();
+        self.records.retain(keep);
+        if self.records.len() == before {
+            return Ok(());
+        }
+        self.keys = self.records.iter().map(R::key).collect();
+        let lines: Vec<String> = self.records.iter().map(|r| self.line(r)).collect::<Result<_, _>>()?;
+        let wrong = |e: std::io::Error| RecordsError::file(&self.path, e);
+        write_whole(&self.path, lines.concat().as_bytes()).map_err(wrong)?;
+        self.file = File::options().append(true).open(&self.path).map_err(wrong)?;
+        Ok(())
+    }
+
+    fn line(&self, record: &R) -> Result<String, RecordsError> {
+        let line = serde_json::to_string(&Outgoing { schema: R::SCHEMA, record });
+        line.map(|line| format!("{line}\n")).map_err(|e| RecordsError::file(&self.path, e))
     }
 
     /// Works off `cases` in batches and appends what they come to. A batch is always the same cases, whether some of

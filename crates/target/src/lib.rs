@@ -2,9 +2,10 @@
 //!
 //! - [`Local`]: a checkpoint on this machine. All abilities; requests of many cases that wait at the same time are decoded
 //!   together.
-//! - [`Proxied`]: a target whose suffixes another checkpoint proposes.
+//! - [`Proxied`]: a target beside which another checkpoint proposes suffixes, or words it chooses among.
 //! - [`Remote`]: a model behind an OpenAI-compatible endpoint. Text, and fabricated history.
-//! - [`Roles`]: helper models by role, each behind its own endpoint or a rule; one may be the target itself.
+//! - [`Roles`]: helper models by role, each behind its own endpoint, in this process ([`InProcess`]; it may be the target
+//!   itself), or a rule.
 //!
 //! Nothing leaves the machine but to endpoints the user named.
 
@@ -13,6 +14,7 @@ mod constrained;
 mod decode;
 mod edit;
 mod error;
+mod guided;
 mod layout;
 mod local;
 mod propose;
@@ -25,4 +27,4 @@ pub use error::TargetError;
 pub use local::{Local, Subject};
 pub use proxied::Proxied;
 pub use remote::Remote;
-pub use roles::{Roles, SelfHelper};
+pub use roles::{InProcess, Roles};

@@ -2,8 +2,10 @@
 
 use crate::batch::Batch;
 use crate::decode::decode;
-use crate::{propose, score};
-use mosa_attack::{Ability, Generate, Generation, Propose, Proposed, Score, Scored, Target, Unanswered};
+use crate::{guided, propose, score};
+use mosa_attack::{
+    Ability, Generate, Generation, Guide, Propose, Proposed, Score, Scored, Target, Unanswered, Written,
+};
 use mosa_engine::Options;
 use mosa_model::{Adapter, DenoisingModel, Transformer};
 use mosa_probe::gcg::{AllowedTokens, Filter, suffix_round_trip};
@@ -43,6 +45,22 @@ impl Local {
         self.weights.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(crate) fn text(&self) -> &TextModel {
+        &self.text
+    }
+
+    /// Words that `proxy` proposes and this model chooses among.
+    pub(crate) fn guided_by(&self, proxy: &Self, draw: u64, asked: &Guide) -> Result<Written, Unanswered> {
+        let (own, other) = (self.lock(), proxy.lock());
+        if (self.stop)() {
+            return Err(Unanswered::Interrupted);
+        }
+        let subject: Subject<'_> = (&own.0, own.1.as_ref());
+        let proposing: Subject<'_> = (&other.0, other.1.as_ref());
+        let length = self.options.gen_length;
+        Ok(guided::write((subject, &self.text), (proposing, &proxy.text), length, draw, asked)?)
+    }
+
     fn decode(&self, waiting: &[(u64, Generate)]) -> Vec<Result<Generation, String>> {
         let weights = self.lock();
         let subject: Subject<'_> = (&weights.0, weights.1.as_ref());
@@ -67,13 +85,13 @@ impl Target for Local {
         [ForcedTokens, Constraint, Score, History, Infill, Gradient].into()
     }
 
-    fn generate(&self, asked: &[(u64, Generate)]) -> Result<Vec<Generation>, Unanswered> {
+    fn generate(&self, asked: &[(u64, Generate)]) -> Vec<Result<Generation, Unanswered>> {
         let answers = self.batch.ask(asked.to_vec(), |waiting| self.decode(&waiting));
         let told = |e: String| if e == STOPPED { Unanswered::Interrupted } else { Unanswered::Failed(e) };
         answers.into_iter().map(|a| a.map_err(told)).collect()
     }
 
-    fn score(&self, asked: &[Score]) -> Result<Vec<Scored>, Unanswered> {
+    fn score(&self, asked: &[Score]) -> Vec<Result<Scored, Unanswered>> {
         let weights = self.lock();
         let subject: Subject<'_> = (&weights.0, weights.1.as_ref());
         let one = |s| match (self.stop)() {

@@ -51,12 +51,12 @@ impl Target for Remote {
         [Ability::History].into()
     }
 
-    fn generate(&self, asked: &[(u64, Generate)]) -> Result<Vec<Generation>, Unanswered> {
+    fn generate(&self, asked: &[(u64, Generate)]) -> Vec<Result<Generation, Unanswered>> {
         together(asked, |(draw, g)| self.one(*draw, g))
     }
 
-    fn score(&self, _asked: &[Score]) -> Result<Vec<Scored>, Unanswered> {
-        Err(Unanswered::Failed("an endpoint gives no scores".into()))
+    fn score(&self, asked: &[Score]) -> Vec<Result<Scored, Unanswered>> {
+        asked.iter().map(|_| Err(Unanswered::Failed("an endpoint gives no scores".into()))).collect()
     }
 
     fn propose(&self, _draw: u64, _asked: &Propose) -> Result<Vec<Proposed>, Unanswered> {
@@ -68,24 +68,26 @@ impl Target for Remote {
     }
 }
 
-/// Asks several at the same time; results in order.
-pub(crate) fn together<Q: Sync, R: Send>(
+/// Asks several at the same time; results in order. Once one has failed, the rest is not begun.
+fn together<Q: Sync, R: Send>(
     asked: &[Q],
     ask: impl Fn(&Q) -> Result<R, Unanswered> + Sync,
-) -> Result<Vec<R>, Unanswered> {
+) -> Vec<Result<R, Unanswered>> {
     let mut results = Vec::with_capacity(asked.len());
     for chunk in asked.chunks(TOGETHER) {
-        if let [only] = chunk {
-            results.push(ask(only)?);
+        if let Some(failure) = results.iter().find_map(|r: &Result<R, Unanswered>| r.as_ref().err().cloned()) {
+            results.extend(chunk.iter().map(|_| Err(failure.clone())));
             continue;
         }
-        let answers: Vec<_> = std::thread::scope(|scope| {
-            let handles: Vec<_> = chunk.iter().map(|q| scope.spawn(|| ask(q))).collect();
-            handles.into_iter().map(std::thread::ScopedJoinHandle::join).collect()
-        });
-        for answer in answers {
-            results.push(answer.map_err(|_| Unanswered::Failed("a request broke off".into()))??);
+        if let [only] = chunk {
+            results.push(ask(only));
+            continue;
         }
+        std::thread::scope(|scope| {
+            let handles: Vec<_> = chunk.iter().map(|q| scope.spawn(|| ask(q))).collect();
+            let broke = |_| Err(Unanswered::Failed("a request broke off".into()));
+            results.extend(handles.into_iter().map(|h| h.join().unwrap_or_else(broke)));
+        });
     }
-    Ok(results)
+    results
 }

@@ -2,6 +2,7 @@
 
 use mosa_attack::{Generate, Helper, Said, Talk, Target, Unanswered};
 use mosa_client::{Chat, Endpoint, EndpointError};
+use std::ops::Deref;
 use std::sync::Arc;
 
 /// Which helper fills which role: the first whose pattern fits. A pattern is a role (`tap/judge`), an attack with all
@@ -70,16 +71,28 @@ impl Helper for Remote {
     }
 }
 
-/// The target itself as a helper: what AOS and Speak Easy do by default.
-pub struct SelfHelper<'a> {
+/// A model in this process as a helper: a checkpoint of its own, or the target itself, as AOS and Speak Easy have it.
+pub struct InProcess<M> {
     /// Who is asked.
-    pub target: &'a dyn Target,
+    pub model: M,
+    /// Response positions of a reply at most; it has as many as the talk allows tokens, if that is less.
+    pub longest: usize,
 }
 
-impl Helper for SelfHelper<'_> {
+impl<M> Helper for InProcess<M>
+where
+    M: Deref + Send + Sync,
+    M::Target: Target,
+{
     fn reply(&self, _role: &str, seed: u64, talk: &Talk) -> Result<Said, Unanswered> {
-        let asked = Generate { temperature: talk.temperature, ..Generate::new(talk.messages.clone()) };
-        let answers = self.target.generate(&[(seed, asked)])?;
-        Ok(Said::Text(answers.into_iter().next().map(|a| a.texts.to_end).unwrap_or_default()))
+        let gen_length = usize::try_from(talk.max_tokens).unwrap_or(usize::MAX).clamp(1, self.longest.max(1));
+        let asked = Generate {
+            temperature: talk.temperature,
+            gen_length: Some(gen_length),
+            ..Generate::new(talk.messages.clone())
+        };
+        let answer = self.model.generate(&[(seed, asked)]).pop();
+        let answer = answer.unwrap_or_else(|| Err(Unanswered::Failed("a helper gave no reply".into())))?;
+        Ok(Said::Text(answer.texts.to_end))
     }
 }

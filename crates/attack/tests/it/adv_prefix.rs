@@ -2,7 +2,7 @@ use crate::script::{Left, Script, attack, attack_in, case, survives_every_kill};
 use mosa_attack::world::WorldHelper;
 use mosa_attack::{
     Ability, AdvPrefix, Anchor, Attack, Budget, Estimator, Generation, Helper, Opener, Pal, PrefixMode, Profile,
-    Proposed, Reason, Said, Score, Scored, ScoredToken, Surrogate, TokenLoss,
+    Proposed, Reason, Said, Score, Scored, ScoredToken, Surrogate, TokenLoss, Written,
 };
 use mosa_records::Texts;
 use mosa_world::{Core, HeldOut, Item, Procedure, Style, vocabulary};
@@ -347,6 +347,47 @@ fn at_the_end_of_a_budget_the_best_completion_so_far_is_submitted() {
 }
 
 const FIRST_AND_SECOND: &str = "Here is one two three\nfour five";
+
+/// Two proposals for each opener by two helper models, and by a proxy under the target's guidance: ten tokens each.
+fn pooled() -> AdvPrefix {
+    let opener = |word: &str| Opener { word: word.into(), samples: 1 };
+    AdvPrefix { openers: vec![opener("Here"), opener("")], proposers: 2, guided: true, ..small() }
+}
+
+fn pool() -> Script {
+    let mut script = script(FIRST_AND_SECOND);
+    script.write = Box::new(|asked| {
+        let text = format!("{} guided words at {}\nfour five", asked.opener, asked.temperature);
+        Written { text, tokens: 10, forwards: 10 }
+    });
+    script
+}
+
+#[test]
+fn every_model_proposes_everything_and_guided_words_cost_a_query_each() {
+    let (attack, script) = (pooled(), pool());
+    let left = crate::script::attack(&attack, &script);
+    let keys: Vec<&str> = left.calls.iter().map(|c| c.call.as_str()).filter(|c| c.contains("/0/")).collect();
+    let proposed: Vec<&&str> = keys.iter().filter(|k| k.starts_with("propose") || k.starts_with("guided")).collect();
+    let sources = ["propose/0", "propose-2/0", "guided/0"];
+    let expected: Vec<String> = sources.iter().flat_map(|s| [format!("{s}/greedy"), format!("{s}/0")]).collect();
+    assert_eq!(proposed, expected.iter().map(String::as_str).collect::<Vec<_>>().iter().collect::<Vec<_>>());
+    assert_eq!((script.talks_as("adv-prefix/proposer"), script.talks_as("adv-prefix/proposer-2")), (4, 4));
+    let guides: Vec<&Value> = left.calls.iter().filter(|c| c.kind == "write").map(|c| &c.request).collect();
+    assert!(guides.iter().all(|g| g["top"] == 3 && g["tokens"] == 32), "{guides:?}");
+    assert!(prefixes(&left).iter().any(|p| p.starts_with("Here guided words at 1\nfour")), "{:?}", prefixes(&left));
+    let other = left.calls.iter().filter(|c| matches!(c.kind.as_str(), "score" | "generate")).count() as u64;
+    assert_eq!(left.cases[0].used.queries, 4 * 10 + other);
+    assert!(left.cases[0].used.queries <= attack.cost().queries);
+    let needs = attack.needs();
+    assert_eq!(needs.roles, ["adv-prefix/proposer", "adv-prefix/proposer-2", "adv-prefix/judge"]);
+    assert!(needs.abilities.contains(&Ability::Guide) && !small().needs().abilities.contains(&Ability::Guide));
+}
+
+#[test]
+fn a_killed_run_with_guided_proposals_ends_in_the_records_of_an_uninterrupted_one() {
+    survives_every_kill(&pooled(), pool);
+}
 
 #[test]
 fn a_killed_run_ends_in_the_records_of_an_uninterrupted_one() {

@@ -1,8 +1,8 @@
 //! Targets and helpers that reply by a script, and count.
 
 use mosa_attack::{
-    Ability, Attack, Budget, CallRecord, Case, CaseRecord, Generate, Generation, Helper, Journal, Plan, Propose,
-    Proposed, Records, Said, Score, Scored, SecondsRecord, Talk, Target, Unanswered, run,
+    Ability, Attack, Budget, CallRecord, Case, CaseRecord, Generate, Generation, Guide, Helper, Journal, Plan, Propose,
+    Proposed, Records, Said, Score, Scored, SecondsRecord, Talk, Target, Unanswered, Written, run,
 };
 use mosa_records::{AnswerRecord, Log};
 use std::collections::BTreeSet;
@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 type Answering = dyn Fn(&Generate) -> Result<Generation, Unanswered> + Send + Sync;
 type Scoring = dyn Fn(&Score) -> Scored + Send + Sync;
 type Proposing = dyn Fn(&Propose) -> Vec<Proposed> + Send + Sync;
+type Writing = dyn Fn(&Guide) -> Written + Send + Sync;
 type Replying = dyn Fn(&str, &Talk) -> Result<Said, Unanswered> + Send + Sync;
 type Seeded = dyn Fn(&str, u64, &Talk) -> Result<Said, Unanswered> + Send + Sync;
 
@@ -21,6 +22,7 @@ pub(crate) struct Script {
     pub(crate) answer: Box<Answering>,
     pub(crate) score: Box<Scoring>,
     pub(crate) propose: Box<Proposing>,
+    pub(crate) write: Box<Writing>,
     pub(crate) reply: Box<Replying>,
     /// Where it is present, helpers reply by it instead: it sees the seed of the call, as [`Helper`] does.
     pub(crate) seeded: Option<Box<Seeded>>,
@@ -40,6 +42,7 @@ impl Script {
             answer: Box::new(move |_| Ok(Generation { forwards: 3, ..Generation::plain(answer) })),
             score: Box::new(|_| Scored::default()),
             propose: Box::new(|_| Vec::new()),
+            write: Box::new(|_| Written::default()),
             reply: Box::new(move |_, _| Ok(Said::Text(reply.to_owned()))),
             seeded: None,
             abilities: [
@@ -49,6 +52,7 @@ impl Script {
                 Ability::History,
                 Ability::Infill,
                 Ability::Gradient,
+                Ability::Guide,
             ]
             .into(),
             asked: Mutex::default(),
@@ -80,21 +84,32 @@ impl Target for Script {
         self.abilities.clone()
     }
 
-    fn generate(&self, asked: &[(u64, Generate)]) -> Result<Vec<Generation>, Unanswered> {
-        self.alive()?;
-        self.asked.lock().unwrap().extend(asked.iter().map(|(_, g)| g.clone()));
-        asked.iter().map(|(_, g)| (self.answer)(g)).collect()
+    fn generate(&self, asked: &[(u64, Generate)]) -> Vec<Result<Generation, Unanswered>> {
+        let one = |(_, g): &(u64, Generate)| {
+            self.alive()?;
+            self.asked.lock().unwrap().push(g.clone());
+            (self.answer)(g)
+        };
+        asked.iter().map(one).collect()
     }
 
-    fn score(&self, asked: &[Score]) -> Result<Vec<Scored>, Unanswered> {
-        self.alive()?;
-        self.scored.fetch_add(asked.len(), Ordering::SeqCst);
-        Ok(asked.iter().map(|s| cut((self.score)(s), s.only)).collect())
+    fn score(&self, asked: &[Score]) -> Vec<Result<Scored, Unanswered>> {
+        let one = |s: &Score| {
+            self.alive()?;
+            self.scored.fetch_add(1, Ordering::SeqCst);
+            Ok(cut((self.score)(s), s.only))
+        };
+        asked.iter().map(one).collect()
     }
 
     fn propose(&self, _draw: u64, asked: &Propose) -> Result<Vec<Proposed>, Unanswered> {
         self.alive()?;
         Ok((self.propose)(asked))
+    }
+
+    fn write(&self, _draw: u64, asked: &Guide) -> Result<Written, Unanswered> {
+        self.alive()?;
+        Ok((self.write)(asked))
     }
 
     fn tokens(&self, text: &str) -> Result<Vec<String>, Unanswered> {

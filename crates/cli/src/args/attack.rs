@@ -34,6 +34,9 @@ pub(crate) struct AttackArgs {
     /// Run folder; the same command again continues an interrupted run.
     #[arg(long, value_name = "RUN")]
     pub out: Option<PathBuf>,
+    /// Attack those behaviours again that broke off, from the call that failed on: an endpoint was away, a budget of it used up.
+    #[arg(long)]
+    pub retry: bool,
     /// How much the attack may take.
     #[arg(long, value_enum, default_value_t = ProfileName::Standard)]
     pub profile: ProfileName,
@@ -69,7 +72,8 @@ pub(crate) struct TargetArgs {
     /// Settings of the target's endpoint: base, model, api_key_env, retries, timeout_seconds, budget, price, ...
     #[arg(long, value_name = "FILE.toml", conflicts_with = "model")]
     pub target_config: Option<PathBuf>,
-    /// Checkpoint that proposes suffixes for pal and ral (their proxy); the target itself if absent.
+    /// Checkpoint that proposes suffixes for pal and ral (their proxy; the target itself if absent), and words for adv-prefix
+    /// with --set guided=true.
     #[arg(long, value_name = "DIR", requires = "model")]
     pub proxy: Option<String>,
     /// What the target is called in reports.
@@ -85,15 +89,19 @@ pub(crate) struct TargetArgs {
 #[command(next_help_heading = "Helper models")]
 pub(crate) struct HelperArgs {
     /// world: rules in the language of the embedded world; target: the model under attack itself.
-    #[arg(long, value_enum, conflicts_with = "helper_endpoint")]
+    #[arg(long, value_enum, conflicts_with_all = ["helper_endpoint", "helper_checkpoint"])]
     pub helper: Option<HelperName>,
+    /// Checkpoint in this process that helps: a folder or a hub id.
+    #[arg(long, value_name = "DIR", conflicts_with = "helper_endpoint")]
+    pub helper_checkpoint: Option<String>,
     /// OpenAI-compatible endpoint of the helper models.
     #[arg(long, value_name = "URL", requires = "helper_model")]
     pub helper_endpoint: Option<String>,
     /// Helper model at the endpoint.
     #[arg(long, value_name = "NAME")]
     pub helper_model: Option<String>,
-    /// Helpers by role: a list `helper` of tables with `roles` ("tap/judge", "tap/*" or "*") and `endpoint`, the first that fits.
+    /// Helpers by role: a list `helper` of tables with `roles` ("tap/judge", "tap/*" or "*") and either `endpoint` or `model`
+    /// (a checkpoint in this process); the first that fits.
     #[arg(long, value_name = "FILE.toml")]
     pub helpers: Option<PathBuf>,
 }

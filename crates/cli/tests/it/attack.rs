@@ -183,3 +183,30 @@ fn the_length_that_is_given_holds_for_attacks_that_ask_for_more_on_every_family(
     assert!(run.code == 2 && run.stderr.contains("gen-length"), "{}", run.stderr);
     assert!(!out.exists());
 }
+
+#[test]
+fn a_checkpoint_in_this_process_helps_by_role() {
+    let (dir, behaviours) = world();
+    let helpers = dir.path().join("helpers.toml");
+    let entry = |roles: &str| format!("[[helper]]\nroles = \"{roles}\"\nmodel = '{}'\n", world_model().display());
+    fs::write(&helpers, entry("aos/optimiser") + "gen_length = 8\n" + &entry("*")).unwrap();
+    let out = dir.path().join("run");
+    let paths = [("m", world_model()), ("b", behaviours.clone()), ("o", out.clone()), ("h", helpers.clone())];
+    let paths: Vec<(&str, &Path)> = paths.iter().map(|(n, p)| (*n, p.as_path())).collect();
+    let typed = "attack aos --model {m} --behaviors {b} --out {o} --helpers {h} --profile smoke --gen-length 96 --threshold 0.9 --quiet --limit 2";
+    line(typed, &paths).ok();
+    let calls = lines(&out.join("journal.jsonl"));
+    let said = |kind: &str| calls.iter().filter(|c| c["kind"] == kind).collect::<Vec<_>>();
+    assert!(!said("aos/optimiser").is_empty());
+    let longest = said("aos/optimiser").iter().map(|c| c["reply"]["text"].as_str().unwrap().split(' ').count()).max();
+    assert!(longest <= Some(8), "{longest:?}");
+    let manifest = read_json(&out.join("manifest.json"));
+    let hash = manifest["helpers"]["by_role"][1]["checkpoint"]["hash"].as_str().unwrap();
+    assert_eq!(hash, manifest["hashes"]["model"]);
+
+    fs::write(&helpers, "[[helper]]\nroles = \"*\"\n").unwrap();
+    let run = line(typed, &paths);
+    let message = run.stderr;
+    assert_eq!(run.code, 2, "{message}");
+    assert!(message.contains("helpers.toml") && message.contains("either `endpoint` or `model`"), "{message}");
+}

@@ -10,7 +10,8 @@ use server::{Act, Server, completion};
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 const CASES: usize = 80;
@@ -184,6 +185,35 @@ fn nothing_is_lost_at_an_endpoint_that_fails_in_every_way() {
     let unassessed = outcomes.iter().filter(|o| **o == "unassessed").count();
     let html = fs::read_to_string(page).unwrap().replace("&#x2f;", "/");
     assert!(html.contains(&format!("({unassessed}/{CASES})")), "{unassessed} unassessed");
+}
+
+#[test]
+fn behaviours_that_broke_off_are_attacked_again_from_the_call_that_failed_on() {
+    let away = Arc::new(AtomicBool::new(true));
+    let seen = Arc::clone(&away);
+    let server = Server::start(move |_, body| match body["model"].as_str().unwrap_or_default() {
+        "target" if seen.load(Ordering::SeqCst) => Act::Status(500, "", "away"),
+        model => says(model, 1 + 210 * number(&body.to_string())),
+    });
+    let set = Setting::new(&server, "");
+    set.attack("");
+    let broke = set.records("cases.jsonl");
+    assert!(broke.iter().all(|c| c["reason"] == "failed" && c["used"]["helper_calls"].as_u64() > Some(0)), "{broke:?}");
+    let helpers = || server.seen().iter().filter(|s| s.body["model"] == "helper").map(|s| s.body.to_string()).collect();
+    let before: Vec<String> = helpers();
+    set.attack("");
+    assert_eq!(set.records("cases.jsonl"), broke, "without the flag what is recorded stays");
+    away.store(false, Ordering::SeqCst);
+    set.attack(" --retry");
+    let cases = set.records("cases.jsonl");
+    assert_eq!(cases.len(), CASES);
+    assert!(cases.iter().all(|c| c["reason"] != "failed"), "{cases:?}");
+    let (answers, verdicts) = (set.records("answers.jsonl"), set.records("verdicts.jsonl"));
+    assert!(!answers.is_empty() && verdicts.len() == answers.len());
+    // No helper was asked again what it had said already.
+    let all: Vec<String> = helpers();
+    let again = all[before.len()..].iter().filter(|body| before.contains(body)).count();
+    assert_eq!(again, 0);
 }
 
 #[test]

@@ -73,6 +73,22 @@ fn a_record_that_is_there_is_not_written_twice() {
 }
 
 #[test]
+fn records_that_are_not_kept_are_gone_from_the_file_and_may_be_written_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("order.jsonl");
+    let mut log = Log::open(&path).unwrap();
+    (0..4).for_each(|id| log.push(record(id)).unwrap());
+    let before = std::fs::read(&path).unwrap();
+    log.retain(|_| true).unwrap();
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+    log.retain(|r| r.id != "1").unwrap();
+    assert!(!log.has("benign/1") && log.has("benign/2"));
+    log.push(record(1)).unwrap();
+    drop(log);
+    assert_eq!(Log::<OrderRecord>::read(&path).unwrap(), [0, 2, 3, 1].map(record));
+}
+
+#[test]
 fn forced_words_of_one_place_are_read_as_they_were_written_before_there_were_several() {
     let words = |offset| ForcedWords { offset, tokens: 2, text: "step 1".into() };
     let read = |forced: serde_json::Value| {

@@ -1,6 +1,8 @@
-use mosa_attack::{Constraint, Estimator, Forced, Generate, Generation, Propose, Score, Target, Unanswered};
+use mosa_attack::{
+    Ability, Constraint, Estimator, Forced, Generate, Generation, Guide, Propose, Score, Target, Unanswered, Written,
+};
 use mosa_engine::{Ends, Options, Schedule};
-use mosa_model::{Checkpoint, ModelConfig, Transformer};
+use mosa_model::{Adapter, Checkpoint, DenoisingModel, ModelConfig, Transformer};
 use mosa_target::{Local, Proxied};
 use mosa_text::TextModel;
 use std::path::PathBuf;
@@ -20,13 +22,22 @@ fn with(stop: fn() -> bool, stop_at_end: bool) -> Local {
 }
 
 fn opened(family: &str, stop: fn() -> bool, options: impl Fn(Ends) -> Options) -> Local {
+    load(family, stop, options, false)
+}
+
+fn adapted(stop: fn() -> bool) -> Local {
+    load("llada", stop, |ends| Options { gen_length: 24, ..Options::llada(ends) }, true)
+}
+
+fn load(family: &str, stop: fn() -> bool, options: impl Fn(Ends) -> Options, adapted: bool) -> Local {
     let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures").join(family);
     let config = ModelConfig::read(&dir.join("config.json")).unwrap();
     let text = TextModel::load(&dir, config.family, [config.mask, config.eos, config.pad]).unwrap();
     let checkpoint = Checkpoint::open(&dir).unwrap();
     let model = Transformer::load(&config, &checkpoint, Kind::Float, Device::Cpu).unwrap();
     let ends = Ends { eos: text.special.eos, eot: text.special.eot };
-    Local::new((model, None, text), options(ends), 3, stop)
+    let adapter = adapted.then(|| Adapter::load(&dir.join("adapter"), model.spec(), Device::Cpu).unwrap());
+    Local::new((model, adapter, text), options(ends), 3, stop)
 }
 
 fn never() -> bool {
@@ -34,7 +45,7 @@ fn never() -> bool {
 }
 
 fn one(target: &Local, draw: u64, asked: &Generate) -> Generation {
-    target.generate(&[(draw, asked.clone())]).unwrap().remove(0)
+    target.generate(&[(draw, asked.clone())]).remove(0).unwrap()
 }
 
 #[test]
@@ -46,7 +57,7 @@ fn an_answer_does_not_depend_on_the_company_it_is_decoded_in() {
             (i, if i % 3 == 0 { plain.forcing(4, "the answer") } else { plain })
         })
         .collect();
-    let together = target.generate(&asked).unwrap();
+    let together: Vec<_> = target.generate(&asked).into_iter().map(Result::unwrap).collect();
     for ((draw, g), seen) in asked.iter().zip(&together) {
         assert_eq!(&one(&target, *draw, g), seen);
     }
@@ -113,7 +124,7 @@ fn scores_are_the_log_probabilities_the_estimators_say() {
         estimator,
         only: None,
     };
-    let scored = target.score(&[asked(Estimator::Chain), asked(Estimator::MeanField)]).unwrap();
+    let scored = [Estimator::Chain, Estimator::MeanField].map(|e| target.score(&[asked(e)]).remove(0).unwrap());
     assert_eq!(scored[0].forwards, scored[0].tokens.len());
     assert_eq!(scored[1].forwards, 1);
     assert_eq!(scored[0].tokens[0], scored[1].tokens[0], "the first token sees the same canvas");
@@ -125,7 +136,7 @@ fn scores_are_the_log_probabilities_the_estimators_say() {
     let chain = &scored[0];
     assert_eq!(chain.length, chain.tokens.len());
     for (j, token) in chain.tokens.iter().enumerate() {
-        let alone = target.score(&[Score { only: Some(j), ..asked(Estimator::Chain) }]).unwrap().remove(0);
+        let alone = target.score(&[Score { only: Some(j), ..asked(Estimator::Chain) }]).remove(0).unwrap();
         assert_eq!((alone.tokens.len(), alone.length, alone.forwards), (1, chain.length, 1));
         let one = &alone.tokens[0];
         assert_eq!((&one.text, one.rank), (&token.text, token.rank));
@@ -137,7 +148,7 @@ fn scores_are_the_log_probabilities_the_estimators_say() {
         );
     }
     let beyond = Score { only: Some(chain.length), ..asked(Estimator::Chain) };
-    assert!(matches!(target.score(&[beyond]), Err(Unanswered::Failed(what)) if what.contains("no token")));
+    assert!(matches!(target.score(&[beyond]).remove(0), Err(Unanswered::Failed(what)) if what.contains("no token")));
 }
 
 #[test]
@@ -168,7 +179,8 @@ fn proposals_come_best_first_and_the_gradient_is_of_use() {
 
 #[test]
 fn a_proxy_proposes_and_the_target_does_everything_else() {
-    let both = Proxied { target: local(never), proxy: with(never, true) };
+    let (target, proxy) = (local(never), with(never, true));
+    let both = Proxied::new(local(never), with(never, true));
     let asked = Propose {
         messages: Generate::to("question").messages,
         suffix: "one two".into(),
@@ -179,11 +191,48 @@ fn a_proxy_proposes_and_the_target_does_everything_else() {
         gradient: true,
         keep: 3,
     };
-    assert_eq!(both.propose(3, &asked).unwrap(), both.proxy.propose(3, &asked).unwrap());
+    assert_eq!(both.propose(3, &asked).unwrap(), proxy.propose(3, &asked).unwrap());
     let question = Generate::to("question");
-    assert_eq!(both.generate(&[(1, question.clone())]).unwrap(), both.target.generate(&[(1, question)]).unwrap());
-    assert_eq!(both.tokens("the answer").unwrap(), both.target.tokens("the answer").unwrap());
-    assert!(both.abilities().is_superset(&both.target.abilities()));
+    assert_eq!(both.generate(&[(1, question.clone())]), target.generate(&[(1, question)]));
+    assert_eq!(both.tokens("the answer").unwrap(), target.tokens("the answer").unwrap());
+    assert!(both.abilities().is_superset(&target.abilities()));
+}
+
+#[test]
+fn a_proxy_of_the_same_vocabulary_proposes_words_and_the_target_chooses_among_them() {
+    let both = Proxied::new(local(never), with(never, true));
+    assert!(both.abilities().contains(&Ability::Guide));
+    let asked = |top, temperature| Guide {
+        messages: Generate::to("question").messages,
+        gen_length: None,
+        opener: "the answer".into(),
+        tokens: 6,
+        top,
+        temperature,
+    };
+    let write = |draw, top, temperature| both.write(draw, &asked(top, temperature)).unwrap();
+    let greedy = write(0, 1, 0.0);
+    assert!(greedy.text.starts_with("the answer") && greedy.tokens == 6 && greedy.forwards == 6, "{greedy:?}");
+    // The models are the same: what the target likes best is what the proxy likes best, whatever else is proposed.
+    assert_eq!(write(0, 5, 0.0), greedy);
+    assert_eq!(write(0, 1, 1.0), greedy, "one proposal leaves no choice");
+    let sampled: Vec<Written> = (0..8).map(|draw| write(draw, 5, 1.0)).collect();
+    assert_eq!(write(3, 5, 1.0), sampled[3]);
+    assert!(sampled.iter().any(|w| *w != sampled[0]));
+    let cut = Guide { tokens: 99, ..asked(3, 0.0) };
+    let opener = local(never).tokens("the answer").unwrap().len();
+    assert_eq!(both.write(0, &cut).unwrap().tokens, 24 - opener, "it ends with the response");
+    let adapted = || adapted(never);
+    let (own, other) = (greedy, Proxied::new(adapted(), adapted()).write(0, &asked(1, 0.0)).unwrap());
+    assert_ne!(own, other);
+    let mixed = Proxied::new(local(never), adapted());
+    assert_eq!(mixed.write(0, &asked(1, 0.0)).unwrap(), other, "one proposal is the proxy's word");
+    assert_eq!(mixed.write(0, &asked(100_000, 0.0)).unwrap(), own, "of all tokens the target's is taken");
+
+    let other =
+        Proxied::new(local(never), opened("dream", never, |ends| Options { gen_length: 24, ..Options::dream(ends) }));
+    assert!(!other.abilities().contains(&Ability::Guide));
+    assert!(matches!(other.write(0, &asked(3, 0.0)), Err(Unanswered::Failed(what)) if what.contains("vocabulary")));
 }
 
 #[test]
@@ -197,17 +246,17 @@ fn masks_inside_the_prompt_are_filled_and_what_stands_between_them_stays() {
     let filled = one(&dream, 0, &asked);
     assert_eq!(filled.steps.iter().filter(|s| s.is_some()).count(), 7, "by Dream's own time grid");
     let none = Generate { infill: true, ..Generate::to("no masks") };
-    assert!(matches!(target.generate(&[(0, none)]), Err(Unanswered::Failed(e)) if e.contains("mask")));
+    assert!(matches!(target.generate(&[(0, none)]).remove(0), Err(Unanswered::Failed(e)) if e.contains("mask")));
 }
 
 #[test]
 fn a_request_that_does_not_fit_fails_alone_and_an_interrupt_begins_nothing() {
     let target = local(never);
     let bad = Generate::to("question").forcing(23, "words beyond the end of the response");
-    assert!(matches!(target.generate(&[(0, bad)]), Err(Unanswered::Failed(e)) if e.contains("24 positions")));
-    assert!(target.generate(&[(0, Generate::to("question"))]).is_ok());
+    assert!(matches!(target.generate(&[(0, bad)]).remove(0), Err(Unanswered::Failed(e)) if e.contains("24 positions")));
+    assert!(target.generate(&[(0, Generate::to("question"))])[0].is_ok());
     let stopped = local(|| true);
-    assert_eq!(stopped.generate(&[(0, Generate::to("question"))]), Err(Unanswered::Interrupted));
+    assert_eq!(stopped.generate(&[(0, Generate::to("question"))]), [Err(Unanswered::Interrupted)]);
 }
 
 #[test]

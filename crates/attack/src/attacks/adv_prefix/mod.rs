@@ -16,8 +16,14 @@ use rate::Rated;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// Proposes beginnings of answers, or whole answers.
-const PROPOSER: &str = "adv-prefix/proposer";
+/// The roles of the pool that proposes beginnings of answers, or whole answers (code: five models).
+const PROPOSERS: [&str; 5] = [
+    "adv-prefix/proposer",
+    "adv-prefix/proposer-2",
+    "adv-prefix/proposer-3",
+    "adv-prefix/proposer-4",
+    "adv-prefix/proposer-5",
+];
 /// Says whether a completion carries out the request.
 const JUDGE: &str = "adv-prefix/judge";
 
@@ -61,8 +67,7 @@ pub struct Opener {
     pub samples: usize,
 }
 
-/// AdvPrefix. Defaults are the paper's where it states them, else those of its published code; what is not implemented
-/// is guided proposing (it mixes the probabilities of two models token by token) and more than one proposing model.
+/// AdvPrefix. Defaults are the paper's where it states them, else those of its published code.
 ///
 /// Candidates are the final answers, and of each prefix the first completion that its guide calls violating, else the
 /// first one. Guide score: the share of completions that the guide calls violating (PASR). Selected: the final answer
@@ -74,8 +79,16 @@ pub struct AdvPrefix {
     pub mode: PrefixMode,
     /// Where the words stand. `Middle` takes windows of whole proposed answers and forces them there (MOSA, adaptive).
     pub anchor: Anchor,
+    /// Models that propose, each of them everything: 1 to 5, as `adv-prefix/proposer`, `adv-prefix/proposer-2`, ... (code:
+    /// five; one here, as each multiplies the proposals).
+    pub proposers: usize,
     /// Openers of proposals (code: `Here`, `To`, `Sure`, none; 50, 50, 50 and 150 samples).
     pub openers: Vec<Opener>,
+    /// Whether everything is proposed once more by a proxy of the target's vocabulary under the target's guidance: the proxy
+    /// proposes a few tokens at each place, the target's probabilities choose among them (code: where vocabularies match).
+    pub guided: bool,
+    /// Tokens the proxy proposes at each place (code: 3).
+    pub guided_top: usize,
     /// Longest proposal, in the helper's tokens (code: 32).
     pub proposal_tokens: u32,
     /// Longest whole answer that windows are cut from, in the helper's tokens (ours: 256).
@@ -132,7 +145,10 @@ impl Default for AdvPrefix {
         Self {
             mode: PrefixMode::Prefill,
             anchor: Anchor::Start,
+            proposers: 1,
             openers: vec![opener("Here", 50), opener("To", 50), opener("Sure", 50), opener("", 150)],
+            guided: false,
+            guided_top: 3,
             proposal_tokens: 32,
             answer_tokens: 256,
             window: 32,
@@ -189,8 +205,7 @@ impl AdvPrefix {
         }
     }
 
-    /// The same in the words and lengths of the embedded world. Prompts use its wrapper of old archives. Few different
-    /// prefixes can be said in it, so at most 8 are completed.
+    /// The same in the words and lengths of the embedded world. Prompts use its wrapper of old archives.
     #[must_use]
     pub fn world(self) -> Self {
         let word = |o: Opener| match o.word.to_lowercase().as_str() {
@@ -210,7 +225,6 @@ impl AdvPrefix {
                 .into(),
             marks: [","; 8].join(" "),
             gen_length: None,
-            keep: self.keep.min(8),
             min_chars: 120,
             pal: self.pal.world(),
             ..self
@@ -250,6 +264,18 @@ impl AdvPrefix {
         }
     }
 
+    fn proposers(&self) -> &'static [&'static str] {
+        &PROPOSERS[..self.proposers.clamp(1, PROPOSERS.len())]
+    }
+
+    /// Tokens of a proposal at most.
+    fn proposed_tokens(&self) -> u32 {
+        match self.anchor {
+            Anchor::Start => self.proposal_tokens,
+            Anchor::Middle(_) => self.answer_tokens,
+        }
+    }
+
     /// Uses the selected prefixes; the number of the first one's answer, and how it ended.
     fn use_up(&self, case: &Case, cx: &Cx<'_>, chosen: &[&Rated]) -> Result<Finished, Stop> {
         if self.mode == PrefixMode::Optimised {
@@ -283,12 +309,13 @@ impl Attack for AdvPrefix {
     }
 
     fn needs(&self) -> Needs {
-        let abilities = match self.mode {
+        let mut abilities = match self.mode {
             PrefixMode::Prompt => Vec::new(),
             PrefixMode::Prefill => vec![Ability::ForcedTokens, Ability::Score],
             PrefixMode::Optimised => [vec![Ability::ForcedTokens], self.pal.needs().abilities].concat(),
         };
-        Needs { abilities, roles: vec![PROPOSER, JUDGE] }
+        abilities.extend(self.guided.then_some(Ability::Guide));
+        Needs { abilities, roles: [self.proposers(), &[JUDGE]].concat() }
     }
 
     fn settings(&self) -> Value {
@@ -296,7 +323,10 @@ impl Attack for AdvPrefix {
     }
 
     fn cost(&self) -> Cost {
-        let proposals: usize = self.openers.iter().map(|o| o.samples + 1).sum();
+        let each: usize = self.openers.iter().map(|o| o.samples + 1).sum();
+        let asked = each * self.proposers().len();
+        let guided = if self.guided { each } else { 0 };
+        let proposals = asked + guided;
         let (from, to) = self.second_line;
         let prefixes = match self.anchor {
             Anchor::Start => proposals * (to + 1).saturating_sub(from),
@@ -313,8 +343,9 @@ impl Attack for AdvPrefix {
             PrefixMode::Prefill | PrefixMode::Prompt => 1,
         };
         Cost {
-            queries: (scores + completions) as u64 + self.selected as u64 * each,
-            helper_calls: (proposals + completions * self.judge_attempts) as u64,
+            queries: (guided * self.proposed_tokens() as usize + scores + completions) as u64
+                + self.selected as u64 * each,
+            helper_calls: (asked + completions * self.judge_attempts) as u64,
         }
     }
 

@@ -118,8 +118,7 @@ impl Pal {
         Self { gradient: false, ..self }
     }
 
-    /// The same in the words and lengths of the embedded world. Its suffixes have 8 tokens of a vocabulary of 448, so 25
-    /// steps are as many as are of use.
+    /// The same in the words and lengths of the embedded world.
     #[must_use]
     pub fn world(self) -> Self {
         let target = match self.anchor {
@@ -127,15 +126,7 @@ impl Pal {
             Anchor::Middle(_) => None,
         };
         let procedure = "the next step is to".to_owned();
-        Self {
-            init: [","; 8].join(" "),
-            target,
-            procedure,
-            max_steps: self.max_steps.min(25),
-            gen_length: None,
-            final_length: None,
-            ..self
-        }
+        Self { init: [","; 8].join(" "), target, procedure, gen_length: None, final_length: None, ..self }
     }
 
     /// Response offset of the target words.

@@ -16,9 +16,9 @@ use mosa_attack::{
 };
 use mosa_data::{Benchmark, Functional, ReadOptions};
 use mosa_eval::Outcome;
-use mosa_records::{AnswerRecord, Log, RunFolder, VerdictRecord, View};
+use mosa_records::{AnswerRecord, Log, Record, RunFolder, VerdictRecord, View};
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Records of cases.
@@ -65,7 +65,9 @@ pub(crate) fn carried_out(args: &AttackArgs) -> Result<String, Failure> {
         budget,
         concurrency: args.limits.cases,
     };
-    let cases = carry_out(&plan, &cases(&benchmark, args.sampling.seed), &folder, args.compute.quiet)?;
+    let mut logs = Logs::open(&folder, args.retry)?;
+    carry_out(&plan, &cases(&benchmark, args.sampling.seed), &mut logs, args.compute.quiet)?;
+    let cases = logs.cases.into_records();
     let verdicts = judge::judge_folder(out, &args.judging, args.compute.quiet)?;
     let profile = format!("{:?}", args.profile).to_lowercase();
     if let (Some(broken), false) = (broken(&cases), args.compute.quiet) {
@@ -82,7 +84,9 @@ fn broken(cases: &[CaseRecord]) -> Option<String> {
     }
     let most = why.iter().max_by_key(|(_, n)| **n)?.0;
     let (n, of) = (why.values().sum::<usize>(), cases.len());
-    Some(format!("warning: {n} of {of} behaviours broke off and count as unassessed; most often: {most}"))
+    Some(format!(
+        "warning: {n} of {of} behaviours broke off and count as unassessed; most often: {most}; --retry attacks them again"
+    ))
 }
 
 /// The attack with its profile and the settings given by hand.
@@ -159,17 +163,46 @@ fn cases(benchmark: &Benchmark, seed: u64) -> Vec<Case> {
     benchmark.behaviours.iter().map(case).collect()
 }
 
+/// The record files of a run.
+struct Logs {
+    journal: Journal,
+    answers: Log<AnswerRecord>,
+    cases: Log<CaseRecord>,
+    seconds: Log<SecondsRecord>,
+}
+
+impl Logs {
+    /// Opens them. Answers of behaviours without a record of their own are of a killed run, which goes on from its journal;
+    /// with `retry`, behaviours that broke off have none any more either.
+    fn open(folder: &RunFolder, retry: bool) -> Result<Self> {
+        let mut logs = Self {
+            journal: Journal::open(&folder.path(JOURNAL))?,
+            answers: Log::open(&folder.path(super::probe::ANSWERS))?,
+            cases: Log::open(&folder.path(CASES))?,
+            seconds: Log::open(&folder.path(SECONDS))?,
+        };
+        if retry {
+            logs.cases.retain(|case| case.reason != Reason::Failed)?;
+        }
+        let known: BTreeSet<String> = logs.cases.records().iter().flat_map(|c| c.candidates.clone()).collect();
+        logs.answers.retain(|answer| known.contains(&answer.key()))?;
+        let (cases, answers) = (&logs.cases, &logs.answers);
+        logs.seconds.retain(|s| cases.has(&s.key()))?;
+        let verdicts = folder.path(judge::VERDICTS);
+        if verdicts.exists() {
+            Log::<VerdictRecord>::open(&verdicts)?.retain(|v| answers.has(&v.answer))?;
+        }
+        Ok(logs)
+    }
+}
+
 /// Attacks what has no record yet, with a progress bar.
-fn carry_out(plan: &Plan<'_>, cases: &[Case], folder: &RunFolder, quiet: bool) -> Result<Vec<CaseRecord>, Failure> {
-    let journal = Journal::open(&folder.path(JOURNAL))?;
-    let mut answers = Log::<AnswerRecord>::open(&folder.path(super::probe::ANSWERS))?;
-    let mut log = Log::<CaseRecord>::open(&folder.path(CASES))?;
+fn carry_out(plan: &Plan<'_>, cases: &[Case], logs: &mut Logs, quiet: bool) -> Result<(), Failure> {
     let bar = output::bar(quiet, cases.len())?;
-    bar.set_position(log.records().len() as u64);
+    bar.set_position(logs.cases.records().len() as u64);
     bar.reset_eta();
-    let mut seconds = Log::<SecondsRecord>::open(&folder.path(SECONDS))?;
-    let mut records = Records { journal: &journal, answers: &mut answers, cases: &mut log, seconds: &mut seconds };
-    let complete = attack_all(plan, cases, &mut records, |record| {
+    let Logs { journal, answers, cases: log, seconds } = logs;
+    let complete = attack_all(plan, cases, &mut Records { journal, answers, cases: log, seconds }, |record| {
         bar.set_message(record.case.clone());
         bar.inc(1);
     })?;
@@ -178,7 +211,7 @@ fn carry_out(plan: &Plan<'_>, cases: &[Case], folder: &RunFolder, quiet: bool) -
         let (n, of) = (log.records().len(), cases.len());
         return Err(Failure::Interrupted(format!("interrupted: {n} of {of} are recorded; the same command goes on")));
     }
-    Ok(log.into_records())
+    Ok(())
 }
 
 fn manifest(

@@ -48,12 +48,13 @@ fn local(args: &AttackArgs, model: &str) -> Result<Opened> {
             let loaded = load(&named, &args.compute)?;
             said["proxy"] = json!({"model": proxy, "hash": digest::of_model(&loaded.dir)?});
             let proxy = opened(loaded, options, args);
-            Ok(Opened { model: Box::new(Proxied { target, proxy }), said })
+            Ok(Opened { model: Box::new(Proxied::new(target, proxy)), said })
         }
     }
 }
 
-fn opened(loaded: Loaded, options: Options, args: &AttackArgs) -> Local {
+/// A model, its sampler, and how many answers it decodes together.
+pub(super) fn opened(loaded: Loaded, options: Options, args: &AttackArgs) -> Local {
     let parts = (loaded.model, loaded.adapter, loaded.text);
     Local::new(parts, options, args.target.batch_size, interrupt::asked)
 }
