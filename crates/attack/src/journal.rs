@@ -1,6 +1,6 @@
 //! Every call an attack made, in a file, so that a killed run goes on by replaying it.
 
-use mosa_records::{Log, Record, RecordsError};
+use mosa_records::{Archive, Place, Record, RecordsError};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -31,7 +31,7 @@ impl Record for CallRecord {
     }
 }
 
-/// The journal of a run. Calls of an earlier, killed run are answered from it.
+/// The journal of a run. Calls of an earlier, killed run are answered from it; its records stay on disk.
 #[derive(Debug)]
 pub struct Journal {
     inner: Mutex<Inner>,
@@ -39,8 +39,9 @@ pub struct Journal {
 
 #[derive(Debug)]
 struct Inner {
-    log: Log<CallRecord>,
-    earlier: HashMap<String, usize>,
+    archive: Archive<CallRecord>,
+    /// Where the calls of each case are that may be asked for again.
+    places: HashMap<String, HashMap<String, Place>>,
 }
 
 /// What the journal knows of a call.
@@ -54,37 +55,36 @@ pub(crate) enum Known<T> {
 }
 
 impl Journal {
-    /// Opens or creates the journal.
+    /// Opens or creates the journal. `open` says which cases are attacked still: the calls of others are not looked up.
     ///
     /// # Errors
     /// [`RecordsError`] as for any record file.
-    pub fn open(path: &Path) -> Result<Self, RecordsError> {
-        let log = Log::<CallRecord>::open(path)?;
-        let earlier = log.records().iter().enumerate().map(|(i, r)| (r.key(), i)).collect();
-        Ok(Self { inner: Mutex::new(Inner { log, earlier }) })
-    }
-
-    /// How many calls it holds.
-    pub fn len(&self) -> usize {
-        self.lock().log.records().len()
-    }
-
-    /// Whether it holds none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
+    pub fn open(path: &Path, open: impl Fn(&str) -> bool) -> Result<Self, RecordsError> {
+        let mut places: HashMap<String, HashMap<String, Place>> = HashMap::new();
+        let archive = Archive::open(path, |record: CallRecord, place| {
+            if open(&record.case) {
+                places.entry(record.case).or_default().entry(record.call).or_insert(place);
+            }
+        })?;
+        Ok(Self { inner: Mutex::new(Inner { archive, places }) })
     }
 
     /// The reply to a call of an earlier run.
     pub(crate) fn find<T: DeserializeOwned>(&self, case: &str, call: &str, request: &Value) -> Known<T> {
-        let inner = self.lock();
-        let Some(record) = inner.earlier.get(&format!("{case}\u{1f}{call}")).map(|&i| &inner.log.records()[i]) else {
+        let mut inner = self.lock();
+        let Some(place) = inner.places.get(case).and_then(|calls| calls.get(call)).copied() else {
             return Known::Nothing;
         };
+        let record = match inner.archive.read(place) {
+            Ok(record) => record,
+            Err(e) => return Known::Drift(format!("call {call}: its record cannot be read: {e}")),
+        };
+        drop(inner);
         if record.request != *request {
             let (was, is) = difference(&record.request, request);
             return Known::Drift(format!("call {call} asked {was} in the earlier run and asks {is} now"));
         }
-        match serde_json::from_value(record.reply.clone()) {
+        match serde_json::from_value(record.reply) {
             Ok(reply) => Known::Reply(reply),
             Err(e) => Known::Drift(format!("call {call}: its recorded reply cannot be read: {e}")),
         }
@@ -93,10 +93,14 @@ impl Journal {
     /// Writes a call down.
     pub(crate) fn push(&self, record: CallRecord) -> Result<(), RecordsError> {
         let mut inner = self.lock();
-        let (key, at) = (record.key(), inner.log.records().len());
-        inner.log.push(record)?;
-        inner.earlier.entry(key).or_insert(at);
+        let place = inner.archive.push(&record)?;
+        inner.places.entry(record.case).or_default().insert(record.call, place);
         Ok(())
+    }
+
+    /// Forgets where the calls of a case are: it is over.
+    pub(crate) fn close(&self, case: &str) {
+        self.lock().places.remove(case);
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

@@ -79,6 +79,7 @@ pub fn run(
                     let Some(case) = open.get(i) else { break };
                     let begun = clock.begin();
                     let outcome = attacked(plan, case, journal);
+                    journal.close(&case.id);
                     let seconds = clock.end(begun);
                     if send.send((i, outcome.map(|(record, answers)| (record, answers, seconds)))).is_err() {
                         break;

@@ -11,12 +11,14 @@ pub(crate) const NO_JUDGE: &str = "not judged yet";
 
 /// The cases of an attack in a run, and a judge's verdicts on their answers.
 pub(crate) struct Arm<'a> {
-    /// The model under attack; different in all arms of one attack, benchmark and judge.
+    /// The model under attack; different in all arms of one attack, benchmark, profile and judge.
     pub model: String,
     /// The attack.
     pub attack: &'a str,
     /// The benchmark the behaviours are from; empty where the manifest does not say.
     pub benchmark: &'a str,
+    /// How much the attack could take: a profile's name, `-` where the manifest does not say.
+    pub profile: &'a str,
     /// The judge, or [`NO_JUDGE`].
     pub judge: &'a str,
     /// Where all of it is from.
@@ -24,6 +26,14 @@ pub(crate) struct Arm<'a> {
     /// What was attacked.
     pub cases: Vec<&'a CaseRecord>,
     verdicts: HashMap<(View, &'a str), &'a VerdictRecord>,
+}
+
+/// What arms must share to stand in one row: rates under different attacks, budgets or behaviours are not compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Group<'a> {
+    pub attack: &'a str,
+    pub benchmark: &'a str,
+    pub profile: &'a str,
 }
 
 /// The cases of an arm, counted.
@@ -44,7 +54,12 @@ pub(crate) struct Tally {
 /// The largest share of cases without an outcome that leaves a rate worth quoting.
 const UNASSESSED: f64 = 0.05;
 
-impl Arm<'_> {
+impl<'a> Arm<'a> {
+    /// The row it belongs to.
+    pub(crate) fn group(&self) -> Group<'a> {
+        Group { attack: self.attack, benchmark: self.benchmark, profile: self.profile }
+    }
+
     /// What became of a case.
     pub(crate) fn outcome(&self, case: &CaseRecord) -> Outcome {
         Outcome::of(case, |answer| self.verdict(answer)?.success)
@@ -112,7 +127,8 @@ pub(crate) fn arms<'a>(runs: &[&'a Run]) -> Vec<Arm<'a>> {
         for attack in distinct(run.cases.iter().map(|c| c.attack.as_str())) {
             let benchmark =
                 run.manifest.pointer("/behaviors/kind").and_then(serde_json::Value::as_str).unwrap_or_default();
-            let model = free(run.model(attack), |name| taken.insert((attack, benchmark, name.to_owned())));
+            let profile = run.manifest.pointer("/settings/profile").and_then(serde_json::Value::as_str).unwrap_or("-");
+            let model = free(run.model(attack), |name| taken.insert((attack, benchmark, profile, name.to_owned())));
             let cases: Vec<&CaseRecord> = run.cases.iter().filter(|c| c.attack == attack).collect();
             // Where no answer was found there is nothing to judge, and every judge would say the same.
             let silent = cases.iter().all(|c| c.candidates.is_empty());
@@ -120,7 +136,16 @@ pub(crate) fn arms<'a>(runs: &[&'a Run]) -> Vec<Arm<'a>> {
             for judge in if own.is_empty() { vec![NO_JUDGE] } else { own } {
                 let verdicts = run.verdicts.iter().filter(|v| v.judge == judge);
                 let verdicts = verdicts.map(|v| ((v.view, v.answer.as_str()), v)).collect();
-                arms.push(Arm { model: model.clone(), attack, benchmark, judge, run, cases: cases.clone(), verdicts });
+                arms.push(Arm {
+                    model: model.clone(),
+                    attack,
+                    benchmark,
+                    profile,
+                    judge,
+                    run,
+                    cases: cases.clone(),
+                    verdicts,
+                });
             }
         }
     }

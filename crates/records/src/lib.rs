@@ -3,6 +3,7 @@
 //! ```text
 //! manifest.json     RunFolder   schema, command, settings, hashes of model, adapter, data and templates, seeds, versions
 //! NAME.jsonl        Log         one record per line, appended in the order of the run; a kill loses at most the last line
+//!                   Archive     the same for files too large to hold in memory
 //! ```
 //!
 //! The same command with the same folder does what is missing. A folder that belongs to another run is refused, with
@@ -13,6 +14,7 @@
 //! [`OrderRecord`], [`CurveRecord`], [`LandscapeRecord`], [`VerdictRecord`].
 
 mod answer;
+mod archive;
 mod curve;
 mod error;
 mod folder;
@@ -23,6 +25,7 @@ mod verdict;
 mod whole;
 
 pub use answer::{AnswerRecord, ForcedWords, Texts};
+pub use archive::{Archive, Place};
 pub use curve::CurveRecord;
 pub use error::RecordsError;
 pub use folder::{MANIFEST, RunFolder};

@@ -96,7 +96,7 @@ impl<R: Record> Log<R> {
         if !self.keys.insert(record.key()) {
             return Ok(());
         }
-        let line = self.line(&record)?;
+        let line = line_of(&self.path, &record)?;
         self.file.write_all(line.as_bytes()).map_err(|e| RecordsError::file(&self.path, e))?;
         self.records.push(record);
         Ok(())
@@ -113,16 +113,11 @@ impl<R: Record> Log<R> {
             return Ok(());
         }
         self.keys = self.records.iter().map(R::key).collect();
-        let lines: Vec<String> = self.records.iter().map(|r| self.line(r)).collect::<Result<_, _>>()?;
+        let lines: Vec<String> = self.records.iter().map(|r| line_of(&self.path, r)).collect::<Result<_, _>>()?;
         let wrong = |e: std::io::Error| RecordsError::file(&self.path, e);
         write_whole(&self.path, lines.concat().as_bytes()).map_err(wrong)?;
         self.file = File::options().append(true).open(&self.path).map_err(wrong)?;
         Ok(())
-    }
-
-    fn line(&self, record: &R) -> Result<String, RecordsError> {
-        let line = serde_json::to_string(&Outgoing { schema: R::SCHEMA, record });
-        line.map(|line| format!("{line}\n")).map_err(|e| RecordsError::file(&self.path, e))
     }
 
     /// Works off `cases` in batches and appends what they come to. A batch is always the same cases, whether some of
@@ -158,18 +153,29 @@ fn parse<R: Record>(path: &Path, text: &str) -> Result<Vec<R>, RecordsError> {
     let mut seen = HashSet::new();
     let mut records = Vec::new();
     for (line, content) in (1..).zip(text.lines()) {
-        let damaged = |what: String| RecordsError::Damaged { path: path.to_owned(), line, what };
-        let tag: Tag = serde_json::from_str(content).map_err(|e| damaged(format!("not a record: {e}")))?;
-        if tag.schema != R::SCHEMA {
-            let what =
-                format!("holds records of the schema `{}`; this version of mosa reads `{}`", tag.schema, R::SCHEMA);
-            return Err(RecordsError::file(path, what));
-        }
-        let record: R = serde_json::from_str(content).map_err(|e| damaged(e.to_string()))?;
+        let record: R = record_of(path, line, content)?;
         if !seen.insert(record.key()) {
-            return Err(damaged(format!("repeats the record {}", record.key())));
+            let what = format!("repeats the record {}", record.key());
+            return Err(RecordsError::Damaged { path: path.to_owned(), line, what });
         }
         records.push(record);
     }
     Ok(records)
+}
+
+/// The record in a line of a file.
+pub(crate) fn record_of<R: Record>(path: &Path, line: usize, content: &str) -> Result<R, RecordsError> {
+    let damaged = |what: String| RecordsError::Damaged { path: path.to_owned(), line, what };
+    let tag: Tag = serde_json::from_str(content).map_err(|e| damaged(format!("not a record: {e}")))?;
+    if tag.schema != R::SCHEMA {
+        let what = format!("holds records of the schema `{}`; this version of mosa reads `{}`", tag.schema, R::SCHEMA);
+        return Err(RecordsError::file(path, what));
+    }
+    serde_json::from_str(content).map_err(|e| damaged(e.to_string()))
+}
+
+/// A record as a line of a file, with its end.
+pub(crate) fn line_of<R: Record>(path: &Path, record: &R) -> Result<String, RecordsError> {
+    let line = serde_json::to_string(&Outgoing { schema: R::SCHEMA, record });
+    line.map(|line| format!("{line}\n")).map_err(|e| RecordsError::file(path, e))
 }

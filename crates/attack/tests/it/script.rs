@@ -152,7 +152,7 @@ pub(crate) struct Left {
 
 /// Attacks `cases` in the folder, going on with what it holds.
 pub(crate) fn attack_in(dir: &Path, attack: &dyn Attack, script: &Script, cases: &[Case], budget: Budget) -> Left {
-    let journal = Journal::open(&dir.join("journal.jsonl")).unwrap();
+    let journal = Journal::open(&dir.join("journal.jsonl"), |_| true).unwrap();
     let mut answers = Log::open(&dir.join("answers.jsonl")).unwrap();
     let mut records = Log::open(&dir.join("cases.jsonl")).unwrap();
     let plan = Plan { attack, target: script, helpers: script, budget, concurrency: 1 };

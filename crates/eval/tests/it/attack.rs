@@ -81,9 +81,9 @@ fn a_cell_is_the_success_of_submitted_answers_over_assessed_behaviours() {
         run(dir.path(), "mosa-ept", "ept", &many(&[(1, WORKED), (39, HELD)]), &["exact"]),
     ]);
     let rates = captioned(&page, "Attack success of the answers the attacks submit, judged by exact");
-    assert_eq!(rates.header, ["attack", "base", "mosa"]);
-    assert_eq!(rates.rows[0], [Cell::from("tap"), Cell::Rate { k: 10, n: 39 }, Cell::Rate { k: 0, n: 40 }]);
-    assert_eq!(rates.rows[1], [Cell::from("ept"), Cell::Rate { k: 0, n: 0 }, Cell::Rate { k: 1, n: 40 }]);
+    assert_eq!(rates.header, ["attack", "profile", "base", "mosa"]);
+    assert_eq!(rates.rows[0], [Cell::from("tap"), Cell::from("smoke"), Cell::Rate { k: 10, n: 39 }, Cell::Rate { k: 0, n: 40 }]);
+    assert_eq!(rates.rows[1], [Cell::from("ept"), Cell::from("smoke"), Cell::Rate { k: 0, n: 0 }, Cell::Rate { k: 1, n: 40 }]);
     assert!(page.warnings.is_empty(), "{:?}", page.warnings);
 }
 
@@ -93,7 +93,7 @@ fn unassessed_behaviours_are_in_no_rate_and_too_many_leave_no_headline() {
     let cases = [WORKED, HELD, NO_VERDICT, NEVER_BEGAN, (Reason::Drift, &[]), (Reason::HelperUnusable, &[])];
     let page = report(&[run(dir.path(), "base-tap", "tap", &cases, &["exact"])]);
     let rates = captioned(&page, "Attack success of the answers");
-    assert_eq!(rates.rows[0][1], Cell::from("no headline: 4 of 6 unassessed"));
+    assert_eq!(rates.rows[0][2], Cell::from("no headline: 4 of 6 unassessed"));
     let numbers = captioned(&page, "Attacks: the numbers");
     assert_eq!(cell(&numbers, 0, "unassessed"), Cell::Rate { k: 4, n: 6 });
     assert_eq!(cell(&numbers, 0, "success, submitted"), Cell::Rate { k: 1, n: 2 });
@@ -164,7 +164,7 @@ fn two_judges_have_a_table_each_and_their_agreement() {
     let page = report(&[run]);
     assert_eq!(captioned(&page, "Attack success of the answers the attacks submit, judged by exact").rows.len(), 1);
     let rubric = captioned(&page, "Attack success of the answers the attacks submit, judged by rubric");
-    assert_eq!(rubric.rows[0][1], Cell::Rate { k: 0, n: 2 });
+    assert_eq!(rubric.rows[0][2], Cell::Rate { k: 0, n: 2 });
     let judges = captioned(&page, "Judges of the same answers");
     assert_eq!(cell(&judges, 0, "same verdict"), Cell::Rate { k: 3, n: 4 });
     assert_eq!(cell(&judges, 0, "success by first only, by second only"), Cell::from("1, 0"));
@@ -211,7 +211,20 @@ fn a_column_is_called_by_the_label_the_folder_or_the_model_and_two_runs_stay_apa
     let dir = tempfile::tempdir().unwrap();
     let twice = ["base-tap", "base/tap"]
         .map(|name| Run { name: name.into(), ..run(dir.path(), name, "tap", &[HELD], &["exact"]) });
-    assert_eq!(captioned(&report(&twice), "Attack success").header, ["attack", "base", "base #2"]);
+    assert_eq!(captioned(&report(&twice), "Attack success").header, ["attack", "profile", "base", "base #2"]);
+}
+
+#[test]
+fn a_smoke_run_stands_in_no_row_with_a_longer_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut runs = ["base-tap", "mosa-tap"].map(|name| run(dir.path(), name, "tap", &[WORKED, HELD], &["exact"]));
+    runs[1].manifest["settings"]["profile"] = json!("standard");
+    let page = report(&runs);
+    let rates = captioned(&page, "Attack success");
+    let none = Cell::Rate { k: 0, n: 0 };
+    assert_eq!(rates.rows[0], [Cell::from("tap"), Cell::from("smoke"), Cell::Rate { k: 1, n: 2 }, none.clone()]);
+    assert_eq!(rates.rows[1], [Cell::from("tap"), Cell::from("standard"), none, Cell::Rate { k: 1, n: 2 }]);
+    assert!(tables(&page).iter().all(|t| !t.caption.starts_with("Pairs of models")));
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Run folders and record files: resume, kills, drift.
 
-use mosa_records::{AnswerRecord, ForcedWords, Log, OrderRecord, Record, RecordsError, RunFolder, View, write_whole};
+use mosa_records::{
+    AnswerRecord, Archive, ForcedWords, Log, OrderRecord, Place, Record, RecordsError, RunFolder, View, write_whole,
+};
 use proptest::prelude::*;
 use serde_json::json;
 use std::path::Path;
@@ -86,6 +88,29 @@ fn records_that_are_not_kept_are_gone_from_the_file_and_may_be_written_again() {
     log.push(record(1)).unwrap();
     drop(log);
     assert_eq!(Log::<OrderRecord>::read(&path).unwrap(), [0, 2, 3, 1].map(record));
+}
+
+#[test]
+fn an_archive_gives_back_what_was_written_at_a_place_and_cuts_half_a_line_off() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("order.jsonl");
+    let mut archive = Archive::open(&path, |_: OrderRecord, _| panic!("a new file holds nothing")).unwrap();
+    let places: Vec<Place> = (0..5).map(|id| archive.push(&record(id)).unwrap()).collect();
+    assert_eq!(archive.read(places[3]).unwrap(), record(3));
+    archive.push(&record(5)).unwrap();
+    archive.push(&record(6)).unwrap();
+    drop(archive);
+    let whole = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &whole[..whole.len() - 7]).unwrap();
+    let mut seen = Vec::new();
+    let mut archive = Archive::open(&path, |r: OrderRecord, place| seen.push((r, place))).unwrap();
+    assert_eq!(seen.iter().map(|(r, _)| r.clone()).collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5].map(record));
+    assert_eq!(seen[3].1, places[3]);
+    archive.push(&record(6)).unwrap();
+    assert_eq!(Log::<OrderRecord>::read(&path).unwrap(), [0, 1, 2, 3, 4, 5, 6].map(record));
+    std::fs::write(&path, b"{\"schema\":\"order/9\"}\n").unwrap();
+    assert!(Archive::open(&path, |_: OrderRecord, _| ()).unwrap_err().to_string().contains("order/9"));
+    assert_eq!(std::fs::read(&path).unwrap().len(), 21);
 }
 
 #[test]

@@ -175,15 +175,15 @@ impl Logs {
     /// Opens them. Answers of behaviours without a record of their own are of a killed run, which goes on from its journal;
     /// with `retry`, behaviours that broke off have none any more either.
     fn open(folder: &RunFolder, retry: bool) -> Result<Self> {
-        let mut logs = Self {
-            journal: Journal::open(&folder.path(JOURNAL))?,
-            answers: Log::open(&folder.path(super::probe::ANSWERS))?,
-            cases: Log::open(&folder.path(CASES))?,
-            seconds: Log::open(&folder.path(SECONDS))?,
-        };
+        let mut cases = Log::<CaseRecord>::open(&folder.path(CASES))?;
         if retry {
-            logs.cases.retain(|case| case.reason != Reason::Failed)?;
+            cases.retain(|case| case.reason != Reason::Failed)?;
         }
+        let over: BTreeSet<&str> = cases.records().iter().map(|c| c.case.as_str()).collect();
+        let journal = Journal::open(&folder.path(JOURNAL), |case| !over.contains(case))?;
+        let answers = Log::open(&folder.path(super::probe::ANSWERS))?;
+        let seconds = Log::open(&folder.path(SECONDS))?;
+        let mut logs = Self { journal, answers, cases, seconds };
         let known: BTreeSet<String> = logs.cases.records().iter().flat_map(|c| c.candidates.clone()).collect();
         logs.answers.retain(|answer| known.contains(&answer.key()))?;
         let (cases, answers) = (&logs.cases, &logs.answers);
