@@ -193,12 +193,13 @@ fn behaviours_that_broke_off_are_attacked_again_from_the_call_that_failed_on() {
     let seen = Arc::clone(&away);
     let server = Server::start(move |_, body| match body["model"].as_str().unwrap_or_default() {
         "target" if seen.load(Ordering::SeqCst) => Act::Status(500, "", "away"),
-        model => says(model, 1 + 210 * number(&body.to_string())),
+        model => says(model, 2 + 210 * number(&body.to_string())),
     });
     let set = Setting::new(&server, "");
     set.attack("");
     let broke = set.records("cases.jsonl");
-    assert!(broke.iter().all(|c| c["reason"] == "failed" && c["used"]["helper_calls"].as_u64() > Some(0)), "{broke:?}");
+    let failed = |c: &&Value| c["reason"] == "failed" && c["used"]["helper_calls"].as_u64() > Some(0);
+    assert_eq!(broke.iter().filter(failed).count(), CASES, "{}", broke[0]);
     let helpers = || server.seen().iter().filter(|s| s.body["model"] == "helper").map(|s| s.body.to_string()).collect();
     let before: Vec<String> = helpers();
     set.attack("");
@@ -207,7 +208,7 @@ fn behaviours_that_broke_off_are_attacked_again_from_the_call_that_failed_on() {
     set.attack(" --retry");
     let cases = set.records("cases.jsonl");
     assert_eq!(cases.len(), CASES);
-    assert!(cases.iter().all(|c| c["reason"] != "failed"), "{cases:?}");
+    assert_eq!(cases.iter().filter(failed).count(), 0);
     let (answers, verdicts) = (set.records("answers.jsonl"), set.records("verdicts.jsonl"));
     assert!(!answers.is_empty() && verdicts.len() == answers.len());
     // No helper was asked again what it had said already.

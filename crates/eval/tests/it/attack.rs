@@ -82,8 +82,14 @@ fn a_cell_is_the_success_of_submitted_answers_over_assessed_behaviours() {
     ]);
     let rates = captioned(&page, "Attack success of the answers the attacks submit, judged by exact");
     assert_eq!(rates.header, ["attack", "profile", "base", "mosa"]);
-    assert_eq!(rates.rows[0], [Cell::from("tap"), Cell::from("smoke"), Cell::Rate { k: 10, n: 39 }, Cell::Rate { k: 0, n: 40 }]);
-    assert_eq!(rates.rows[1], [Cell::from("ept"), Cell::from("smoke"), Cell::Rate { k: 0, n: 0 }, Cell::Rate { k: 1, n: 40 }]);
+    assert_eq!(
+        rates.rows[0],
+        [Cell::from("tap"), Cell::from("smoke"), Cell::Rate { k: 10, n: 39 }, Cell::Rate { k: 0, n: 40 }]
+    );
+    assert_eq!(
+        rates.rows[1],
+        [Cell::from("ept"), Cell::from("smoke"), Cell::Rate { k: 0, n: 0 }, Cell::Rate { k: 1, n: 40 }]
+    );
     assert!(page.warnings.is_empty(), "{:?}", page.warnings);
 }
 

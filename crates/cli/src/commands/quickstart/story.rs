@@ -4,10 +4,12 @@ use super::{Findings, MODELS};
 use crate::commands::world::cases::PREFILL_OFFSETS;
 use crate::commands::world::measure::{Answered, Count};
 use crate::output;
+use mosa_attack::OF_THE_PAPER;
 use mosa_report::{
     Agreement, Answer, Axis, Bar, BarSeries, Block, Cell, Figure, FigureKind, Point, Report, Section, Series, Table,
 };
-use mosa_world::Style;
+use mosa_world::{Item, Style};
+use std::collections::BTreeSet;
 
 /// Cells of attacks, and what they are called.
 const ATTACKS: [(&str, &str); 4] = [
@@ -51,6 +53,10 @@ pub(super) fn summary(f: &Findings) -> String {
     };
     rows.extend(ATTACKS.map(|(cell, name)| row(cell, format!("attack success, {name}"))));
     rows.extend(PREFILL_OFFSETS.map(|o| row(&format!("prefill/{o}"), format!("attack success, words forced at {o}"))));
+    rows.extend(OF_THE_PAPER.iter().map(|attack| {
+        let rates = MODELS.map(|m| format!("{:.0}%", 100.0 * f.attacked(m, attack).rate()));
+        std::iter::once(format!("attack success, {attack}")).chain(rates).collect()
+    }));
     rows.extend(TASKS.map(|(cell, name)| row(cell, format!("right answers, {name}"))));
     let claims = f.claims().into_iter().map(|c| {
         let mark = match c.verdict {
@@ -161,12 +167,29 @@ fn warnings(f: &Findings) -> Vec<String> {
             c.steps as f64 / c.n.max(1) as f64
         ));
     }
+    all.extend(repeated(f));
     if f.n < 100 {
         all.push(format!("Only {} requests per kind and one alignment seed: intervals are wide. `mosa quickstart --full` takes more.", f.n));
     }
     let missed = f.claims().into_iter().filter(|c| c.verdict != Agreement::Agrees);
     all.extend(missed.map(|c| format!("Not borne out here: {} ({})", c.what, c.measured)));
     all
+}
+
+/// What to know of the requests of the published attacks, if several are about one item.
+fn repeated(f: &Findings) -> Option<String> {
+    let answers = &f.attacks.first()?.answers;
+    let requests: BTreeSet<&str> = answers.iter().map(|a| a.behaviour.as_str()).collect();
+    let items: BTreeSet<String> =
+        requests.iter().filter_map(|r| Item::mentioned_in(r)).map(|item| item.to_string()).collect();
+    (items.len() < requests.len()).then(|| {
+        format!(
+            "The published attacks have {} requests, which ask for {} items in several wordings each: requests for one item are not \
+             independent, so their intervals are too narrow.",
+            requests.len(),
+            items.len()
+        )
+    })
 }
 
 fn rates(f: &Findings, caption: &str, cells: &[(&str, &str)]) -> Block {
