@@ -28,7 +28,7 @@ fn lines(path: &Path) -> Vec<serde_json::Value> {
 #[test]
 fn the_list_says_what_every_attack_needs_and_costs() {
     let run = line("attack list", &[]).ok();
-    for part in ["tap", "tap/judge", "forced tokens", "25033", "adv-prefix-adaptive"] {
+    for part in ["tap", "tap/judge", "forced tokens", "25000", "adv-prefix-adaptive"] {
         assert!(run.stdout.contains(part), "{part}: {}", run.stdout);
     }
 }

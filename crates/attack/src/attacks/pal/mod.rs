@@ -5,6 +5,7 @@ mod search;
 
 use crate::{Ability, Anchor, Attack, Case, Cost, Cx, Estimator, Finished, Needs, Profile, Stop, phrases};
 use eliminate::Price;
+use search::ANSWERS;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -65,7 +66,8 @@ pub struct Pal {
     pub estimator: Estimator,
     /// Steps at most (scripts: 2000; configuration: 500).
     pub max_steps: usize,
-    /// Queries after which no position is asked and no step begins (scripts: 25 000; configuration: none).
+    /// Queries at most, the final answer included (scripts: 25 000; configuration: none). The first suffix is asked about and
+    /// answered to in any case.
     pub max_queries: u64,
     /// Steps between answers (1).
     pub answer_every: usize,
@@ -177,10 +179,8 @@ impl Attack for Pal {
             Estimator::MeanField => 1,
         };
         let answers = steps.div_ceil(self.answer_every.max(1) as u64);
-        // The last comparison may begin just below the limit; its answer and the final one follow.
-        let by_queries = self.max_queries.max(1) + sent;
-        let by_steps = per_candidate * (1 + steps * sent) + answers;
-        Cost { queries: by_steps.min(by_queries) + 1, helper_calls: 0 }
+        let by_steps = per_candidate * (1 + steps * sent) + answers + 1;
+        Cost { queries: by_steps.min(self.max_queries.max(ANSWERS)), helper_calls: 0 }
     }
 
     fn run(&self, case: &Case, cx: &Cx<'_>) -> Result<Finished, Stop> {

@@ -9,6 +9,9 @@ use crate::{
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
+/// Answers that may still follow a comparison: that of its step, and the final one.
+pub(super) const ANSWERS: u64 = 2;
+
 /// A search under way.
 struct Search<'s, 'c> {
     pal: &'s Pal,
@@ -48,7 +51,7 @@ impl Pal {
         search.compared("init", vec![Proposed { suffix: init, loss: f64::NAN }])?;
         let mut reason = Reason::Exhausted;
         for step in 0..self.max_steps {
-            if search.queries >= self.max_queries {
+            if !search.fits(self.sent) {
                 break;
             }
             if !search.step(step)? {
@@ -62,6 +65,11 @@ impl Pal {
 }
 
 impl Search<'_, '_> {
+    /// Whether so many queries may be made, and the answer of the step and the final one after them.
+    fn fits(&self, queries: usize) -> bool {
+        self.queries + queries as u64 + ANSWERS <= self.pal.max_queries
+    }
+
     fn call(&self, path: &str) -> String {
         format!("{}{path}", self.at)
     }
@@ -133,12 +141,12 @@ impl Search<'_, '_> {
         Ok(best)
     }
 
-    /// Asks the live candidates about one position after the other. Ends early once the queries are used up.
+    /// Asks the live candidates about one position after the other. Ends early where the queries do not suffice for more.
     fn by_position(&mut self, path: &str, sent: &[Proposed]) -> Result<(Vec<f64>, usize), Stop> {
         let mut race = Race::new(sent.len(), self.pal.price());
         let mut length = self.pal.target_tokens;
         for t in 0..self.pal.target_tokens {
-            if t == length || (t > 0 && self.queries >= self.pal.max_queries) {
+            if t == length || (t > 0 && !self.fits(race.live().len())) {
                 break;
             }
             let call = |i: &usize| (self.call(&format!("{path}/score/{i}/{t}")), self.score(&sent[*i], Some(t)));
