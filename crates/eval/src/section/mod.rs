@@ -57,21 +57,28 @@ fn lead(runs: &[&Run]) -> String {
     format!("Made from records alone. {}.", runs.iter().map(what).collect::<Vec<_>>().join("; "))
 }
 
-/// What the manifests say, key by key.
+/// What the manifests say, key by key; runs that say the same share a line.
 fn provenance(runs: &[&Run]) -> Vec<(String, String)> {
     let mut all = Vec::new();
-    for run in runs {
-        for key in ["mosa", "command", "objective", "model", "hashes", "dtype", "sampler", "settings", "machine"] {
-            if let Some(value) = run.said(key) {
-                all.push((format!("{}: {key}", run.name), value));
-            }
-        }
-        let judges = distinct(run.verdicts.iter().map(|v| v.judge.as_str()));
-        if !judges.is_empty() {
-            all.push((format!("{}: judges", run.name), judges.join(", ")));
+    for key in ["mosa", "command", "objective", "model", "hashes", "dtype", "sampler", "settings", "machine", "judges"]
+    {
+        let said: Vec<(&Run, String)> = runs.iter().filter_map(|run| Some((*run, told(run, key)?))).collect();
+        for value in distinct(said.iter().map(|(_, value)| value.as_str())) {
+            let names: Vec<&str> = said.iter().filter(|(_, v)| v == value).map(|(run, _)| run.name.as_str()).collect();
+            let name = if names.len() == runs.len() { key.to_owned() } else { format!("{}: {key}", names.join(", ")) };
+            all.push((name, value.to_owned()));
         }
     }
     all
+}
+
+/// A value of a run's manifest, or its judges.
+fn told(run: &Run, key: &str) -> Option<String> {
+    if key != "judges" {
+        return run.said(key);
+    }
+    let judges = distinct(run.verdicts.iter().map(|v| v.judge.as_str()));
+    (!judges.is_empty()).then(|| judges.join(", "))
 }
 
 /// SHA-256 over the records of all runs.

@@ -221,6 +221,20 @@ fn a_column_is_called_by_the_label_the_folder_or_the_model_and_two_runs_stay_apa
 }
 
 #[test]
+fn what_all_runs_say_alike_stands_once_in_the_provenance() {
+    let dir = tempfile::tempdir().unwrap();
+    let runs = ["base-tap", "mosa-tap", "mosa-ept"]
+        .map(|name| run(dir.path(), name, name.split_at(5).1, &[WORKED], &["exact"]));
+    let page = report(&runs);
+    let said =
+        |name: &str| page.provenance.iter().filter(|(n, _)| n == name).map(|(_, v)| v.as_str()).collect::<Vec<_>>();
+    assert_eq!(said("model"), ["hub/tiny"]);
+    assert_eq!(said("judges"), ["exact"]);
+    assert_eq!(said("base-tap, mosa-tap: command"), ["attack tap"]);
+    assert_eq!(said("mosa-ept: command"), ["attack ept"]);
+}
+
+#[test]
 fn a_smoke_run_stands_in_no_row_with_a_longer_one() {
     let dir = tempfile::tempdir().unwrap();
     let mut runs = ["base-tap", "mosa-tap"].map(|name| run(dir.path(), name, "tap", &[WORKED, HELD], &["exact"]));

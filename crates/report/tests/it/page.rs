@@ -112,7 +112,9 @@ fn warnings_and_provenance_are_on_the_page_only_if_there_are_any() {
     report.provenance = vec![("seed".into(), "7".into())];
     report.warnings = vec!["Few prompts.".into()];
     let html = report.html().unwrap();
-    assert!(html.contains("<dt>seed</dt><dd>7</dd>"));
+    assert!(html.contains("<dt>seed</dt><dd>7</dd>") && html.contains("<details class=\"made\" open>"));
+    let many = Report { provenance: vec![("seed".into(), "7".into()); 40], ..report.clone() };
+    assert!(many.html().unwrap().contains("<details class=\"made\">"), "a long list is folded");
     assert!(html.contains("<li>Few prompts.</li>"));
 }
 
