@@ -1,15 +1,15 @@
 //! Attacks by name.
 
 use crate::{
-    AdvPrefix, Anchor, Anchoring, Aos, Attack, Avatar, Dia, Dija, Direct, Ept, Pad, Pal, PostContext, Prefill, Profile,
-    SpeakEasy, SuffixSearch, Tap, TrajHijack, dia,
+    AdvPrefix, Anchor, Anchoring, Aos, Attack, Avatar, Dia, Dija, Direct, Ept, Pad, Pal, PostContext, Prefill,
+    PrefixMode, Profile, SpeakEasy, SuffixSearch, Tap, TrajHijack, dia,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 /// Every attack: the published eight first, then their adaptive and other variants, then those that need a canvas.
-pub const ATTACKS: [&str; 25] = [
+pub const ATTACKS: [&str; 27] = [
     "avatar",
     "tap",
     "speak-easy",
@@ -23,6 +23,8 @@ pub const ATTACKS: [&str; 25] = [
     "adv-prefix-adaptive",
     "pal-adaptive",
     "avatar-single",
+    "adv-prefix-prompt",
+    "adv-prefix-optimised",
     "ral",
     "dia-1",
     "dia-2",
@@ -70,6 +72,8 @@ pub fn attack(name: &str, profile: Profile, world: bool, set: &Map<String, Value
         "dia-1" => make!(Dia { variant: dia::Variant::Continue, ..Dia::profile(profile) }),
         "dia-2" => make!(Dia { variant: dia::Variant::Deferred, ..Dia::profile(profile) }),
         "adv-prefix" => make!(AdvPrefix::profile(profile)),
+        "adv-prefix-prompt" => make!(AdvPrefix { mode: PrefixMode::Prompt, ..AdvPrefix::profile(profile) }),
+        "adv-prefix-optimised" => make!(AdvPrefix { mode: PrefixMode::Optimised, ..AdvPrefix::profile(profile) }),
         "adv-prefix-adaptive" => make!(AdvPrefix { anchor: MIDDLE, ..AdvPrefix::profile(profile) }),
         "direct" => boxed(Direct::default(), set),
         "prefill" => make!(Prefill::profile(profile)),

@@ -302,9 +302,13 @@ impl AdvPrefix {
 
 impl Attack for AdvPrefix {
     fn name(&self) -> &'static str {
-        match self.anchor {
-            Anchor::Start => "adv-prefix",
-            Anchor::Middle(_) => "adv-prefix-adaptive",
+        match (self.mode, self.anchor) {
+            (PrefixMode::Prefill, Anchor::Start) => "adv-prefix",
+            (PrefixMode::Prefill, Anchor::Middle(_)) => "adv-prefix-adaptive",
+            (PrefixMode::Prompt, Anchor::Start) => "adv-prefix-prompt",
+            (PrefixMode::Prompt, Anchor::Middle(_)) => "adv-prefix-prompt-adaptive",
+            (PrefixMode::Optimised, Anchor::Start) => "adv-prefix-optimised",
+            (PrefixMode::Optimised, Anchor::Middle(_)) => "adv-prefix-optimised-adaptive",
         }
     }
 

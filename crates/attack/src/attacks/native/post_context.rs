@@ -16,7 +16,7 @@ pub struct PostContext {
 
 impl Default for PostContext {
     fn default() -> Self {
-        Self { texts: vec!["completed".into(), "safe".into()], gen_length: 128 }
+        Self { texts: ["completed", "safe", "fraud"].map(str::to_owned).to_vec(), gen_length: 128 }
     }
 }
 
