@@ -27,7 +27,7 @@ RECORDS = ["cases.jsonl", "answers.jsonl", "verdicts.jsonl"]
 def command(a, attack, file, out):
     endpoint = f"http://127.0.0.1:{a.port}/v1"
     model = a.long_model if attack == "dia" and a.long_model else a.model
-    words = [a.mosa, "attack", attack, "--model", model, "--behaviors", file, "--subsets", "standard", "--out", out]
+    words = [a.mosa, "attack", attack, "--model", model, "--behaviors", file, "--subsets", "standard", "--out", out, "--label", os.path.basename(model)]
     words += "--profile smoke --gen-length 64 --steps 16 --cases 64 --threads 1 --quiet --judge rubric,strongreject".split()
     words += ["--helper-endpoint", endpoint, "--helper-model", "helper", "--judge-endpoint", endpoint, "--judge-model", "judge"]
     return words + (["--set", "decomposer=helper"] if attack == "speak-easy" else [])

@@ -39,12 +39,22 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Check(text) | Self::Interrupted(text) => f.write_str(text),
-            Self::Input(error) => write!(f, "{error:#}"),
+            Self::Input(error) => f.write_str(&told(error)),
             Self::Resource(error) => {
-                write!(f, "memory ran out: {error:#}; use a smaller --batch-size, a shorter canvas or --dtype bf16")
+                let error = told(error);
+                write!(f, "memory ran out: {error}; use a smaller --batch-size, a shorter canvas or --dtype bf16")
             }
         }
     }
+}
+
+/// An error and what led to it, without causes that an error above them quotes already.
+fn told(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |text, cause| match text.as_str() {
+        "" => cause,
+        above if above.contains(&cause) => text,
+        above => format!("{above}: {cause}"),
+    })
 }
 
 impl<E: Into<anyhow::Error>> From<E> for Failure {

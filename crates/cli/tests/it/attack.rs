@@ -156,6 +156,8 @@ fn the_settings_of_endpoints_that_come_with_mosa_can_be_read_and_wrong_ones_are_
     assert!(run.code == 2 && run.stderr.contains("HELPER_API_KEY"), "{}", run.stderr);
     let run = line("attack tap --target-config {w} --behaviors {b} --out {o} --quiet", &paths);
     assert!(run.code == 2 && run.stderr.contains("wrong.toml") && run.stderr.contains("modle"), "{}", run.stderr);
+    let gone = line("attack tap --behaviors nowhere.csv --out {o} --quiet", &paths);
+    assert!(gone.code == 2 && gone.stderr.matches("No such file").count() == 1, "{}", gone.stderr);
     let run = line("attack tap --behaviors {b} --out {o} --quiet", &paths);
     assert!(run.code == 2 && run.stderr.contains("--model DIR"), "{}", run.stderr);
     assert!(!out.exists());

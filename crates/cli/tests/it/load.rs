@@ -103,6 +103,10 @@ impl Setting {
     }
 
     fn attack(&self, more: &str) -> Run {
+        self.tried(more).ok()
+    }
+
+    fn tried(&self, more: &str) -> Run {
         let file = |name: &str| self.dir.path().join(name);
         line(
             &format!(
@@ -117,7 +121,6 @@ impl Setting {
                 ("o", &self.out()),
             ],
         )
-        .ok()
     }
 
     fn records(&self, name: &str) -> Vec<Value> {
@@ -196,13 +199,14 @@ fn behaviours_that_broke_off_are_attacked_again_from_the_call_that_failed_on() {
         model => says(model, 2 + 210 * number(&body.to_string())),
     });
     let set = Setting::new(&server, "");
-    set.attack("");
+    let run = set.tried("");
+    assert!(run.code == 1 && run.stderr.contains("nothing was measured: 80 of 80"), "{}", run.stderr);
     let broke = set.records("cases.jsonl");
     let failed = |c: &&Value| c["reason"] == "failed" && c["used"]["helper_calls"].as_u64() > Some(0);
     assert_eq!(broke.iter().filter(failed).count(), CASES, "{}", broke[0]);
     let helpers = || server.seen().iter().filter(|s| s.body["model"] == "helper").map(|s| s.body.to_string()).collect();
     let before: Vec<String> = helpers();
-    set.attack("");
+    assert_eq!(set.tried("").code, 1);
     assert_eq!(set.records("cases.jsonl"), broke, "without the flag what is recorded stays");
     away.store(false, Ordering::SeqCst);
     set.attack(" --retry");

@@ -70,23 +70,28 @@ pub(crate) fn carried_out(args: &AttackArgs) -> Result<String, Failure> {
     let cases = logs.cases.into_records();
     let verdicts = judge::judge_folder(out, &args.judging, args.compute.quiet)?;
     let profile = format!("{:?}", args.profile).to_lowercase();
-    if let (Some(broken), false) = (broken(&cases), args.compute.quiet) {
-        output::say(&broken);
-    }
+    say_broken(&cases, args.compute.quiet)?;
     Ok(output::table(&table(&cases, &verdicts, &profile)))
 }
 
-/// How many cases broke off, and why most of them did; nothing if none did.
-fn broken(cases: &[CaseRecord]) -> Option<String> {
+/// Says how many cases broke off, and why most of them did. If all did before they had an answer, nothing was measured.
+fn say_broken(cases: &[CaseRecord], quiet: bool) -> Result<(), Failure> {
     let mut why: BTreeMap<&str, usize> = BTreeMap::new();
     for case in cases.iter().filter(|c| matches!(c.reason, Reason::Failed | Reason::Drift)) {
         *why.entry(case.error.as_deref().unwrap_or("no reason is recorded")).or_default() += 1;
     }
-    let most = why.iter().max_by_key(|(_, n)| **n)?.0;
+    let Some((most, _)) = why.iter().max_by_key(|(_, n)| **n) else { return Ok(()) };
     let (n, of) = (why.values().sum::<usize>(), cases.len());
-    Some(format!(
-        "warning: {n} of {of} behaviours broke off and count as unassessed; most often: {most}; --retry attacks them again"
-    ))
+    let said = format!(
+        "{n} of {of} behaviours broke off and count as unassessed; most often: {most}; --retry attacks them again"
+    );
+    if n == of && cases.iter().all(|case| case.candidates.is_empty()) {
+        return Err(Failure::Check(format!("nothing was measured: {said}")));
+    }
+    if !quiet {
+        output::say(&format!("warning: {said}"));
+    }
+    Ok(())
 }
 
 /// The attack with its profile and the settings given by hand.
