@@ -43,6 +43,8 @@ pub(crate) struct Findings {
     /// The attacks, model by model.
     pub attacks: Vec<Run>,
     pub n: usize,
+    /// How much the attacks could take.
+    pub profile: String,
     pub digest: String,
 }
 
@@ -129,7 +131,8 @@ impl Findings {
             MODELS.iter().flat_map(|model| OF_THE_PAPER.iter().map(move |a| dir.join("attacks").join(model).join(a)));
         let attacks = attacked.map(|run| Run::read(&run, false)).collect::<Result<Vec<_>, _>>()?;
         let digest = digest::of_text(&format!("{hasher}{}{}", mosa_eval::digest(&probes), mosa_eval::digest(&attacks)));
-        Ok(Self { models, probes, attacks, n, digest })
+        let profile = settings["profile"].as_str().unwrap_or_default().to_owned();
+        Ok(Self { models, probes, attacks, n, profile, digest })
     }
 }
 

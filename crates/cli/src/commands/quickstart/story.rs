@@ -119,10 +119,13 @@ fn probed(section: Section) -> Section {
 fn provenance(f: &Findings) -> Vec<(String, String)> {
     let seeds: Vec<String> =
         f.models.iter().filter(|m| m.name == "mosa").filter_map(|m| Some(m.seed?.to_string())).collect();
+    let command = if f.profile == "standard" { "mosa quickstart --full" } else { "mosa quickstart" };
     [
         ("mosa", env!("CARGO_PKG_VERSION").to_owned()),
+        ("command", command.to_owned()),
         ("requests per kind and model", f.n.to_string()),
         ("alignment seeds", seeds.join(", ")),
+        ("published attacks", format!("profile {}, on the first seed", f.profile)),
         ("decoding", "96 positions, 96 steps, blocks of 32, temperature 0, low confidence".into()),
     ]
     .map(|(k, v)| (k.to_owned(), v))
