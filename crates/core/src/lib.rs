@@ -5,16 +5,19 @@
 //! - [`Window`]: the response offsets an objective looks at, and where a sentence may start inside it.
 //! - [`Rng`]: counter-based random streams keyed by (seed, stream, step, sample), so that neither the batch size
 //!   nor a restart changes what is drawn.
+//! - [`Interrupt`]: a request to stop, seen by everything that waits.
 //! - [`stats`]: intervals, tests and agreement of what was counted.
 
 mod canvas;
 mod family;
+mod interrupt;
 mod rng;
 pub mod stats;
 mod window;
 
 pub use canvas::{Canvas, CanvasError, Cause, Edit};
 pub use family::Family;
+pub use interrupt::Interrupt;
 pub use rng::{Rng, Stream, sample_key};
 pub use stats::wilson;
 pub use window::{Placement, Window, WindowError};

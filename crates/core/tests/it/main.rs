@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod canvas;
+mod interrupt;
 mod rng;
 mod stats;
 mod window;
