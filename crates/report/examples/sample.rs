@@ -192,21 +192,35 @@ fn maps() -> Section {
 }
 
 fn claims() -> Section {
-    let claim = |what: &str, paper: &str, measured: &str, verdict| Claim {
+    let claim = |what: &str, paper: &str, measured: &str, rule: &str, verdict| Claim {
         what: what.into(),
         paper: paper.into(),
         measured: measured.into(),
+        rule: rule.into(),
         verdict,
     };
     let claims = vec![
-        claim("Middle tokens matter most", "peak at offset 40", "78% at 40, 62% at 20", Agreement::Agrees),
+        claim(
+            "Middle tokens matter most",
+            "peak at offset 40",
+            "16 points more at 40 than at 20, 2-29",
+            "above 0",
+            Agreement::all([Agreement::at_least((0.02, 0.29), 0.0)]),
+        ),
         claim(
             "Alignment in the window lowers success everywhere",
             "below 10%",
             "18% at 40, 13-28",
-            Agreement::Disagrees,
+            "at most 10%",
+            Agreement::at_most((0.13, 0.28), 0.1),
         ),
-        claim("Accuracy is kept", "within 1 point", "-0.8, interval -3.1 to 1.5", Agreement::Undecided),
+        claim(
+            "Accuracy is kept",
+            "within 1 point",
+            "-0.8, interval -3.1 to 1.5",
+            "a loss of at most 1 point",
+            Agreement::at_most((-1.5, 3.1), 1.0),
+        ),
     ];
     Section { title: "Claims".into(), blocks: vec![Block::Claims(claims)] }
 }

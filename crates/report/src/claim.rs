@@ -7,8 +7,10 @@ pub struct Claim {
     pub what: String,
     /// What the publication reports.
     pub paper: String,
-    /// What was measured here.
+    /// What was measured here, with its interval.
     pub measured: String,
+    /// The bounds that the intervals are held against.
+    pub rule: String,
     /// Whether the two agree.
     pub verdict: Agreement,
 }
@@ -25,6 +27,38 @@ pub enum Agreement {
 }
 
 impl Agreement {
+    /// Whether a quantity known to lie in this interval, as (low, high), is at least `bound`: undecided while the interval holds
+    /// numbers on both sides.
+    pub fn at_least((low, high): (f64, f64), bound: f64) -> Self {
+        if low >= bound {
+            Self::Agrees
+        } else if high < bound {
+            Self::Disagrees
+        } else {
+            Self::Undecided
+        }
+    }
+
+    /// Whether a quantity known to lie in this interval is at most `bound`.
+    pub fn at_most((low, high): (f64, f64), bound: f64) -> Self {
+        Self::at_least((-high, -low), -bound)
+    }
+
+    /// Whether all of several statements hold: one that does not decides, one that is open leaves all open. No statements,
+    /// no decision.
+    pub fn all(statements: impl IntoIterator<Item = Self>) -> Self {
+        let (mut any, mut all) = (false, Self::Agrees);
+        for statement in statements {
+            any = true;
+            all = match (all, statement) {
+                (Self::Disagrees, _) | (_, Self::Disagrees) => Self::Disagrees,
+                (Self::Undecided, _) | (_, Self::Undecided) => Self::Undecided,
+                (Self::Agrees, Self::Agrees) => Self::Agrees,
+            };
+        }
+        if any { all } else { Self::Undecided }
+    }
+
     /// The verdict as it is printed: a sign and a word, so that no colour is needed to read it.
     pub(crate) fn text(self) -> &'static str {
         match self {

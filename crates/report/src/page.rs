@@ -39,6 +39,7 @@ struct Verdict<'a> {
     what: &'a str,
     paper: &'a str,
     measured: &'a str,
+    rule: &'a str,
     verdict: &'static str,
     class: &'static str,
 }
@@ -135,8 +136,8 @@ fn item_of_table(table: &Table, number: usize) -> Result<Item<'_>, ReportError> 
 
 impl<'a> From<&'a crate::Claim> for Verdict<'a> {
     fn from(claim: &'a crate::Claim) -> Self {
-        let crate::Claim { what, paper, measured, verdict } = claim;
-        Self { what, paper, measured, verdict: verdict.text(), class: verdict.class() }
+        let crate::Claim { what, paper, measured, rule, verdict } = claim;
+        Self { what, paper, measured, rule, verdict: verdict.text(), class: verdict.class() }
     }
 }
 

@@ -1,7 +1,8 @@
 //! Statistics of a measurement: intervals, tests and agreement. Pure functions without assumptions about what was measured.
 //!
-//! - a rate: [`wilson`], [`clopper_pearson`]; several answers per behaviour: [`cluster_bootstrap`]
+//! - a rate: [`wilson`], [`clopper_pearson`], two of them measured apart: [`Rate::minus`]; several answers per behaviour: [`cluster_bootstrap`]
 //! - two models on the same prompts: [`Paired`] (exact McNemar test, Newcombe's interval, Cohen's kappa), [`paired_bootstrap`]
+//! - a mean of numbers: [`mean_interval`]
 //! - many tests at once: [`holm`]
 //! - agreement of two orders or two scores: [`kendall_tau_b`], [`pearson`]
 //! - planning: [`minimal_detectable_difference`]
@@ -12,6 +13,7 @@ mod binomial;
 mod bootstrap;
 mod correlation;
 mod holm;
+mod mean;
 mod paired;
 mod power;
 mod rate;
@@ -19,9 +21,10 @@ mod rate;
 pub use bootstrap::{cluster_bootstrap, paired_bootstrap};
 pub use correlation::{kendall_tau_b, pearson};
 pub use holm::holm;
+pub use mean::mean_interval;
 pub use paired::{Paired, mcnemar};
 pub use power::minimal_detectable_difference;
-pub use rate::{clopper_pearson, wilson};
+pub use rate::{Rate, clopper_pearson, wilson};
 
 /// The 97.5% quantile of the standard normal distribution.
 const Z: f64 = 1.959_963_984_540_054;

@@ -14,7 +14,13 @@ fn full(text: &str, number: f64) -> Report {
     let series = vec![Series { name: text.into(), points: vec![point, Point::new(number + 1.0, 0.0)], marks: true }];
     let bars = vec![BarSeries { name: text.into(), bars: vec![Bar::new(number)] }];
     let row = vec![text.into(), Cell::Number(number, 2), Cell::Rate { k: 1, n: 2 }];
-    let claim = Claim { what: text.into(), paper: text.into(), measured: text.into(), verdict: Agreement::Agrees };
+    let claim = Claim {
+        what: text.into(),
+        paper: text.into(),
+        measured: text.into(),
+        rule: text.into(),
+        verdict: Agreement::Agrees,
+    };
     let marks = vec![(0, 3, text.into())];
     let answer = Answer { title: text.into(), prompt: text.into(), text: text.into(), marks, harmful: true };
     let blocks = vec![

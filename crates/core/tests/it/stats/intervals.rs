@@ -1,5 +1,5 @@
 use super::{assert_ends, near};
-use mosa_core::stats::{Paired, clopper_pearson, minimal_detectable_difference};
+use mosa_core::stats::{Paired, Rate, clopper_pearson, mean_interval, minimal_detectable_difference};
 use mosa_core::wilson;
 use proptest::prelude::*;
 
@@ -29,6 +29,42 @@ fn clopper_pearson_intervals_have_known_values() {
     }
     assert_eq!(clopper_pearson(0, 0), (0.0, 1.0));
     assert_eq!(clopper_pearson(11, 10), clopper_pearson(10, 10));
+}
+
+#[test]
+fn differences_of_rates_measured_apart_have_known_values() {
+    // Newcombe 1998 (Statistics in Medicine 17, 873), table II, method 10, as printed there.
+    for ((k, n), (l, m), ends) in [
+        ((56, 70), (48, 80), (0.0524, 0.3339)),
+        ((9, 10), (3, 10), (0.1705, 0.8090)),
+        ((6, 7), (2, 7), (0.0582, 0.8062)),
+        ((5, 56), (0, 29), (-0.0381, 0.1926)),
+        ((0, 10), (0, 20), (-0.1611, 0.2775)),
+        ((10, 10), (0, 10), (0.6075, 1.0)),
+    ] {
+        assert_ends(Rate::of(k, n).minus(&Rate::of(l, m)), ends, 5e-5);
+    }
+    assert_eq!(Rate::of(0, 0).minus(&Rate::of(1, 2)), (-1.0, 1.0));
+}
+
+#[test]
+fn several_rates_on_the_same_cases_count_their_cases_once() {
+    let mean = Rate::mean(&[Rate::of(0, 4), Rate::of(4, 4), Rate::of(2, 4)]).unwrap();
+    assert_eq!((mean.value, mean.n), (0.5, 4));
+    assert_eq!(mean.wilson(), wilson(2, 4));
+    assert_eq!(Rate::mean(&[]), None);
+}
+
+#[test]
+fn intervals_of_a_mean_have_known_values() {
+    // scipy.stats.t.interval(0.95, n - 1, mean, sem)
+    assert_ends(mean_interval(&[1.0, 2.0, 3.0]).unwrap(), (-0.48413771175033, 4.48413771175033), 1e-3);
+    let many: Vec<f64> = (0..50).map(|i| f64::from(i % 5)).collect();
+    assert_ends(mean_interval(&many).unwrap(), (1.5939839, 2.4060161), 1e-4);
+    assert_eq!(mean_interval(&[0.5, 0.5]), Some((0.5, 0.5)));
+    for bad in [&[][..], &[1.0], &[1.0, f64::NAN]] {
+        assert_eq!(mean_interval(bad), None);
+    }
 }
 
 #[test]
