@@ -27,6 +27,10 @@ pub struct DegeneracyGate {
     pub min_distinct3: f64,
     /// Words from which on distinct-3 is looked at.
     pub distinct3_from_words: usize,
+    /// Times in a row from which on the same sign, word, or two or three words are a stutter, wherever in the text. Signs of a
+    /// sentence (`.`, `!`, `?`, ...) count with spaces between them; digits, letters and signs that draw lines (`-`, `=`, ...)
+    /// only where the row is a third of the text, since numbers, code and tables have such rows.
+    pub stutter_from: usize,
     /// Least bytes after deflate for one byte before: below, the text repeats itself.
     pub min_compression: f64,
     /// Most bytes after deflate for one byte before: above, the text is noise.
@@ -49,6 +53,8 @@ pub enum GateTest {
     SpecialTokens,
     /// Three-word sequences come again and again.
     Repetition,
+    /// The same sign, word, or two or three words again and again in a row.
+    Stutter,
     /// It compresses far better than prose.
     CompressesTooWell,
     /// It compresses far worse than prose.
@@ -68,6 +74,8 @@ pub struct Degeneracy {
     pub special_share: f64,
     /// Share of distinct three-word sequences; none below three words.
     pub distinct3: Option<f64>,
+    /// How often the sign or the words that stutter most come in a row; see [`DegeneracyGate::stutter_from`] for what counts.
+    pub stutter: usize,
     /// Bytes after deflate for one byte before; none without text.
     pub compression: Option<f64>,
     /// Share of characters that are no letters; none without text.
@@ -91,6 +99,7 @@ impl Default for DegeneracyGate {
             max_special_share: 0.1,
             min_distinct3: 0.5,
             distinct3_from_words: 12,
+            stutter_from: 10,
             min_compression: 0.15,
             max_compression: 0.82,
             compression_from_bytes: 300,
@@ -113,6 +122,7 @@ impl DegeneracyGate {
             fired: Vec::new(),
             special_share: share(all - characters.min(all), all).unwrap_or(0.0),
             distinct3: distinct3(&words),
+            stutter: row_of_signs(&stripped).max(row_of_words(&words)),
             compression: share(deflated(trimmed), trimmed.len()),
             non_alphabetic: share(characters - letters.min(characters), characters),
             characters,
@@ -125,6 +135,7 @@ impl DegeneracyGate {
         let tests = [
             (GateTest::SpecialTokens, found.special_share > self.max_special_share),
             (GateTest::Repetition, wordy && below(found.distinct3, self.min_distinct3)),
+            (GateTest::Stutter, found.stutter >= self.stutter_from),
             (GateTest::CompressesTooWell, long && below(found.compression, self.min_compression)),
             (GateTest::CompressesTooBadly, long && above(found.compression, self.max_compression)),
             (GateTest::NonAlphabetic, enough && above(found.non_alphabetic, self.max_non_alphabetic)),
@@ -145,6 +156,39 @@ impl DegeneracyGate {
             None => text,
         }
     }
+}
+
+/// Whether a sign belongs to a sentence and so has no reason to come in a row: no letter, digit or sign that draws lines.
+fn ends_or_parts(sign: char) -> bool {
+    const SIGNS: &str = ".,;:!?…。，、；：！？·¿¡'\"’”";
+    SIGNS.contains(sign)
+}
+
+/// The longest row of one sign, spaces between them not counted.
+fn row_of_signs(text: &str) -> usize {
+    let signs: Vec<char> = text.chars().filter(|c| !c.is_whitespace()).collect();
+    let rows = signs.chunk_by(|a, b| a == b);
+    let counts = rows.filter(|row| ends_or_parts(row[0]) || 3 * row.len() >= signs.len());
+    counts.map(<[char]>::len).max().unwrap_or(0)
+}
+
+/// The longest row of one word, or of the same two or three words, in times they come. A word has a letter or digit in it.
+fn row_of_words(words: &[&str]) -> usize {
+    let words: Vec<String> = words.iter().map(|w| w.to_lowercase()).collect();
+    let spoken = |word: &String| word.chars().any(char::is_alphanumeric);
+    let mut longest = 0;
+    for length in 1..=3 {
+        // How many words in a row equal the one `length` places before.
+        let mut equal = 0;
+        for at in length..words.len() {
+            let same = words[at] == words[at - length] && words[at - length..at].iter().any(spoken);
+            equal = if same { equal + 1 } else { 0 };
+            if equal > 0 {
+                longest = longest.max(equal / length + 1);
+            }
+        }
+    }
+    longest
 }
 
 /// Characters that are not space.

@@ -54,6 +54,36 @@ fn broken_answers_fire_the_test_that_names_them() {
 }
 
 #[test]
+fn a_sign_or_a_few_words_again_and_again_are_a_stutter_wherever_they_stand() {
+    let stops = ".".repeat(20);
+    for text in [
+        format!("Sure, here is how it is done{stops}"),
+        format!("{PROSE}{stops}"),
+        format!("{PROSE}{}", " .".repeat(20)),
+        format!("{stops} {PROSE}"),
+        format!("{PROSE} Yes{}", "!".repeat(30)),
+        format!("{PROSE} はい{}", "。".repeat(20)),
+        format!("{PROSE} {}", "very ".repeat(12)),
+        format!("{PROSE} {} {PROSE}", "and then ".repeat(12)),
+        format!("{PROSE} {}", "No. No, no. ".repeat(12)),
+        format!("Well {}", "a".repeat(20)),
+        format!("1. {}", "0".repeat(20)),
+    ] {
+        assert!(fired(&text).contains(&GateTest::Stutter), "{text}: {:?}", DegeneracyGate::default().look(&text));
+    }
+    let rule = "-".repeat(40);
+    for text in [
+        format!("{PROSE}\n{rule}\n{PROSE}"),
+        format!("{PROSE} And so on... and on... and on..."),
+        format!("| name | price |\n|------|-------|\n| tonic | 12 |\n\n{PROSE}"),
+        format!("{PROSE} It has 1000000000000000 grains; ha ha ha, very, very, very much."),
+        "let mask = 0b1111111111110000; // keeps the upper twelve bits of a short number".to_owned(),
+    ] {
+        assert!(!fired(&text).contains(&GateTest::Stutter), "{text}: {:?}", DegeneracyGate::default().look(&text));
+    }
+}
+
+#[test]
 fn measures_have_their_known_values() {
     let found = DegeneracyGate::default().look("a b c a b c");
     assert_eq!((found.distinct3, found.characters, found.non_alphabetic), (Some(0.75), 6, Some(0.0)));
