@@ -1,13 +1,13 @@
 //! Conversations and the checkpoint's own chat template.
 
-use crate::{TextError, files};
-use minijinja::syntax::SyntaxConfig;
+use crate::template::Template;
+use crate::{MAX_TEXT, TextError, files};
+use minijinja::context;
 use minijinja::value::{Serde, Value as JinjaValue};
-use minijinja::{Environment, Error, ErrorKind, context};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// One turn of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,82 +29,144 @@ impl Message {
 /// A Jinja template with the settings transformers renders templates with.
 #[derive(Debug)]
 pub struct ChatTemplate {
-    environment: Environment<'static>,
+    template: Template,
+    /// The file it came from.
+    path: Option<PathBuf>,
 }
 
-const NAME: &str = "chat";
+/// Where a checkpoint keeps its template.
+struct Found {
+    path: PathBuf,
+    source: String,
+}
 
 impl ChatTemplate {
-    /// Reads `chat_template.jinja`, or `chat_template` of tokenizer_config.json (a string, or a list of named ones of
-    /// which `default` is taken). `None` if there is neither.
+    /// Reads the template of a checkpoint, as transformers finds it: `chat_template.jinja`, else the `default` of
+    /// `additional_chat_templates/`, else `chat_template` of tokenizer_config.json, else that of chat_template.json.
+    /// Each of the two keys is a string, a list of `name` and `template`, or an object of names; of several, `default` is
+    /// taken. `None` if there is no template.
     ///
     /// # Errors
-    /// [`TextError`] if a file is malformed or the template does not parse.
+    /// [`TextError`] if a file is malformed, the template does not parse, or none of several is the default.
     pub fn load(dir: &Path) -> Result<Option<Self>, TextError> {
-        let config_path = dir.join("tokenizer_config.json");
-        let config = files::read_object(&config_path)?.unwrap_or_default();
-        let file = dir.join("chat_template.jinja");
-        let (path, source) = if file.exists() {
-            let source = files::read(&file)?;
-            (file, source)
-        } else {
-            let source = match config.get("chat_template") {
-                None | Some(Value::Null) => return Ok(None),
-                Some(Value::String(s)) => s.clone(),
-                Some(list) => default_of(list).ok_or_else(|| {
-                    files::malformed(
-                        &config_path,
-                        "`chat_template` is neither a string nor a list with one named `default`",
-                    )
-                })?,
-            };
-            (config_path, source)
-        };
+        let config = files::read_object(&dir.join("tokenizer_config.json"))?.unwrap_or_default();
+        let Some(Found { path, source }) = find(dir, &config)? else { return Ok(None) };
         let map = files::read_object(&dir.join("special_tokens_map.json"))?.unwrap_or_default();
-        let tokens = special_strings(&map).chain(special_strings(&config)).collect();
-        Self::new(source, tokens).map(Some).map_err(|e| files::malformed(&path, format!("chat template: {e}")))
+        let tokens = special_values(&map).chain(special_values(&config)).collect();
+        match Template::new(&source, tokens) {
+            Ok(template) => Ok(Some(Self { template, path: Some(path) })),
+            Err(e) => Err(files::malformed(&path, format!("chat template: {e}"))),
+        }
     }
 
     /// A template from its source; `tokens` are the strings it may name (`bos_token`, ...).
     ///
     /// # Errors
-    /// [`TextError::Template`] if it does not parse.
+    /// [`TextError::Template`] if it does not parse or is too large.
     pub fn new(source: String, tokens: BTreeMap<String, String>) -> Result<Self, TextError> {
-        let failed = |e: Error| TextError::Template(e.to_string());
-        let mut environment = Environment::new();
-        environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().map_err(failed)?);
-        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-        environment.add_function("raise_exception", |message: String| -> Result<JinjaValue, Error> {
-            Err(Error::new(ErrorKind::InvalidOperation, message))
-        });
-        for (name, text) in tokens {
-            environment.add_global(name, text);
-        }
-        environment.add_template_owned(NAME, source).map_err(failed)?;
-        Ok(Self { environment })
+        let tokens = tokens.into_iter().map(|(name, text)| (name, text.into())).collect();
+        let template = Template::new(&source, tokens).map_err(TextError::Template)?;
+        Ok(Self { template, path: None })
     }
 
     /// The text of a conversation. `add_generation_prompt` asks for the header of the next assistant turn; some
     /// templates (LLaDA) append it in any case.
     ///
     /// # Errors
-    /// [`TextError::Template`] if the template refuses the messages.
+    /// [`TextError::TooLong`] if the messages are, [`TextError::Template`] if the template refuses them, or does or writes
+    /// too much.
     pub fn render(&self, messages: &[Message], add_generation_prompt: bool) -> Result<String, TextError> {
-        let template = self.environment.get_template(NAME).map_err(|e| TextError::Template(e.to_string()))?;
-        let scope = context! { messages => JinjaValue::from(Serde(messages)), add_generation_prompt };
-        template.render(scope).map_err(|e| TextError::Template(format!("{e:#}")))
+        let bytes = messages.iter().map(|m| m.content.len() + m.role.len()).sum();
+        if bytes > MAX_TEXT {
+            return Err(TextError::TooLong { bytes });
+        }
+        let scope = context! {
+            messages => JinjaValue::from(Serde(messages)),
+            tools => (),
+            documents => (),
+            add_generation_prompt,
+        };
+        self.template.render(&scope).map_err(|e| match &self.path {
+            Some(path) => TextError::Template(format!("{}: {e}", path.display())),
+            None => TextError::Template(e),
+        })
     }
 }
 
-fn default_of(list: &Value) -> Option<String> {
-    let named = list.as_array()?.iter().find(|t| t.get("name").and_then(Value::as_str) == Some("default"))?;
-    named.get("template")?.as_str().map(str::to_owned)
+fn find(dir: &Path, config: &serde_json::Map<String, Value>) -> Result<Option<Found>, TextError> {
+    for name in ["chat_template.jinja", "additional_chat_templates/default.jinja"] {
+        let path = dir.join(name);
+        if path.exists() {
+            return Ok(Some(Found { source: files::read(&path)?, path }));
+        }
+    }
+    let path = dir.join("tokenizer_config.json");
+    if let Some(source) = in_file(&path, config)? {
+        return Ok(Some(Found { path, source }));
+    }
+    let path = dir.join("chat_template.json");
+    if let Some(source) = in_file(&path, &files::read_object(&path)?.unwrap_or_default())? {
+        return Ok(Some(Found { path, source }));
+    }
+    match named(&dir.join("additional_chat_templates"))? {
+        names if names.is_empty() => Ok(None),
+        names => Err(files::malformed(
+            &dir.join("additional_chat_templates"),
+            format!(
+                "holds the chat templates {} but none named `default`, and there is no chat_template.jinja",
+                names.join(", ")
+            ),
+        )),
+    }
 }
 
-/// The `*_token` entries of a tokeniser file: plain strings, or objects with a `content`.
-fn special_strings(map: &serde_json::Map<String, Value>) -> impl Iterator<Item = (String, String)> + '_ {
-    map.iter().filter(|(key, _)| key.ends_with("_token")).filter_map(|(key, value)| {
-        let text = value.as_str().or_else(|| value.get("content")?.as_str())?;
-        Some((key.clone(), text.to_owned()))
+/// The names of the templates in a folder, which may be absent.
+fn named(dir: &Path) -> Result<Vec<String>, TextError> {
+    if !dir.is_dir() {
+        return Ok(Vec::new());
+    }
+    let failed = |source| TextError::Read { path: dir.to_owned(), source };
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(dir).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.extension().is_some_and(|e| e == "jinja") {
+            names.extend(path.file_stem().map(|n| n.to_string_lossy().into_owned()));
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// `chat_template` of a JSON file: a string, or the one of several that is the default.
+fn in_file(path: &Path, file: &serde_json::Map<String, Value>) -> Result<Option<String>, TextError> {
+    let several: Vec<(&str, &Value)> = match file.get("chat_template") {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::String(source)) => return Ok(Some(source.clone())),
+        Some(Value::Array(list)) => {
+            list.iter().filter_map(|t| Some((t.get("name")?.as_str()?, t.get("template")?))).collect()
+        }
+        Some(Value::Object(map)) => map.iter().map(|(name, template)| (name.as_str(), template)).collect(),
+        Some(_) => Vec::new(),
+    };
+    match several.iter().find(|(name, _)| *name == "default").and_then(|(_, template)| template.as_str()) {
+        Some(source) => Ok(Some(source.to_owned())),
+        None => {
+            let names: Vec<&str> = several.iter().map(|(name, _)| *name).collect();
+            let what = "`chat_template` is neither text nor several templates of which one is named `default`";
+            Err(files::malformed(path, format!("{what} (there are: {})", names.join(", "))))
+        }
+    }
+}
+
+/// The special tokens of a tokeniser file, as a template may name them: the `*_token` entries, plain strings or objects
+/// with a `content`, and the list `additional_special_tokens`.
+fn special_values(map: &serde_json::Map<String, Value>) -> impl Iterator<Item = (String, JinjaValue)> + '_ {
+    map.iter().filter_map(|(key, value)| {
+        if key == "additional_special_tokens" {
+            let list: Vec<&str> = value.as_array()?.iter().filter_map(files::token_text).collect();
+            return Some((key.clone(), JinjaValue::from_iter(list)));
+        }
+        let text = files::token_text(value).filter(|_| key.ends_with("_token"))?;
+        Some((key.clone(), text.into()))
     })
 }

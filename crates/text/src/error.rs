@@ -59,6 +59,15 @@ pub enum TextError {
     /// The chat template failed.
     #[error("the chat template failed: {0}")]
     Template(String),
+    /// The text is too long to be rendered or tokenised.
+    #[error(
+        "the text has {bytes} bytes, more than the {max} that are tokenised at once, which is far more than a context holds: shorten it",
+        max = crate::MAX_TEXT
+    )]
+    TooLong {
+        /// Its length.
+        bytes: usize,
+    },
     /// Encoding failed.
     #[error("the tokeniser could not encode the text: {0}")]
     Encode(String),

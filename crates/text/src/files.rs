@@ -23,3 +23,8 @@ pub(crate) fn read_object(path: &Path) -> Result<Option<serde_json::Map<String, 
         Err(e) => Err(malformed(path, format!("not valid JSON: {e}"))),
     }
 }
+
+/// The text of a special token in a tokeniser file: a string, or an object with a `content`.
+pub(crate) fn token_text(value: &Value) -> Option<&str> {
+    value.as_str().or_else(|| value.get("content")?.as_str())
+}

@@ -7,10 +7,12 @@ mod chat;
 mod error;
 mod files;
 mod prompts;
+mod quiet;
 mod qwen;
 mod rows;
 mod sample;
 mod special;
+mod template;
 mod tokenizer;
 
 pub use chat::{ChatTemplate, Message};
@@ -23,6 +25,10 @@ pub use tokenizer::{Specials, Tokenizer};
 
 use mosa_core::{Family, TokenId};
 use std::path::Path;
+
+/// The most bytes of text that are rendered or tokenised at once: several times what the largest context holds, and little
+/// enough that memory and time stay bounded.
+pub const MAX_TEXT: usize = 2 * 1024 * 1024;
 
 /// Everything a checkpoint says about text.
 #[derive(Debug)]

@@ -3,7 +3,7 @@ use mosa_text::{ChatTemplate, Message, TextError};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-fn template(source: &str) -> ChatTemplate {
+pub(crate) fn template(source: &str) -> ChatTemplate {
     ChatTemplate::new(source.into(), BTreeMap::from([("bos_token".into(), "<s>".into())])).unwrap()
 }
 

@@ -4,7 +4,9 @@
 #![allow(clippy::unwrap_used)]
 
 mod chat;
+mod hostile;
 mod prompts;
+mod templates;
 mod tokenizer;
 
 use std::path::PathBuf;
