@@ -26,13 +26,22 @@ impl Candidate {
     }
 }
 
-/// The candidates of one row: logits [n, vocabulary] of n positions, n > 0. Writes into `logits`.
+/// When candidates are drawn, and what of the mask token.
+#[derive(Clone, Copy)]
+pub(crate) struct Draw {
+    pub step: Step,
+    pub mask: TokenId,
+    pub mask_rule: MaskRule,
+}
+
+/// The candidates of one row, logits [n, vocabulary] of n positions, n > 0; or the first position whose logits are not
+/// numbers. Writes into `logits`.
 pub(crate) fn candidates(
     logits: Tensor,
     positions: &[usize],
     options: &Options,
-    (step, mask): (Step, TokenId),
-) -> Result<Vec<Candidate>, EngineError> {
+    draw: Draw,
+) -> Result<Result<Vec<Candidate>, NotANumber>, EngineError> {
     let Ends { never, last } = Ends::of(options);
     let mut l = logits.f_to_kind(Kind::Float)?; // [n, v]
     for id in never {
@@ -42,31 +51,36 @@ pub(crate) fn candidates(
     if tempered {
         l = filtered(l, options)?;
     }
-    let chosen = choose(&l, positions, options, (step, mask, tempered))?; // [n]
+    let chosen = choose(&l, positions, options, (draw, tempered))?; // [n]
     for &id in &last {
         fill_column(&l, id, f64::NEG_INFINITY)?;
     }
     let statistic = options.commit.policy().statistic();
     let surely = confidences(l, &chosen, statistic)?;
-    let host =
-        Vec::<f32>::try_from(Tensor::f_cat(&[chosen.f_to_kind(Kind::Float)?, surely], 0)?.f_to_device(Device::Cpu)?)?;
+    // Ids stay integers: f32 has no odd ones above 2^24.
+    let tokens = Vec::<i64>::try_from(chosen.f_to_device(Device::Cpu)?)?;
+    let host = Vec::<f32>::try_from(surely.f_to_device(Device::Cpu)?)?;
     let n = positions.len();
-    (0..n)
+    Ok((0..n)
         .map(|i| {
-            let token = host[i] as TokenId;
-            let (odds, fallback, statistic) =
-                (f64::from(host[n + i]), f64::from(host[2 * n + i]), f64::from(host[3 * n + i]));
+            let token = tokens[i] as TokenId;
+            let (odds, fallback, statistic) = (f64::from(host[i]), f64::from(host[n + i]), f64::from(host[2 * n + i]));
             let log_probability = match (last.contains(&token), odds.is_finite()) {
                 (true, _) => f64::NEG_INFINITY,
                 (false, true) => -odds.ln_1p(),
                 (false, false) => fallback,
             };
             if log_probability.is_nan() || statistic.is_nan() {
-                return Err(EngineError::NotANumber { position: positions[i], step: step.clock });
+                return Err(NotANumber { position: positions[i] });
             }
             Ok(Candidate { position: positions[i], token, log_probability, statistic })
         })
-        .collect()
+        .collect())
+}
+
+/// Logits that are not numbers.
+pub(crate) struct NotANumber {
+    pub position: usize,
 }
 
 /// End tokens that are never chosen, and end tokens that get probability 0 in the confidences.
@@ -110,7 +124,7 @@ fn filtered(l: Tensor, options: &Options) -> Result<Tensor, EngineError> {
         l = l.f_masked_fill(&removed, f64::NEG_INFINITY)?;
     }
     if let Some(k) = options.top_k {
-        let k = (k as i64).min(l.size()[1]);
+        let k = i64::try_from(k).unwrap_or(i64::MAX).min(l.size()[1]);
         let smallest = l.f_topk(k, -1, true, true)?.0.f_narrow(1, k - 1, 1)?;
         l = l.f_masked_fill(&l.f_less_tensor(&smallest)?, f64::NEG_INFINITY)?;
     }
@@ -122,10 +136,10 @@ fn choose(
     l: &Tensor,
     positions: &[usize],
     options: &Options,
-    (step, mask, tempered): (Step, TokenId, bool),
+    (Draw { step, mask, mask_rule }, tempered): (Draw, bool),
 ) -> Result<Tensor, EngineError> {
     let held = column(l, mask)?.f_alias_copy()?;
-    if options.mask_rule == MaskRule::Suppress {
+    if mask_rule == MaskRule::Suppress {
         fill_column(l, mask, f64::NEG_INFINITY)?;
     }
     let chosen = if options.temperature > 0.0 {

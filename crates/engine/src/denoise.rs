@@ -1,9 +1,10 @@
 //! The denoising loop.
 
-use crate::candidates::candidates;
+use crate::candidates::{Draw, candidates};
 use crate::cursor::{Cursor, Job, JobCache};
+use crate::error::not_a_number;
 use crate::intervention::{HiddenAt, Intervention, Pass};
-use crate::options::{Batching, Options, RevealCount, Schedule};
+use crate::options::{Batching, MaskRule, Options, RevealCount, Schedule};
 use crate::{Answer, EngineError, Request, Step, StepRecord};
 use mosa_core::{Canvas, TokenId};
 use mosa_model::{Adapter, CacheUse, Call, DenoisingModel, HiddenTap, ModelError, Slot};
@@ -193,7 +194,10 @@ impl Decode<'_> {
             // An intervention may have kept what it was shown.
             logits = logits.f_alias_copy()?;
         }
-        let found = candidates(logits, &job.positions, self.options, (job.step, row.canvas.mask()))?;
+        let mask_rule = if job.rest { MaskRule::Suppress } else { self.options.mask_rule };
+        let draw = Draw { step: job.step, mask: row.canvas.mask(), mask_rule };
+        let found = candidates(logits, &job.positions, self.options, draw)?
+            .map_err(|nan| not_a_number((self.model, self.adapter), nan.position, job.step.clock))?;
         row.absorb(job, &found, self.options)?;
         let record = row.last_record().filter(|r| r.step == job.step);
         Ok(self.observer.after_step(i, &row.canvas, record))

@@ -1,7 +1,7 @@
 //! What can go wrong while decoding.
 
 use mosa_core::CanvasError;
-use mosa_model::ModelError;
+use mosa_model::{Adapter, DenoisingModel, ModelError};
 use tch::TchError;
 
 /// An error of the sampler; names the option or the request.
@@ -24,12 +24,14 @@ pub enum EngineError {
         what: String,
     },
     /// The model returned something that is not a number.
-    #[error("the model returned NaN at position {position} in step {step}: its weights or the compute type are broken")]
+    #[error("the model returned NaN at position {position} in step {step}: {cause}")]
     NotANumber {
         /// Canvas position.
         position: usize,
         /// Step number.
         step: u64,
+        /// Which weights hold NaN, or what else it may be.
+        cause: String,
     },
     /// An intervention failed.
     #[error("intervention {name}: {what}")]
@@ -55,4 +57,26 @@ impl From<TchError> for EngineError {
 
 pub(crate) fn option(option: &'static str, what: impl ToString) -> EngineError {
     EngineError::Option { option, what: what.to_string() }
+}
+
+/// Names the weights that are to blame, if any are.
+pub(crate) fn not_a_number(
+    (model, adapter): (&dyn DenoisingModel, Option<&Adapter>),
+    position: usize,
+    step: u64,
+) -> EngineError {
+    let cause = match (model.broken_weight(), adapter.and_then(Adapter::broken_weight)) {
+        (Some(name), _) => {
+            format!("the weights of the checkpoint hold NaN or infinity, first in {name}; get them again")
+        }
+        (None, Some(name)) => {
+            format!("the adapter holds NaN or infinity, first in {name}; use an earlier checkpoint of it")
+        }
+        (None, None) => {
+            "all its weights are finite, so the numbers overflow on the way (try --dtype f32) or an intervention \
+                         broke the logits"
+                .to_owned()
+        }
+    };
+    EngineError::NotANumber { position, step, cause }
 }

@@ -60,6 +60,13 @@ pub trait Intervention {
         false
     }
 
+    /// Whether [`Intervention::edit_hidden`] may change what it is shown. Then every pass computes the whole canvas, also
+    /// with a cache: a cached pass would show the window alone, and the keys and values of all other positions would be
+    /// those of an earlier edit. `false` for what only looks.
+    fn edits_hidden(&self) -> bool {
+        self.wants_hidden()
+    }
+
     /// After every block of the model: the row's hidden states [positions, width]; returns what the next block gets.
     ///
     /// # Errors

@@ -42,7 +42,7 @@ pub use denoise::{Control, Observer, generate};
 pub use error::EngineError;
 pub use intervention::{Flow, HiddenAt, Intervention, Pass};
 pub use likelihood::{Estimator, Likelihood, likelihood};
-pub use options::{Batching, CacheMode, EndRule, Ends, MaskRule, Options, RevealCount, Schedule};
+pub use options::{Batching, CacheMode, EndRule, Ends, LARGEST, MOST_STEPS, MaskRule, Options, RevealCount, Schedule};
 pub use request::{Answer, Finish, Request};
 pub use schedule::{quota, reveal_count, reveal_probabilities};
 pub use trace::{Step, StepRecord, Trace};

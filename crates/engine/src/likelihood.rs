@@ -1,7 +1,7 @@
 //! Log-probability of given tokens at given positions of a canvas.
 
 use crate::EngineError;
-use crate::error::option;
+use crate::error::{not_a_number, option};
 use mosa_core::{Canvas, Rng, Stream, TokenId};
 use mosa_model::{Adapter, Call, DenoisingModel, Slot};
 use tch::{Device, Kind, Tensor};
@@ -138,6 +138,9 @@ fn score(
     let index = Tensor::f_from_slice(&ids)?.f_unsqueeze(-1)?.f_to_device(logits.device())?;
     let picked = logits.f_log_softmax(-1, Kind::Float)?.f_gather(-1, &index, false)?.f_squeeze_dim(-1)?;
     let flat = Vec::<f32>::try_from(picked.f_to_device(Device::Cpu)?)?;
+    if let Some(broken) = flat.iter().position(|p| p.is_nan()) {
+        return Err(not_a_number((model, adapter), want[broken].1, 0));
+    }
     let mut flat = flat.into_iter().map(f64::from);
     Ok(views.iter().map(|v| flat.by_ref().take(v.scored.len()).collect()).collect())
 }

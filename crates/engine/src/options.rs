@@ -6,6 +6,11 @@ use crate::error::option;
 use mosa_core::TokenId;
 use mosa_model::ModelSpec;
 
+/// The most steps a schedule may have.
+pub const MOST_STEPS: usize = 1_000_000;
+/// The largest temperature and guidance; the smallest temperature above 0 is one over it.
+pub const LARGEST: f64 = 1e6;
+
 /// How many positions are revealed when.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Schedule {
@@ -170,6 +175,10 @@ impl Options {
             );
             return Err(option("gen-length", what));
         }
+        let (Schedule::Blocks { steps, .. } | Schedule::Timesteps { steps, .. }) = self.schedule;
+        if steps > MOST_STEPS {
+            return Err(option("steps", format!("= {steps} is more than {MOST_STEPS}")));
+        }
         match self.schedule {
             Schedule::Blocks { steps, block_length } => self.check_blocks(steps, block_length)?,
             Schedule::Timesteps { steps, eps, .. } => self.check_timesteps(steps, eps)?,
@@ -234,8 +243,11 @@ impl Options {
             ("alg-temp", self.rank_temperature),
         ];
         for (name, value) in not_negative {
-            if let Some(v) = value.filter(|v| !(v.is_finite() && *v >= 0.0)) {
-                return Err(option(name, format!("= {v} must be a number from 0 up")));
+            if let Some(v) = value.filter(|v| !(0.0..=LARGEST).contains(v)) {
+                return Err(option(name, format!("= {v} must be a number from 0 to {LARGEST}")));
+            }
+            if let Some(v) = value.filter(|v| name != "cfg-scale" && *v > 0.0 && *v < 1.0 / LARGEST) {
+                return Err(option(name, format!("= {v} must be 0 or at least {}", 1.0 / LARGEST)));
             }
         }
         if let Some(p) = self.top_p.filter(|p| !(*p > 0.0 && *p <= 1.0)) {

@@ -8,8 +8,10 @@ use mosa_model::ModelSpec;
 pub struct Request {
     /// Names the request in messages; its hash is the key of every random draw.
     pub id: String,
-    /// Prompt tokens; masks among them are revealed like any other.
+    /// Prompt tokens; without [`Request::with_infill`] none of them is the mask.
     pub prompt: Vec<TokenId>,
+    /// Whether masks in the prompt are gaps to fill.
+    pub infill: bool,
     /// (response offset, token) written before the first step.
     pub forced: Vec<(usize, TokenId)>,
     /// Attacks, then defences, then probes: applied in this order.
@@ -19,7 +21,13 @@ pub struct Request {
 impl Request {
     /// A plain prompt.
     pub fn new(id: impl Into<String>, prompt: Vec<TokenId>) -> Self {
-        Self { id: id.into(), prompt, forced: Vec::new(), interventions: Vec::new() }
+        Self { id: id.into(), prompt, infill: false, forced: Vec::new(), interventions: Vec::new() }
+    }
+
+    /// The same prompt, whose masks are gaps that are revealed like the response; [`Answer::prompt`] is the prompt with
+    /// them filled.
+    pub fn with_infill(self) -> Self {
+        Self { infill: true, ..self }
     }
 
     /// The same prompt with tokens forced at response offsets.
@@ -32,8 +40,8 @@ impl Request {
         Self { interventions, ..self }
     }
 
-    /// Refuses a request that cannot be decoded with these options: an empty or too long prompt, unknown ids, forced
-    /// tokens outside the response.
+    /// Refuses a request that cannot be decoded with these options: an empty or too long prompt, unknown ids, masks that
+    /// nobody asked to fill, forced tokens outside the response or that are masks.
     ///
     /// # Errors
     /// [`EngineError::Request`].
@@ -52,7 +60,7 @@ impl Request {
         if len == 0 {
             return Err(wrong("the prompt is empty".into()));
         }
-        if len + gen_length > spec.max_length {
+        if len.saturating_add(gen_length) > spec.max_length {
             return Err(wrong(format!(
                 "{len} tokens plus gen-length {gen_length} exceed the model's context of {}",
                 spec.max_length
@@ -62,11 +70,23 @@ impl Request {
         if let Some(bad) = tokens.copied().find(|&t| t as usize >= spec.vocab) {
             return Err(wrong(format!("token {bad} is outside the vocabulary of {}", spec.vocab)));
         }
+        if let Some(at) = self.prompt.iter().position(|&t| t == spec.mask && !self.infill) {
+            return Err(wrong(format!(
+                "token {at} of the prompt is the mask token {}, a gap that the model would fill; leave it out, or ask for \
+                 infilling (mosa generate --infill) if that is meant",
+                spec.mask
+            )));
+        }
         let mut canvas = Canvas::new(&self.prompt, gen_length, spec.mask);
         for &(offset, token) in &self.forced {
             if offset >= gen_length {
                 return Err(wrong(format!(
                     "a token is forced at response offset {offset}, but the response has {gen_length} positions"
+                )));
+            }
+            if token == spec.mask {
+                return Err(wrong(format!(
+                    "the mask token is forced at response offset {offset}; a position that is to be revealed needs no force"
                 )));
             }
             canvas.force(len + offset, token)?;
@@ -82,17 +102,37 @@ pub enum Finish {
     End,
     /// The response is full and holds none.
     Length,
-    /// An intervention stopped it.
+    /// An intervention stopped it; what was masked then, and all behind it, is not part of the answer.
     Stopped(String),
+    /// Positions were masked again and again until the steps were over; what stands before the first of them is the answer.
+    Unfinished {
+        /// Positions still masked.
+        masks: usize,
+    },
 }
 
-/// The answer to one request.
+impl Finish {
+    /// `stop`, `length`, `unfinished`, or the name of what stopped the row.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::End => "stop",
+            Self::Length => "length",
+            Self::Stopped(by) => by,
+            Self::Unfinished { .. } => "unfinished",
+        }
+    }
+}
+
+/// The answer to one request. It holds no mask.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
     /// The request's id.
     pub id: String,
-    /// The response region; with [`Options::stop_at_end`] only up to the end token.
+    /// The response region; with [`Options::stop_at_end`] only up to the end token, and never beyond a position that is
+    /// still masked.
     pub ids: Vec<TokenId>,
+    /// The prompt with its gaps filled, where infilling was asked for.
+    pub prompt: Option<Vec<TokenId>>,
     /// Why it ended.
     pub finish: Finish,
     /// Model calls.

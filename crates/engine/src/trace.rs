@@ -5,7 +5,8 @@ use mosa_core::Edit;
 /// A moment of a row's decode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// Block number, from 0; always 0 in Dream's sampler.
+    /// Block number, from 0; always 0 in Dream's sampler. The number behind the last block stands for the steps that
+    /// reveal what the blocks left masked.
     pub block: usize,
     /// Step within the block, from 0.
     pub step: usize,

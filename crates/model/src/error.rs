@@ -59,7 +59,7 @@ pub enum ModelError {
 impl ModelError {
     /// Whether memory ran out.
     pub fn is_out_of_memory(&self) -> bool {
-        matches!(self, Self::Torch(e) if e.to_string().to_ascii_lowercase().contains("memory"))
+        matches!(self, Self::Torch(e) if is_out_of_memory(e))
     }
 
     pub(crate) fn io(path: &Path, source: std::io::Error) -> Self {
@@ -77,6 +77,24 @@ impl ModelError {
     pub(crate) fn stored(path: &Path, name: &str, what: impl ToString) -> Self {
         Self::Stored { path: path.to_owned(), name: name.to_owned(), what: what.to_string() }
     }
+}
+
+/// Whether libtorch failed for want of memory, on the host or on a device, or because a tensor would be larger than any
+/// memory. An illegal memory access is another matter.
+pub fn is_out_of_memory(error: &TchError) -> bool {
+    let text = error.to_string().to_ascii_lowercase();
+    let signs = [
+        "out of memory",
+        "can't allocate memory",
+        "cannot allocate memory",
+        "not enough memory",
+        "bad_alloc",
+        "alloc_failed",
+        "invalid buffer size",
+        "storage size calculation overflowed",
+        "numel: integer multiplication overflow",
+    ];
+    signs.iter().any(|sign| text.contains(sign))
 }
 
 fn first_line(error: &TchError) -> String {

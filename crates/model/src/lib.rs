@@ -36,7 +36,7 @@ pub use cache::KvCache;
 pub use checkpoint::{Checkpoint, Shard, StoredTensor};
 pub use config::{ModelConfig, RopePrecision};
 pub use device::{CudaProblem, DeviceChoice, DtypeChoice, Memory, cuda_status, libtorch_folder, tune_allocator};
-pub use error::ModelError;
+pub use error::{ModelError, is_out_of_memory};
 pub use lora::{Adapter, AdapterConfig, Targets};
 pub use merge::merge_checkpoint;
 pub use save::{save_tensors, write_whole};
@@ -113,6 +113,11 @@ pub trait DenoisingModel {
     /// # Errors
     /// [`ModelError`] if the call is inconsistent or libtorch fails (for example out of memory).
     fn forward(&self, call: Call<'_>) -> Result<Tensor, ModelError>;
+
+    /// The first weight that holds NaN or infinity, if the model can tell: asked when its logits are not numbers.
+    fn broken_weight(&self) -> Option<String> {
+        None
+    }
 }
 
 /// A model whose head can be called apart from its body, so that a loss over a large vocabulary never needs the logits

@@ -6,6 +6,7 @@ use crate::batch::Batch;
 use crate::config::ModelConfig;
 use crate::linear::Linear;
 use crate::lora::{Adapter, LoraPair};
+use crate::parameters::first_broken;
 use crate::random::{Purpose, RandomWeights};
 use crate::rope::Rotation;
 use crate::weights::{Source, Weights};
@@ -216,6 +217,10 @@ impl DenoisingModel for Transformer {
     fn forward(&self, call: Call<'_>) -> Result<Tensor, ModelError> {
         let adapter = call.adapter;
         self.score(&self.hidden(call)?, adapter)
+    }
+
+    fn broken_weight(&self) -> Option<String> {
+        first_broken(self.parameters())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::ProbeError;
 use mosa_core::{Cause, TokenId};
-use mosa_engine::{Answer, Finish, Options, Request, generate};
+use mosa_engine::{Answer, Options, Request, generate};
 use mosa_model::{Adapter, DenoisingModel};
 use mosa_records::{AnswerRecord, ForcedWords, Texts};
 use mosa_text::{Specials, TextModel};
@@ -86,11 +86,11 @@ pub struct Shown {
     pub texts: Texts,
     /// The response, one entry per position.
     pub pieces: Vec<String>,
-    /// The step that revealed each position; none where it was forced or is still masked.
+    /// The step that revealed each position; none where it was forced.
     pub steps: Vec<Option<usize>>,
     /// The probability of each revealed token, rounded to four digits.
     pub confidences: Vec<Option<f64>>,
-    /// `stop`, `length`, or what stopped it.
+    /// `stop`, `length`, `unfinished`, or what stopped it.
     pub finish: String,
 }
 
@@ -121,11 +121,7 @@ pub fn shown(
         pieces: pieces(text, &answer.ids)?,
         steps,
         confidences,
-        finish: match &answer.finish {
-            Finish::End => "stop".to_owned(),
-            Finish::Length => "length".to_owned(),
-            Finish::Stopped(by) => by.clone(),
-        },
+        finish: answer.finish.name().to_owned(),
     })
 }
 
@@ -139,7 +135,8 @@ fn texts(text: &TextModel, ids: &[TokenId], forced: Option<(usize, usize)>) -> R
     let decode = |ids: &[TokenId]| text.tokenizer.decode(ids, Specials::Skip);
     let end_from = |from: usize| (from..ids.len()).find(|&i| ends.contains(&ids[i])).unwrap_or(ids.len());
     let (mut after_forced, mut without_forced) = (None, None);
-    if let Some((from, to)) = forced {
+    // A row that an intervention stopped may end before the words that were forced.
+    if let Some((from, to)) = forced.map(|(from, to)| (from.min(ids.len()), to.min(ids.len()))) {
         let end = end_from(to);
         after_forced = Some(decode(&ids[..end])?);
         without_forced = Some(decode(&[&ids[..from], &ids[to..end]].concat())?);

@@ -8,7 +8,7 @@ use crate::sampling::Shipped;
 use crate::{interrupt, output};
 use anyhow::{Context, Result, ensure};
 use mosa_core::TokenId;
-use mosa_engine::{Answer, Finish, Options, Request, generate};
+use mosa_engine::{Answer, Options, Request, generate};
 use mosa_text::{Message, Prompt, PromptRecord, Specials};
 use serde::Serialize;
 use std::fs::File;
@@ -26,6 +26,9 @@ struct Record<'a> {
     finish_reason: &'a str,
     forwards: usize,
     prompt_tokens: usize,
+    /// With `--infill`, the prompt with its gaps filled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prompt_filled: Option<String>,
 }
 
 pub(crate) fn run(args: &GenerateArgs) -> Result<(), Failure> {
@@ -34,7 +37,7 @@ pub(crate) fn run(args: &GenerateArgs) -> Result<(), Failure> {
     let options = args.sampling.options(loaded.spec().family, loaded.ends(), &Shipped::read(&loaded.dir)?)?;
     options.check(loaded.spec())?;
     let prompts = prompts(args)?;
-    let requests = prompts.iter().map(|p| request(&loaded, p, &forced(&loaded, args)?)).collect::<Result<Vec<_>>>()?;
+    let requests = prompts.iter().map(|p| request(&loaded, p, args)).collect::<Result<Vec<_>>>()?;
     for request in &requests {
         request.check(&options, loaded.spec())?;
     }
@@ -86,13 +89,11 @@ impl Job<'_> {
         let text = self.loaded.text.answer(&answer.ids)?;
         if self.args.json {
             let text_full = self.loaded.text.tokenizer.decode(&answer.ids, Specials::Skip)?;
-            let finish_reason = match &answer.finish {
-                Finish::End => "stop",
-                Finish::Length => "length",
-                Finish::Stopped(by) => by,
-            };
+            let finish_reason = answer.finish.name();
+            let prompt_filled = answer.prompt.as_ref().map(|p| self.loaded.text.tokenizer.decode(p, Specials::Keep));
+            let prompt_filled = prompt_filled.transpose()?;
             let (id, ids, forwards) = (answer.id.as_str(), answer.ids.as_slice(), answer.forwards);
-            output::json(&Record { id, text, text_full, ids, finish_reason, forwards, prompt_tokens })?;
+            output::json(&Record { id, text, text_full, ids, finish_reason, forwards, prompt_tokens, prompt_filled })?;
         } else if self.args.prompt.is_some() {
             output::line(&text)?;
         } else {
@@ -173,9 +174,10 @@ fn prompts(args: &GenerateArgs) -> Result<Vec<PromptRecord>> {
     }
 }
 
-fn request(loaded: &Loaded, record: &PromptRecord, forced: &[(usize, TokenId)]) -> Result<Request> {
+fn request(loaded: &Loaded, record: &PromptRecord, args: &GenerateArgs) -> Result<Request> {
     let ids = loaded.text.encode(&record.prompt).with_context(|| format!("prompt {}", record.id))?;
-    Ok(Request::new(&record.id, ids).with_forced(forced.iter().copied()))
+    let request = Request::new(&record.id, ids).with_forced(forced(loaded, args)?);
+    Ok(if args.infill { request.with_infill() } else { request })
 }
 
 /// The tokens of all `--force` phrases.

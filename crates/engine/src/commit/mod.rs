@@ -124,7 +124,9 @@ impl Commit {
             Self::Threshold(t) if !(t > 0.0 && t <= 1.0) => {
                 Err(option("threshold", format!("= {t} must lie in (0, 1]")))
             }
-            Self::Factor(f) if !(f.is_finite() && f > 0.0) => Err(option("factor", format!("= {f} must be positive"))),
+            Self::Factor(f) if !(f > 0.0 && f <= crate::LARGEST) => {
+                Err(option("factor", format!("= {f} must be above 0 and up to {}", crate::LARGEST)))
+            }
             _ => Ok(()),
         }
     }

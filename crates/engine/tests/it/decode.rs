@@ -101,7 +101,7 @@ fn a_quota_needs_as_many_passes_as_steps_and_blocks_are_filled_in_order() {
 fn masks_inside_the_prompt_are_revealed_too() {
     let model = load("llada");
     let mask = model.spec().mask;
-    let request = Request::new("holes", vec![5, mask, 6, mask, 7]);
+    let request = Request::new("holes", vec![5, mask, 6, mask, 7]).with_infill();
     let answer = one(&model, &blocks(&model, 8, 8, 8), request);
     let inside = answer.trace.steps.iter().flat_map(|s| &s.edits).filter(|e| e.position < 5).count();
     assert!(inside > 0, "the sampler may take prompt positions before the block's");

@@ -3,9 +3,11 @@
 // A test fails by panicking.
 #![allow(clippy::unwrap_used)]
 
+mod caches;
 mod decode;
 mod interventions;
 mod likelihoods;
+mod masks;
 mod options;
 mod policies;
 mod schedules;

@@ -2,7 +2,7 @@
 
 use crate::{blocks, one};
 use mosa_core::Family;
-use mosa_engine::{EngineError, MaskRule, Options, Request};
+use mosa_engine::{EngineError, Finish, MaskRule, Options, Request};
 use mosa_model::{Call, DenoisingModel, ModelError, ModelSpec};
 use tch::{Device, Kind, Tensor};
 
@@ -72,9 +72,13 @@ fn allowing_the_mask_wastes_its_place_in_the_schedule_as_published() {
     });
     let answer =
         one(&model, &Options { mask_rule: MaskRule::Allow, ..options(&model, 4) }, Request::new("p", vec![1, 2, 3]));
-    // Position 1 is surest, so every step spends its one reveal on a mask that stays a mask.
-    assert_eq!(answer.ids, [MASK; 4]);
-    assert_eq!(answer.forwards, 4);
+    // Position 1 is surest, so every step of the block spends its one reveal on a mask that stays a mask.
+    let committed = |step: usize| answer.trace.steps[step].edits[0].token;
+    assert_eq!([committed(0), committed(1), committed(2), committed(3)], [MASK; 4]);
+    // The answer holds none: the steps behind the block never choose it.
+    assert_eq!(answer.ids, [1, 0, 1, 1]);
+    assert_eq!(answer.forwards, 8);
+    assert_eq!(answer.finish, Finish::Length);
 }
 
 #[test]
@@ -103,5 +107,43 @@ fn a_token_far_below_the_best_has_a_finite_confidence() {
 fn a_model_that_returns_nan_is_an_error_with_position_and_step() {
     let model = Script::new(|k| if k == 2 { [f32::NAN; VOCAB] } else { [0.0; VOCAB] });
     let error = crate::decode(&model, &options(&model, 4), vec![Request::new("p", vec![1, 2, 3])]).unwrap_err();
-    assert!(matches!(error, EngineError::NotANumber { position: 5, step: 0 }), "{error}");
+    assert!(matches!(error, EngineError::NotANumber { position: 5, step: 0, .. }), "{error}");
+    assert!(error.to_string().contains("--dtype f32"), "{error}");
+}
+
+#[test]
+fn nan_among_the_weights_is_named() {
+    let mut model = crate::load("llada");
+    model.set_trainable(true).unwrap();
+    let name = {
+        let all = model.parameters();
+        let (name, tensor) = all.iter().find(|(name, _)| name.contains("blocks.1")).unwrap();
+        let _ = tch::no_grad(|| tensor.view([-1]).get(3).fill_(f64::NAN));
+        name.clone()
+    };
+    let error = crate::decode(&model, &blocks(&model, 4, 4, 4), vec![crate::request(0, 5)]).unwrap_err().to_string();
+    assert!(error.contains(&name) && error.contains("NaN"), "{error}");
+}
+
+/// All logits 0 but that of the last token, behind 2^24.
+struct Wide(ModelSpec);
+
+impl DenoisingModel for Wide {
+    fn spec(&self) -> &ModelSpec {
+        &self.0
+    }
+
+    fn forward(&self, call: Call<'_>) -> Result<Tensor, ModelError> {
+        let logits = Tensor::zeros([call.want.len() as i64, self.0.vocab as i64], (Kind::Float, Device::Cpu));
+        let _ = logits.narrow(1, self.0.vocab as i64 - 1, 1).fill_(3.0);
+        Ok(logits)
+    }
+}
+
+#[test]
+fn ids_that_f32_cannot_hold_are_revealed_as_they_are() {
+    let vocab = (1 << 24) + 2;
+    let model = Wide(ModelSpec { vocab, ..Script::new(|_| [0.0; VOCAB]).spec });
+    let answer = one(&model, &blocks(&model, 1, 1, 1), Request::new("p", vec![1, 2, 3]));
+    assert_eq!(answer.ids, [(1 << 24) + 1]);
 }

@@ -1,6 +1,7 @@
 //! A LoRA adapter in memory.
 
 use super::peft::AdapterConfig;
+use crate::parameters::first_broken;
 use crate::{LinearSpec, ModelError, ModelSpec};
 use mosa_core::{Rng, Stream};
 use tch::{Device, Kind, Tensor};
@@ -76,6 +77,11 @@ impl Adapter {
                 [(name("A"), &pair.a), (name("B"), &pair.b)]
             })
             .collect()
+    }
+
+    /// The first tensor that holds NaN or infinity, by PEFT's name.
+    pub fn broken_weight(&self) -> Option<String> {
+        first_broken(self.tensors())
     }
 
     /// Makes all tensors trainable leaves, or freezes them.

@@ -52,6 +52,9 @@ impl Goal {
         if let Some(bad) = self.prompt.iter().chain(&self.target).find(|&&t| t as usize >= spec.vocab) {
             return Err(self.wrong(format!("token {bad} is outside the vocabulary of {}", spec.vocab)));
         }
+        if self.prompt.contains(&spec.mask) {
+            return Err(self.wrong("the prompt holds the mask token, a gap that the model would fill; leave it out"));
+        }
         if self.target.contains(&spec.mask) {
             return Err(self.wrong("the target holds the mask token"));
         }

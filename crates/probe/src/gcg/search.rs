@@ -104,6 +104,9 @@ impl Gcg<'_> {
     fn next(&self, loss: &TargetLoss<'_>, goal: &Goal, last: &Iteration) -> Result<Iteration, ProbeError> {
         let (s, number) = (&self.settings, last.number + 1);
         let gradient = loss.gradient(&last.suffix)?;
+        if gradient.loss.is_nan() || gradient.one_hot.f_isnan()?.f_any()?.f_int64_value(&[])? != 0 {
+            return Err(ProbeError::NotANumber { id: goal.id.clone(), iteration: number });
+        }
         let proposal = Proposal { goal, filter: &self.filter, top_k: s.top_k, count: s.candidates, replace: s.replace };
         let mut rng = Rng::at(s.seed, Stream::Gcg, number as u64, sample_key(&goal.id));
         let mut candidates = proposal.draw(&gradient.one_hot, &last.suffix, &mut rng)?;

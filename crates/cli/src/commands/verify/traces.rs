@@ -8,7 +8,7 @@ use mosa_engine::{
     Answer, Batching, CacheMode, Commit, EndRule, Options, Request, RevealCount, Schedule, generate, reveal_count,
     reveal_probabilities,
 };
-use mosa_model::Transformer;
+use mosa_model::{DenoisingModel, Transformer};
 use mosa_text::Specials;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -103,10 +103,13 @@ fn options(folder: &Folder, e: &TraceEntry) -> Result<Options> {
 fn replay(folder: &Folder, model: &Transformer, e: &TraceEntry, options: &Options) -> Result<Option<String>> {
     let request = |(row, prompt): (usize, &Vec<TokenId>)| {
         let forced = e.forced.as_ref().and_then(|f| f.get(row)).into_iter().flatten().map(|(&k, &t)| (k, t));
-        Request::new(format!("row{row}"), prompt.clone()).with_forced(forced)
+        Request::new(format!("row{row}"), prompt.clone()).with_infill().with_forced(forced)
     };
     let requests = e.prompts.iter().enumerate().map(request).collect();
-    let answers: Vec<Answer> = generate((model, None), options, requests, &mut ())?.into_iter().flatten().collect();
+    let answers = generate((model, None), options, requests, &mut ())?.into_iter().flatten();
+    let mask = model.spec().mask;
+    let answers: Vec<Answer> =
+        answers.zip(&e.prompts).map(|(a, prompt)| as_published(a, (prompt, mask), options)).collect();
     let (ours, theirs) = (our_steps(&answers, e), recorded_steps(e));
     if let Some((a, b)) = ours.iter().zip(&theirs).find(|(a, b)| a != b) {
         return Ok(Some(format!("block {} step {}: {:?} instead of {:?}", b.0, b.1, (a.2, &a.3), (b.2, &b.3))));
@@ -130,6 +133,27 @@ fn replay(folder: &Folder, model: &Transformer, e: &TraceEntry, options: &Option
         }
     }
     Ok((answers.len() != e.answers.len()).then(|| format!("{} rows instead of {}", answers.len(), e.answers.len())))
+}
+
+/// The answer as the published code leaves it: without the steps behind the last block, in which the engine reveals what
+/// the blocks left masked.
+fn as_published(mut answer: Answer, (prompt, mask): (&[TokenId], TokenId), options: &Options) -> Answer {
+    let blocks = match options.schedule {
+        Schedule::Blocks { block_length, .. } => options.gen_length / block_length,
+        Schedule::Timesteps { .. } => 1,
+    };
+    let all = answer.trace.steps.len();
+    answer.trace.steps.retain(|s| s.step.block < blocks);
+    let behind = all - answer.trace.steps.len();
+    if behind > 0 {
+        let mut canvas = [prompt, &vec![mask; options.gen_length]].concat();
+        for edit in answer.trace.steps.iter().flat_map(|s| &s.edits) {
+            canvas[edit.position] = edit.token;
+        }
+        answer.ids = canvas.split_off(prompt.len());
+        answer.forwards -= behind;
+    }
+    answer
 }
 
 /// Steps in which this row commits something: the passes it needs.
