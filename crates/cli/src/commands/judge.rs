@@ -27,7 +27,6 @@ struct JudgeFile {
 }
 
 pub(crate) fn run(args: &JudgeArgs) -> Result<(), Failure> {
-    interrupt::install();
     let verdicts = judge_folder(&args.run, &args.judging, args.quiet)?;
     let mut rows = vec![super::probe::header(&["judge", "view", "n", "success", "95% interval", "unassessed"])];
     let mut cells: Vec<(&str, View)> = Vec::new();
