@@ -113,7 +113,8 @@ fn markdown_holds_no_image_link_code_or_emphasis_of_a_text() {
     ] {
         let markdown = table(&[text], vec![vec![text.into()]]).markdown();
         let [header, _, row] = markdown.lines().collect::<Vec<_>>()[..] else { unreachable!("{markdown}") };
-        assert_eq!([header, row], [format!("| {expected} |"); 2].each_ref().map(String::as_str), "{text}");
+        let line = format!("| {expected} |");
+        assert_eq!([header, row], [line.as_str(); 2], "{text}");
     }
 }
 
