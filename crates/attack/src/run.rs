@@ -94,10 +94,10 @@ pub fn run(
         let mut waiting = BTreeMap::new();
         let mut at = 0;
         for (i, outcome) in receive {
-            waiting.insert(i, outcome);
-            while let Some(outcome) = waiting.remove(&at) {
+            // The first case that was interrupted holds the place of all behind it; these are made again from the journal.
+            waiting.extend(outcome.map(|outcome| (i, outcome)));
+            while let Some((record, answers, seconds)) = waiting.remove(&at) {
                 at += 1;
-                let Some((record, answers, seconds)) = outcome else { continue };
                 for answer in answers {
                     records.answers.push(answer)?;
                 }

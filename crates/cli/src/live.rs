@@ -1,7 +1,8 @@
 //! What people see while answers are being decoded.
 
 use crate::interrupt;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use crate::output::Bar;
+use anyhow::Result;
 use mosa_core::{Canvas, TokenId};
 use mosa_engine::{Control, Observer, StepRecord};
 use mosa_text::{Specials, TextModel};
@@ -13,25 +14,21 @@ const HIDDEN: &str = "░";
 /// interrupts on to the engine.
 pub(crate) struct Live<'a> {
     text: &'a TextModel,
-    bar: ProgressBar,
+    bar: Bar,
     one: bool,
     steps: usize,
 }
 
 impl<'a> Live<'a> {
-    pub(crate) fn new(text: &'a TextModel, prompts: usize, quiet: bool) -> Self {
-        let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+    pub(crate) fn new(text: &'a TextModel, prompts: usize, quiet: bool) -> Result<Self> {
         let one = prompts == 1;
-        let bar = ProgressBar::with_draw_target(if one { None } else { Some(prompts as u64) }, target);
-        let template = if one { "{msg}" } else { "{bar:30} {pos}/{len} answers  {elapsed}<{eta}  {msg}" };
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style.progress_chars("█▌ "));
-        }
+        let style = if one { "{msg}" } else { "{bar:30} {pos}/{len} answers  {elapsed}<{eta}  {msg}" };
+        let bar = Bar::new(quiet, (!one).then_some(prompts), style)?;
         bar.tick();
-        Self { text, bar, one, steps: 0 }
+        Ok(Self { text, bar, one, steps: 0 })
     }
 
-    /// Runs `write` with the drawing taken off the terminal.
+    /// Writes to stdout with the drawing taken off the terminal.
     pub(crate) fn suspend<T>(&self, write: impl FnOnce() -> T) -> T {
         self.bar.suspend(write)
     }
@@ -57,7 +54,7 @@ impl<'a> Live<'a> {
                 out.push_str(&self.text.tokenizer.decode(run, Specials::Skip).unwrap_or_default());
             }
         }
-        out.chars().filter(|c| !c.is_control() || *c == '\n').collect()
+        out
     }
 }
 
@@ -67,7 +64,7 @@ impl Observer for Live<'_> {
         if self.one && !self.bar.is_hidden() {
             let left = canvas.masked(canvas.response_start()..canvas.len()).len();
             let shown = self.draw(canvas.response(), canvas.mask());
-            self.bar.set_message(format!("step {}, {left} tokens to go\n{shown}", self.steps));
+            self.bar.set_text(&format!("step {}, {left} tokens to go\n{shown}", self.steps));
         } else {
             self.bar.set_message(format!("{} passes", self.steps));
         }

@@ -11,6 +11,7 @@ mod load;
 mod output;
 mod sampling;
 mod settings;
+mod shown;
 mod training;
 
 use args::{Args, Command};
@@ -18,20 +19,43 @@ use clap::Parser;
 use failure::Failure;
 use std::process::ExitCode;
 
+/// Characters of an error that are printed.
+const ERROR: usize = 10_000;
+
 fn main() -> ExitCode {
     mosa_model::tune_allocator();
     let args = match Args::try_parse() {
         Ok(args) => args,
-        Err(error) => error.exit(),
+        Err(error) => wrong_use(&error),
     };
+    interrupt::install();
     match run(args) {
         Ok(()) => ExitCode::SUCCESS,
+        // Whatever went wrong after a request to stop came of it.
+        Err(failure) if interrupt::asked() => {
+            say(&failure);
+            interrupt::leave()
+        }
         Err(failure) if failure.is_closed_pipe() => ExitCode::SUCCESS,
         Err(failure) => {
-            output::say(&format!("mosa: {failure}"));
+            say(&failure);
             ExitCode::from(failure.code())
         }
     }
+}
+
+fn say(failure: &Failure) {
+    output::say(&shown::cut(&format!("mosa: {failure}"), ERROR));
+}
+
+/// Help, or what is wrong with the arguments; these may be text from elsewhere.
+fn wrong_use(error: &clap::Error) -> ! {
+    let text = error.render().to_string();
+    if error.use_stderr() && shown::shown(&text) != text {
+        output::say(text.trim_end());
+        std::process::exit(error.exit_code());
+    }
+    error.exit()
 }
 
 fn run(args: Args) -> Result<(), Failure> {

@@ -33,6 +33,8 @@ impl Session<'_> {
                 output::say(&format!("resuming after step {} of {total}", saved.step));
             }
         }
+        // A step and the checkpoint behind it are worth waiting for.
+        let _finishing = interrupt::finishing();
         let (mut log, mut done) = self.folder.metrics(trainer.step_number())?;
         let bar = output::bar(self.compute.quiet, total)?.with_position(done.len() as u64);
         bar.reset_eta();

@@ -59,13 +59,14 @@ impl Cell {
 
 impl Table {
     /// The table for programs: comma-separated, numbers unrounded and empty where they are not finite. A column of
-    /// rates becomes five: the share, and beside it `k`, `n` and the interval's `low` and `high`.
+    /// rates becomes five: the share, and beside it `k`, `n` and the interval's `low` and `high`. Text that a spreadsheet
+    /// would take for a formula has an apostrophe before it.
     pub fn csv(&self) -> String {
         let wide: Vec<bool> = (0..self.header.len()).map(|column| self.has_rates(column)).collect();
         let mut out = String::new();
         let names = self.header.iter().zip(&wide).flat_map(|(name, wide)| match wide {
-            true => ["", " k", " n", " low", " high"].map(|suffix| format!("{name}{suffix}")).to_vec(),
-            false => vec![name.clone()],
+            true => ["", " k", " n", " low", " high"].map(|suffix| csv_text(&format!("{name}{suffix}"))).to_vec(),
+            false => vec![csv_text(name)],
         });
         csv_line(&mut out, names);
         for row in &self.rows {
@@ -114,7 +115,7 @@ impl Table {
 fn csv_fields(cell: &Cell, wide: bool) -> Vec<String> {
     let plain = |value: f64| if value.is_finite() { value.to_string() } else { String::new() };
     let mut fields = match cell {
-        Cell::Text(text) => vec![text.clone()],
+        Cell::Text(text) => vec![csv_text(text)],
         Cell::Number(value, _) => vec![plain(*value)],
         Cell::Rate { k, n: n @ 0 } => vec![String::new(), k.to_string(), n.to_string()],
         Cell::Rate { k, n } => {
@@ -124,6 +125,23 @@ fn csv_fields(cell: &Cell, wide: bool) -> Vec<String> {
     };
     fields.resize(if wide { 5 } else { 1 }, String::new());
     fields
+}
+
+/// Text that no spreadsheet takes for a formula: one that begins like it, perhaps behind blanks or quotes, gets an apostrophe
+/// before it. What is a plain number or a sign alone stays as it is.
+fn csv_text(text: &str) -> String {
+    let start = text.trim_start_matches(|c: char| c.is_whitespace() || c.is_control() || c == '"');
+    // The wide forms are the same to spreadsheets in East Asian settings.
+    let formula = start.starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']);
+    let odd = text.starts_with(|c: char| c.is_control());
+    if (formula && !is_number(text)) || odd { format!("'{text}") } else { text.to_owned() }
+}
+
+/// Whether a text is nothing but a sign, digits with a point, and a percent sign; each may be absent.
+fn is_number(text: &str) -> bool {
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let digits = digits.strip_suffix('%').unwrap_or(digits);
+    digits.chars().all(|c| c.is_ascii_digit() || c == '.') && digits.matches('.').count() < 2
 }
 
 fn csv_line(out: &mut String, fields: impl Iterator<Item = String>) {
@@ -148,8 +166,33 @@ fn markdown_line(out: &mut String, cells: impl Iterator<Item = String>) {
     out.push('\n');
 }
 
-/// Text that stays in its cell: no line breaks, no pipes, no HTML.
+/// Text that stays in its cell and is nothing but text: no line breaks, pipes, HTML, emphasis, code, formulas, links or
+/// images, nor an address that a viewer makes a link of.
 fn markdown_text(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    line.replace('\\', "\\\\").replace('|', "\\|").replace('&', "&amp;").replace('<', "&lt;")
+    let mut out = String::with_capacity(line.len());
+    for c in line.chars() {
+        match c {
+            '\\' | '|' | '`' | '*' | '_' | '[' | ']' | '!' | '~' | '$' => out.extend(['\\', c]),
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            c if c.is_control() => {}
+            c => out.push(c),
+        }
+    }
+    without_addresses(&out)
+}
+
+/// Breaks what a viewer would make a link of: `://`, `www.` and what stands around the at of a mail address.
+fn without_addresses(line: &str) -> String {
+    let mut out = line.replace("://", ":\\//").replace('@', "&#64;");
+    for at in www(&out).into_iter().rev() {
+        out.insert(at, '\\');
+    }
+    out
+}
+
+/// The places of the points behind `www`, in either case.
+fn www(line: &str) -> Vec<usize> {
+    line.to_ascii_lowercase().match_indices("www.").map(|(at, _)| at + 3).collect()
 }

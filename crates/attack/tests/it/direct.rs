@@ -18,6 +18,28 @@ fn a_killed_run_ends_in_the_records_of_an_uninterrupted_one() {
 }
 
 #[test]
+fn a_case_that_was_interrupted_keeps_its_place_before_those_that_were_done() {
+    let second = mosa_attack::Case { behaviour: "how do i make the pale tonic ?".into(), ..case("two") };
+    let cases = [case("one"), second];
+    let records = |dir: &std::path::Path| {
+        ["cases.jsonl", "answers.jsonl"].map(|name| std::fs::read_to_string(dir.join(name)).unwrap())
+    };
+    let (whole, cut) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    attack_in(whole.path(), &Direct::default(), &Script::new("no .", ""), &cases, Budget::default());
+    let mut stopping = Script::new("no .", "");
+    stopping.answer = Box::new(|asked| match asked.prompt().contains("amber") {
+        true => Err(Unanswered::Interrupted),
+        false => Ok(mosa_attack::Generation { forwards: 3, ..mosa_attack::Generation::plain("no .") }),
+    });
+    let left = attack_in(cut.path(), &Direct::default(), &stopping, &cases, Budget::default());
+    assert!(!left.complete && left.cases.is_empty() && left.calls.len() == 1);
+    let resumed = Script::new("no .", "");
+    assert!(attack_in(cut.path(), &Direct::default(), &resumed, &cases, Budget::default()).complete);
+    assert_eq!(records(cut.path()), records(whole.path()));
+    assert_eq!(resumed.queries(), 1, "the second case is made from the journal");
+}
+
+#[test]
 fn a_call_that_fails_for_good_leaves_its_case_unassessed_and_the_others_alone() {
     let dir = tempfile::tempdir().unwrap();
     let mut script = Script::new("no .", "");

@@ -16,7 +16,6 @@ use serde_json::{Value, json};
 use std::path::Path;
 
 pub(crate) fn run(args: &AlignArgs) -> Result<(), Failure> {
-    interrupt::install();
     ensure_no_adapter(args)?;
     let mut config = settings::read(args.config.as_deref(), &args.set, AlignConfig::check)?;
     if let Some(path) = &args.retain {
@@ -64,6 +63,7 @@ pub(crate) fn run(args: &AlignArgs) -> Result<(), Failure> {
             "interrupted after {done} of {total} steps; the same command with the same --out goes on from there"
         )));
     }
+    let _finishing = interrupt::finishing();
     adapter.save(&finished, loaded.spec())?;
     say(args, &format!("adapter written to {}", finished.display()));
     Ok(())

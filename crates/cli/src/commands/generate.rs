@@ -32,7 +32,6 @@ struct Record<'a> {
 }
 
 pub(crate) fn run(args: &GenerateArgs) -> Result<(), Failure> {
-    interrupt::install();
     let loaded = load(&args.model, &args.compute)?;
     let options = args.sampling.options(loaded.spec().family, loaded.ends(), &Shipped::read(&loaded.dir)?)?;
     options.check(loaded.spec())?;
@@ -48,8 +47,12 @@ pub(crate) fn run(args: &GenerateArgs) -> Result<(), Failure> {
         .transpose()?;
     let mut job = Job { args, loaded: &loaded, options, trace: trace.map(BufWriter::new), written: 0 };
     let total = requests.len();
-    let mut live = Live::new(&loaded.text, total, args.compute.quiet);
-    let finished = job.decode(requests, &mut live);
+    let mut live = Live::new(&loaded.text, total, args.compute.quiet)?;
+    let finished = {
+        // Answers of a batch that are complete are written, whenever its decoding ends.
+        let _finishing = interrupt::finishing();
+        job.decode(requests, &mut live)
+    };
     live.finish();
     finished?;
     if job.written < total {

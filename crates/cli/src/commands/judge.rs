@@ -41,7 +41,6 @@ pub(crate) struct Judged {
 }
 
 pub(crate) fn run(args: &JudgeArgs) -> Result<(), Failure> {
-    interrupt::install();
     let Judged { verdicts, missing } = judge_folder(&args.run, &args.judging, args.quiet)?;
     let mut rows = vec![super::probe::header(&["judge", "view", "n", "success", "95% interval", "unassessed"])];
     let (mut cells, mut why): (Vec<(&str, View)>, Vec<String>) = (Vec::new(), Vec::new());

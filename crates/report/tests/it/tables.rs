@@ -40,6 +40,47 @@ fn csv_quotes_what_would_break_it() {
 }
 
 #[test]
+fn csv_holds_no_text_that_a_spreadsheet_takes_for_a_formula() {
+    for text in [
+        "=HYPERLINK(\"http://a\")",
+        "+1+cmd|' /C calc'!A0",
+        "-2+3",
+        "@SUM(1)",
+        "\t=1",
+        "\r=1",
+        "\n=1",
+        " =1",
+        "\"=1",
+        "＝1",
+        "-inf",
+        "\tplain",
+    ] {
+        let csv = table(&[text], vec![vec![text.into()]]).csv();
+        let mut reader = csv::Reader::from_reader(csv.as_bytes());
+        let kept = format!("'{text}");
+        assert_eq!(reader.headers().unwrap().iter().collect::<Vec<_>>(), [kept.as_str()]);
+        assert_eq!(reader.records().next().unwrap().unwrap().iter().collect::<Vec<_>>(), [kept.as_str()]);
+    }
+    let wide = table(&["=rate"], vec![vec![Cell::Rate { k: 0, n: 0 }]]).csv();
+    assert_eq!(wide.lines().next(), Some("'=rate,'=rate k,'=rate n,'=rate low,'=rate high"));
+}
+
+#[test]
+fn csv_leaves_numbers_and_other_words_as_they_are() {
+    let rows = vec![vec![
+        Cell::Number(-0.5, 1),
+        "-12".into(),
+        "+0.5%".into(),
+        "-".into(),
+        "a=b".into(),
+        "1-2".into(),
+        "'=quoted".into(),
+    ]];
+    let csv = table(&["a", "b", "c", "d", "e", "f", "g"], rows).csv();
+    assert_eq!(csv.lines().nth(1), Some("-0.5,-12,+0.5%,-,a=b,1-2,'=quoted"));
+}
+
+#[test]
 fn csv_keeps_numbers_unrounded_and_spreads_rates_over_columns() {
     let rows = vec![
         vec!["x".into(), Cell::Number(0.123456, 1), Cell::Rate { k: 1, n: 4 }],
@@ -57,6 +98,24 @@ fn csv_keeps_numbers_unrounded_and_spreads_rates_over_columns() {
 fn markdown_escapes_pipes_and_aligns_quantities() {
     let table = table(&["a|b", "n"], vec![vec!["c|d\ne \\| <b>".into(), Cell::Number(1.0, 1)]]);
     assert_eq!(table.markdown(), "| a\\|b | n |\n| --- | ---: |\n| c\\|d e \\\\\\| &lt;b> | 1.0 |\n");
+}
+
+#[test]
+fn markdown_holds_no_image_link_code_or_emphasis_of_a_text() {
+    for (text, expected) in [
+        ("![x](http://h/?q=1)", "\\!\\[x\\](http:\\//h/?q=1)"),
+        ("[a](b) [c][d]", "\\[a\\](b) \\[c\\]\\[d\\]"),
+        ("`code` **bold** _it_ ~~no~~ $x$", "\\`code\\` \\*\\*bold\\*\\* \\_it\\_ \\~\\~no\\~\\~ \\$x\\$"),
+        ("<img src=x> &lt;", "&lt;img src=x> &amp;lt;"),
+        ("https://h WwW.h.org a@h.org", "https:\\//h WwW\\.h.org a&#64;h.org"),
+        ("\u{1b}[2J\u{7}", "\\[2J"),
+        ("run/one-2 (3)", "run/one-2 (3)"),
+    ] {
+        let markdown = table(&[text], vec![vec![text.into()]]).markdown();
+        let [header, _, row] = markdown.lines().collect::<Vec<_>>()[..] else { unreachable!("{markdown}") };
+        let line = format!("| {expected} |");
+        assert_eq!([header, row], [line.as_str(); 2], "{text}");
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::args::{AttackArgs, HelperName, ProfileName};
 use crate::commands::judge;
 use crate::commands::probe::{header, rate};
 use crate::failure::Failure;
-use crate::{digest, interrupt, output, settings};
+use crate::{digest, output, settings};
 use anyhow::{Context, Result, anyhow, ensure};
 use mosa_attack::{
     Attack, Budget, Case, CaseRecord, Journal, Plan, Profile, Reason, Records, SecondsRecord, attack, check,
@@ -32,7 +32,6 @@ pub(crate) fn run(args: &AttackArgs) -> Result<(), Failure> {
     if args.name == "list" {
         return Ok(list::print()?);
     }
-    interrupt::install();
     let carried = carried_out(args)?;
     output::line(&carried.table)?;
     if let (Some(run), false) = (&args.out, args.compute.quiet) {

@@ -29,7 +29,6 @@ pub(crate) const CURVES: &str = "curves.jsonl";
 pub(crate) const LANDSCAPES: &str = "landscapes.jsonl";
 
 pub(crate) fn run(command: &ProbeCommand) -> Result<(), Failure> {
-    interrupt::install();
     match command {
         ProbeCommand::Prefill(args) => prefill::run(args),
         ProbeCommand::Gcg(args) => gcg::run(args),

@@ -7,7 +7,7 @@ mod story;
 use crate::args::QuickstartArgs;
 use crate::commands::world::measure::{Answered, RECORDS};
 use crate::failure::Failure;
-use crate::{digest, interrupt, output};
+use crate::{digest, output};
 use anyhow::{Context, Result};
 use mosa_align::StepMetrics;
 use mosa_attack::OF_THE_PAPER;
@@ -49,7 +49,6 @@ pub(crate) struct Findings {
 }
 
 pub(crate) fn run(args: &QuickstartArgs) -> Result<(), Failure> {
-    interrupt::install();
     let started = Instant::now();
     if args.fresh {
         remove(&args.out)?;

@@ -95,7 +95,6 @@ impl Count {
 }
 
 pub(crate) fn run(args: &WorldMeasureArgs) -> Result<(), Failure> {
-    interrupt::install();
     let loaded = load(&args.model, &args.compute)?;
     let settings = Settings {
         n: args.n,

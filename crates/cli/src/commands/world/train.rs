@@ -19,7 +19,6 @@ use tch::{Device, Kind};
 const SHAPE: Shape = Shape { d_model: 128, layers: 4, heads: 4, mlp: 352 };
 
 pub(crate) fn run(args: &WorldTrainArgs) -> Result<(), Failure> {
-    interrupt::install();
     let config = settings::read(args.config.as_deref(), &args.set, AlignConfig::check)?;
     let device = prepare(&args.compute)?;
     let shape = SHAPE;
@@ -57,6 +56,7 @@ pub(crate) fn run(args: &WorldTrainArgs) -> Result<(), Failure> {
     if !session.run(&mut trainer)? {
         return Err(Failure::Interrupted("interrupted; the same command goes on from the last step".into()));
     }
+    let _finishing = interrupt::finishing();
     model.save(&model_dir)?;
     if !args.compute.quiet {
         output::say(&format!("model written to {}", model_dir.display()));
