@@ -1,7 +1,7 @@
 //! What an attack asks for, and what comes back.
 
 use mosa_client::{Message, Role};
-use mosa_records::Texts;
+use mosa_records::{Texts, number};
 use serde::{Deserialize, Serialize};
 
 /// An answer of the target.
@@ -173,12 +173,15 @@ pub struct ScoredToken {
     /// Its text.
     pub text: String,
     /// ln p.
+    #[serde(with = "number::f64")]
     pub logprob: f64,
     /// How many tokens are more likely.
     pub rank: usize,
     /// ln p of the most likely other token.
+    #[serde(with = "number::f64")]
     pub best_other: f64,
     /// ln of the probability that the five most likely tokens leave to all others.
+    #[serde(with = "number::f64")]
     pub beyond_five: f64,
 }
 
@@ -209,6 +212,7 @@ pub struct Proposed {
     /// The words.
     pub suffix: String,
     /// The proxy's mean cross-entropy of the target.
+    #[serde(with = "number::f64")]
     pub loss: f64,
 }
 

@@ -4,6 +4,7 @@ mod args;
 mod commands;
 mod digest;
 mod failure;
+mod folder;
 mod hub;
 mod interrupt;
 mod live;
@@ -12,6 +13,7 @@ mod output;
 mod sampling;
 mod settings;
 mod training;
+mod written;
 
 use args::{Args, Command};
 use clap::Parser;

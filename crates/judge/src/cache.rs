@@ -34,13 +34,27 @@ struct Line<V> {
     verdict: V,
 }
 
+/// Why a file is not written to.
+const NO_CACHE: &str =
+    "holds something else than a cache, for example the verdicts of a run; name a folder of its own with --judge-cache";
+
+/// Whether a line is whole and no line of a cache, of whatever version: what a kill cuts short is no JSON, and zero bytes
+/// are left by a crash.
+fn is_foreign(line: &[u8]) -> bool {
+    let line = line.rsplit(|b| *b == 0).next().unwrap_or_default();
+    match serde_json::from_slice::<serde_json::Value>(line) {
+        Ok(value) => value.get("key").is_none() || value.get("verdict").is_none(),
+        Err(_) => !line.is_empty() && !line.starts_with(b"{"),
+    }
+}
+
 impl Cache {
     /// Opens the cache of a folder, making both if there are none. Lines that cannot be read, such as a last one cut
     /// short, are skipped and counted.
     ///
     /// # Errors
     ///
-    /// If the folder or its file cannot be opened.
+    /// If the folder or its file cannot be opened, or the file is something else than a cache.
     pub fn open(folder: &Path) -> Result<Self, JudgeError> {
         let path = folder.join(FILE);
         let failed = |source| JudgeError::Cache { path: path.clone(), source };
@@ -48,16 +62,17 @@ impl Cache {
         let mut file = OpenOptions::new().read(true).append(true).create(true).open(&path).map_err(failed)?;
         let mut bytes = Vec::new();
         file.seek(SeekFrom::Start(0)).and_then(|_| file.read_to_end(&mut bytes)).map_err(failed)?;
-        if bytes.last().is_some_and(|b| *b != b'\n') {
-            file.write_all(b"\n").map_err(failed)?;
-        }
         let mut known = HashMap::new();
         let mut damaged = 0;
         for line in bytes.split(|b| *b == b'\n').filter(|l| !l.is_empty()) {
             match serde_json::from_slice::<Line<Verdict>>(line) {
                 Ok(line) => drop(known.insert(line.key, line.verdict)),
+                Err(_) if is_foreign(line) => return Err(failed(std::io::Error::other(NO_CACHE))),
                 Err(_) => damaged += 1,
             }
+        }
+        if bytes.last().is_some_and(|b| *b != b'\n') {
+            file.write_all(b"\n").map_err(failed)?;
         }
         Ok(Self { path, damaged, state: Mutex::new(State { file, known, hits: 0, problem: None }) })
     }

@@ -1,13 +1,14 @@
 //! `mosa judge`: verdicts on the answers of a run, without asking the model again.
 
+use super::attack::check_answers;
 use super::probe::ANSWERS;
 use crate::args::{JudgeArgs, JudgingArgs};
 use crate::failure::Failure;
-use crate::{interrupt, output};
+use crate::{folder, interrupt, output};
 use anyhow::{Context, Result};
 use mosa_client::{Endpoint, EndpointSettings};
 use mosa_judge::{Cache, Case, DegeneracyGate, Judge, Settings, Verdict, judge, judge_all};
-use mosa_records::{AnswerRecord, Log, Record, VerdictRecord, View};
+use mosa_records::{AnswerRecord, Lock, Log, Record, VerdictRecord, View};
 use serde::Deserialize;
 use serde_json::json;
 use std::ops::ControlFlow;
@@ -28,6 +29,12 @@ struct JudgeFile {
 
 pub(crate) fn run(args: &JudgeArgs) -> Result<(), Failure> {
     interrupt::install();
+    if !args.run.join(ANSWERS).exists() {
+        let what = format!("{}: holds no {ANSWERS}; it is not the run of a probe or an attack", args.run.display());
+        return Err(anyhow::anyhow!(what).into());
+    }
+    let lock = Lock::take(&args.run, "judge")?;
+    folder::warn(lock.warning());
     let verdicts = judge_folder(&args.run, &args.judging, args.quiet)?;
     let mut rows = vec![super::probe::header(&["judge", "view", "n", "success", "95% interval", "unassessed"])];
     let mut cells: Vec<(&str, View)> = Vec::new();
@@ -55,9 +62,10 @@ pub(crate) fn judge_folder(run: &Path, args: &JudgingArgs, quiet: bool) -> Resul
         let what = format!("{}: holds no {ANSWERS}; it is not the run of a probe or an attack", run.display());
         return Err(anyhow::anyhow!(what).into());
     }
-    let answers: Vec<AnswerRecord> = Log::read(&answers)?;
+    let answers: Vec<AnswerRecord> = folder::read(&answers)?;
+    check_answers(run, &answers)?;
     let file = settings(args)?;
-    let mut log = Log::<VerdictRecord>::open(&run.join(VERDICTS))?;
+    let mut log = folder::log::<VerdictRecord>(&run.join(VERDICTS))?;
     for name in &args.judge {
         let judge = judge(name, &file.settings)?;
         judge_with(judge.as_ref(), &answers, &mut log, (&file.gate, args.concurrency, quiet))?;
