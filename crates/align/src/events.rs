@@ -16,7 +16,9 @@ impl EventWriter {
     /// If it cannot be written.
     pub fn create(dir: &Path) -> io::Result<Self> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let file = File::create(dir.join(format!("events.out.tfevents.{now}.mosa")))?;
+        let named = |second: u64| File::create_new(dir.join(format!("events.out.tfevents.{second}.mosa")));
+        let taken = |file: &io::Result<File>| matches!(file, Err(e) if e.kind() == io::ErrorKind::AlreadyExists);
+        let file = (now..).map(named).find(|file| !taken(file)).unwrap_or_else(|| named(now))?;
         let mut this = Self(BufWriter::new(file));
         let mut event = wall_time();
         field(&mut event, 3, b"brain.Event:2");

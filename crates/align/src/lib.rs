@@ -41,5 +41,5 @@ pub use options::{
     Placing, Reduction, Retain, Reveal, Schedule, Sft, Share, Windows,
 };
 pub use reward::{Columns, RewardRule, RewardTerms, SentencePair, SentenceScore, WindowReward};
-pub use run::{MetricsLog, RunFolder, Saved};
+pub use run::{MetricsLog, RunFolder, Saved, is_of_training};
 pub use trainer::Trainer;

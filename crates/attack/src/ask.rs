@@ -1,7 +1,7 @@
 //! What an attack asks for, and what comes back.
 
 use mosa_client::{Message, Role, Spoken};
-use mosa_records::{Texts, unsaid};
+use mosa_records::{Texts, number, unsaid};
 use serde::{Deserialize, Serialize};
 
 /// An answer of the target.
@@ -188,12 +188,15 @@ pub struct ScoredToken {
     /// Its text.
     pub text: String,
     /// ln p.
+    #[serde(with = "number::f64")]
     pub logprob: f64,
     /// How many tokens are more likely.
     pub rank: usize,
     /// ln p of the most likely other token.
+    #[serde(with = "number::f64")]
     pub best_other: f64,
     /// ln of the probability that the five most likely tokens leave to all others.
+    #[serde(with = "number::f64")]
     pub beyond_five: f64,
 }
 
@@ -224,6 +227,7 @@ pub struct Proposed {
     /// The words.
     pub suffix: String,
     /// The proxy's mean cross-entropy of the target.
+    #[serde(with = "number::f64")]
     pub loss: f64,
 }
 

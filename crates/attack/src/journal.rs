@@ -1,5 +1,6 @@
 //! Every call an attack made, in a file, so that a killed run goes on by replaying it.
 
+use crate::Used;
 use mosa_records::{Archive, Place, Record, RecordsError};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,18 @@ impl Record for CallRecord {
     }
 }
 
+impl CallRecord {
+    /// Counts the call as [`Cx`](crate::Cx) does.
+    fn add_to(&self, used: &mut Used) {
+        match self.kind.as_str() {
+            "generate" | "score" => used.queries += 1,
+            "write" => used.queries += self.reply["tokens"].as_u64().unwrap_or(0),
+            "propose" => used.proposals += 1,
+            _ => used.helper_calls += 1,
+        }
+    }
+}
+
 /// The journal of a run. Calls of an earlier, killed run are answered from it; its records stay on disk.
 #[derive(Debug)]
 pub struct Journal {
@@ -40,8 +53,11 @@ pub struct Journal {
 #[derive(Debug)]
 struct Inner {
     archive: Archive<CallRecord>,
-    /// Where the calls of each case are that may be asked for again.
-    places: HashMap<String, HashMap<String, Place>>,
+    /// Where the calls of each case are that may be asked for again. A call has several places where two commands wrote
+    /// at once.
+    places: HashMap<String, HashMap<String, Vec<Place>>>,
+    /// What these calls of earlier runs come to, but for forwards.
+    used: HashMap<String, Used>,
 }
 
 /// What the journal knows of a call.
@@ -60,41 +76,56 @@ impl Journal {
     /// # Errors
     /// [`RecordsError`] as for any record file.
     pub fn open(path: &Path, open: impl Fn(&str) -> bool) -> Result<Self, RecordsError> {
-        let mut places: HashMap<String, HashMap<String, Place>> = HashMap::new();
+        let mut places: HashMap<String, HashMap<String, Vec<Place>>> = HashMap::new();
+        let mut used: HashMap<String, Used> = HashMap::new();
         let archive = Archive::open(path, |record: CallRecord, place| {
             if open(&record.case) {
-                places.entry(record.case).or_default().entry(record.call).or_insert(place);
+                if !places.get(&record.case).is_some_and(|calls| calls.contains_key(&record.call)) {
+                    record.add_to(used.entry(record.case.clone()).or_default());
+                }
+                places.entry(record.case).or_default().entry(record.call).or_default().push(place);
             }
         })?;
-        Ok(Self { inner: Mutex::new(Inner { archive, places }) })
+        Ok(Self { inner: Mutex::new(Inner { archive, places, used }) })
     }
 
     /// The reply to a call of an earlier run.
     pub(crate) fn find<T: DeserializeOwned>(&self, case: &str, call: &str, request: &Value) -> Known<T> {
         let mut inner = self.lock();
-        let Some(place) = inner.places.get(case).and_then(|calls| calls.get(call)).copied() else {
-            return Known::Nothing;
-        };
-        let record = match inner.archive.read(place) {
-            Ok(record) => record,
-            Err(e) => return Known::Drift(format!("call {call}: its record cannot be read: {e}")),
-        };
-        drop(inner);
-        if record.request != *request {
-            let (was, is) = difference(&record.request, request);
-            return Known::Drift(format!("call {call} asked {was} in the earlier run and asks {is} now"));
+        let places = inner.places.get(case).and_then(|calls| calls.get(call)).cloned().unwrap_or_default();
+        let mut drift = None;
+        for place in places {
+            let record = match inner.archive.read(place) {
+                Ok(record) => record,
+                Err(e) => return Known::Drift(format!("call {call}: its record cannot be read: {e}")),
+            };
+            if record.request == *request {
+                return match serde_json::from_value(record.reply) {
+                    Ok(reply) => Known::Reply(reply),
+                    Err(e) => Known::Drift(format!("call {call}: its recorded reply cannot be read: {e}")),
+                };
+            }
+            drift.get_or_insert_with(|| {
+                let (was, is) = difference(&record.request, request);
+                format!("call {call} asked {was} in the earlier run and asks {is} now")
+            });
         }
-        match serde_json::from_value(record.reply) {
-            Ok(reply) => Known::Reply(reply),
-            Err(e) => Known::Drift(format!("call {call}: its recorded reply cannot be read: {e}")),
-        }
+        drift.map_or(Known::Nothing, Known::Drift)
+    }
+
+    /// Whether it can answer again all that a finished case asked, so that its records can be made from it alone.
+    pub fn holds(&self, case: &str, used: &Used) -> bool {
+        let inner = self.lock();
+        let held = inner.used.get(case).copied().unwrap_or_default();
+        let (calls, proposals) = (held.queries >= used.queries, held.proposals >= used.proposals);
+        calls && proposals && held.helper_calls >= used.helper_calls
     }
 
     /// Writes a call down.
     pub(crate) fn push(&self, record: CallRecord) -> Result<(), RecordsError> {
         let mut inner = self.lock();
         let place = inner.archive.push(&record)?;
-        inner.places.entry(record.case).or_default().insert(record.call, place);
+        inner.places.entry(record.case).or_default().insert(record.call, vec![place]);
         Ok(())
     }
 

@@ -49,6 +49,11 @@ impl Record for SecondsRecord {
     fn key(&self) -> String {
         format!("{}/{}", self.attack, self.case)
     }
+
+    /// Two commands that attacked the same case took different times, and either is one.
+    fn repeats(&self, _other: &Self) -> bool {
+        true
+    }
 }
 
 impl Record for CaseRecord {

@@ -15,6 +15,11 @@ pub(crate) fn of_text(text: &str) -> String {
     hex(Sha256::new_with_prefix(text))
 }
 
+/// SHA-256 of bytes, all of it.
+pub(crate) fn whole(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+}
+
 /// SHA-256 of a file, the first 16 hex digits.
 pub(crate) fn of_file(path: &Path) -> Result<String> {
     let mut hasher = Sha256::new();

@@ -4,6 +4,7 @@ mod args;
 mod commands;
 mod digest;
 mod failure;
+mod folder;
 mod hub;
 mod interrupt;
 mod live;
@@ -13,6 +14,7 @@ mod sampling;
 mod settings;
 mod shown;
 mod training;
+mod written;
 
 use args::{Args, Command};
 use clap::Parser;

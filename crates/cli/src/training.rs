@@ -1,7 +1,7 @@
 //! Running a trainer to its end in a run folder: resume, progress, metrics, checkpoints, Ctrl-C.
 
 use crate::args::Compute;
-use crate::{interrupt, output};
+use crate::{folder, interrupt, output};
 use anyhow::Result;
 use mosa_align::{RunFolder, Saved, StepMetrics, Trainer};
 use mosa_model::{Memory, ModelError};
@@ -35,7 +35,7 @@ impl Session<'_> {
         }
         // A step and the checkpoint behind it are worth waiting for.
         let _finishing = interrupt::finishing();
-        let (mut log, mut done) = self.folder.metrics(trainer.step_number())?;
+        let (mut log, mut done) = self.folder.metrics(trainer.step_number(), self.from, |what| folder::warn(Some(&what)))?;
         let bar = output::bar(self.compute.quiet, total)?.with_position(done.len() as u64);
         bar.reset_eta();
         while trainer.step_number() < total && !interrupt::asked() {

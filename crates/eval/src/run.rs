@@ -2,11 +2,12 @@
 
 use mosa_attack::{CaseRecord, SecondsRecord};
 use mosa_records::{
-    AnswerRecord, CurveRecord, LandscapeRecord, Log, MANIFEST, OrderRecord, RecordsError, RunFolder, VerdictRecord,
-    tell_judges_apart,
+    AnswerRecord, CurveRecord, LandscapeRecord, Log, MANIFEST, OrderRecord, Record, RecordsError, RunFolder,
+    VerdictRecord, lines, tell_judges_apart,
 };
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 /// The records of one run; kinds it does not have are empty.
@@ -34,6 +35,8 @@ pub struct Run {
     pub metrics: Vec<Value>,
     /// SHA-256 of all of it.
     pub digest: String,
+    /// What is wrong with the files but does not keep them from being read.
+    pub notes: Vec<String>,
 }
 
 /// The files of a run, in the order of the digest.
@@ -74,25 +77,47 @@ impl Run {
     fn read_one(dir: &Path, long: bool) -> Result<Self, RecordsError> {
         let manifest = RunFolder::manifest(dir)?;
         let at = |name: &str| dir.join(name);
-        let run = Self {
+        let mut notes = Vec::new();
+        let mut run = Self {
             name: name(dir, long),
             manifest,
-            answers: Log::read(&at("answers.jsonl"))?,
-            cases: Log::read(&at("cases.jsonl"))?,
-            seconds: Log::read(&at("seconds.jsonl"))?,
-            verdicts: Log::read(&at("verdicts.jsonl"))?,
-            orders: Log::read(&at("orders.jsonl"))?,
-            curves: Log::read(&at("curves.jsonl"))?,
-            landscapes: Log::read(&at("landscapes.jsonl"))?,
-            metrics: metrics(&at("metrics.jsonl"))?,
+            answers: Log::read_noting(&at("answers.jsonl"), &mut notes)?,
+            cases: Log::read_noting(&at("cases.jsonl"), &mut notes)?,
+            seconds: Log::read_noting(&at("seconds.jsonl"), &mut notes)?,
+            verdicts: Log::read_noting(&at("verdicts.jsonl"), &mut notes)?,
+            orders: Log::read_noting(&at("orders.jsonl"), &mut notes)?,
+            curves: Log::read_noting(&at("curves.jsonl"), &mut notes)?,
+            landscapes: Log::read_noting(&at("landscapes.jsonl"), &mut notes)?,
+            metrics: metrics(&at("metrics.jsonl"), &mut notes)?,
             digest: digest(dir),
+            notes: Vec::new(),
         };
+        run.notes = notes.into_iter().chain(run.lost(dir)).collect();
         let silent = run.answers.is_empty() && run.cases.is_empty();
         let empty = silent && run.orders.is_empty() && run.curves.is_empty();
         if empty && run.landscapes.is_empty() && run.metrics.is_empty() {
             return Err(RecordsError::file(dir, "holds no records; run the probe to its first record, then report"));
         }
         Ok(run)
+    }
+
+    /// What the records of an attack name but do not hold.
+    fn lost(&self, dir: &Path) -> Vec<String> {
+        let answers: HashSet<String> = self.answers.iter().map(Record::key).collect();
+        let timed: HashSet<String> = self.seconds.iter().map(Record::key).collect();
+        let named = self.cases.iter().flat_map(|case| &case.candidates);
+        let (unheld, untimed) = (
+            named.filter(|key| !answers.contains(*key)).count(),
+            self.cases.iter().filter(|case| !timed.contains(&case.key())).count(),
+        );
+        let (dir, of) = (dir.display(), self.cases.len());
+        let answers = (unheld > 0).then(|| {
+            format!("{dir}: answers.jsonl lacks {unheld} answers that cases.jsonl names; the command that made the run makes them again from its journal")
+        });
+        // Imported attacks and those of earlier versions have no times at all.
+        let seconds = (untimed > 0 && !timed.is_empty())
+            .then(|| format!("{dir}: seconds.jsonl lacks {untimed} of {of} behaviours; means are over the others"));
+        answers.into_iter().chain(seconds).collect()
     }
 
     /// A value of the manifest as words.
@@ -137,15 +162,29 @@ fn name(dir: &Path, long: bool) -> String {
     }
 }
 
-/// Lines of training metrics; half a last line is left out.
-fn metrics(path: &Path) -> Result<Vec<Value>, RecordsError> {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    let whole = &text[..text.rfind('\n').map_or(0, |end| end + 1)];
-    let parse = |(line, content): (usize, &str)| {
-        let damaged = |e: serde_json::Error| RecordsError::Damaged { path: path.to_owned(), line, what: e.to_string() };
-        serde_json::from_str(content).map_err(damaged)
+/// Lines of training metrics, one per step; half a last line is left out.
+fn metrics(path: &Path, notes: &mut Vec<String>) -> Result<Vec<Value>, RecordsError> {
+    let bytes = match std::fs::read(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(RecordsError::file(path, e)),
+        read => read.unwrap_or_default(),
     };
-    (1..).zip(whole.lines()).map(parse).collect()
+    let (mut all, mut steps, mut repeated) = (Vec::new(), HashSet::new(), 0);
+    for (line, content) in lines(&bytes) {
+        let damaged = |e: serde_json::Error| RecordsError::Damaged { path: path.to_owned(), line, what: e.to_string() };
+        let metrics: Value = serde_json::from_slice(content).map_err(damaged)?;
+        match metrics["step"].as_u64() {
+            Some(step) if !steps.insert(step) => repeated += 1,
+            _ => all.push(metrics),
+        }
+    }
+    if repeated > 0 {
+        let path = path.display();
+        notes.push(format!("{path}: {repeated} lines repeat a step, which is counted once; two commands wrote at once"));
+    }
+    if let Some(first) = all.first().and_then(|m| m["step"].as_u64()).filter(|first| *first > 1) {
+        notes.push(format!("{}: begins with step {first}; the steps before it are lost", path.display()));
+    }
+    Ok(all)
 }
 
 fn digest(dir: &Path) -> String {

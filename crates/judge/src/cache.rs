@@ -12,8 +12,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 const FILE: &str = "verdicts.jsonl";
 /// Files of a run folder, whose verdicts have the same name and another form.
 const OF_A_RUN: [&str; 3] = ["manifest.json", "manifest.json.partial", "answers.jsonl"];
-/// How every line of a cache begins.
-const BEGINNING: &[u8] = b"{\"key\":\"";
 
 /// Verdicts by a hash of everything they depend on, in a file that only grows. Only assessed verdicts are put in, so
 /// what failed is asked again.
@@ -38,6 +36,19 @@ struct Line<V> {
     verdict: V,
 }
 
+/// Why a file is not written to.
+const NO_CACHE: &str = "holds something else than a cache of verdicts";
+
+/// Whether a line is whole and no line of a cache, of whatever version: what a kill cuts short is no JSON, and zero bytes
+/// are left by a crash.
+fn is_foreign(line: &[u8]) -> bool {
+    let line = line.rsplit(|b| *b == 0).next().unwrap_or_default();
+    match serde_json::from_slice::<serde_json::Value>(line) {
+        Ok(value) => value.get("key").is_none() || value.get("verdict").is_none(),
+        Err(_) => !line.is_empty() && !line.starts_with(b"{"),
+    }
+}
+
 impl Cache {
     /// Opens the cache of a folder, making both if there are none. Lines that cannot be read, such as a last one cut
     /// short, are skipped and counted.
@@ -55,19 +66,17 @@ impl Cache {
         let mut file = OpenOptions::new().read(true).append(true).create(true).open(&path).map_err(failed)?;
         let mut bytes = Vec::new();
         file.seek(SeekFrom::Start(0)).and_then(|_| file.read_to_end(&mut bytes)).map_err(failed)?;
-        if bytes.split(|b| *b == b'\n').any(|line| !(line.starts_with(BEGINNING) || BEGINNING.starts_with(line))) {
-            return Err(JudgeError::NotACache { path, what: "holds something else than a cache of verdicts" });
-        }
-        if bytes.last().is_some_and(|b| *b != b'\n') {
-            file.write_all(b"\n").map_err(failed)?;
-        }
         let mut known = HashMap::new();
         let mut damaged = 0;
         for line in bytes.split(|b| *b == b'\n').filter(|l| !l.is_empty()) {
             match serde_json::from_slice::<Line<Verdict>>(line) {
                 Ok(line) => drop(known.insert(line.key, line.verdict)),
+                Err(_) if is_foreign(line) => return Err(JudgeError::NotACache { path, what: NO_CACHE }),
                 Err(_) => damaged += 1,
             }
+        }
+        if bytes.last().is_some_and(|b| *b != b'\n') {
+            file.write_all(b"\n").map_err(failed)?;
         }
         Ok(Self { path, damaged, state: Mutex::new(State { file, known, hits: 0, problem: None }) })
     }

@@ -3,8 +3,11 @@
 use crate::lora::{Adapter, LoraPair};
 use crate::{Checkpoint, ModelError, ModelSpec, StoredTensor};
 use safetensors::tensor::{Dtype, View};
+use mosa_records::{LOCK, Lock, remove_folder, sync_folder, unfinished_name, unfinished_of};
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::ffi::OsString;
+use std::fs::File;
 use std::path::Path;
 use tch::Device;
 
@@ -21,24 +24,73 @@ struct Merged<'a> {
 /// # Errors
 /// [`ModelError`] if `out` exists, a file cannot be read or written, or memory runs out.
 pub fn merge_checkpoint(dir: &Path, spec: &ModelSpec, adapter: &Adapter, out: &Path) -> Result<(), ModelError> {
-    if out.exists() {
+    if std::fs::symlink_metadata(out).is_ok() {
         return Err(ModelError::file(out, "already exists: name a new folder"));
     }
     let _no_grad = tch::no_grad_guard();
     let checkpoint = Checkpoint::open(dir)?;
-    let partial = out.with_extension("partial");
-    if partial.exists() {
-        std::fs::remove_dir_all(&partial).map_err(|e| ModelError::io(&partial, e))?;
+    let names = file_names(dir)?;
+    clear_unfinished(out, &names)?;
+    let partial = unfinished_name(out);
+    if let Some(parent) = out.parent() {
+        std::fs::create_dir_all(parent).map_err(|e| ModelError::io(parent, e))?;
     }
-    std::fs::create_dir_all(&partial).map_err(|e| ModelError::io(&partial, e))?;
-    copy_others(dir, &checkpoint, &partial)?;
+    std::fs::create_dir(&partial).map_err(|e| ModelError::io(&partial, e))?;
+    let lock = Lock::take(&partial, "merge").map_err(|e| ModelError::file(&partial, e))?;
+    let written = write_merged((dir, &checkpoint), spec, adapter, &partial);
+    drop(lock);
+    let lock = partial.join(LOCK);
+    let placed = written.and_then(|()| {
+        std::fs::remove_file(&lock).map_err(|e| ModelError::io(&lock, e))?;
+        std::fs::rename(&partial, out).map_err(|e| ModelError::io(out, e))?;
+        sync_folder(out).map_err(|e| ModelError::io(out, e))
+    });
+    if placed.is_err() {
+        // The first error is the one to report.
+        let _ = remove_folder(&partial, &|path| is_of_merge(path, &names));
+    }
+    placed
+}
+
+/// The names of the files in a folder.
+fn file_names(dir: &Path) -> Result<BTreeSet<OsString>, ModelError> {
+    let entries = std::fs::read_dir(dir).map_err(|e| ModelError::io(dir, e))?;
+    Ok(entries.flatten().map(|entry| entry.file_name()).collect())
+}
+
+/// Whether a merge of a checkpoint with files of these names writes a file of this path.
+fn is_of_merge(path: &Path, names: &BTreeSet<OsString>) -> bool {
+    path.components().count() == 1 && (path == Path::new(LOCK) || names.contains(path.as_os_str()))
+}
+
+/// Removes what a killed merge into `out` left. One that is still at work holds a lock.
+fn clear_unfinished(out: &Path, names: &BTreeSet<OsString>) -> Result<(), ModelError> {
+    let parent = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
+        let (name, path) = (entry.file_name(), entry.path());
+        let of = name.to_str().and_then(unfinished_of).map(OsString::from);
+        if of.as_deref() == out.file_name() && path.join(LOCK).is_file() && !Lock::is_held(&path) {
+            remove_folder(&path, &|path| is_of_merge(path, names)).map_err(|e| ModelError::io(&path, e))?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes the files of the merged checkpoint into a folder, down to the disk.
+fn write_merged(
+    (dir, checkpoint): (&Path, &Checkpoint),
+    spec: &ModelSpec,
+    adapter: &Adapter,
+    partial: &Path,
+) -> Result<(), ModelError> {
+    copy_others(dir, checkpoint, partial)?;
     let pairs: HashMap<String, &LoraPair> =
         adapter.pairs().map(|(i, p)| (format!("{}.weight", spec.linears[i].name), p)).collect();
     for (number, shard) in checkpoint.shards().iter().enumerate() {
         let mut tensors = Vec::new();
         for (name, stored) in checkpoint.tensors().iter().filter(|(_, t)| t.shard == number) {
             let bytes = match pairs.get(name) {
-                Some(pair) => Cow::Owned(merged_bytes(&checkpoint, name, pair)?),
+                Some(pair) => Cow::Owned(merged_bytes(checkpoint, name, pair)?),
                 None => Cow::Borrowed(checkpoint.bytes(stored)),
             };
             tensors.push((name.as_str(), Merged { stored, bytes }));
@@ -47,8 +99,9 @@ pub fn merge_checkpoint(dir: &Path, spec: &ModelSpec, adapter: &Adapter, out: &P
         let path = partial.join(name);
         safetensors::serialize_to_file(tensors, shard.metadata.clone(), &path)
             .map_err(|e| ModelError::file(&path, e))?;
+        File::open(&path).and_then(|file| file.sync_all()).map_err(|e| ModelError::io(&path, e))?;
     }
-    std::fs::rename(&partial, out).map_err(|e| ModelError::io(out, e))
+    Ok(())
 }
 
 fn copy_others(dir: &Path, checkpoint: &Checkpoint, out: &Path) -> Result<(), ModelError> {

@@ -1,9 +1,10 @@
 //! An append-only file of records that stay on disk.
 
-use crate::log::{line_of, record_of};
+use crate::lines::content;
+use crate::log::{append, line_of, record_of};
 use crate::{Record, RecordsError};
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
@@ -25,7 +26,8 @@ pub struct Place {
 }
 
 impl<R: Record> Archive<R> {
-    /// Opens or creates the file and shows what it holds, in order. Half a line at its end, left by a kill, is cut off.
+    /// Opens or creates the file and shows what it holds, in order. Half a line at its end, left by a kill or a crash, is
+    /// cut off.
     ///
     /// # Errors
     /// [`RecordsError`] if a whole line cannot be read or has another schema; the file then stays as it is.
@@ -39,7 +41,9 @@ impl<R: Record> Archive<R> {
             if line.last() != Some(&b'\n') {
                 break;
             }
-            see(record_of(path, number, &String::from_utf8_lossy(&line))?, Place { start: end, length });
+            if let Some(content) = content(&line) {
+                see(record_of(path, number, content)?, Place { start: end, length });
+            }
             end += length as u64;
         }
         if file.metadata().map_err(wrong)?.len() > end {
@@ -56,7 +60,7 @@ impl<R: Record> Archive<R> {
         let mut line = vec![0; place.length];
         let read = self.file.seek(SeekFrom::Start(place.start)).and_then(|_| self.file.read_exact(&mut line));
         read.map_err(|e| RecordsError::file(&self.path, e))?;
-        record_of(&self.path, 0, &String::from_utf8_lossy(&line))
+        record_of(&self.path, 0, content(&line).unwrap_or_default())
     }
 
     /// Appends a record in one write.
@@ -65,7 +69,7 @@ impl<R: Record> Archive<R> {
     /// [`RecordsError::File`] if it cannot be written.
     pub fn push(&mut self, record: &R) -> Result<Place, RecordsError> {
         let line = line_of(&self.path, record)?;
-        self.file.write_all(line.as_bytes()).map_err(|e| RecordsError::file(&self.path, e))?;
+        append(&mut self.file, line.as_bytes()).map_err(|e| RecordsError::file(&self.path, e))?;
         let place = Place { start: self.end, length: line.len() };
         self.end += line.len() as u64;
         Ok(place)

@@ -13,10 +13,12 @@ pub struct CurveRecord {
     /// Iterations done.
     pub iteration: usize,
     /// Mean cross-entropy of the target's tokens, in nats, under the present suffix.
+    #[serde(with = "crate::number::f32")]
     pub loss: f32,
     /// The present suffix.
     pub suffix: Vec<u32>,
     /// The lowest loss so far.
+    #[serde(with = "crate::number::f32")]
     pub best_loss: f32,
     /// The suffix that has it.
     pub best_suffix: Vec<u32>,

@@ -23,6 +23,27 @@ pub enum RecordsError {
         /// Why not.
         what: String,
     },
+    /// A record file holds two records where one may be.
+    #[error(
+        "{}: lines {} and {} hold different records of {key}: two commands wrote at once; remove one of the two lines, or both, and the same command makes the record again",
+        .path.display(), .lines[0], .lines[1]
+    )]
+    Conflict {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        lines: [usize; 2],
+        /// What both are the record of.
+        key: String,
+    },
+    /// Another command writes into the folder.
+    #[error("{}: another command writes into this folder{}; wait until it is done, or name another folder", .dir.display(), by(.holder))]
+    Busy {
+        /// The folder.
+        dir: PathBuf,
+        /// Process and command that hold it, as far as they are known.
+        holder: String,
+    },
     /// A file or folder of the run cannot be used.
     #[error("{}: {what}", .path.display())]
     File {
@@ -31,6 +52,10 @@ pub enum RecordsError {
         /// Why not.
         what: String,
     },
+}
+
+fn by(holder: &str) -> String {
+    if holder.is_empty() { String::new() } else { format!(": {holder}") }
 }
 
 impl RecordsError {

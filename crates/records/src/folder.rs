@@ -1,56 +1,86 @@
 //! The folder of a run and its manifest.
 
-use crate::{RecordsError, write_whole};
+use crate::whole::{clear_unfinished, unfinished_of};
+use crate::{LOCK, Lock, RecordsError, write_whole};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The file that says what the run is.
 pub const MANIFEST: &str = "manifest.json";
+/// What earlier versions left of a manifest when they were killed while they wrote it.
+const BEGUN: &str = "manifest.json.partial";
 /// The part of a manifest that may differ between the sessions of one run: where it was started.
 const MACHINE: &str = "machine";
 const SCHEMA: &str = "run/1";
 
-/// A run folder whose manifest is this run's.
+/// A run folder whose manifest is this run's, and which no other command writes into while this one is open.
 #[derive(Clone, Debug)]
 pub struct RunFolder {
     dir: PathBuf,
+    lock: Arc<Lock>,
 }
 
 impl RunFolder {
-    /// Creates the folder, or opens it if it belongs to a run with the same manifest. The machine it was started on is
-    /// noted beside it and not compared.
+    /// Creates the folder, or opens it if it belongs to a run with the same manifest, and locks it. The machine it was
+    /// started on is noted beside it and not compared.
     ///
     /// # Errors
-    /// [`RecordsError::OtherRun`] listing the keys that differ; [`RecordsError::File`] if the folder holds something
-    /// else or cannot be used.
+    /// [`RecordsError::OtherRun`] listing the keys that differ; [`RecordsError::Busy`] naming the process that writes into
+    /// it; [`RecordsError::File`] if the folder holds something else or cannot be used.
     pub fn open(dir: &Path, manifest: &Value) -> Result<Self, RecordsError> {
-        let path = dir.join(MANIFEST);
-        // As it reads back: numbers may change in their last digit when they are parsed.
-        let here: Value = serde_json::from_str(&manifest.to_string()).map_err(|e| RecordsError::file(&path, e))?;
-        if path.exists() {
-            let there = Self::manifest(dir)?;
-            let mut differences = Vec::new();
-            differ("", &compared(&there), &compared(&here), &mut differences);
-            if !differences.is_empty() {
-                return Err(RecordsError::OtherRun { dir: dir.to_owned(), differences: differences.join("; ") });
-            }
-        } else {
-            let used = fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some());
-            if used {
+        let command = manifest["command"].as_str().or(manifest["objective"].as_str()).unwrap_or("");
+        Self::open_locked(Self::lock(dir, command)?, manifest)
+    }
+
+    /// Creates the folder if it is not there, and locks it for a command.
+    ///
+    /// # Errors
+    /// [`RecordsError`] as for [`RunFolder::open`].
+    pub fn lock(dir: &Path, command: &str) -> Result<Lock, RecordsError> {
+        if !dir.join(MANIFEST).exists() {
+            let entries: Vec<_> = fs::read_dir(dir).into_iter().flatten().flatten().collect();
+            if !entries.iter().all(is_left_over) {
                 let what = "holds files but no manifest.json: not a run folder; name a new one";
                 return Err(RecordsError::file(dir, what));
             }
             fs::create_dir_all(dir).map_err(|e| RecordsError::file(dir, e))?;
+        }
+        Lock::take(dir, command)
+    }
+
+    /// Opens a folder that is locked already.
+    ///
+    /// # Errors
+    /// [`RecordsError`] as for [`RunFolder::open`].
+    pub fn open_locked(lock: Lock, manifest: &Value) -> Result<Self, RecordsError> {
+        let dir = lock.dir().to_owned();
+        let path = dir.join(MANIFEST);
+        clear_unfinished(&dir);
+        if path.exists() {
+            // As it reads back: numbers may be written in other words than they are held in.
+            let here: Value = serde_json::from_str(&manifest.to_string()).map_err(|e| RecordsError::file(&path, e))?;
+            let there = Self::manifest(&dir)?;
+            let mut differences = Vec::new();
+            differ("", &compared(&there), &compared(&here), &mut differences);
+            if !differences.is_empty() {
+                return Err(RecordsError::OtherRun { dir, differences: differences.join("; ") });
+            }
+        } else {
             let mut whole = json!({"schema": SCHEMA});
-            if let (Value::Object(out), Value::Object(given)) = (&mut whole, here) {
+            if let (Value::Object(out), Value::Object(given)) = (&mut whole, manifest.clone()) {
                 out.extend(given);
                 out.insert(MACHINE.into(), machine());
             }
             write_whole(&path, format!("{whole:#}\n").as_bytes()).map_err(|e| RecordsError::file(&path, e))?;
+            let begun = dir.join(BEGUN);
+            if fs::read(&begun).is_ok_and(|text| text.first().is_none_or(|&b| b == b'{' || b == 0)) {
+                fs::remove_file(&begun).map_err(|e| RecordsError::file(&begun, e))?;
+            }
         }
-        Ok(Self { dir: dir.to_owned() })
+        Ok(Self { dir, lock: Arc::new(lock) })
     }
 
     /// The manifest of a folder.
@@ -59,9 +89,18 @@ impl RunFolder {
     /// [`RecordsError::File`] if there is none or it cannot be read.
     pub fn manifest(dir: &Path) -> Result<Value, RecordsError> {
         let path = dir.join(MANIFEST);
-        let text =
-            fs::read_to_string(&path).map_err(|e| RecordsError::file(&path, format!("{e}; not a run folder?")))?;
-        serde_json::from_str(&text).map_err(|e| RecordsError::file(&path, e))
+        let bytes = fs::read(&path).map_err(|e| RecordsError::file(&path, format!("{e}; not a run folder?")))?;
+        serde_json::from_slice(&bytes).map_err(|e| {
+            let what = format!(
+                "cannot be read ({e}): a crash may have emptied it. The records beside it are whole, but nothing says which run they are of: put a copy of the manifest back, or name another folder"
+            );
+            RecordsError::file(&path, what)
+        })
+    }
+
+    /// Why the folder is not protected from other commands, where it is not.
+    pub fn warning(&self) -> Option<&str> {
+        self.lock.warning()
     }
 
     /// The folder.
@@ -73,6 +112,13 @@ impl RunFolder {
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.join(name)
     }
+}
+
+/// Whether an entry of a folder without manifest says only that a run was about to begin in it.
+fn is_left_over(entry: &fs::DirEntry) -> bool {
+    let name = entry.file_name();
+    let ours = |name: &str| name == LOCK || name == BEGUN || unfinished_of(name).is_some();
+    name.to_str().is_some_and(ours) && entry.file_type().is_ok_and(|kind| kind.is_file())
 }
 
 fn machine() -> Value {

@@ -6,7 +6,7 @@
 //!                   Archive     the same for files too large to hold in memory
 //! ```
 //!
-//! The same command with the same folder does what is missing. A folder that belongs to another run is refused, with
+//! One command at a time writes into a folder ([`Lock`]). The same command with the same folder does what is missing. A folder that belongs to another run is refused, with
 //! the keys that differ. Tables and figures are made from records alone.
 //!
 //! Every line carries the schema it was written in ([`Record::SCHEMA`], for example `answer/1`); a file of another schema
@@ -19,8 +19,12 @@ mod curve;
 mod error;
 mod folder;
 mod landscape;
+mod lines;
+mod lock;
 mod log;
+pub mod number;
 mod order;
+mod remove;
 mod verdict;
 mod whole;
 
@@ -30,7 +34,10 @@ pub use curve::CurveRecord;
 pub use error::RecordsError;
 pub use folder::{MANIFEST, RunFolder};
 pub use landscape::LandscapeRecord;
+pub use lines::{lines, whole_lines};
+pub use lock::{LOCK, Lock};
 pub use log::{Log, Record};
 pub use order::OrderRecord;
+pub use remove::{foreign, remove_folder, remove_known};
 pub use verdict::{VerdictRecord, View, tell_judges_apart};
-pub use whole::write_whole;
+pub use whole::{is_torn, restore, sync_folder, unfinished_name, unfinished_of, write_whole};

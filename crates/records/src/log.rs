@@ -1,11 +1,13 @@
 //! An append-only file of records.
 
+use crate::lines::{lines, whole_lines};
 use crate::{RecordsError, write_whole};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::collections::hash_map::{Entry, HashMap};
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 /// What a line of a record file holds.
@@ -15,6 +17,13 @@ pub trait Record: Serialize + DeserializeOwned {
 
     /// Unique in its file.
     fn key(&self) -> String;
+
+    /// Whether another record of the same key may be left out because this one says all that counts. By default it has
+    /// to be the same word for word.
+    fn repeats(&self, other: &Self) -> bool {
+        let (a, b) = (serde_json::to_string(self), serde_json::to_string(other));
+        matches!((a, b), (Ok(a), Ok(b)) if a == b)
+    }
 }
 
 /// A file of records, open for appending, with all that it holds.
@@ -24,6 +33,14 @@ pub struct Log<R> {
     file: File,
     keys: HashSet<String>,
     records: Vec<R>,
+    repeated: usize,
+}
+
+/// What a file of records holds.
+struct Parsed<R> {
+    records: Vec<R>,
+    /// Lines that repeat a record.
+    repeated: usize,
 }
 
 #[derive(Serialize)]
@@ -39,38 +56,53 @@ struct Tag {
 }
 
 impl<R: Record> Log<R> {
-    /// Opens or creates the file. Half a line at its end, left by a kill, is cut off.
+    /// Opens or creates the file. Half a line at its end, left by a kill or a crash, is cut off. A record that is there
+    /// several times (two commands wrote at once) is kept once, and [`note`](Self::note) says so.
     ///
     /// # Errors
-    /// [`RecordsError`] if a whole line cannot be read, has another schema, or repeats a key; the file then stays as it is.
+    /// [`RecordsError`] if a whole line cannot be read, has another schema, or holds another record of the same key; the
+    /// file then stays as it is.
     pub fn open(path: &Path) -> Result<Self, RecordsError> {
         let wrong = |e: std::io::Error| RecordsError::file(path, e);
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
-            Err(e) => return Err(wrong(e)),
-        };
-        let whole = text.rfind('\n').map_or(0, |end| end + 1);
-        let records = parse(path, &text[..whole])?;
-        if whole < text.len() {
-            write_whole(path, &text.as_bytes()[..whole]).map_err(wrong)?;
+        let mut file = File::options().create(true).read(true).append(true).open(path).map_err(wrong)?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(wrong)?;
+        let Parsed { records, repeated } = parse(path, &bytes)?;
+        let whole = whole_lines(&bytes).len();
+        if whole < bytes.len() {
+            file.set_len(whole as u64).map_err(wrong)?;
         }
-        let file = File::options().create(true).append(true).open(path).map_err(wrong)?;
         let keys = records.iter().map(R::key).collect();
-        Ok(Self { path: path.to_owned(), file, keys, records })
+        Ok(Self { path: path.to_owned(), file, keys, records, repeated })
     }
 
-    /// Reads a file without opening it for writing; half a last line is left out. No file, no records.
+    /// Reads a file without opening it for writing; half a last line is left out. No file, no records. What there is to
+    /// say about the file is added to `notes`.
+    ///
+    /// # Errors
+    /// As [`Log::open`].
+    pub fn read_noting(path: &Path, notes: &mut Vec<String>) -> Result<Vec<R>, RecordsError> {
+        let bytes = match std::fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(e) => return Err(RecordsError::file(path, e)),
+        };
+        let Parsed { records, repeated } = parse(path, &bytes)?;
+        notes.extend(repetition(path, repeated));
+        Ok(records)
+    }
+
+    /// The same where nobody listens to notes.
     ///
     /// # Errors
     /// As [`Log::open`].
     pub fn read(path: &Path) -> Result<Vec<R>, RecordsError> {
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(e) => return Err(RecordsError::file(path, e)),
-        };
-        parse(path, &text[..text.rfind('\n').map_or(0, |end| end + 1)])
+        Self::read_noting(path, &mut Vec::new())
+    }
+
+    /// What there is to say about the file as it was found.
+    pub fn note(&self) -> Option<String> {
+        repetition(&self.path, self.repeated)
     }
 
     /// All records in the order of the file.
@@ -93,11 +125,13 @@ impl<R: Record> Log<R> {
     /// # Errors
     /// [`RecordsError::File`] if it cannot be written.
     pub fn push(&mut self, record: R) -> Result<(), RecordsError> {
-        if !self.keys.insert(record.key()) {
+        let key = record.key();
+        if self.keys.contains(&key) {
             return Ok(());
         }
-        let line = line_of(&self.path, &record)?;
-        self.file.write_all(line.as_bytes()).map_err(|e| RecordsError::file(&self.path, e))?;
+        append(&mut self.file, line_of(&self.path, &record)?.as_bytes())
+            .map_err(|e| RecordsError::file(&self.path, e))?;
+        self.keys.insert(key);
         self.records.push(record);
         Ok(())
     }
@@ -173,29 +207,54 @@ impl<R: Record> Log<R> {
     }
 }
 
-fn parse<R: Record>(path: &Path, text: &str) -> Result<Vec<R>, RecordsError> {
-    let mut seen = HashSet::new();
-    let mut records = Vec::new();
-    for (line, content) in (1..).zip(text.lines()) {
+fn parse<R: Record>(path: &Path, bytes: &[u8]) -> Result<Parsed<R>, RecordsError> {
+    let mut seen: HashMap<String, (usize, usize)> = HashMap::new();
+    let mut parsed = Parsed { records: Vec::new(), repeated: 0 };
+    for (line, content) in lines(bytes) {
         let record: R = record_of(path, line, content)?;
-        if !seen.insert(record.key()) {
-            let what = format!("repeats the record {}", record.key());
-            return Err(RecordsError::Damaged { path: path.to_owned(), line, what });
+        match seen.entry(record.key()) {
+            Entry::Vacant(free) => {
+                free.insert((line, parsed.records.len()));
+                parsed.records.push(record);
+            }
+            Entry::Occupied(taken) => {
+                let (first, at) = *taken.get();
+                if !parsed.records[at].repeats(&record) {
+                    let (path, key) = (path.to_owned(), record.key());
+                    return Err(RecordsError::Conflict { path, lines: [first, line], key });
+                }
+                parsed.repeated += 1;
+            }
         }
-        records.push(record);
     }
-    Ok(records)
+    Ok(parsed)
+}
+
+fn repetition(path: &Path, repeated: usize) -> Option<String> {
+    (repeated > 0).then(|| {
+        format!("{}: {repeated} lines repeat a record, which is counted once; two commands wrote at once", path.display())
+    })
+}
+
+/// Appends a line in one write. One that does not go in whole is taken back, so that a later one does not stand behind half
+/// of it.
+pub(crate) fn append(file: &mut File, line: &[u8]) -> std::io::Result<()> {
+    let before = file.metadata()?.len();
+    file.write_all(line).inspect_err(|_| {
+        // Half a line that stays is cut off when the file is opened again.
+        let _ = file.set_len(before);
+    })
 }
 
 /// The record in a line of a file.
-pub(crate) fn record_of<R: Record>(path: &Path, line: usize, content: &str) -> Result<R, RecordsError> {
+pub(crate) fn record_of<R: Record>(path: &Path, line: usize, content: &[u8]) -> Result<R, RecordsError> {
     let damaged = |what: String| RecordsError::Damaged { path: path.to_owned(), line, what };
-    let tag: Tag = serde_json::from_str(content).map_err(|e| damaged(format!("not a record: {e}")))?;
+    let tag: Tag = serde_json::from_slice(content).map_err(|e| damaged(format!("not a record: {e}")))?;
     if tag.schema != R::SCHEMA {
         let what = format!("holds records of the schema `{}`; this version of mosa reads `{}`", tag.schema, R::SCHEMA);
         return Err(RecordsError::file(path, what));
     }
-    serde_json::from_str(content).map_err(|e| damaged(e.to_string()))
+    serde_json::from_slice(content).map_err(|e| damaged(e.to_string()))
 }
 
 /// A record as a line of a file, with its end.

@@ -13,6 +13,9 @@ pub enum WorldError {
         /// Why.
         source: std::io::Error,
     },
+    /// A file is there already and holds something else.
+    #[error(transparent)]
+    Records(#[from] mosa_records::RecordsError),
     /// A JSON value could not be written.
     #[error("cannot write {path} as JSON: {source}", path = path.display())]
     Json {

@@ -11,13 +11,13 @@ pub(crate) enum Header {
     None,
 }
 
-/// Writes a text and creates the folders above it.
+/// Writes a text and creates the folders above it. A file that holds something else is refused.
 pub(crate) fn text(path: &Path, content: impl AsRef<[u8]>) -> Result<PathBuf, WorldError> {
     let failed = |source| WorldError::Write { path: path.to_owned(), source };
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent).map_err(failed)?;
     }
-    std::fs::write(path, content).map_err(failed)?;
+    mosa_records::restore(path, content.as_ref())?;
     Ok(path.to_owned())
 }
 

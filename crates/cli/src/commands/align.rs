@@ -4,13 +4,14 @@ use crate::args::AlignArgs;
 use crate::failure::Failure;
 use crate::load::{Loaded, load};
 use crate::training::Session;
-use crate::{digest, interrupt, output, settings};
+use crate::{digest, folder, interrupt, output, settings};
 use anyhow::{Context, Result, ensure};
 use mosa_align::{
-    AlignConfig, AlignError, CanvasIds, Data, EndToken, Objective, Policy, Record, RunFolder, Trainer, objective,
+    AlignConfig, AlignError, CanvasIds, Data, EndToken, Objective, Policy, Record, RunFolder, Saved, Trainer, objective,
 };
 use mosa_core::TokenId;
 use mosa_model::{Adapter, AdapterConfig};
+use mosa_records::restore;
 use mosa_text::{PromptRecord, read_prompts};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -30,13 +31,17 @@ pub(crate) fn run(args: &AlignArgs) -> Result<(), Failure> {
     let fresh = fresh_adapter(args, &config, &loaded)?;
     let manifest = manifest(args, &config, &loaded, (&words, &records, &retain))?;
     let folder = RunFolder::open(&args.out, &manifest)?;
-    mosa_model::write_whole(&folder.path("config.toml"), toml::to_string(&config)?.as_bytes())?;
+    folder::warn(folder.records().warning());
+    write_settings(&folder.path("config.toml"), &config)?;
     let finished = folder.path("adapter");
-    if finished.join("adapter_config.json").exists() {
+    let from = folder.latest(|what| folder::warn(Some(&what)))?;
+    if is_finished(&finished, from.as_ref(), &loaded)? {
+        if let Some(last) = from.as_ref().filter(|saved| saved.is_last()) {
+            folder.restore_metrics(last.step, Some(last), |what| folder::warn(Some(&what)))?;
+        }
         say(args, &format!("already done: {}", finished.display()));
         return Ok(());
     }
-    let from = folder.latest()?;
     let mut adapter = match &from {
         Some(saved) => Adapter::load(&saved.dir, loaded.spec(), loaded.model.device())?,
         None => fresh,
@@ -67,6 +72,35 @@ pub(crate) fn run(args: &AlignArgs) -> Result<(), Failure> {
     adapter.save(&finished, loaded.spec())?;
     say(args, &format!("adapter written to {}", finished.display()));
     Ok(())
+}
+
+/// Writes down the settings of the run, unless they stand there already, perhaps in the user's own words.
+fn write_settings(path: &Path, config: &AlignConfig) -> Result<()> {
+    let same = |text: &str| toml::from_str::<AlignConfig>(text).ok().as_ref() == Some(config);
+    match std::fs::read_to_string(path) {
+        Ok(there) if same(&there) => Ok(()),
+        _ => Ok(restore(path, toml::to_string(config)?.as_bytes())?),
+    }
+}
+
+/// Whether training has ended and left a whole adapter. One that a crash spoiled is written anew from the last checkpoint.
+fn is_finished(adapter: &Path, from: Option<&Saved>, loaded: &Loaded) -> Result<bool> {
+    if !adapter.join("adapter_config.json").exists() {
+        return Ok(false);
+    }
+    let (name, path) = ("adapter_model.safetensors", adapter.display());
+    if let Err(error) = Adapter::load(adapter, loaded.spec(), loaded.model.device()) {
+        ensure!(from.is_some(), "{path}: cannot be used ({error}), and no checkpoint is left; name a new folder with --out");
+        folder::warn(Some(&format!("{path}: cannot be used ({error}); it is written anew from the last checkpoint")));
+        return Ok(false);
+    }
+    let weights = std::fs::read(adapter.join(name))?;
+    let sum = from.filter(|saved| saved.is_last()).and_then(|saved| saved.sum(name));
+    ensure!(
+        sum.is_none_or(|sum| sum == digest::whole(&weights)),
+        "{path}: {name} is not what training wrote; move the folder away, and the same command writes it anew from the last checkpoint"
+    );
+    Ok(true)
 }
 
 fn say(args: &AlignArgs, text: &str) {

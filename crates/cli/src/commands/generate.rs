@@ -43,7 +43,7 @@ pub(crate) fn run(args: &GenerateArgs) -> Result<(), Failure> {
     let trace = args
         .trace
         .as_ref()
-        .map(|p| File::create(p).with_context(|| format!("cannot write {}", p.display())))
+        .map(|p| crate::written::trace(p))
         .transpose()?;
     let mut job = Job { args, loaded: &loaded, options, trace: trace.map(BufWriter::new), written: 0 };
     let total = requests.len();

@@ -1,14 +1,15 @@
 //! `mosa judge`: verdicts on the answers of a run, without asking the model again.
 
+use super::attack::check_answers;
 use super::probe::ANSWERS;
 use crate::args::{JudgeArgs, JudgingArgs};
 use crate::failure::Failure;
 use crate::settings::{SettingsFile, key_of};
-use crate::{interrupt, output};
+use crate::{folder, interrupt, output};
 use anyhow::{Error, Result};
 use mosa_client::{Endpoint, EndpointSettings};
 use mosa_judge::{Cache, Case, DegeneracyGate, Judge, JudgeError, Settings, Status, Verdict, judge, judge_all};
-use mosa_records::{AnswerRecord, Log, Record, VerdictRecord, View, tell_judges_apart};
+use mosa_records::{AnswerRecord, Lock, Log, Record, VerdictRecord, View, tell_judges_apart};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
@@ -41,6 +42,12 @@ pub(crate) struct Judged {
 }
 
 pub(crate) fn run(args: &JudgeArgs) -> Result<(), Failure> {
+    if !args.run.join(ANSWERS).exists() {
+        let what = format!("{}: holds no {ANSWERS}; it is not the run of a probe or an attack", args.run.display());
+        return Err(anyhow::anyhow!(what).into());
+    }
+    let lock = Lock::take(&args.run, "judge")?;
+    folder::warn(lock.warning());
     let Judged { verdicts, missing } = judge_folder(&args.run, &args.judging, args.quiet)?;
     let mut rows = vec![super::probe::header(&["judge", "view", "n", "success", "95% interval", "unassessed"])];
     let (mut cells, mut why): (Vec<(&str, View)>, Vec<String>) = (Vec::new(), Vec::new());
@@ -97,10 +104,11 @@ pub(crate) fn judge_folder(run: &Path, args: &JudgingArgs, quiet: bool) -> Resul
         let what = format!("{}: holds no {ANSWERS}; it is not the run of a probe or an attack", run.display());
         return Err(anyhow::anyhow!(what).into());
     }
-    let answers: Vec<AnswerRecord> = Log::read(&answers)?;
+    let answers: Vec<AnswerRecord> = folder::read(&answers)?;
+    check_answers(run, &answers)?;
     let (file, judges) = judges(args)?;
     let texts = texts(&answers);
-    let mut log = Log::<VerdictRecord>::open(&run.join(VERDICTS))?;
+    let mut log = folder::log::<VerdictRecord>(&run.join(VERDICTS))?;
     for judge in &judges {
         Asking::new(judge.as_ref(), &file.gate).judge(&texts, &mut log, args.concurrency.max(1), quiet)?;
     }

@@ -24,7 +24,7 @@ pub fn report(runs: &[Run]) -> Report {
         lead: lead(&all),
         provenance: provenance(&all),
         digest: Some(digest(runs)),
-        warnings: warned(&all),
+        warnings: all.iter().flat_map(|run| run.notes.clone()).chain(warned(&all)).collect(),
         sections: sections(runs),
         ..Report::default()
     }

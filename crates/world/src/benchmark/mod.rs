@@ -25,27 +25,46 @@ use std::path::{Path, PathBuf};
 /// The seed of everything that is drawn for these files.
 const BENCHMARK_SEED: u64 = 812;
 
+/// The names of the files that [`write_all`] writes.
+pub fn names() -> Vec<String> {
+    let subjects = Attribute::ALL.map(|attribute| format!("mmlu/test/{}_test.csv", attribute.name()));
+    NAMES.map(str::to_owned).into_iter().chain(subjects).collect()
+}
+
+const NAMES: [&str; 11] = [
+    "advbench/harmful_behaviors.csv",
+    "harmbench/harmbench_behaviors_text_all.csv",
+    "attacks/held_out.jsonl",
+    "sorry_bench/question.jsonl",
+    "retain/retain.jsonl",
+    "sentences/safe.txt",
+    "sentences/harmful.txt",
+    "recipes/test.jsonl",
+    "xstest/xstest_prompts.csv",
+    "gsm8k/test.jsonl",
+    "humaneval/HumanEval.jsonl",
+];
+
 /// Writes all files below `dir`, which is created if need be, and returns their paths.
 ///
 /// # Errors
-/// [`WorldError`] naming the file that could not be written.
+/// [`WorldError`] naming the file that could not be written, or that holds something else.
 pub fn write_all(dir: &Path) -> Result<Vec<PathBuf>, WorldError> {
-    let at = |name: &str| dir.join(name);
     let mut written = vec![
-        output::csv(&at("advbench/harmful_behaviors.csv"), &adv_bench(), Header::Names)?,
-        output::csv(&at("harmbench/harmbench_behaviors_text_all.csv"), &harm_bench(), Header::Names)?,
-        output::jsonl(&at("attacks/held_out.jsonl"), &attacks())?,
-        output::jsonl(&at("sorry_bench/question.jsonl"), &alignment())?,
-        output::jsonl(&at("retain/retain.jsonl"), &retain())?,
-        output::lines(&at("sentences/safe.txt"), &SAFE)?,
-        output::lines(&at("sentences/harmful.txt"), &HARMFUL)?,
-        output::jsonl(&at("recipes/test.jsonl"), &recipes())?,
-        output::csv(&at("xstest/xstest_prompts.csv"), &xs_test(), Header::Names)?,
-        output::jsonl(&at("gsm8k/test.jsonl"), &gsm8k())?,
-        output::jsonl(&at("humaneval/HumanEval.jsonl"), &human_eval())?,
+        output::csv(&dir.join(NAMES[0]), &adv_bench(), Header::Names)?,
+        output::csv(&dir.join(NAMES[1]), &harm_bench(), Header::Names)?,
+        output::jsonl(&dir.join(NAMES[2]), &attacks())?,
+        output::jsonl(&dir.join(NAMES[3]), &alignment())?,
+        output::jsonl(&dir.join(NAMES[4]), &retain())?,
+        output::lines(&dir.join(NAMES[5]), &SAFE)?,
+        output::lines(&dir.join(NAMES[6]), &HARMFUL)?,
+        output::jsonl(&dir.join(NAMES[7]), &recipes())?,
+        output::csv(&dir.join(NAMES[8]), &xs_test(), Header::Names)?,
+        output::jsonl(&dir.join(NAMES[9]), &gsm8k())?,
+        output::jsonl(&dir.join(NAMES[10]), &human_eval())?,
     ];
     for attribute in Attribute::ALL {
-        let path = at(&format!("mmlu/test/{}_test.csv", attribute.name()));
+        let path = dir.join(format!("mmlu/test/{}_test.csv", attribute.name()));
         written.push(output::csv(&path, &mmlu(attribute), Header::None)?);
     }
     Ok(written)

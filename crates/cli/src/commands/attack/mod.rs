@@ -2,31 +2,28 @@
 
 mod helpers;
 mod list;
+mod logs;
 mod target;
 
 use crate::args::{AttackArgs, HelperName, ProfileName};
 use crate::commands::judge;
 use crate::commands::probe::{header, rate};
 use crate::failure::Failure;
-use crate::{digest, output, settings};
+use crate::{digest, folder, output, settings};
 use anyhow::{Context, Result, anyhow, ensure};
 use mosa_attack::{
-    Attack, Budget, Case, CaseRecord, Journal, Plan, Profile, Reason, Records, SecondsRecord, attack, check,
+    Attack, Budget, Case, CaseRecord, Plan, Profile, Reason, Records, attack, check,
     run as attack_all,
 };
 use mosa_data::{Benchmark, Functional, ReadOptions};
 use mosa_eval::Outcome;
-use mosa_records::{AnswerRecord, Log, Record, RunFolder, VerdictRecord, View};
+use mosa_records::{VerdictRecord, View};
 use serde_json::{Map, Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Records of cases.
-pub(crate) const CASES: &str = "cases.jsonl";
-/// What cases took of the time.
-const SECONDS: &str = "seconds.jsonl";
-/// Every call.
-const JOURNAL: &str = "journal.jsonl";
+pub(crate) use logs::check_answers;
+use logs::Logs;
 
 pub(crate) fn run(args: &AttackArgs) -> Result<(), Failure> {
     if args.name == "list" {
@@ -60,7 +57,7 @@ pub(crate) fn carried_out(args: &AttackArgs) -> Result<Carried, Failure> {
     let helpers = helpers::open(args, target.model.as_ref())?;
     check(&attack.needs(), target.model.as_ref(), |role| helpers.fills(role), attack.name())
         .map_err(|what| anyhow!(what))?;
-    let folder = RunFolder::open(out, &manifest(args, attack.as_ref(), (&benchmark, file), &target.said)?)?;
+    let run = folder::open(out, &manifest(args, attack.as_ref(), (&benchmark, file), &target.said)?)?;
     let budget = Budget {
         queries: args.limits.max_queries,
         helper_calls: args.limits.max_helper_calls,
@@ -73,7 +70,7 @@ pub(crate) fn carried_out(args: &AttackArgs) -> Result<Carried, Failure> {
         budget,
         concurrency: args.limits.cases,
     };
-    let mut logs = Logs::open(&folder, args.retry)?;
+    let mut logs = Logs::open(&run, args.retry)?;
     carry_out(&plan, &cases(&benchmark, args.sampling.seed), &mut logs, args.compute.quiet)?;
     let cases = logs.cases.into_records();
     let judged = judge::judge_folder(out, &args.judging, args.compute.quiet)?;
@@ -211,39 +208,6 @@ fn cases(benchmark: &Benchmark, seed: u64) -> Vec<Case> {
         seed,
     };
     benchmark.behaviours.iter().map(case).collect()
-}
-
-/// The record files of a run.
-struct Logs {
-    journal: Journal,
-    answers: Log<AnswerRecord>,
-    cases: Log<CaseRecord>,
-    seconds: Log<SecondsRecord>,
-}
-
-impl Logs {
-    /// Opens them. Answers of behaviours without a record of their own are of a killed run, which goes on from its journal;
-    /// with `retry`, behaviours that broke off have none any more either.
-    fn open(folder: &RunFolder, retry: bool) -> Result<Self> {
-        let mut cases = Log::<CaseRecord>::open(&folder.path(CASES))?;
-        if retry {
-            cases.retain(|case| case.reason != Reason::Failed)?;
-        }
-        let over: BTreeSet<&str> = cases.records().iter().map(|c| c.case.as_str()).collect();
-        let journal = Journal::open(&folder.path(JOURNAL), |case| !over.contains(case))?;
-        let answers = Log::open(&folder.path(super::probe::ANSWERS))?;
-        let seconds = Log::open(&folder.path(SECONDS))?;
-        let mut logs = Self { journal, answers, cases, seconds };
-        let known: BTreeSet<String> = logs.cases.records().iter().flat_map(|c| c.candidates.clone()).collect();
-        logs.answers.retain(|answer| known.contains(&answer.key()))?;
-        let (cases, answers) = (&logs.cases, &logs.answers);
-        logs.seconds.retain(|s| cases.has(&s.key()))?;
-        let verdicts = folder.path(judge::VERDICTS);
-        if verdicts.exists() {
-            Log::<VerdictRecord>::open(&verdicts)?.retain(|v| answers.has(&v.answer))?;
-        }
-        Ok(logs)
-    }
 }
 
 /// Attacks what has no record yet, with a progress bar.

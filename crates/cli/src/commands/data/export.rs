@@ -2,13 +2,14 @@
 
 use super::{CASES, REDACTED, STAGES};
 use crate::args::{DataExportArgs, ExchangeFormat};
+use crate::commands::attack::check_answers;
 use crate::commands::{judge::VERDICTS, probe::ANSWERS};
-use crate::output;
+use crate::{folder, output, written};
 use anyhow::{Context, Result, bail, ensure};
 use mosa_attack::{CaseRecord, Reason};
 use mosa_data::jailbreakbench::Parameters;
-use mosa_data::{Outcome, Submission, harmbench, jailbreakbench, save, to_jsonl};
-use mosa_records::{AnswerRecord, Log, Record, RunFolder, VerdictRecord, View, tell_judges_apart};
+use mosa_data::{Outcome, Submission, harmbench, jailbreakbench, to_jsonl};
+use mosa_records::{AnswerRecord, Record, RunFolder, VerdictRecord, View, tell_judges_apart};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -28,7 +29,7 @@ pub(crate) fn run(args: &DataExportArgs) -> Result<()> {
     let written = match args.format {
         ExchangeFormat::HarmBench => write_harmbench(args, submissions, judge.as_deref()),
         ExchangeFormat::JailbreakBench => write_artifact(args, &records, &submissions, judge.as_deref()),
-        ExchangeFormat::Jsonl => write_file(&args.out, &to_jsonl(&submissions)?),
+        ExchangeFormat::Jsonl => written::file(&args.out, &to_jsonl(&submissions)?, "--out"),
     };
     for path in written.with_context(|| format!("{}: cannot be exported", args.run.display()))? {
         output::line(&path.display().to_string())?;
@@ -55,7 +56,7 @@ impl Records {
         ensure!(answers.exists() || cases.exists(), "{}: holds no {ANSWERS}; {what}", dir.display());
         let mut labels: HashMap<String, BTreeMap<String, Outcome>> = HashMap::new();
         let mut judges = BTreeSet::new();
-        let mut verdicts: Vec<VerdictRecord> = Log::read(&dir.join(VERDICTS))?;
+        let mut verdicts: Vec<VerdictRecord> = folder::read(&dir.join(VERDICTS))?;
         tell_judges_apart(&mut verdicts);
         for v in verdicts.into_iter().filter(|v| v.view == View::Answer) {
             let outcome = match v.success {
@@ -67,7 +68,8 @@ impl Records {
             labels.entry(v.answer).or_default().insert(v.judge, outcome);
         }
         let manifest = RunFolder::manifest(dir)?;
-        let (answers, cases) = (Log::read(&answers)?, Log::read(&cases)?);
+        let (answers, cases) = (folder::read(&answers)?, folder::read(&cases)?);
+        check_answers(dir, &answers)?;
         Ok(Self { dir: dir.to_owned(), manifest, answers, cases, labels, judges })
     }
 
@@ -192,14 +194,6 @@ fn redact(submission: &mut Submission) {
     }
 }
 
-fn write_file(path: &Path, text: &str) -> Result<Vec<PathBuf>> {
-    if let Some(dir) = path.parent().filter(|d| !d.as_os_str().is_empty()) {
-        std::fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
-    }
-    save(path, text)?;
-    Ok(vec![path.to_owned()])
-}
-
 /// The stage files; behaviours without a prompt have no place in them.
 fn write_harmbench(args: &DataExportArgs, all: Vec<Submission>, judge: Option<&str>) -> Result<Vec<PathBuf>> {
     let (sent, left): (Vec<_>, Vec<_>) = all.into_iter().partition(|s| s.prompt.is_some());
@@ -209,10 +203,8 @@ fn write_harmbench(args: &DataExportArgs, all: Vec<Submission>, judge: Option<&s
     if let Some(judge) = judge {
         files.push((results, harmbench::to_results(&sent, judge)?));
     }
-    let mut written = Vec::new();
-    for (name, text) in files {
-        written.extend(write_file(&args.out.join(name), &text)?);
-    }
+    let files: Vec<(String, String)> = files.into_iter().map(|(name, text)| (name.to_owned(), text)).collect();
+    let written = written::files(&args.out, &files, "--out")?;
     if !left.is_empty() {
         let n = left.len();
         output::say(&format!("note: cases without a prompt, left out as HarmBench has no place for them: {n}"));
@@ -231,7 +223,7 @@ fn write_artifact(
     };
     let benchmark = super::benchmark(path, &args.read, args.read.columns.as_ref())?;
     let artifact = jailbreakbench::to_artifact(&benchmark, submissions, judge, parameters(args, records, judge))?;
-    write_file(&args.out, &jailbreakbench::to_json(&artifact)?)
+    written::file(&args.out, &jailbreakbench::to_json(&artifact)?, "--out")
 }
 
 /// What the run says of itself; rates and counts are filled in from the submissions.

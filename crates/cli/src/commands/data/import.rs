@@ -3,14 +3,14 @@
 use super::{CASES, REDACTED, STAGES};
 use crate::args::{DataImportArgs, ExchangeFormat};
 use crate::commands::{judge::VERDICTS, probe::ANSWERS};
-use crate::{digest, output};
+use crate::{digest, folder, output};
 use anyhow::{Context, Result, ensure};
 use mosa_attack::{CaseRecord, Reason, Used};
 use mosa_data::{
     Behaviour, Benchmark, DataError, Functional, Origin, Outcome, Submission, from_jsonl, harmbench, jailbreakbench,
-    load, save,
+    load,
 };
-use mosa_records::{AnswerRecord, Log, Record, RunFolder, Texts, VerdictRecord, View};
+use mosa_records::{AnswerRecord, Record, RunFolder, Texts, VerdictRecord, View, restore};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -26,8 +26,8 @@ pub(crate) fn run(args: &DataImportArgs) -> Result<()> {
     let cases = cases(&submissions, &benchmark)
         .with_context(|| format!("{}: does not fit {}", file.display(), args.benchmark.display()))?;
     let records = Imported::new(&cases)?;
-    let folder = RunFolder::open(&args.out, &manifest(args, &file, &benchmark, &model)?)?;
-    for path in records.write(&folder)? {
+    let run = folder::open(&args.out, &manifest(args, &file, &benchmark, &model)?)?;
+    for path in records.write(&run)? {
         output::line(&path.display().to_string())?;
     }
     advise(args, &cases);
@@ -256,7 +256,7 @@ fn log<R: Record>(path: PathBuf, records: Vec<R>) -> Result<Option<PathBuf>> {
     if records.is_empty() {
         return Ok(None);
     }
-    let mut log = Log::<R>::open(&path)?;
+    let mut log = folder::log::<R>(&path)?;
     for record in records {
         log.push(record)?;
     }
@@ -265,7 +265,7 @@ fn log<R: Record>(path: PathBuf, records: Vec<R>) -> Result<Option<PathBuf>> {
 
 fn write_prompts(prompts: &[Value], path: &Path) -> Result<()> {
     let text: String = prompts.iter().map(|p| format!("{p}\n")).collect();
-    Ok(save(path, &text)?)
+    Ok(restore(path, text.as_bytes())?)
 }
 
 /// The same file and flags are the same run.

@@ -3,7 +3,7 @@
 use super::{ANSWERS, CURVES, Opened, header, rate};
 use crate::args::GcgArgs;
 use crate::failure::Failure;
-use crate::{interrupt, output};
+use crate::{folder, interrupt, output};
 use anyhow::{Result, bail, ensure};
 use mosa_probe::gcg::{Filter, Gcg, GcgSettings, Goal, Iteration, TargetLikelihood, added_between};
 use mosa_probe::{Case, answer, plain, words};
@@ -38,8 +38,8 @@ pub(crate) fn run(args: &GcgArgs) -> Result<(), Failure> {
     }
     let filter = || Filter::typed(&probe.loaded.text, probe.loaded.spec(), args.ascii_only);
     let gcg = Gcg { settings, filter: filter(), decode: probe.options.clone() };
-    let mut curves = Log::<CurveRecord>::open(&probe.folder.path(CURVES))?;
-    let mut answers = Log::<AnswerRecord>::open(&probe.folder.path(ANSWERS))?;
+    let mut curves = folder::log::<CurveRecord>(&probe.folder.path(CURVES))?;
+    let mut answers = folder::log::<AnswerRecord>(&probe.folder.path(ANSWERS))?;
     let bar = output::bar(args.common.compute.quiet, searches.len() * (args.iterations + 1))?;
     for search in &searches {
         bar.set_message(search.case.key());

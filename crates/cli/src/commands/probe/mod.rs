@@ -10,11 +10,11 @@ use crate::args::{ProbeArgs, ProbeCommand, SamplingArgs};
 use crate::failure::Failure;
 use crate::load::{Loaded, load};
 use crate::sampling::Shipped;
-use crate::{digest, interrupt, output};
+use crate::{digest, folder, interrupt, output};
 use anyhow::Result;
 use mosa_engine::Options;
 use mosa_probe::Probed;
-use mosa_records::{Log, Record, RunFolder};
+use mosa_records::{Record, RunFolder};
 use mosa_text::PromptRecord;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -53,7 +53,7 @@ impl<'a> Opened<'a> {
         let options = sampling.options(loaded.spec().family, loaded.ends(), &Shipped::read(&loaded.dir)?)?;
         options.check(loaded.spec())?;
         let manifest = manifest(name, (args, &loaded), &options, settings)?;
-        let folder = RunFolder::open(&args.out, &manifest)?;
+        let folder = folder::open(&args.out, &manifest)?;
         Ok(Self { args, loaded, options, folder })
     }
 
@@ -74,7 +74,7 @@ impl<'a> Opened<'a> {
         key: impl Fn(&C) -> String,
         mut work: impl FnMut(&[C]) -> Result<Vec<R>>,
     ) -> Result<Vec<R>, Failure> {
-        let mut log = Log::<R>::open(&self.folder.path(file))?;
+        let mut log = folder::log::<R>(&self.folder.path(file))?;
         let bar = output::bar(self.args.compute.quiet, cases.len())?;
         bar.set_position(cases.iter().filter(|c| log.has(&key(c))).count() as u64);
         bar.reset_eta();

@@ -4,10 +4,10 @@ use super::cases::{Case, Graded, cases};
 use crate::args::WorldMeasureArgs;
 use crate::failure::Failure;
 use crate::load::{Loaded, load};
-use crate::{digest, interrupt, output};
+use crate::{digest, folder, interrupt, output};
 use anyhow::Result;
 use mosa_engine::{Batching, Commit, Options, Request, Schedule, generate};
-use mosa_records::{Log, Record, RunFolder};
+use mosa_records::Record;
 use mosa_text::{Message, Prompt};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -123,8 +123,8 @@ pub(crate) fn measure(
         "adapter": adapter.map(digest::of_model).transpose()?,
         "settings": settings,
     });
-    let folder = RunFolder::open(out, &manifest)?;
-    let mut log = Log::<Answered>::open(&folder.path(RECORDS))?;
+    let run = folder::open(out, &manifest)?;
+    let mut log = folder::log::<Answered>(&run.path(RECORDS))?;
     let mut all = cases(settings.n, settings.seed);
     if let Some(cells) = &settings.cells {
         all.retain(|c| cells.iter().any(|cell| c.cell.starts_with(cell.as_str())));
