@@ -17,7 +17,7 @@ use mosa_attack::{
 };
 use mosa_data::{Benchmark, Functional, ReadOptions};
 use mosa_eval::Outcome;
-use mosa_records::{VerdictRecord, View};
+use mosa_records::{AnswerRecord, Log, Record, VerdictRecord, View};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
