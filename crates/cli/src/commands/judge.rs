@@ -6,10 +6,11 @@ use crate::failure::Failure;
 use crate::{interrupt, output};
 use anyhow::{Context, Result};
 use mosa_client::{Endpoint, EndpointSettings};
-use mosa_judge::{Cache, Case, DegeneracyGate, Judge, Settings, Verdict, judge, judge_all};
+use mosa_judge::{Cache, Case, DegeneracyGate, Judge, Settings, Status, Verdict, judge, judge_all};
 use mosa_records::{AnswerRecord, Log, Record, VerdictRecord, View};
 use serde::Deserialize;
 use serde_json::json;
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
@@ -151,14 +152,23 @@ fn judge_with(
     let key = |t: &Text<'_>| format!("{}/{}/{}", judge.name(), t.view.name(), t.answer.key());
     let bar = output::bar(quiet, texts.len())?;
     bar.set_message(judge.name().to_owned());
+    let known: HashSet<String> = texts.iter().map(key).filter(|key| log.has(key)).collect();
     let done = log.fill((&texts, 4 * concurrency.max(1)), key, interrupt::asked, |batch| {
-        let cases: Vec<Case> = batch.iter().map(Text::case).collect();
+        let new: Vec<&Text<'_>> = batch.iter().filter(|t| !known.contains(&key(t))).collect();
+        let cases: Vec<Case> = new.iter().map(|t| t.case()).collect();
         let verdicts = judge_all(&[judge], &cases, concurrency, |_| {
             bar.inc(1);
-            ControlFlow::Continue(())
+            if interrupt::asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
-        Ok::<_, Failure>(verdicts.iter().flatten().zip(batch).map(|(v, t)| t.record(v, gate)).collect())
+        // A failure after a request to stop may have come of it: from there on, all are judged again.
+        let holds = |v: &Verdict| !(interrupt::asked() && matches!(v.status, Status::Failed(_)));
+        let own = verdicts.iter().flatten().zip(new).take_while(|(v, _)| holds(v));
+        Ok::<_, Failure>(own.map(|(v, t)| t.record(v, gate)).collect())
     })?;
     bar.finish_and_clear();
-    if done { Ok(()) } else { Err(Failure::Interrupted("interrupted; the same command judges the rest".into())) }
+    if done && texts.iter().all(|t| log.has(&key(t))) {
+        Ok(())
+    } else {
+        Err(Failure::Interrupted("interrupted; the same command judges the rest".into()))
+    }
 }
