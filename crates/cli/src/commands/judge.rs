@@ -151,7 +151,7 @@ fn judge_with(
         answers.iter().flat_map(|answer| views(answer).into_iter().map(move |view| Text { answer, view })).collect();
     let key = |t: &Text<'_>| format!("{}/{}/{}", judge.name(), t.view.name(), t.answer.key());
     let bar = output::bar(quiet, texts.len())?;
-    bar.set_message(judge.name().to_owned());
+    bar.set_message(judge.name());
     let known: HashSet<String> = texts.iter().map(key).filter(|key| log.has(key)).collect();
     let done = log.fill((&texts, 4 * concurrency.max(1)), key, interrupt::asked, |batch| {
         let new: Vec<&Text<'_>> = batch.iter().filter(|t| !known.contains(&key(t))).collect();

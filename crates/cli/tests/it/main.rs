@@ -13,7 +13,7 @@ mod hub;
 mod interrupt;
 mod load;
 mod probe;
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 mod terminal;
 mod tools;
 mod verify;

@@ -14,12 +14,12 @@ const SHOWN: &str = "\\u{1b}]0;owned\\u{7}\\u{1b}[2J\\u{9b}8m\\u{202e}";
 /// A new pseudo terminal: our end and the program's.
 fn terminal() -> (File, File) {
     let (mut ours, mut its) = (-1, -1);
-    let mut size = libc::winsize { ws_row: 40, ws_col: 120, ws_xpixel: 0, ws_ypixel: 0 };
+    let size = libc::winsize { ws_row: 40, ws_col: 120, ws_xpixel: 0, ws_ypixel: 0 };
     // SAFETY: both places are valid for a write, the size for a read; a null name and null settings are allowed. The two
     // descriptors are new, and owned by nobody else.
     #[allow(unsafe_code)]
     unsafe {
-        assert_eq!(libc::openpty(&mut ours, &mut its, std::ptr::null_mut(), std::ptr::null_mut(), &mut size), 0);
+        assert_eq!(libc::openpty(&mut ours, &mut its, std::ptr::null_mut(), std::ptr::null_mut(), &size), 0);
         (File::from_raw_fd(ours), File::from_raw_fd(its))
     }
 }
