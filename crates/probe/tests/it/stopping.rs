@@ -37,8 +37,8 @@ fn stopping(during: usize) -> Stopping {
 
 fn cases(text: &TextModel) -> Vec<Case> {
     let one = |i: usize| {
-        let prompt = Prompt::Chat(vec![Message::user(&format!("name the bridge {i}"))]);
-        plain(text, &PromptRecord::new(&format!("q{i}"), prompt), "group").unwrap()
+        let prompt = Prompt::Chat(vec![Message::user(format!("name the bridge {i}"))]);
+        plain(text, &PromptRecord::new(format!("q{i}"), prompt), "group").unwrap()
     };
     (0..3).map(one).collect()
 }
