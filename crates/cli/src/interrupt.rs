@@ -13,7 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long a command may take to end by itself.
-const MOMENT: Duration = Duration::from_millis(700);
+const MOMENT: Duration = Duration::from_millis(500);
 /// How often it is looked whether work that is worth finishing is under way.
 const LOOK: Duration = Duration::from_millis(10);
 

@@ -50,11 +50,14 @@ fn say(failure: &Failure) {
     output::say(&shown::cut(&format!("mosa: {failure}"), ERROR));
 }
 
-/// Help, or what is wrong with the arguments; these may be text from elsewhere.
+/// Help, or what is wrong with the arguments. Arguments that no terminal should get are quoted without colours.
 fn wrong_use(error: &clap::Error) -> ! {
-    let text = error.render().to_string();
-    if error.use_stderr() && shown::shown(&text) != text {
-        output::say(text.trim_end());
+    let acts = |argument: std::ffi::OsString| {
+        let text = argument.to_string_lossy();
+        shown::shown(&text) != text
+    };
+    if error.use_stderr() && std::env::args_os().any(acts) {
+        output::say(error.to_string().trim_end());
         std::process::exit(error.exit_code());
     }
     error.exit()

@@ -6,7 +6,7 @@ use crate::error::not_a_number;
 use crate::intervention::{HiddenAt, Intervention, Pass};
 use crate::options::{Batching, MaskRule, Options, RevealCount, Schedule};
 use crate::{Answer, EngineError, Request, Step, StepRecord};
-use mosa_core::{Canvas, TokenId};
+use mosa_core::{Canvas, Interrupt, TokenId};
 use mosa_model::{Adapter, CacheUse, Call, DenoisingModel, HiddenTap, ModelError, Slot};
 use std::ops::Range;
 use tch::{Kind, Tensor};
@@ -30,6 +30,13 @@ pub trait Observer {
 impl Observer for () {
     fn after_step(&mut self, _row: usize, _canvas: &Canvas, _record: Option<&StepRecord>) -> Control {
         Control::Continue
+    }
+}
+
+/// Sees nothing and interrupts once a stop is asked for.
+impl Observer for Interrupt {
+    fn after_step(&mut self, _row: usize, _canvas: &Canvas, _record: Option<&StepRecord>) -> Control {
+        if self.asked() { Control::Interrupt } else { Control::Continue }
     }
 }
 

@@ -1,8 +1,8 @@
 //! A request of a probe, and its answer as a record.
 
 use crate::ProbeError;
-use mosa_core::{Cause, TokenId};
-use mosa_engine::{Answer, Options, Request, generate};
+use mosa_core::{Cause, Interrupt, TokenId};
+use mosa_engine::{Answer, Finish, Options, Request, generate};
 use mosa_model::{Adapter, DenoisingModel};
 use mosa_records::{AnswerRecord, ForcedWords, Texts};
 use mosa_text::{Specials, TextModel};
@@ -15,6 +15,8 @@ pub struct Probed<'a> {
     pub pair: (&'a dyn DenoisingModel, Option<&'a Adapter>),
     /// Tokeniser, chat template, special ids.
     pub text: &'a TextModel,
+    /// Ends the decoding of a batch.
+    pub stop: &'a Interrupt,
 }
 
 /// One request.
@@ -48,14 +50,15 @@ impl Case {
     }
 }
 
-/// Decodes the cases together; one record per case, in order.
+/// Decodes the cases together; one record per case, in order. Once a stop is asked for, only the first ones that are
+/// complete.
 ///
 /// # Errors
 /// [`ProbeError`] if a case does not fit the model or decoding fails.
 pub fn answer(probed: Probed<'_>, options: &Options, cases: &[Case]) -> Result<Vec<AnswerRecord>, ProbeError> {
     let requests = cases.iter().map(Case::request).collect();
-    let answers = generate(probed.pair, options, requests, &mut ())?;
-    answers.iter().flatten().zip(cases).map(|(a, case)| record(probed.text, a, case)).collect()
+    let answers = generate(probed.pair, options, requests, &mut probed.stop.clone())?;
+    answers.iter().map_while(Option::as_ref).zip(cases).map(|(a, case)| record(probed.text, a, case)).collect()
 }
 
 fn record(text: &TextModel, answer: &Answer, case: &Case) -> Result<AnswerRecord, ProbeError> {

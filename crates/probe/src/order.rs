@@ -6,13 +6,14 @@ use mosa_engine::{Options, Request, generate};
 use mosa_records::OrderRecord;
 
 /// Decodes the cases together and keeps when what was revealed. Words and end tokens are kept apart: an answer's tail of
-/// end tokens is often revealed first and says nothing about the order of its words.
+/// end tokens is often revealed first and says nothing about the order of its words. Once a stop is asked for, only the
+/// first cases that are complete.
 ///
 /// # Errors
 /// [`ProbeError`] if a case does not fit the model or decoding fails.
 pub fn order(probed: Probed<'_>, options: &Options, cases: &[Case]) -> Result<Vec<OrderRecord>, ProbeError> {
     let requests = cases.iter().map(|c| Request::new(c.key(), c.prompt.clone())).collect();
-    let answers = generate(probed.pair, options, requests, &mut ())?;
+    let answers = generate(probed.pair, options, requests, &mut probed.stop.clone())?;
     let ends = probed.text.special.ends();
     let record = |(answer, case): (&mosa_engine::Answer, &Case)| {
         let total = answer.trace.steps.last().map_or(0, |s| s.step.clock as usize + 1);
@@ -27,5 +28,5 @@ pub fn order(probed: Probed<'_>, options: &Options, cases: &[Case]) -> Result<Ve
         words.iter_mut().chain(&mut tail).for_each(|at| at.sort_unstable());
         OrderRecord { group: case.group.clone(), id: case.id.clone(), length: options.gen_length, words, ends: tail }
     };
-    Ok(answers.iter().flatten().zip(cases).map(record).collect())
+    Ok(answers.iter().map_while(Option::as_ref).zip(cases).map(record).collect())
 }

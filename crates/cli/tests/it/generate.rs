@@ -1,4 +1,4 @@
-use crate::{command, fixture, line, mosa, prompt_file, read_json};
+use crate::{command, fixture, line, mosa, press_ctrl_c, prompt_file, read_json};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
@@ -223,10 +223,7 @@ fn ctrl_c_keeps_every_answer_that_was_complete() {
     let mut out = BufReader::new(child.stdout.take().unwrap());
     let mut text = String::new();
     out.read_line(&mut text).unwrap();
-    // SAFETY: sends a signal to the child this test started and has not waited for.
-    #[allow(unsafe_code)]
-    let sent = unsafe { libc::kill(child.id() as i32, libc::SIGINT) };
-    assert_eq!(sent, 0);
+    press_ctrl_c(&child);
     out.read_to_string(&mut text).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(130));
     let lines: Vec<&str> = text.lines().collect();

@@ -2,7 +2,7 @@
 
 #[allow(dead_code)]
 #[path = "../../../client/tests/it/server.rs"]
-mod server;
+pub(crate) mod server;
 
 use crate::{Run, line};
 use serde_json::{Value, json};

@@ -9,8 +9,12 @@ mod bad_input;
 mod data;
 mod generate;
 mod hub;
+#[cfg(target_os = "linux")]
+mod interrupt;
 mod load;
 mod probe;
+#[cfg(target_os = "linux")]
+mod terminal;
 mod tools;
 mod verify;
 mod world;
@@ -68,6 +72,15 @@ fn line(text: &str, paths: &[(&str, &Path)]) -> Run {
         paths.iter().fold(word.to_owned(), |w, (name, path)| w.replace(&format!("{{{name}}}"), &path.to_string_lossy()))
     };
     mosa(&text.split(' ').map(fill).collect::<Vec<_>>())
+}
+
+/// Presses Ctrl-C on a command that was started.
+#[cfg(unix)]
+fn press_ctrl_c(child: &std::process::Child) {
+    // SAFETY: sends a signal to a child that a test started and has not waited for.
+    #[allow(unsafe_code)]
+    let sent = unsafe { libc::kill(child.id() as i32, libc::SIGINT) };
+    assert_eq!(sent, 0);
 }
 
 /// A copy of a fixture folder that a test may damage.

@@ -7,6 +7,7 @@ mod filter;
 mod gradient;
 mod losses;
 mod search;
+mod stopping;
 
 use mosa_model::{Adapter, AdapterConfig, Checkpoint, DenoisingModel, ModelConfig, Targets, Transformer};
 use mosa_probe::gcg::{Goal, TargetLikelihood, TargetLoss};

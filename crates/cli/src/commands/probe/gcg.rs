@@ -117,7 +117,14 @@ impl Search {
             return Err(Failure::Interrupted("interrupted; the same command goes on with the next iteration".into()));
         };
         let case = Case { prompt: self.goal.prompt_with(&run.best_suffix), ..self.case.clone() };
-        for mut record in answer(probe.probed(), &probe.options, &[case])? {
+        let answered = {
+            let _finishing = interrupt::finishing();
+            answer(probe.probed(), &probe.options, &[case])?
+        };
+        if answered.is_empty() {
+            return Err(Failure::Interrupted("interrupted; the same command goes on with the answer".into()));
+        }
+        for mut record in answered {
             record.prompt =
                 probe.loaded.text.tokenizer.decode(&self.goal.prompt_with(&run.best_suffix), Specials::Skip)?;
             record.tags.insert("phrase".into(), self.phrase.clone());

@@ -35,7 +35,7 @@ pub(crate) fn run(args: &LandscapeArgs) -> Result<(), Failure> {
     let records: Vec<LandscapeRecord> = probe.fill(LANDSCAPES, (&cases, 1), Case::key, |batch| {
         let of = |case: &Case| {
             let adapter = probe.loaded.adapter.as_ref().filter(|_| case.group == "adapter");
-            let probed = Probed { pair: (&probe.loaded.model, adapter), text: &probe.loaded.text };
+            let probed = Probed { pair: (&probe.loaded.model, adapter), ..probe.probed() };
             Ok(landscape(probed, &probe.options, case, &sentences)?)
         };
         batch.iter().map(of).collect()

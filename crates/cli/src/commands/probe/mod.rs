@@ -12,6 +12,7 @@ use crate::load::{Loaded, load};
 use crate::sampling::Shipped;
 use crate::{digest, folder, interrupt, output};
 use anyhow::Result;
+use mosa_core::Interrupt;
 use mosa_engine::Options;
 use mosa_probe::Probed;
 use mosa_records::{Record, RunFolder};
@@ -44,6 +45,7 @@ pub(crate) struct Opened<'a> {
     pub loaded: Loaded,
     pub options: Options,
     pub folder: RunFolder,
+    stop: Interrupt,
 }
 
 impl<'a> Opened<'a> {
@@ -54,7 +56,7 @@ impl<'a> Opened<'a> {
         options.check(loaded.spec())?;
         let manifest = manifest(name, (args, &loaded), &options, settings)?;
         let folder = folder::open(&args.out, &manifest)?;
-        Ok(Self { args, loaded, options, folder })
+        Ok(Self { args, loaded, options, folder, stop: interrupt::stop() })
     }
 
     /// The prompts of a file, as the flags choose them.
@@ -62,8 +64,9 @@ impl<'a> Opened<'a> {
         self.args.select.read(path, 0)
     }
 
+    /// What is probed. While it decodes, the cases of a batch that are complete are worth keeping.
     pub(crate) fn probed(&self) -> Probed<'_> {
-        Probed { pair: self.loaded.pair(), text: &self.loaded.text }
+        Probed { pair: self.loaded.pair(), text: &self.loaded.text, stop: &self.stop }
     }
 
     /// Works off what the record file lacks, with a progress bar; an interrupt keeps what is done.
@@ -81,11 +84,11 @@ impl<'a> Opened<'a> {
         let done = log.fill((cases, batch_size), &key, interrupt::asked, |batch| -> Result<Vec<R>, anyhow::Error> {
             bar.set_message(key(&batch[0]));
             let records = work(batch)?;
-            bar.inc(batch.len() as u64);
+            bar.inc(records.len() as u64);
             Ok(records)
         })?;
         bar.finish_and_clear();
-        if !done {
+        if !done || !cases.iter().all(|case| log.has(&key(case))) {
             let (n, of) = (log.records().len(), cases.len());
             return Err(Failure::Interrupted(format!(
                 "interrupted: {n} of {of} are recorded; the same command goes on"

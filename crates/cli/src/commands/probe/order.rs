@@ -4,6 +4,7 @@ use super::{ORDERS, Opened, header};
 use crate::args::OrderArgs;
 use crate::digest;
 use crate::failure::Failure;
+use crate::interrupt;
 use anyhow::Result;
 use mosa_core::stats::{kendall_tau_b, pearson};
 use mosa_probe::{Case, order, plain};
@@ -22,6 +23,7 @@ pub(crate) fn run(args: &OrderArgs) -> Result<(), Failure> {
         }
     }
     let orders: Vec<OrderRecord> = probe.fill(ORDERS, (&cases, args.common.batch_size), Case::key, |batch| {
+        let _finishing = interrupt::finishing();
         Ok(order(probe.probed(), &probe.options, batch)?)
     })?;
     Ok(probe.close(&table(&orders))?)

@@ -4,6 +4,7 @@ use super::{ANSWERS, Opened, header, rate};
 use crate::args::{PrefillArgs, phrases};
 use crate::commands::judge;
 use crate::failure::Failure;
+use crate::interrupt;
 use anyhow::Result;
 use mosa_probe::{Case, Prefill, answer};
 use mosa_records::{AnswerRecord, VerdictRecord, View};
@@ -27,6 +28,7 @@ pub(crate) fn run(args: &PrefillArgs) -> Result<(), Failure> {
     };
     let cases = plan.cases(&probe.loaded.text, &behaviours)?;
     let answers: Vec<AnswerRecord> = probe.fill(ANSWERS, (&cases, args.common.batch_size), Case::key, |batch| {
+        let _finishing = interrupt::finishing();
         Ok(answer(probe.probed(), &probe.options, batch)?)
     })?;
     let judged = judge::judge_folder(&args.common.out, &args.judge, args.common.compute.quiet)?;

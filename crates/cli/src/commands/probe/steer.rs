@@ -3,6 +3,7 @@
 use super::{ANSWERS, Opened, header, rate};
 use crate::args::{SteerArgs, phrases};
 use crate::failure::Failure;
+use crate::interrupt;
 use anyhow::Result;
 use mosa_probe::{Case, Steer, TEMPLATE, answer, obeyed, placed_at};
 use mosa_records::AnswerRecord;
@@ -21,6 +22,7 @@ pub(crate) fn run(args: &SteerArgs) -> Result<(), Failure> {
     let probe = Opened::new("steer", (&args.common, &args.sampling), settings)?;
     let cases = plan.cases(&probe.loaded.text, &probe.prompts(&args.common.behaviors)?)?;
     let answers: Vec<AnswerRecord> = probe.fill(ANSWERS, (&cases, args.common.batch_size), Case::key, |batch| {
+        let _finishing = interrupt::finishing();
         let mut answers = answer(probe.probed(), &probe.options, batch)?;
         answers.iter_mut().for_each(mark);
         Ok(answers)

@@ -135,13 +135,14 @@ pub(crate) fn measure(
     bar.reset_eta();
     let options = options(settings, loaded);
     let done = log.fill((&all, settings.batch_size), key, interrupt::asked, |batch| {
-        bar.set_message(batch[0].cell.clone());
+        bar.set_message(&batch[0].cell);
+        let _finishing = interrupt::finishing();
         let answered = answer(batch, loaded, &options)?;
-        bar.inc(batch.len() as u64);
+        bar.inc(answered.len() as u64);
         Ok::<_, anyhow::Error>(answered)
     })?;
     bar.finish_and_clear();
-    if !done {
+    if !done || !all.iter().all(|c| log.has(&key(c))) {
         return Err(Failure::Interrupted("interrupted; the same command answers the rest".into()));
     }
     Ok(log.into_records())
@@ -197,8 +198,8 @@ pub(crate) fn request(case: &Case, loaded: &Loaded) -> Result<Request> {
 
 fn answer(batch: &[Case], loaded: &Loaded, options: &Options) -> Result<Vec<Answered>> {
     let requests = batch.iter().map(|case| request(case, loaded)).collect::<Result<Vec<_>>>()?;
-    let answers = generate(loaded.pair(), options, requests, &mut ())?;
-    let graded = answers.into_iter().flatten().zip(batch).map(|(answer, case)| {
+    let answers = generate(loaded.pair(), options, requests, &mut interrupt::stop())?;
+    let graded = answers.into_iter().map_while(|answer| answer).zip(batch).map(|(answer, case)| {
         let text = visible(case, &answer.ids, loaded)?;
         Ok(Answered {
             cell: case.cell.clone(),
