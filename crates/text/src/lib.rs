@@ -6,6 +6,8 @@
 mod chat;
 mod error;
 mod files;
+mod growth;
+mod ids;
 mod prompts;
 mod quiet;
 mod qwen;
@@ -50,6 +52,20 @@ impl TextModel {
         let tokenizer = Tokenizer::load(dir)?;
         let special = SpecialIds::resolve(dir, &tokenizer, family, [mask, eos, pad])?;
         Ok(Self { tokenizer, chat: ChatTemplate::load(dir)?, special })
+    }
+
+    /// Checks that a model whose embedding has `rows` rows has one for every token. More rows than tokens are fine.
+    ///
+    /// # Errors
+    /// [`TextError::NoRow`] with the last token.
+    pub fn fits(&self, rows: usize) -> Result<(), TextError> {
+        match self.tokenizer.last() {
+            Some((token, id)) if *id as usize >= rows => {
+                let tokenizer = self.tokenizer.file().to_owned();
+                Err(TextError::NoRow { tokenizer, token: token.clone(), id: *id, rows })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The ids of one prompt: a conversation goes through the chat template, raw text does not.

@@ -14,6 +14,11 @@ use tokenizers::{AddedToken, PreTokenizerWrapper, SplitDelimiterBehavior, Tokeni
 const PATTERN: &str =
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
+/// The pattern as a stage of a tokenizer.json.
+pub(crate) fn pattern() -> Value {
+    serde_json::json!({"Regex": PATTERN})
+}
+
 pub(crate) fn build(dir: &Path) -> Result<Tokenizer, TextError> {
     let (vocab, merges) = (dir.join("vocab.json"), dir.join("merges.txt"));
     let bad_bpe = |e| files::malformed(&vocab, format!("cannot build the BPE from it and merges.txt: {e}"));

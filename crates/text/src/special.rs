@@ -1,6 +1,6 @@
 //! Ids with a meaning of their own, and which strings carry it in each family.
 
-use crate::{TextError, Tokenizer};
+use crate::{TextError, Tokenizer, ids};
 use mosa_core::{Family, TokenId};
 use std::path::Path;
 
@@ -33,12 +33,8 @@ impl SpecialIds {
         family: Family,
         [mask, eos, pad]: [TokenId; 3],
     ) -> Result<Self, TextError> {
-        for (role, id) in [("mask_token_id", mask), ("eos_token_id", eos)] {
-            if tokenizer.token(id).is_none() {
-                return Err(TextError::UnknownId { dir: dir.to_owned(), role, id });
-            }
-        }
         let turn_end = turn_end(family);
+        ids::check(dir, tokenizer, ids::ConfigIds { mask, eos, pad }, turn_end)?;
         Ok(Self { mask, eos, pad, eot: tokenizer.token_id(turn_end), turn_end })
     }
 

@@ -1,7 +1,9 @@
 //! Templates, tokenisers and texts that would take all memory, all time or all of the stack.
 
 use crate::chat::template;
-use mosa_text::{ChatTemplate, MAX_TEXT, Message, TextError};
+use crate::{edited, fixture};
+use mosa_text::{ChatTemplate, MAX_TEXT, Message, Specials, TextError, Tokenizer};
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -73,4 +75,75 @@ fn a_conversation_that_is_too_long_is_refused_by_its_length() {
     let error = chat.render(&[Message::user(&long)], true).unwrap_err();
     assert!(matches!(error, TextError::TooLong { bytes } if bytes > 50_000_000), "{error}");
     assert!(error.to_string().contains(&MAX_TEXT.to_string()), "{error}");
+}
+
+#[test]
+fn a_text_that_is_too_long_is_refused_by_its_length_and_one_below_the_limit_is_tokenised() {
+    let tokenizer = Tokenizer::load(&fixture("dream")).unwrap();
+    let error = tokenizer.encode(&"word ".repeat(10_000_000)).unwrap_err();
+    assert!(matches!(error, TextError::TooLong { bytes: 50_000_000 }), "{error}");
+    assert!(error.to_string().contains(&MAX_TEXT.to_string()), "{error}");
+    let text = "a word\n".repeat(MAX_TEXT / 7);
+    let ids = tokenizer.encode(&text).unwrap();
+    assert_eq!(tokenizer.decode(&ids, Specials::Keep).unwrap(), text);
+}
+
+#[test]
+fn long_runs_of_blanks_take_time_in_proportion() {
+    for name in ["dream", "llada"] {
+        let tokenizer = Tokenizer::load(&fixture(name)).unwrap();
+        for blank in [" ", "\t", "\n", " \n", "\u{3000}", "\u{a0} "] {
+            let begun = Instant::now();
+            let text = format!("a{}b", blank.repeat(200_000 / blank.len()));
+            let ids = tokenizer.encode(&text).unwrap();
+            assert_eq!(tokenizer.decode(&ids, Specials::Keep).unwrap(), text, "{name} {blank:?}");
+            // Quadratic time would be minutes.
+            assert!(begun.elapsed() < Duration::from_secs(20), "{name} {blank:?}: {:?}", begun.elapsed());
+        }
+    }
+}
+
+#[test]
+fn a_pattern_that_backtracks_is_named_with_its_file() {
+    let pattern = r"(x+x+)+y";
+    let dir = edited("llada", |t| {
+        t["pre_tokenizer"] =
+            json!({"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": false});
+    });
+    let tokenizer = Tokenizer::load(dir.path()).unwrap();
+    assert!(tokenizer.encode("hello").is_ok());
+    for length in [40, 5_000] {
+        let error = tokenizer.encode(&"x".repeat(length)).unwrap_err().to_string();
+        assert!(error.contains("tokenizer.json") && error.contains(pattern), "{error}");
+    }
+    // The tokeniser is not spoiled by it.
+    assert!(tokenizer.encode("hello").is_ok());
+}
+
+#[test]
+fn stages_that_make_texts_huge_are_named_with_their_file() {
+    let double = |from: &str| json!({"type": "Replace", "pattern": {"String": from}, "content": from.repeat(1000)});
+    for normalizer in [
+        json!({"type": "Sequence", "normalizers": [double("a"), double("a"), double("a")]}),
+        json!({"type": "Replace", "pattern": {"Regex": ""}, "content": "a".repeat(1_000_000)}),
+        json!({"type": "Sequence", "normalizers": [{"type": "Prepend", "prepend": "a".repeat(100_000)}, double("a")]}),
+    ] {
+        let dir = edited("llada", |t| t["normalizer"] = normalizer.clone());
+        let error = Tokenizer::load(dir.path()).unwrap().encode(&"a".repeat(100)).unwrap_err().to_string();
+        assert!(error.contains("tokenizer.json") && error.contains("`normalizer`"), "{error}");
+    }
+    let dir = edited("llada", |t| {
+        t["decoder"] = json!({"type": "Sequence", "decoders": [double("a"), double("a"), double("a")]});
+    });
+    let tokenizer = Tokenizer::load(dir.path()).unwrap();
+    let ids = tokenizer.encode("a a a").unwrap();
+    let error = tokenizer.decode(&ids, Specials::Keep).unwrap_err().to_string();
+    assert!(error.contains("tokenizer.json") && error.contains("`decoder`"), "{error}");
+    // What ordinary tokenisers do is far below the limit.
+    let dir = edited("llada", |t| {
+        t["normalizer"] = json!({"type": "Sequence", "normalizers": [
+            {"type": "NFKC"}, {"type": "Prepend", "prepend": "▁"}, {"type": "Replace", "pattern": {"String": " "}, "content": "▁"},
+        ]});
+    });
+    assert!(Tokenizer::load(dir.path()).unwrap().encode(&"a word ".repeat(10_000)).is_ok());
 }

@@ -5,6 +5,7 @@
 
 mod chat;
 mod hostile;
+mod ids;
 mod prompts;
 mod templates;
 mod tokenizer;
@@ -17,4 +18,13 @@ fn fixture(name: &str) -> PathBuf {
 
 fn json(path: PathBuf) -> serde_json::Value {
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// A folder with the tokenizer.json of a fixture, changed.
+fn edited(name: &str, change: impl FnOnce(&mut serde_json::Value)) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let mut tokenizer = json(fixture(name).join("tokenizer.json"));
+    change(&mut tokenizer);
+    std::fs::write(dir.path().join("tokenizer.json"), tokenizer.to_string()).unwrap();
+    dir
 }

@@ -1,4 +1,4 @@
-use crate::{fixture, json};
+use crate::{edited, fixture, json};
 use mosa_core::Family;
 use mosa_text::{Message, Prompt, Specials, TextError, TextModel, Tokenizer};
 use std::path::Path;
@@ -25,7 +25,7 @@ fn ids_and_texts_equal_the_golden_ones_for_every_family() {
 }
 
 /// Writes the vocab.json, merges.txt and tokenizer_config.json a slow Qwen tokeniser ships instead of tokenizer.json.
-fn slow_copy(name: &str, out: &Path) {
+pub(crate) fn slow_copy(name: &str, out: &Path) {
     let model = json(fixture(name).join("tokenizer.json"))["model"].clone();
     std::fs::write(out.join("vocab.json"), model["vocab"].to_string()).unwrap();
     let merges = model["merges"]
@@ -95,4 +95,38 @@ fn the_answer_ends_at_the_first_end_token_of_either_kind() {
     }
     assert_eq!(text.special.ends().len(), 2);
     assert_eq!(text.answer(&word).unwrap(), "bell");
+}
+
+#[test]
+fn truncation_and_padding_saved_in_the_file_are_left_out() {
+    let text = "What is the capital of the island, and how many bridges cross the river? ".repeat(8);
+    let plain = Tokenizer::load(&fixture("llada")).unwrap();
+    for direction in ["Left", "Right"] {
+        for strategy in [serde_json::json!({"Fixed": 16}), serde_json::json!("BatchLongest")] {
+            let dir = edited("llada", |t| {
+                t["truncation"] = serde_json::json!({"direction": direction, "max_length": 8, "strategy": "LongestFirst", "stride": 0});
+                t["padding"] = serde_json::json!({
+                    "strategy": strategy, "direction": direction, "pad_to_multiple_of": 16,
+                    "pad_id": 313, "pad_type_id": 0, "pad_token": "<|endoftext|>",
+                });
+            });
+            let saved = Tokenizer::load(dir.path()).unwrap();
+            for text in [&text, "hi"] {
+                assert_eq!(saved.encode(text).unwrap(), plain.encode(text).unwrap());
+                assert_eq!(saved.encode_default(text).unwrap(), plain.encode_default(text).unwrap());
+            }
+        }
+    }
+    // Not even a block that the library itself would refuse matters.
+    let dir = edited("llada", |t| t["truncation"] = serde_json::json!({"max_length": -1}));
+    assert_eq!(Tokenizer::load(dir.path()).unwrap().encode(&text).unwrap(), plain.encode(&text).unwrap());
+}
+
+#[test]
+fn merges_left_out_by_chance_are_refused() {
+    let dir = edited("llada", |t| t["model"]["dropout"] = serde_json::json!(0.1));
+    let error = Tokenizer::load(dir.path()).unwrap_err().to_string();
+    assert!(error.contains("tokenizer.json") && error.contains("dropout"), "{error}");
+    let dir = edited("llada", |t| t["model"]["dropout"] = serde_json::json!(0.0));
+    assert!(Tokenizer::load(dir.path()).is_ok());
 }
