@@ -71,21 +71,29 @@ pub fn run(
     let (next, journal, clock) = (AtomicUsize::new(0), records.journal, Clock::new());
     let (send, receive) = mpsc::channel();
     std::thread::scope(|scope| {
-        for _ in 0..plan.concurrency.clamp(1, open.len().max(1)) {
-            let (send, next, open, clock) = (send.clone(), &next, &open, &clock);
-            scope.spawn(move || {
-                loop {
-                    let i = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(case) = open.get(i) else { break };
-                    let begun = clock.begin();
-                    let outcome = attacked(plan, case, journal);
-                    journal.close(&case.id);
-                    let seconds = clock.end(begun);
-                    if send.send((i, outcome.map(|(record, answers)| (record, answers, seconds)))).is_err() {
-                        break;
-                    }
+        let (next, open, clock) = (&next, &open, &clock);
+        let work = move |send: mpsc::Sender<_>| {
+            loop {
+                let i = next.fetch_add(1, Ordering::Relaxed);
+                let Some(case) = open.get(i) else { break };
+                let begun = clock.begin();
+                let outcome = attacked(plan, case, journal);
+                journal.close(&case.id);
+                let seconds = clock.end(begun);
+                if send.send((i, outcome.map(|(record, answers)| (record, answers, seconds)))).is_err() {
+                    break;
                 }
-            });
+            }
+        };
+        for i in 0..plan.concurrency.clamp(1, open.len().max(1)) {
+            let sender = send.clone();
+            // Where no more threads can be had, those that run do all the work, or this one does.
+            if std::thread::Builder::new().spawn_scoped(scope, move || work(sender)).is_err() {
+                if i == 0 {
+                    work(send.clone());
+                }
+                break;
+            }
         }
         drop(send);
         let mut waiting = BTreeMap::new();

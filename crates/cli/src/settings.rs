@@ -8,13 +8,35 @@ use std::path::Path;
 pub(crate) fn read<T: DeserializeOwned>(file: Option<&Path>, pairs: &[String]) -> Result<T> {
     let mut table = table(file)?;
     overlay(&mut table, pairs)?;
+    finite(&table)?;
     table.try_into().context("alignment settings")
+}
+
+/// Refuses numbers that are none: TOML has nan and inf.
+pub(crate) fn finite(table: &toml::Table) -> Result<()> {
+    fn broken(key: &str, value: &toml::Value) -> Option<String> {
+        let inside =
+            |name: &str, value| broken(&if key.is_empty() { name.to_owned() } else { format!("{key}.{name}") }, value);
+        match value {
+            toml::Value::Float(number) if !number.is_finite() => {
+                Some(format!("`{key}` = {number} is no finite number"))
+            }
+            toml::Value::Array(all) => all.iter().find_map(|value| broken(key, value)),
+            toml::Value::Table(all) => all.iter().find_map(|(name, value)| inside(name, value)),
+            _ => None,
+        }
+    }
+    match table.iter().find_map(|(key, value)| broken(key, value)) {
+        Some(what) => bail!("{what}"),
+        None => Ok(()),
+    }
 }
 
 /// The pairs KEY=VALUE of `--set` as a table.
 pub(crate) fn pairs(pairs: &[String]) -> Result<toml::Table> {
     let mut table = toml::Table::new();
     overlay(&mut table, pairs)?;
+    finite(&table).context("--set")?;
     Ok(table)
 }
 

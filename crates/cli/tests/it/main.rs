@@ -9,6 +9,7 @@ mod bad_input;
 mod data;
 mod generate;
 mod hub;
+mod limits;
 mod load;
 mod probe;
 mod tools;

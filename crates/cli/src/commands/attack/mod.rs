@@ -86,6 +86,9 @@ fn say_broken(cases: &[CaseRecord], quiet: bool) -> Result<(), Failure> {
         "{n} of {of} behaviours broke off and count as unassessed; most often: {most}; --retry attacks them again"
     );
     if n == of && cases.iter().all(|case| case.candidates.is_empty()) {
+        if mosa_model::tells_of_memory(most) {
+            return Err(Failure::Resource(anyhow!("nothing was measured: {said}")));
+        }
         return Err(Failure::Check(format!("nothing was measured: {said}")));
     }
     if !quiet {
