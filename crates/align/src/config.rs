@@ -8,6 +8,15 @@ use crate::options::{
 use mosa_core::Window;
 use serde::{Deserialize, Serialize};
 
+/// The highest rank of an adapter.
+pub const MOST_RANK: usize = 16_384;
+/// The most prompts of a step, and canvases of a pass.
+const MOST_ROWS: usize = 16_384;
+/// The most of anything that is counted: steps, epochs, positions, checkpoints.
+const MOST: usize = 10_000_000;
+/// The largest weight, rate or scale.
+const LARGEST: f64 = 1e6;
+
 /// Everything the appendix of a paper would hold. Unknown keys are errors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -137,7 +146,7 @@ impl AlignConfig {
 
     /// Steps in all for this many prompts.
     pub fn total_steps(&self, prompts: usize) -> usize {
-        self.steps.unwrap_or((self.epochs * prompts).div_ceil(self.batch_size.max(1)))
+        self.steps.unwrap_or(self.epochs.saturating_mul(prompts).div_ceil(self.batch_size.max(1)))
     }
 
     /// Refuses values that cannot be used.
@@ -145,9 +154,47 @@ impl AlignConfig {
     /// # Errors
     /// [`AlignError::Setting`] naming the key.
     pub fn check(&self) -> Result<(), AlignError> {
+        self.check_bounds()?;
         self.check_optimiser()?;
         self.check_windows()?;
         self.check_options()
+    }
+
+    /// Nothing is larger than what could be meant.
+    fn check_bounds(&self) -> Result<(), AlignError> {
+        let counts = [
+            ("steps", self.steps.unwrap_or(0), MOST),
+            ("epochs", self.epochs, MOST),
+            ("batch_size", self.batch_size, MOST_ROWS),
+            ("micro_batch_size", self.micro_batch_size, MOST_ROWS),
+            ("warmup_steps", self.warmup_steps, MOST),
+            ("canvas_length", self.canvas_length, MOST),
+            ("contaminate.tokens", self.contaminate.tokens[1], MOST),
+            ("retain.batch_size", self.retain.batch_size, MOST_ROWS),
+            ("save_every", self.save_every, MOST),
+            ("keep_last", self.keep_last, MOST),
+            ("lora.r", self.lora.r, MOST_RANK),
+        ];
+        if let Some((key, value, most)) = counts.into_iter().find(|(_, value, most)| value > most) {
+            return wrong(key, &format!("= {value} is more than {most}"));
+        }
+        let numbers = [
+            ("lr", self.lr),
+            ("eps", self.eps),
+            ("weight_decay", self.weight_decay),
+            ("clip", self.clip),
+            ("beta", self.beta),
+            ("tau", self.tau),
+            ("harmful_weight", self.harmful_weight),
+            ("harmful_floor", self.harmful_floor.unwrap_or(0.0)),
+            ("lora.alpha", self.lora.alpha),
+            ("retain.weight", self.retain.weight),
+            ("sft.eos_weight", self.sft.eos_weight),
+        ];
+        match numbers.into_iter().find(|(_, value)| value.abs() > LARGEST) {
+            Some((key, value)) => wrong(key, &format!("= {value} is beyond {LARGEST}")),
+            None => Ok(()),
+        }
     }
 
     fn check_optimiser(&self) -> Result<(), AlignError> {

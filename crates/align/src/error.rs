@@ -45,9 +45,7 @@ pub enum AlignError {
     #[error(transparent)]
     Window(#[from] WindowError),
     /// The loss is no longer a number.
-    #[error(
-        "step {step}: the loss is {loss}, the gradient norm {grad_norm}; lower the learning rate or check the weights"
-    )]
+    #[error("step {step}: the loss is {loss}, the gradient norm {grad_norm}: {cause}")]
     Diverged {
         /// The step.
         step: usize,
@@ -55,6 +53,8 @@ pub enum AlignError {
         loss: f64,
         /// Norm of the gradient.
         grad_norm: f64,
+        /// Which weights hold NaN, or what to lower.
+        cause: String,
     },
     /// The run folder cannot be used.
     #[error(transparent)]
@@ -84,6 +84,11 @@ pub enum AlignError {
 }
 
 impl AlignError {
+    /// Whether the numbers are broken, and not what was asked for.
+    pub fn is_broken_number(&self) -> bool {
+        matches!(self, Self::Diverged { .. })
+    }
+
     pub(crate) fn file(path: &Path, what: impl ToString) -> Self {
         Self::File { path: path.to_owned(), what: what.to_string() }
     }

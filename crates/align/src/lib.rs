@@ -27,7 +27,7 @@ mod reward;
 mod run;
 mod trainer;
 
-pub use config::AlignConfig;
+pub use config::{AlignConfig, MOST_RANK};
 pub use data::{Data, Record};
 pub use error::AlignError;
 pub use events::EventWriter;

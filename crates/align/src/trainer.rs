@@ -17,6 +17,8 @@ pub struct Trainer<'a> {
     config: AlignConfig,
     optimiser: AdamW,
     step: usize,
+    /// The version each gradient had when it was cleared. Whatever a pass adds to it makes another one of it.
+    cleared: Vec<Option<i64>>,
 }
 
 impl<'a> Trainer<'a> {
@@ -38,8 +40,9 @@ impl<'a> Trainer<'a> {
         };
         let tensors: Vec<(&Tensor, Rule)> = parameters.iter().map(|(name, t)| (*t, rule(name, t))).collect();
         let optimiser = AdamW::new(&tensors, settings)?;
-        let parameters = parameters.into_iter().map(|(name, t)| (name, t.shallow_clone())).collect();
-        Ok(Self { policy, parameters, objective, config, optimiser, step: 0 })
+        let parameters: Vec<_> = parameters.into_iter().map(|(name, t)| (name, t.shallow_clone())).collect();
+        let cleared = vec![None; parameters.len()];
+        Ok(Self { policy, parameters, objective, config, optimiser, step: 0, cleared })
     }
 
     /// Steps in all.
@@ -64,7 +67,8 @@ impl<'a> Trainer<'a> {
         let gradients = self.take_gradients()?;
         let grad_norm = clip(&gradients, self.config.clip)?;
         if !(loss.is_finite() && grad_norm.is_finite()) {
-            return Err(AlignError::Diverged { step: self.step + 1, loss, grad_norm });
+            let cause = self.cause(&gradients);
+            return Err(AlignError::Diverged { step: self.step + 1, loss, grad_norm, cause });
         }
         let lr = self.config.lr * self.config.schedule.factor(self.step, self.config.warmup_steps, self.total_steps());
         let tensors: Vec<&Tensor> = self.parameters.iter().map(|(_, t)| t).collect();
@@ -100,17 +104,33 @@ impl<'a> Trainer<'a> {
     }
 
     /// The gradients, cleared from the tensors.
-    fn take_gradients(&self) -> Result<Vec<Tensor>, AlignError> {
+    fn take_gradients(&mut self) -> Result<Vec<Tensor>, AlignError> {
         let mut gradients = Vec::new();
         for (i, (_, tensor)) in self.parameters.iter().enumerate() {
             let mut gradient = tensor.f_grad()?;
-            if !gradient.defined() {
+            if !gradient.defined() || self.cleared[i] == Some(gradient.f_internal_version()?) {
                 return Err(self.no_gradient(i));
             }
             gradients.push(gradient.f_alias_copy()?);
             let _ = gradient.f_zero_()?;
+            self.cleared[i] = Some(gradient.f_internal_version()?);
         }
         Ok(gradients)
+    }
+
+    /// Why a step came to no number: weights that hold none, or steps that are too large.
+    fn cause(&self, gradients: &[Tensor]) -> String {
+        let whole = |t: &Tensor| t.f_isfinite().and_then(|f| f.f_all()).and_then(|all| all.f_int64_value(&[]));
+        let broken = |t: &Tensor| whole(t).is_ok_and(|all| all == 0);
+        if let Some(name) = self.policy.model.broken_weight() {
+            return format!("the weights of the checkpoint hold NaN or infinity, first in {name}; get them again");
+        }
+        if let Some((name, _)) = self.parameters.iter().find(|(_, t)| broken(t)) {
+            return format!("the trained tensor {name} holds NaN or infinity");
+        }
+        let first = self.parameters.iter().zip(gradients).find(|(_, g)| broken(g)).map(|((name, _), _)| name);
+        let first = first.map_or(String::new(), |name| format!("first in the gradient of {name}; "));
+        format!("{first}all weights are finite still; lower `lr` (now {}), or use --dtype f32", self.config.lr)
     }
 
     /// What has to be kept beside the parameters to go on later: the optimiser's moments by name.

@@ -88,6 +88,48 @@ pub fn attack(name: &str, profile: Profile, world: bool, set: &Map<String, Value
     }
 }
 
+/// The most of what an attack counts: rounds, candidates, attempts, places in a tree.
+const MOST: f64 = 10_000.0;
+/// The most of what it measures: tokens, positions, characters, queries and steps in all, nats.
+const LARGEST: f64 = 1_000_000.0;
+/// The last words of the keys that measure.
+const MEASURES: [&str; 19] = [
+    "length",
+    "tokens",
+    "context",
+    "queries",
+    "cap",
+    "generations",
+    "steps",
+    "limit",
+    "chars",
+    "nll",
+    "slack",
+    "temperature",
+    "margin",
+    "tolerance",
+    "above",
+    "weight",
+    "canvas",
+    "offset",
+    "depth",
+];
+
+/// Refuses a number that is larger than what could be meant, by its key.
+fn check_bounds(key: &str, value: &Value) -> Result<(), String> {
+    let most = if key.rsplit(['_', '.']).next().is_some_and(|last| MEASURES.contains(&last)) { LARGEST } else { MOST };
+    match value {
+        Value::Number(n) => match n.as_f64().filter(|n| n.abs() <= most) {
+            Some(n) if n < 0.0 && key.ends_with("temperature") => Err(format!("{key} = {n} is below 0")),
+            Some(_) => Ok(()),
+            None => Err(format!("{key} = {n} is more than {most}")),
+        },
+        Value::Array(all) => all.iter().try_for_each(|value| check_bounds(key, value)),
+        Value::Object(all) => all.iter().try_for_each(|(name, value)| check_bounds(&format!("{key}.{name}"), value)),
+        _ => Ok(()),
+    }
+}
+
 /// The attack with settings replaced by those given.
 fn boxed<A>(attack: A, set: &Map<String, Value>) -> Result<Box<dyn Attack>, String>
 where
@@ -96,6 +138,9 @@ where
     let mut settings = serde_json::to_value(&attack).map_err(|e| e.to_string())?;
     if let Value::Object(all) = &mut settings {
         all.extend(set.iter().map(|(k, v)| (k.clone(), v.clone())));
+    }
+    for (key, value) in set {
+        check_bounds(key, value).map_err(|e| format!("{}: --set: {e}", attack.name()))?;
     }
     let made: A = serde_json::from_value(settings).map_err(|e| format!("{}: --set: {e}", attack.name()))?;
     Ok(Box::new(made))

@@ -72,23 +72,31 @@ pub fn run(
     let (journal, clock) = (records.journal, Clock::new());
     let (send, receive) = mpsc::channel();
     std::thread::scope(|scope| {
-        for _ in 0..plan.concurrency.clamp(1, open.len().max(1)) {
-            let (send, next, open, clock, stopped) = (send.clone(), &next, &open, &clock, &stopped);
-            scope.spawn(move || {
-                while !stopped.load(Ordering::Relaxed) {
-                    let i = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(case) = open.get(i) else { break };
-                    let begun = clock.begin();
-                    let outcome = attacked(plan, case, journal);
-                    // Nobody begins another case, not even one that its journal could answer.
-                    stopped.fetch_or(outcome.is_none(), Ordering::Relaxed);
-                    journal.close(&case.id);
-                    let seconds = clock.end(begun);
-                    if send.send((i, outcome.map(|(record, answers)| (record, answers, seconds)))).is_err() {
-                        break;
-                    }
+        let (next, stopped, open, clock) = (&next, &stopped, &open, &clock);
+        let work = move |send: mpsc::Sender<_>| {
+            while !stopped.load(Ordering::Relaxed) {
+                let i = next.fetch_add(1, Ordering::Relaxed);
+                let Some(case) = open.get(i) else { break };
+                let begun = clock.begin();
+                let outcome = attacked(plan, case, journal);
+                // Nobody begins another case, not even one that its journal could answer.
+                stopped.fetch_or(outcome.is_none(), Ordering::Relaxed);
+                journal.close(&case.id);
+                let seconds = clock.end(begun);
+                if send.send((i, outcome.map(|(record, answers)| (record, answers, seconds)))).is_err() {
+                    break;
                 }
-            });
+            }
+        };
+        for i in 0..plan.concurrency.clamp(1, open.len().max(1)) {
+            let sender = send.clone();
+            // Where no more threads can be had, those that run do all the work, or this one does.
+            if std::thread::Builder::new().spawn_scoped(scope, move || work(sender)).is_err() {
+                if i == 0 {
+                    work(send.clone());
+                }
+                break;
+            }
         }
         drop(send);
         let mut waiting = BTreeMap::new();

@@ -2,8 +2,13 @@
 
 use mosa_align::AlignError;
 use mosa_engine::EngineError;
-use mosa_model::ModelError;
+use mosa_model::{ModelError, is_out_of_memory};
+use mosa_probe::ProbeError;
+use std::collections::TryReserveError;
+use std::error::Error;
 use std::fmt;
+use std::io;
+use tch::TchError;
 
 /// Why a command ended early.
 #[derive(Debug)]
@@ -41,8 +46,16 @@ impl fmt::Display for Failure {
             Self::Check(text) | Self::Interrupted(text) => f.write_str(text),
             Self::Input(error) => f.write_str(&told(error)),
             Self::Resource(error) => {
-                let error = told(error);
-                write!(f, "memory ran out: {error}; use a smaller --batch-size, a shorter canvas or --dtype bf16")
+                let text = told(error);
+                match error.chain().any(is_full_disk) {
+                    true => write!(f, "the disk is full: {text}; make room, then the same command again"),
+                    false => {
+                        write!(
+                            f,
+                            "memory ran out: {text}; use a smaller --batch-size, a shorter canvas or --dtype bf16"
+                        )
+                    }
+                }
             }
         }
     }
@@ -60,15 +73,90 @@ fn told(error: &anyhow::Error) -> String {
 impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
         let error = error.into();
-        if error.chain().any(out_of_memory) { Self::Resource(error) } else { Self::Input(error) }
+        if error.chain().any(|cause| is_want_of_memory(cause) || is_full_disk(cause)) {
+            Self::Resource(error)
+        } else if error.chain().any(is_broken_number) {
+            Self::Check(told(&error))
+        } else {
+            Self::Input(error)
+        }
     }
 }
 
-fn out_of_memory(error: &(dyn std::error::Error + 'static)) -> bool {
-    let model = error.downcast_ref::<ModelError>();
-    let engine =
-        error.downcast_ref::<EngineError>().and_then(|e| if let EngineError::Model(m) = e { Some(m) } else { None });
-    let align =
-        error.downcast_ref::<AlignError>().and_then(|e| if let AlignError::Model(m) = e { Some(m) } else { None });
-    model.or(engine).or(align).is_some_and(ModelError::is_out_of_memory)
+/// Whether memory ran out. Errors of all crates lead to one of these: what they carry is their source.
+fn is_want_of_memory(cause: &(dyn Error + 'static)) -> bool {
+    cause.downcast_ref::<ModelError>().is_some_and(ModelError::is_out_of_memory)
+        || cause.downcast_ref::<TchError>().is_some_and(is_out_of_memory)
+        || cause.is::<mosa_model::OutOfMemory>()
+        || cause.is::<TryReserveError>()
+        || io_kind(cause) == Some(io::ErrorKind::OutOfMemory)
+}
+
+fn is_full_disk(cause: &(dyn Error + 'static)) -> bool {
+    matches!(io_kind(cause), Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
+}
+
+fn io_kind(cause: &(dyn Error + 'static)) -> Option<io::ErrorKind> {
+    cause.downcast_ref::<io::Error>().map(io::Error::kind)
+}
+
+/// Whether numbers went wrong, and not what was asked for: NaN, a loss that grows without bound.
+fn is_broken_number(cause: &(dyn Error + 'static)) -> bool {
+    cause.downcast_ref::<EngineError>().is_some_and(EngineError::is_broken_number)
+        || cause.downcast_ref::<ProbeError>().is_some_and(ProbeError::is_broken_number)
+        || cause.downcast_ref::<AlignError>().is_some_and(AlignError::is_broken_number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn torch(text: &str) -> TchError {
+        TchError::Torch(text.into())
+    }
+
+    #[test]
+    fn want_of_memory_is_found_in_every_error_that_can_carry_it() {
+        let oom = || torch("CUDA out of memory. Tried to allocate 20.00 GiB");
+        let reserve = Vec::<u64>::new().try_reserve(usize::MAX).expect_err("more than there is");
+        let all: Vec<anyhow::Error> = vec![
+            oom().into(),
+            ModelError::from(oom()).into(),
+            EngineError::from(oom()).into(),
+            ProbeError::from(oom()).into(),
+            ProbeError::from(EngineError::from(oom())).into(),
+            AlignError::from(oom()).into(),
+            anyhow::Error::from(ProbeError::from(EngineError::from(oom()))).context("case 7"),
+            ModelError::memory("an adapter", 1 << 60).into(),
+            EngineError::from(ModelError::memory("an adapter", 1 << 60)).into(),
+            torch("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4000000000000 bytes").into(),
+            reserve.into(),
+            io::Error::from(io::ErrorKind::OutOfMemory).into(),
+        ];
+        for error in all {
+            let text = told(&error);
+            assert_eq!(Failure::from(error).code(), 3, "{text}");
+        }
+        let full = Failure::from(io::Error::from(io::ErrorKind::StorageFull));
+        assert!(full.code() == 3 && full.to_string().contains("disk is full"), "{full}");
+    }
+
+    #[test]
+    fn an_illegal_memory_access_is_not_want_of_memory() {
+        let illegal = torch("CUDA error: an illegal memory access was encountered");
+        assert_eq!(Failure::from(EngineError::from(illegal)).code(), 2);
+    }
+
+    #[test]
+    fn numbers_that_went_wrong_are_a_failed_check() {
+        let nan = || EngineError::NotANumber { position: 3, step: 4, cause: "x".into() };
+        let goal = ProbeError::NotANumber { id: "g".into(), iteration: 2 };
+        let diverged = AlignError::Diverged { step: 7, loss: f64::NAN, grad_norm: 1.0, cause: "lower `lr`".into() };
+        for error in [nan().into(), ProbeError::from(nan()).into(), goal.into(), anyhow::Error::from(diverged)] {
+            let text = told(&error);
+            let failure = Failure::from(error.context("the run"));
+            assert_eq!(failure.code(), 1, "{text}");
+            assert!(failure.to_string().contains(&text), "{failure}");
+        }
+    }
 }

@@ -87,6 +87,7 @@ pub(crate) fn read<T: DeserializeOwned>(
         None => toml::Table::new(),
     };
     overlay(&mut table, pairs)?;
+    finite(&table)?;
     let settings: T = table.try_into().map_err(|e: toml::de::Error| anyhow!("--set: {}", e.message()))?;
     check(&settings).map_err(|error| {
         let key = if let AlignError::Setting { key, .. } = &error { Some(*key) } else { None };
@@ -99,10 +100,31 @@ pub(crate) fn read<T: DeserializeOwned>(
     Ok(settings)
 }
 
+/// Refuses numbers that are none: TOML has nan and inf.
+pub(crate) fn finite(table: &toml::Table) -> Result<()> {
+    fn broken(key: &str, value: &toml::Value) -> Option<String> {
+        let inside =
+            |name: &str, value| broken(&if key.is_empty() { name.to_owned() } else { format!("{key}.{name}") }, value);
+        match value {
+            toml::Value::Float(number) if !number.is_finite() => {
+                Some(format!("`{key}` = {number} is no finite number"))
+            }
+            toml::Value::Array(all) => all.iter().find_map(|value| broken(key, value)),
+            toml::Value::Table(all) => all.iter().find_map(|(name, value)| inside(name, value)),
+            _ => None,
+        }
+    }
+    match table.iter().find_map(|(key, value)| broken(key, value)) {
+        Some(what) => bail!("{what}"),
+        None => Ok(()),
+    }
+}
+
 /// The pairs KEY=VALUE of `--set` as a table.
 pub(crate) fn pairs(pairs: &[String]) -> Result<toml::Table> {
     let mut table = toml::Table::new();
     overlay(&mut table, pairs)?;
+    finite(&table).context("--set")?;
     Ok(table)
 }
 

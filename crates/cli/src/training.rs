@@ -3,7 +3,7 @@
 use crate::args::Compute;
 use crate::{folder, interrupt, output};
 use anyhow::Result;
-use mosa_align::{RunFolder, Saved, StepMetrics, Trainer};
+use mosa_align::{AlignError, RunFolder, Saved, StepMetrics, Trainer};
 use mosa_model::{Memory, ModelError};
 use std::path::Path;
 use tch::Device;
@@ -39,7 +39,7 @@ impl Session<'_> {
         let bar = output::bar(self.compute.quiet, total)?.with_position(done.len() as u64);
         bar.reset_eta();
         while trainer.step_number() < total && !interrupt::asked() {
-            let mut m = trainer.step()?;
+            let mut m = trainer.step().map_err(|error| self.broken_off(error))?;
             m.peak_mb = Memory::now().peak_resident.map(|b| b as f64 / 1e6);
             log.push(&m)?;
             if self.json {
@@ -60,6 +60,22 @@ impl Session<'_> {
             output::say(&summary(&done));
         }
         Ok(trainer.step_number() >= total)
+    }
+}
+
+impl Session<'_> {
+    /// The error of a step, and where the run is still good.
+    fn broken_off(&self, error: AlignError) -> anyhow::Error {
+        if !error.is_broken_number() {
+            return error.into();
+        }
+        let last = match self.folder.latest() {
+            Ok(Some(saved)) => {
+                format!("its last good checkpoint is {}, after step {}", saved.dir.display(), saved.step)
+            }
+            _ => "it has no checkpoint yet".to_owned(),
+        };
+        anyhow::Error::from(error).context(format!("the run diverged; {last}; another `lr` needs another --out"))
     }
 }
 

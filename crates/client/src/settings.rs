@@ -130,8 +130,11 @@ impl EndpointSettings {
         if self.requests_per_minute.is_some_and(|r| !(r.is_finite() && r > 1e-3)) {
             return bad("requests_per_minute", "must be above 0; leave it out for no limit");
         }
-        if self.max_concurrency == 0 {
-            return bad("max_concurrency", "must be at least 1");
+        if !(1..=1024).contains(&self.max_concurrency) {
+            return bad("max_concurrency", "must be from 1 to 1024");
+        }
+        if self.retries > 1000 {
+            return bad("retries", "must not be more than 1000");
         }
         self.check_parameters()?;
         self.check_money()?;

@@ -49,6 +49,13 @@ pub enum EngineError {
     Model(#[from] ModelError),
 }
 
+impl EngineError {
+    /// Whether the model's numbers are broken, and not what was asked for.
+    pub fn is_broken_number(&self) -> bool {
+        matches!(self, Self::NotANumber { .. })
+    }
+}
+
 impl From<TchError> for EngineError {
     fn from(error: TchError) -> Self {
         Self::Model(error.into())

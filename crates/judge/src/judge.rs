@@ -59,20 +59,28 @@ pub fn judge_all(
     let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
     let (sender, receiver) = mpsc::channel();
     std::thread::scope(|scope| {
-        for _ in 0..concurrency.clamp(1, jobs.max(1)) {
-            let (sender, next, stop) = (sender.clone(), &next, &stop);
-            scope.spawn(move || {
-                while !stop.load(Ordering::Relaxed) {
-                    let job = next.fetch_add(1, Ordering::Relaxed);
-                    if job >= jobs {
-                        break;
-                    }
-                    let verdict = judges[job % judges.len()].judge(&cases[job / judges.len()]);
-                    if sender.send((job, verdict)).is_err() {
-                        break;
-                    }
+        let (next, stop) = (&next, &stop);
+        let work = move |sender: mpsc::Sender<_>| {
+            while !stop.load(Ordering::Relaxed) {
+                let job = next.fetch_add(1, Ordering::Relaxed);
+                if job >= jobs {
+                    break;
                 }
-            });
+                let verdict = judges[job % judges.len()].judge(&cases[job / judges.len()]);
+                if sender.send((job, verdict)).is_err() {
+                    break;
+                }
+            }
+        };
+        for i in 0..concurrency.clamp(1, jobs.max(1)) {
+            let own = sender.clone();
+            // Where no more threads can be had, those that run do all the work, or this one does.
+            if std::thread::Builder::new().spawn_scoped(scope, move || work(own)).is_err() {
+                if i == 0 {
+                    work(sender.clone());
+                }
+                break;
+            }
         }
         drop(sender);
         for (job, verdict) in &receiver {

@@ -197,4 +197,22 @@ impl Memory {
             .find_map(|l| l.strip_prefix("VmHWM:")?.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
         Self { peak_resident: peak.map(|kb| kb * 1024) }
     }
+
+    /// Bytes this machine has in all; `None` where the system does not tell.
+    pub fn total() -> Option<u64> {
+        let info = std::fs::read_to_string("/proc/meminfo").ok()?;
+        let kb = info.lines().find_map(|l| l.strip_prefix("MemTotal:")?.trim().strip_suffix("kB")?.trim().parse().ok());
+        kb.map(|kb: u64| kb.saturating_mul(1024))
+    }
+
+    /// Refuses what cannot fit: an allocation that large may be granted and end the process when it is used.
+    ///
+    /// # Errors
+    /// [`ModelError::Memory`] naming it.
+    pub fn check(what: &str, bytes: u64) -> Result<(), ModelError> {
+        match Self::total() {
+            Some(total) if bytes > total => Err(ModelError::memory(what, bytes)),
+            _ => Ok(()),
+        }
+    }
 }

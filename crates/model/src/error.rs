@@ -51,15 +51,39 @@ pub enum ModelError {
     /// An inconsistent call.
     #[error("{0}")]
     Call(String),
+    /// Something would be larger than the memory of this machine; it was not tried.
+    #[error("{what} would take {:.1} GB", *.bytes as f64 / 1e9)]
+    Memory {
+        /// What would be.
+        what: String,
+        /// How large it would be.
+        bytes: u64,
+        /// What this is a kind of.
+        source: OutOfMemory,
+    },
     /// libtorch failed. Only the first line of its message is shown.
     #[error("libtorch: {}", first_line(.0))]
     Torch(#[from] TchError),
 }
 
+/// The cause of errors about things that would be too large.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this machine has less memory")]
+pub struct OutOfMemory;
+
 impl ModelError {
+    /// Something that would be larger than memory.
+    pub fn memory(what: impl ToString, bytes: u64) -> Self {
+        Self::Memory { what: what.to_string(), bytes, source: OutOfMemory }
+    }
+
     /// Whether memory ran out.
     pub fn is_out_of_memory(&self) -> bool {
-        matches!(self, Self::Torch(e) if is_out_of_memory(e))
+        match self {
+            Self::Memory { .. } => true,
+            Self::Torch(e) => is_out_of_memory(e),
+            _ => false,
+        }
     }
 
     pub(crate) fn io(path: &Path, source: std::io::Error) -> Self {
@@ -82,7 +106,12 @@ impl ModelError {
 /// Whether libtorch failed for want of memory, on the host or on a device, or because a tensor would be larger than any
 /// memory. An illegal memory access is another matter.
 pub fn is_out_of_memory(error: &TchError) -> bool {
-    let text = error.to_string().to_ascii_lowercase();
+    tells_of_memory(&error.to_string())
+}
+
+/// The same of what an error said, where only its words are left.
+pub fn tells_of_memory(said: &str) -> bool {
+    let text = said.to_ascii_lowercase();
     let signs = [
         "out of memory",
         "can't allocate memory",

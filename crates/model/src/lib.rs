@@ -36,7 +36,7 @@ pub use cache::KvCache;
 pub use checkpoint::{Checkpoint, Shard, StoredTensor};
 pub use config::{ModelConfig, RopePrecision};
 pub use device::{CudaProblem, DeviceChoice, DtypeChoice, Memory, cuda_status, libtorch_folder, tune_allocator};
-pub use error::{ModelError, is_out_of_memory};
+pub use error::{ModelError, OutOfMemory, is_out_of_memory, tells_of_memory};
 pub use lora::{Adapter, AdapterConfig, Targets};
 pub use merge::merge_checkpoint;
 pub use save::{save_tensors, write_whole};

@@ -64,6 +64,17 @@ pub enum ProbeError {
     Model(#[from] ModelError),
 }
 
+impl ProbeError {
+    /// Whether the model's numbers are broken, and not what was asked for.
+    pub fn is_broken_number(&self) -> bool {
+        match self {
+            Self::NotANumber { .. } => true,
+            Self::Engine(error) => error.is_broken_number(),
+            _ => false,
+        }
+    }
+}
+
 impl From<TchError> for ProbeError {
     fn from(error: TchError) -> Self {
         Self::Model(error.into())

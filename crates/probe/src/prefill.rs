@@ -56,7 +56,7 @@ impl Prefill {
         if tokens.is_empty() {
             tokens = text.tokenizer.encode(phrase)?;
         }
-        if offset + tokens.len() >= self.gen_length {
+        if offset.saturating_add(tokens.len()) >= self.gen_length {
             let what = format!(
                 "{offset} plus the {} tokens of \"{phrase}\" leave no room in a response of {}; raise --gen-length",
                 tokens.len(),

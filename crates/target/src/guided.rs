@@ -41,7 +41,13 @@ impl<'a> Side<'a> {
         let (rows, wanted) = ([self.canvas.as_slice()], [(0, self.start + slot)]);
         let logits = model.forward(Call::new(&rows, &wanted).with_adapter(adapter))?;
         let log_p = logits.f_view([-1])?.f_log_softmax(-1, Kind::Float)?.f_to_device(Device::Cpu)?;
-        Ok(Vec::<f32>::try_from(log_p)?)
+        let log_p = Vec::<f32>::try_from(log_p)?;
+        if log_p.iter().any(|l| l.is_nan()) {
+            return Err(TargetError::Request(
+                "the model returned NaN: its weights or the compute type are broken".into(),
+            ));
+        }
+        Ok(log_p)
     }
 }
 

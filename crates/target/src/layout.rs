@@ -6,6 +6,9 @@ use mosa_core::TokenId;
 use mosa_engine::{Options, Schedule};
 use mosa_text::{Prompt, TextModel};
 
+/// Most masks of one gap; a text of a helper may ask for any number.
+const MOST_MASKS: usize = 65_536;
+
 /// A prompt, a response of `gen_length` positions, and what stands in it from the beginning.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Layout {
@@ -86,6 +89,9 @@ fn prompt_with_masks(text: &TextModel, asked: &Generate) -> Result<Vec<TokenId>,
             .trim()
             .parse()
             .map_err(|_| TargetError::Request(format!("<mask:{number}> does not say how many masks")))?;
+        if count > MOST_MASKS {
+            return Err(TargetError::Request(format!("<mask:{number}> asks for more than {MOST_MASKS} masks")));
+        }
         ids.extend(text.tokenizer.encode(&rest[..start])?);
         ids.extend(std::iter::repeat_n(text.special.mask, count));
         rest = behind;
@@ -97,7 +103,7 @@ fn prompt_with_masks(text: &TextModel, asked: &Generate) -> Result<Vec<TokenId>,
 /// The sampler for another response length: as many positions per step, and per block where that fits.
 pub(crate) fn resized(options: &Options, gen_length: usize) -> Options {
     let old = options.gen_length.max(1);
-    let scaled = |steps: usize| (steps * gen_length).div_ceil(old).clamp(1, gen_length.max(1));
+    let scaled = |steps: usize| steps.saturating_mul(gen_length).div_ceil(old).clamp(1, gen_length.max(1));
     let schedule = match options.schedule {
         Schedule::Blocks { steps, block_length } => {
             let block_length = if gen_length.is_multiple_of(block_length) { block_length } else { gen_length };

@@ -5,6 +5,7 @@ use crate::layout::{prompt, words};
 use mosa_attack::{Propose, Proposed, Role};
 use mosa_core::{Rng, Stream};
 use mosa_model::{Adapter, DenoisingModel, Transformer};
+use mosa_probe::ProbeError;
 use mosa_probe::gcg::{Filter, Goal, Proposal, TargetLikelihood, TargetLoss, added_between};
 use mosa_text::{Specials, TextModel};
 use tch::{Kind, Tensor};
@@ -28,7 +29,10 @@ pub(crate) fn propose(
     let mut candidates = proposal.draw(&gradient, &suffix, &mut Rng::at(draw, Stream::Gcg, 0, 0))?;
     candidates.push(suffix);
     let losses = loss.losses(&candidates)?;
-    let mut order: Vec<usize> = (0..candidates.len()).filter(|i| !losses[*i].is_nan()).collect();
+    if losses.iter().any(|l| l.is_nan()) {
+        return Err(ProbeError::NotANumber { id: goal.id.clone(), iteration: 0 }.into());
+    }
+    let mut order: Vec<usize> = (0..candidates.len()).collect();
     order.sort_by(|&a, &b| losses[a].total_cmp(&losses[b]));
     order.truncate(asked.keep);
     let shown = |i: usize| -> Result<Proposed, TargetError> {

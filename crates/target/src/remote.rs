@@ -101,9 +101,16 @@ fn together<Q: Sync, R: Send>(
             continue;
         }
         std::thread::scope(|scope| {
-            let handles: Vec<_> = chunk.iter().map(|q| scope.spawn(|| ask(q))).collect();
+            let ask = &ask;
+            let start = |q| std::thread::Builder::new().spawn_scoped(scope, move || ask(q));
+            let handles: Vec<_> = chunk.iter().map(start).collect();
             let broke = |_| Err(Unanswered::Failed("a request broke off".into()));
-            results.extend(handles.into_iter().map(|h| h.join().unwrap_or_else(broke)));
+            // Without a thread of its own a request is asked by this one.
+            let done = handles.into_iter().zip(chunk).map(|(handle, q)| match handle {
+                Ok(handle) => handle.join().unwrap_or_else(broke),
+                Err(_) => ask(q),
+            });
+            results.extend(done);
         });
     }
     results

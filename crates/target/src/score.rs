@@ -71,6 +71,9 @@ pub(crate) fn score(
 
 fn ranked(text: &TextModel, row: &[f32], id: TokenId) -> Result<ScoredToken, TargetError> {
     let own = row[id as usize];
+    if own.is_nan() {
+        return Err(TargetError::Request("the model returned NaN: its weights or the compute type are broken".into()));
+    }
     let others = row.iter().enumerate().filter(|(i, _)| *i != id as usize).map(|(_, l)| *l);
     let mut five = row.to_vec();
     if five.len() > SEEN {

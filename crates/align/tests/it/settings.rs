@@ -28,6 +28,7 @@ fn unknown_keys_and_values_are_refused() {
 #[test]
 fn values_that_cannot_be_used_are_refused_by_key() {
     let base = AlignConfig::default;
+    let one = |text: &str| serde_json::from_str::<AlignConfig>(text).unwrap();
     let mut lora = base();
     lora.lora.r = 0;
     for (key, config) in [
@@ -53,9 +54,27 @@ fn values_that_cannot_be_used_are_refused_by_key() {
         ("retain.weight", AlignConfig { retain: Retain { weight: -1.0, ..Retain::default() }, ..base() }),
         ("keep_last", AlignConfig { keep_last: 0, ..base() }),
         ("lora.r", lora),
+        ("lora.r", one(r#"{"lora": {"r": 1000000000}}"#)),
+        ("lora.alpha", one(r#"{"lora": {"alpha": 1e300}}"#)),
+        ("steps", one(r#"{"steps": 1000000000000}"#)),
+        ("epochs", one(r#"{"epochs": 18446744073709551615}"#)),
+        ("batch_size", one(r#"{"batch_size": 1000000000}"#)),
+        ("micro_batch_size", one(r#"{"micro_batch_size": 1000000000}"#)),
+        ("retain.batch_size", one(r#"{"retain": {"batch_size": 1000000000}}"#)),
+        ("canvas_length", one(r#"{"canvas_length": 18446744073709551615}"#)),
+        ("contaminate.tokens", one(r#"{"contaminate": {"tokens": [1, 18446744073709551615]}}"#)),
+        ("warmup_steps", one(r#"{"warmup_steps": 18446744073709551615}"#)),
+        ("save_every", one(r#"{"save_every": 1000000000}"#)),
+        ("keep_last", one(r#"{"keep_last": 1000000000}"#)),
+        ("lr", one(r#"{"lr": 1e300}"#)),
+        ("tau", one(r#"{"tau": 1e300}"#)),
+        ("sft.eos_weight", one(r#"{"sft": {"eos_weight": 1e300}}"#)),
     ] {
         match config.check() {
-            Err(AlignError::Setting { key: found, .. }) => assert_eq!(found, key),
+            Err(AlignError::Setting { key: found, what }) => {
+                assert_eq!(found, key);
+                assert!(!what.contains("more than") || what.starts_with("= "), "{what}: value and bound are named");
+            }
             other => panic!("{key}: {other:?}"),
         }
     }

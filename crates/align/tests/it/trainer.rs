@@ -1,6 +1,7 @@
 use crate::{data, fresh, ids, load, made, settings};
 use mosa_align::{AlignConfig, AlignError, Data, Objective, Policy, Retain, Schedule, StepMetrics, Trainer, objective};
 use mosa_model::{Adapter, Call, DenoisingModel, ModelError, ModelSpec, TrainableModel, Transformer};
+use std::cell::Cell;
 use tch::Tensor;
 
 fn run(model: &Transformer, adapter: &Adapter, objective: &dyn Objective, config: AlignConfig) -> Vec<StepMetrics> {
@@ -159,6 +160,61 @@ fn a_tensor_that_receives_no_gradient_is_an_error_that_names_it() {
     assert!(matches!(&error, AlignError::NoGradient { step: 1, name } if name.contains("lora_A")), "{error}");
 }
 
+/// A model that adds a trained tensor to its hidden states in the first step only.
+struct Forgets {
+    model: Transformer,
+    extra: Tensor,
+    steps: Cell<usize>,
+}
+
+impl DenoisingModel for Forgets {
+    fn spec(&self) -> &ModelSpec {
+        self.model.spec()
+    }
+
+    fn forward(&self, call: Call<'_>) -> Result<Tensor, ModelError> {
+        self.model.forward(call)
+    }
+}
+
+impl TrainableModel for Forgets {
+    fn hidden(&self, call: Call<'_>) -> Result<Tensor, ModelError> {
+        let trains = call.adapter.is_some();
+        let hidden = self.model.hidden(call)?;
+        if trains && self.steps.replace(self.steps.get() + 1) == 0 {
+            return Ok(hidden.f_add(&self.extra)?);
+        }
+        Ok(hidden)
+    }
+
+    fn hidden_keeping_inputs(&self, call: Call<'_>, inputs: &mut Vec<Tensor>) -> Result<Tensor, ModelError> {
+        self.model.hidden_keeping_inputs(call, inputs)
+    }
+
+    fn backward(&self, call: Call<'_>, inputs: Vec<Tensor>, upstream: Tensor) -> Result<(), ModelError> {
+        self.model.backward(call, inputs, upstream)
+    }
+
+    fn score(&self, hidden: &Tensor, adapter: Option<&Adapter>) -> Result<Tensor, ModelError> {
+        self.model.score(hidden, adapter)
+    }
+}
+
+#[test]
+fn a_tensor_whose_gradient_stays_away_in_a_later_step_is_an_error_that_names_it() {
+    let model = load("llada");
+    let width = model.spec().width as i64;
+    let extra = Tensor::zeros([width], (tch::Kind::Float, tch::Device::Cpu)).set_requires_grad(true);
+    let (adapter, objective) = (fresh(&model, 2), made("mosa", &settings(), &model));
+    let model = Forgets { model, extra: extra.shallow_clone(), steps: Cell::new(0) };
+    let parameters = adapter.tensors().into_iter().chain([("extra".to_owned(), &extra)]).collect();
+    let policy = Policy::new(&model, Some(&adapter));
+    let mut trainer = Trainer::new(policy, parameters, objective.as_ref(), settings()).unwrap();
+    trainer.step().unwrap();
+    let error = trainer.step().unwrap_err();
+    assert!(matches!(&error, AlignError::NoGradient { step: 2, name } if name == "extra"), "{error}");
+}
+
 #[test]
 fn a_loss_that_is_no_number_ends_the_run_before_the_update() {
     let model = load("llada");
@@ -169,7 +225,9 @@ fn a_loss_that_is_no_number_ends_the_run_before_the_update() {
     let objective = made("mosa", &settings(), &model);
     let policy = Policy::new(&model, Some(&adapter));
     let mut trainer = Trainer::new(policy, adapter.tensors(), objective.as_ref(), settings()).unwrap();
-    assert!(matches!(trainer.step(), Err(AlignError::Diverged { step: 1, .. })));
+    let error = trainer.step().unwrap_err();
+    let name = adapter.tensors()[1].0.clone();
+    assert!(matches!(&error, AlignError::Diverged { step: 1, cause, .. } if cause.contains(&name)), "{error}");
     assert!(adapter.tensors()[3].1.isfinite().all().int64_value(&[]) == 1, "nothing was updated");
 }
 

@@ -1,5 +1,6 @@
 //! `mosa attack`.
 
+use super::limits::{PROMPTS, ROWS, THREADS, within};
 use super::{Compute, JudgingArgs, SamplingArgs};
 use clap::{Args as ClapArgs, ValueEnum};
 use std::path::PathBuf;
@@ -26,10 +27,10 @@ pub(crate) struct AttackArgs {
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub subsets: Option<Vec<String>>,
     /// Use only the first N behaviours.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_parser = within::<usize>(1, PROMPTS), value_name = "N")]
     pub limit: Option<usize>,
     /// Use a seeded sample of N behaviours, every category in proportion; the ids are recorded.
-    #[arg(long, value_name = "N", conflicts_with = "limit")]
+    #[arg(long, value_parser = within::<usize>(1, PROMPTS), value_name = "N", conflicts_with = "limit")]
     pub sample: Option<usize>,
     /// Run folder; the same command again continues an interrupted run.
     #[arg(long, value_name = "RUN")]
@@ -80,7 +81,7 @@ pub(crate) struct TargetArgs {
     #[arg(long, value_name = "NAME")]
     pub label: Option<String>,
     /// Answers decoded together.
-    #[arg(long, value_name = "N", default_value_t = 16)]
+    #[arg(long, value_parser = within::<usize>(1, ROWS), value_name = "N", default_value_t = 16)]
     pub batch_size: usize,
 }
 
@@ -120,7 +121,7 @@ pub(crate) struct LimitArgs {
     #[arg(long, value_name = "N")]
     pub max_forwards: Option<u64>,
     /// Behaviours under way at the same time.
-    #[arg(long, value_name = "N", default_value_t = 16)]
+    #[arg(long, value_parser = within::<usize>(1, THREADS), value_name = "N", default_value_t = 16)]
     pub cases: usize,
 }
 

@@ -1,5 +1,6 @@
 //! `mosa bench`.
 
+use super::limits::{POSITIONS, ROWS, STEPS, within};
 use super::{Compute, SamplingArgs};
 use clap::{Args as ClapArgs, Subcommand};
 use mosa_probe::gcg::GcgSettings;
@@ -31,7 +32,7 @@ pub(crate) struct BenchModelArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "model")]
     pub config: Option<PathBuf>,
     /// Prompt tokens per row; of the suffix search's, the last ones are the suffix.
-    #[arg(long, value_name = "N", default_value_t = 64)]
+    #[arg(long, value_parser = within::<usize>(1, POSITIONS), value_name = "N", default_value_t = 64)]
     pub prompt_len: usize,
     /// One JSON object on stdout.
     #[arg(long)]
@@ -45,22 +46,22 @@ pub(crate) struct BenchAlignArgs {
     #[command(flatten)]
     pub model: BenchModelArgs,
     /// Response positions.
-    #[arg(long, value_name = "N", default_value_t = 128)]
+    #[arg(long, value_parser = within::<usize>(1, POSITIONS), value_name = "N", default_value_t = 128)]
     pub gen_length: usize,
     /// Prompts per step.
-    #[arg(long, value_name = "N", default_value_t = 4)]
+    #[arg(long, value_parser = within::<usize>(1, ROWS), value_name = "N", default_value_t = 4)]
     pub batch_size: usize,
     /// Prompts per pass; 0: all.
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_parser = within::<usize>(0, ROWS), value_name = "N", default_value_t = 0)]
     pub micro_batch_size: usize,
     /// Rank of the adapter.
-    #[arg(long, value_name = "N", default_value_t = 32)]
+    #[arg(long, value_parser = within::<usize>(1, mosa_align::MOST_RANK as u64), value_name = "N", default_value_t = 32)]
     pub rank: usize,
     /// First and last offset of the window.
-    #[arg(long, value_name = "FIRST,LAST", value_delimiter = ',', num_args = 2, default_values_t = [20, 60])]
+    #[arg(long, value_parser = within::<usize>(0, POSITIONS), value_name = "FIRST,LAST", value_delimiter = ',', num_args = 2, default_values_t = [20, 60])]
     pub window: Vec<usize>,
     /// Timed steps, after one to warm up.
-    #[arg(long, value_name = "N", default_value_t = 3)]
+    #[arg(long, value_parser = within::<usize>(1, STEPS), value_name = "N", default_value_t = 3)]
     pub repeats: usize,
     /// Seed of prompts and weights.
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -72,22 +73,22 @@ pub(crate) struct BenchGcgArgs {
     #[command(flatten)]
     pub model: BenchModelArgs,
     /// Response positions.
-    #[arg(long, value_name = "N", default_value_t = 128)]
+    #[arg(long, value_parser = within::<usize>(1, POSITIONS), value_name = "N", default_value_t = 128)]
     pub gen_length: usize,
     /// Tokens of the suffix.
-    #[arg(long, value_name = "N", default_value_t = 20)]
+    #[arg(long, value_parser = within::<usize>(1, POSITIONS), value_name = "N", default_value_t = 20)]
     pub suffix_len: usize,
     /// Tokens of the target phrase.
-    #[arg(long, value_name = "N", default_value_t = 10)]
+    #[arg(long, value_parser = within::<usize>(1, POSITIONS), value_name = "N", default_value_t = 10)]
     pub target_len: usize,
     /// Response offset of the target phrase.
-    #[arg(long, value_name = "N", default_value_t = 30)]
+    #[arg(long, value_parser = within::<usize>(0, POSITIONS), value_name = "N", default_value_t = 30)]
     pub offset: usize,
     /// Candidates per iteration.
-    #[arg(long, value_name = "N", default_value_t = 64)]
+    #[arg(long, value_parser = within::<usize>(1, ROWS), value_name = "N", default_value_t = 64)]
     pub candidates: usize,
     /// Canvases that share a pass.
-    #[arg(long, value_name = "N", default_value_t = GcgSettings::default().rows_per_pass)]
+    #[arg(long, value_parser = within::<usize>(1, ROWS), value_name = "N", default_value_t = GcgSettings::default().rows_per_pass)]
     pub rows_per_pass: usize,
     /// Add prompt, target, candidates and their losses to the JSON.
     #[arg(long)]
@@ -102,7 +103,7 @@ pub(crate) struct BenchGenerateArgs {
     #[command(flatten)]
     pub model: BenchModelArgs,
     /// Rows.
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_parser = within::<usize>(1, ROWS), value_name = "N", default_value_t = 1)]
     pub batch_size: usize,
     /// Add prompt and response ids to the JSON.
     #[arg(long)]

@@ -1,5 +1,6 @@
 //! `mosa generate`.
 
+use super::limits::{POSITIONS, ROWS, within};
 use super::{Compute, ModelArgs, PromptArgs, SamplingArgs};
 use clap::Args as ClapArgs;
 use std::path::PathBuf;
@@ -25,7 +26,7 @@ pub(crate) struct GenerateArgs {
     #[arg(long)]
     pub infill: bool,
     /// Rows decoded together.
-    #[arg(long, value_name = "N", default_value_t = 8)]
+    #[arg(long, value_parser = within::<usize>(1, ROWS), value_name = "N", default_value_t = 8)]
     pub batch_size: usize,
     /// Write one JSON line per decoding step.
     #[arg(long, value_name = "FILE.jsonl")]
@@ -40,5 +41,8 @@ pub(crate) struct GenerateArgs {
 fn parse_force(text: &str) -> Result<(usize, String), String> {
     let (offset, words) = text.split_once(':').ok_or_else(|| format!("{text:?} is not OFFSET:TEXT"))?;
     let offset = offset.trim().parse().map_err(|_| format!("{offset:?} is not a response offset"))?;
+    if offset as u64 > POSITIONS {
+        return Err(format!("offset {offset} is more than {POSITIONS}"));
+    }
     if words.is_empty() { Err("the text to force is empty".into()) } else { Ok((offset, words.to_owned())) }
 }

@@ -1,5 +1,6 @@
 //! `mosa judge`, and the judging that other commands do.
 
+use super::limits::{THREADS, within};
 use clap::Args as ClapArgs;
 use std::path::PathBuf;
 
@@ -23,7 +24,7 @@ pub(crate) struct JudgingArgs {
     #[arg(long, value_name = "DIR")]
     pub judge_cache: Option<PathBuf>,
     /// Answers judged at the same time.
-    #[arg(long, value_name = "N", default_value_t = 4)]
+    #[arg(long, value_parser = within::<usize>(1, THREADS), value_name = "N", default_value_t = 4)]
     pub concurrency: usize,
 }
 

@@ -6,6 +6,7 @@ mod bench;
 mod data;
 mod generate;
 mod judge;
+pub(crate) mod limits;
 mod probe;
 mod prompts;
 mod sampling;
@@ -25,6 +26,7 @@ pub(crate) use tools::*;
 pub(crate) use world::*;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
+use limits::{THREADS, within};
 use mosa_model::{DeviceChoice, DtypeChoice};
 use std::path::PathBuf;
 
@@ -80,7 +82,7 @@ pub(crate) struct Compute {
     #[arg(long, default_value = "auto", value_parser = |s: &str| s.parse::<DtypeChoice>())]
     pub dtype: DtypeChoice,
     /// CPU threads; default: all.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_parser = within::<usize>(1, THREADS), value_name = "N")]
     pub threads: Option<usize>,
     /// No progress and no notes on stderr.
     #[arg(long)]

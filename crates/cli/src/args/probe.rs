@@ -1,5 +1,6 @@
 //! `mosa probe`.
 
+use super::limits::{POSITIONS, ROWS, STEPS, within};
 use super::{Compute, JudgingArgs, ModelArgs, PromptArgs, SamplingArgs, SentenceArgs};
 use clap::{Args as ClapArgs, Subcommand};
 use std::path::PathBuf;
@@ -47,7 +48,7 @@ pub(crate) struct ProbeArgs {
     #[arg(long, value_name = "RUN")]
     pub out: PathBuf,
     /// Rows computed together.
-    #[arg(long, value_name = "N", default_value_t = 16)]
+    #[arg(long, value_parser = within::<usize>(1, ROWS), value_name = "N", default_value_t = 16)]
     pub batch_size: usize,
 }
 
@@ -56,7 +57,7 @@ pub(crate) struct PrefillArgs {
     #[command(flatten)]
     pub common: ProbeArgs,
     /// Response offsets at which words are forced.
-    #[arg(long, value_name = "OFFSETS", value_delimiter = ',', default_values_t = [0, 20, 40, 60, 80, 120, 160])]
+    #[arg(long, value_parser = within::<usize>(0, POSITIONS), value_name = "OFFSETS", value_delimiter = ',', default_values_t = [0, 20, 40, 60, 80, 120, 160])]
     pub offsets: Vec<usize>,
     /// Beginnings of compliant answers, one per line; forced at offset 0.
     #[arg(long, value_name = "FILE")]
@@ -75,7 +76,7 @@ pub(crate) struct GcgArgs {
     #[command(flatten)]
     pub common: ProbeArgs,
     /// Response offsets of the phrase.
-    #[arg(long, value_name = "OFFSETS", value_delimiter = ',', default_values_t = [0, 30])]
+    #[arg(long, value_parser = within::<usize>(0, POSITIONS), value_name = "OFFSETS", value_delimiter = ',', default_values_t = [0, 30])]
     pub offsets: Vec<usize>,
     /// The phrase; default: the data's own target, else "Sure, here is how".
     #[arg(long, value_name = "TEXT")]
@@ -84,13 +85,13 @@ pub(crate) struct GcgArgs {
     #[arg(long, value_name = "TEXT", default_value = "! ! ! ! ! ! ! ! ! ! ! ! ! ! ! ! ! ! ! !")]
     pub init: String,
     /// Iterations; more of them continue an earlier search.
-    #[arg(long, value_name = "N", default_value_t = 100)]
+    #[arg(long, value_parser = within::<usize>(0, STEPS), value_name = "N", default_value_t = 100)]
     pub iterations: usize,
     /// Candidates per iteration.
-    #[arg(long, value_name = "N", default_value_t = 512)]
+    #[arg(long, value_parser = within::<usize>(1, ROWS), value_name = "N", default_value_t = 512)]
     pub candidates: usize,
     /// Tokens considered per position.
-    #[arg(long, value_name = "N", default_value_t = 256)]
+    #[arg(long, value_parser = within::<usize>(1, u32::MAX.into()), value_name = "N", default_value_t = 256)]
     pub search_top_k: usize,
     /// first_step, or mc(N): the mean over N random reveals of the target.
     #[arg(long, value_name = "NAME", default_value = "first_step")]
@@ -118,7 +119,7 @@ pub(crate) struct SteerArgs {
     #[command(flatten)]
     pub common: ProbeArgs,
     /// Words at which the phrase is ordered, counted from 1.
-    #[arg(long, value_name = "WORDS", value_delimiter = ',', default_values_t = [1, 10, 20, 40, 80])]
+    #[arg(long, value_parser = within::<usize>(0, POSITIONS), value_name = "WORDS", value_delimiter = ',', default_values_t = [1, 10, 20, 40, 80])]
     pub positions: Vec<usize>,
     /// Phrases, one per line.
     #[arg(long, value_name = "FILE")]
@@ -137,7 +138,7 @@ pub(crate) struct LandscapeArgs {
     #[command(flatten)]
     pub sentences: SentenceArgs,
     /// Width of the window to propose.
-    #[arg(long, value_name = "N", default_value_t = 40)]
+    #[arg(long, value_parser = within::<usize>(1, POSITIONS), value_name = "N", default_value_t = 40)]
     pub width: usize,
     #[command(flatten)]
     pub sampling: SamplingArgs,

@@ -1,5 +1,6 @@
 //! Which prompts and sentences a command works on.
 
+use super::limits::{PROMPTS, within};
 use anyhow::{Context, Result, ensure};
 use clap::Args as ClapArgs;
 use mosa_text::{Columns, PromptRecord, read_prompts, stratified_sample};
@@ -15,10 +16,10 @@ pub(crate) struct PromptArgs {
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub styles: Option<Vec<String>>,
     /// Use only the first N prompts of a file.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_parser = within::<usize>(1, PROMPTS), value_name = "N")]
     pub limit: Option<usize>,
     /// Use a seeded sample of N prompts of a file, every style (or category) in proportion; the ids are recorded.
-    #[arg(long, value_name = "N", conflicts_with = "limit")]
+    #[arg(long, value_parser = within::<usize>(1, PROMPTS), value_name = "N", conflicts_with = "limit")]
     pub sample: Option<usize>,
     /// Send prompts as plain text instead of through the chat template.
     #[arg(long)]

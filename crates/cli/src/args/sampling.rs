@@ -1,5 +1,6 @@
 //! The sampler, as every command that decodes takes it.
 
+use super::limits::{LARGEST, POSITIONS, STEPS, between, within};
 use clap::{Args as ClapArgs, ValueEnum};
 
 /// Settings of the sampler. Defaults are the published ones of the model's family.
@@ -7,19 +8,19 @@ use clap::{Args as ClapArgs, ValueEnum};
 #[command(next_help_heading = "Sampling", allow_negative_numbers = true)]
 pub(crate) struct SamplingArgs {
     /// Response positions; default: 128.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_parser = within::<usize>(1, POSITIONS), value_name = "N")]
     pub gen_length: Option<usize>,
     /// Denoising steps; default: gen-length.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_parser = within::<usize>(1, STEPS), value_name = "N")]
     pub steps: Option<usize>,
     /// Positions per block (block sampler); default: gen-length.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_parser = within::<usize>(1, POSITIONS), value_name = "N")]
     pub block_length: Option<usize>,
     /// Which sampler; auto takes blocks for LLaDA and MMaDA, timesteps for Dream.
     #[arg(long, value_enum, default_value_t = SamplerName::Auto)]
     pub sampler: SamplerName,
     /// Sampling temperature; 0 takes the most likely token.
-    #[arg(long, value_name = "T")]
+    #[arg(long, value_parser = between(0.0, LARGEST), value_name = "T")]
     pub temperature: Option<f64>,
     /// Which positions are revealed first (block sampler).
     #[arg(long, value_name = "NAME", value_parser = ["low_confidence", "random", "margin", "entropy", "left_to_right"])]
@@ -28,28 +29,28 @@ pub(crate) struct SamplingArgs {
     #[arg(long, value_name = "NAME", value_parser = ["origin", "maskgit_plus", "topk_margin", "entropy"])]
     pub alg: Option<String>,
     /// Reveal every position at least this probable (Fast-dLLM).
-    #[arg(long, value_name = "P", conflicts_with = "factor")]
+    #[arg(long, value_parser = between(0.0, 1.0), value_name = "P", conflicts_with = "factor")]
     pub threshold: Option<f64>,
     /// Reveal positions by Fast-dLLM's rank-dependent bar.
-    #[arg(long, value_name = "F")]
+    #[arg(long, value_parser = between(0.0, LARGEST), value_name = "F")]
     pub factor: Option<f64>,
     /// Keys and values kept between passes (Fast-dLLM; approximate).
     #[arg(long, value_enum, default_value_t = CacheName::None)]
     pub cache: CacheName,
     /// Classifier-free guidance; 0 is off.
-    #[arg(long, value_name = "S", default_value_t = 0.0)]
+    #[arg(long, value_parser = between(0.0, LARGEST), value_name = "S", default_value_t = 0.0)]
     pub cfg_scale: f64,
     /// End of Dream's time grid.
-    #[arg(long, value_name = "E")]
+    #[arg(long, value_parser = between(0.0, 1.0), value_name = "E")]
     pub eps: Option<f64>,
     /// Randomise the order of positions (Dream).
-    #[arg(long, value_name = "T")]
+    #[arg(long, value_parser = between(0.0, LARGEST), value_name = "T")]
     pub alg_temp: Option<f64>,
     /// Nucleus sampling (Dream).
-    #[arg(long, value_name = "P")]
+    #[arg(long, value_parser = between(0.0, 1.0), value_name = "P")]
     pub top_p: Option<f64>,
     /// Keep the k most likely tokens (Dream).
-    #[arg(long, value_name = "K")]
+    #[arg(long, value_parser = within::<usize>(1, u32::MAX.into()), value_name = "K")]
     pub top_k: Option<usize>,
     /// Never choose the end-of-text token.
     #[arg(long)]

@@ -1,5 +1,6 @@
 //! Commands that read what is there: inspect, verify, merge, doctor, report.
 
+use super::limits::{THREADS, within};
 use clap::Args as ClapArgs;
 use std::path::PathBuf;
 
@@ -34,7 +35,7 @@ pub(crate) struct VerifyArgs {
     #[arg(long)]
     pub quiet: bool,
     /// CPU threads; default: all.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_parser = within::<usize>(1, THREADS), value_name = "N")]
     pub threads: Option<usize>,
     /// One JSON object per entry on stdout.
     #[arg(long)]

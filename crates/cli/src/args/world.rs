@@ -1,5 +1,6 @@
 //! `mosa world` and `mosa quickstart`.
 
+use super::limits::{ROWS, STEPS, between, within};
 use super::{Compute, ModelArgs};
 use clap::{Args as ClapArgs, Subcommand};
 use std::path::PathBuf;
@@ -30,22 +31,22 @@ pub(crate) struct WorldMeasureArgs {
     #[arg(long, value_name = "RUN")]
     pub out: PathBuf,
     /// Requests per cell.
-    #[arg(long, value_name = "N", default_value_t = 100)]
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = within::<usize>(1, 10_000))]
     pub n: usize,
     /// Only cells whose name starts with one of these, for example attack,prefill/20.
     #[arg(long, value_name = "CELLS", value_delimiter = ',')]
     pub cells: Option<Vec<String>>,
     /// Denoising steps for the 96 response positions.
-    #[arg(long, value_name = "N", default_value_t = 96)]
+    #[arg(long, value_parser = within::<usize>(1, STEPS), value_name = "N", default_value_t = 96)]
     pub steps: usize,
     /// Positions per block.
-    #[arg(long, value_name = "N", default_value_t = 32)]
+    #[arg(long, value_parser = within::<usize>(1, 96), value_name = "N", default_value_t = 32)]
     pub block_length: usize,
     /// Reveal every position at least this probable (Fast-dLLM).
-    #[arg(long, value_name = "P")]
+    #[arg(long, value_parser = between(0.0, 1.0), value_name = "P")]
     pub threshold: Option<f64>,
     /// Rows decoded together.
-    #[arg(long, value_name = "N", default_value_t = 25)]
+    #[arg(long, value_parser = within::<usize>(1, ROWS), value_name = "N", default_value_t = 25)]
     pub batch_size: usize,
     /// Seed of the choice of requests.
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -93,7 +94,7 @@ pub(crate) struct QuickstartArgs {
     #[arg(long)]
     pub full: bool,
     /// Requests per kind.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = within::<usize>(1, 10_000))]
     pub n: Option<usize>,
     /// A setting of the alignments, as in `align`.
     #[arg(long = "set", value_name = "KEY=VALUE")]

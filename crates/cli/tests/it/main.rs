@@ -11,6 +11,7 @@ mod generate;
 mod hub;
 #[cfg(target_os = "linux")]
 mod interrupt;
+mod limits;
 mod load;
 mod probe;
 #[cfg(target_os = "linux")]

@@ -9,12 +9,15 @@ fn lines(path: &Path) -> Vec<serde_json::Value> {
 #[test]
 fn quickstart_measures_aligns_reports_and_resumes() {
     let dir = tempfile::tempdir().unwrap();
-    let out = dir.path().join("qs");
+    // A blank in the path: commands are lists of words, and are shown as a shell takes them.
+    let out = dir.path().join("quick start");
     let command = "quickstart --out {o} --n 1 --set steps=2 --set batch_size=2";
     let run = line(command, &[("o", &out)]).ok();
     for part in ["1/4", "4/4", "report.html"] {
         assert!(run.stderr.contains(part), "{part}: {}", run.stderr);
     }
+    let quoted = format!("--benign '{}'", out.join("data/recipes/test.jsonl").display());
+    assert!(run.stderr.contains(&quoted), "{quoted}: {}", run.stderr);
     for part in ["attack success, held-out wrappers", "right answers, benign recipes", "Utility is kept"] {
         assert!(run.stdout.contains(part), "{part}: {}", run.stdout);
     }

@@ -2,7 +2,7 @@
 
 use super::peft::AdapterConfig;
 use crate::parameters::first_broken;
-use crate::{LinearSpec, ModelError, ModelSpec};
+use crate::{LinearSpec, Memory, ModelError, ModelSpec};
 use mosa_core::{Rng, Stream};
 use tch::{Device, Kind, Tensor};
 
@@ -42,7 +42,15 @@ impl Adapter {
     /// [`ModelError::Adapter`] if a target matches nothing.
     pub fn init(config: AdapterConfig, spec: &ModelSpec, seed: u64, device: Device) -> Result<Self, ModelError> {
         let mut pairs: Vec<Option<LoraPair>> = spec.linears.iter().map(|_| None).collect();
-        for index in config.targets.select(&spec.linears, config.exclude.as_ref())? {
+        let adapted = config.targets.select(&spec.linears, config.exclude.as_ref())?;
+        let mut bytes = 0u64;
+        for &index in &adapted {
+            let linear = &spec.linears[index];
+            let weights = (linear.inputs + linear.outputs) as u64;
+            bytes = bytes.saturating_add((config.rank_of(&linear.name)? as u64).saturating_mul(4 * weights));
+        }
+        Memory::check(&format!("an adapter of rank {}", config.rank), bytes)?;
+        for index in adapted {
             let linear = &spec.linears[index];
             let (rank, scale) = (config.rank_of(&linear.name)?, config.scale_of(&linear.name)?);
             let bound = 1.0 / (linear.inputs as f64).sqrt();

@@ -241,3 +241,13 @@ fn gradients_of_every_factor_agree_with_finite_differences() {
         }
     }
 }
+
+#[test]
+fn an_adapter_larger_than_memory_is_refused_before_it_is_made() {
+    let model = load("llada");
+    let targets = Targets::Pattern(model.spec().block_linears.clone());
+    let config = AdapterConfig::new(1 << 50, 1.0, targets);
+    let error = Adapter::init(config, model.spec(), 0, Device::Cpu).unwrap_err();
+    assert!(error.is_out_of_memory(), "{error}");
+    assert!(error.to_string().contains("rank 1125899906842624"), "{error}");
+}

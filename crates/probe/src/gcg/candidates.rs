@@ -34,7 +34,7 @@ impl Proposal<'_> {
     pub fn draw(&self, gradient: &Tensor, suffix: &[TokenId], rng: &mut Rng) -> Result<Vec<Vec<TokenId>>, ProbeError> {
         let favoured = self.favoured(gradient)?;
         let mut seen = HashSet::from([suffix.to_vec()]);
-        let mut kept = Vec::with_capacity(self.count);
+        let mut kept = Vec::new();
         for _ in 0..self.draws() {
             if kept.len() == self.count {
                 break;

@@ -22,7 +22,8 @@ impl TargetLoss<'_> {
     /// # Errors
     /// As [`TargetLoss::losses`].
     pub fn gradient(&self, suffix: &[TokenId]) -> Result<Gradient, ProbeError> {
-        let rows = self.rows(&[suffix.to_vec()], &self.views)?;
+        let suffixes = [suffix.to_vec()];
+        let rows: Vec<Row<'_>> = self.rows(&suffixes, &self.views)?.collect();
         let table = self.model.embedding_table();
         let mut sum = Tensor::f_zeros([suffix.len() as i64, table.size()[1]], (Kind::Float, table.device()))?;
         let mut loss = 0.0;

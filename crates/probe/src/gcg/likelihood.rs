@@ -1,5 +1,6 @@
 //! Which canvases the likelihood of a target is read from.
 
+use super::settings::MOST_ROWS;
 use crate::ProbeError;
 use mosa_core::{Rng, Stream};
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,10 @@ impl TargetLikelihood {
         match self {
             Self::FirstStep => Ok(vec![View { revealed: Vec::new(), scored: (0..n).collect() }]),
             Self::Mc(0) => Err(ProbeError::Setting { key: "likelihood", what: "mc needs at least one draw".into() }),
+            Self::Mc(draws) if draws > MOST_ROWS => Err(ProbeError::Setting {
+                key: "likelihood",
+                what: format!("= mc({draws}): more than {MOST_ROWS} draws"),
+            }),
             Self::Mc(draws) => {
                 let first = Rng::at(seed, Stream::Likelihood, 0, sample).below(n);
                 let view = |i: usize| {

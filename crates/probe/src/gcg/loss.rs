@@ -64,12 +64,25 @@ impl<'a> TargetLoss<'a> {
     pub fn losses(&self, suffixes: &[Vec<TokenId>]) -> Result<Vec<f64>, ProbeError> {
         let _no_grad = tch::no_grad_guard();
         let mut losses = vec![0.0; suffixes.len()];
-        for rows in self.rows(suffixes, &self.views)?.chunks(self.rows_per_pass) {
+        let mut score = |rows: &[Row<'_>]| -> Result<(), ProbeError> {
             let mut log_p = self.log_probabilities(rows)?.into_iter();
             for row in rows {
                 let sum: f64 = log_p.by_ref().take(row.view.scored.len()).sum();
                 losses[row.suffix] -= sum / (row.view.scored.len() * self.views.len()) as f64;
             }
+            Ok(())
+        };
+        // No more canvases at a time than a pass takes: there may be many suffixes with many views each.
+        let mut pass = Vec::new();
+        for row in self.rows(suffixes, &self.views)? {
+            pass.push(row);
+            if pass.len() == self.rows_per_pass {
+                score(&pass)?;
+                pass.clear();
+            }
+        }
+        if !pass.is_empty() {
+            score(&pass)?;
         }
         Ok(losses)
     }
@@ -81,21 +94,26 @@ impl<'a> TargetLoss<'a> {
     pub fn probabilities(&self, suffix: &[TokenId]) -> Result<Vec<f64>, ProbeError> {
         let _no_grad = tch::no_grad_guard();
         let masked = TargetLikelihood::FirstStep.views(self.goal.target.len(), [0, 0])?;
-        let rows = self.rows(&[suffix.to_vec()], &masked)?;
+        let suffixes = [suffix.to_vec()];
+        let rows: Vec<Row<'_>> = self.rows(&suffixes, &masked)?.collect();
         Ok(self.log_probabilities(&rows)?.into_iter().map(f64::exp).collect())
     }
 
-    /// All views of all suffixes.
-    pub(super) fn rows<'v>(&self, suffixes: &[Vec<TokenId>], views: &'v [View]) -> Result<Vec<Row<'v>>, ProbeError> {
+    /// All views of all suffixes, one after the other.
+    pub(super) fn rows<'v>(
+        &'v self,
+        suffixes: &'v [Vec<TokenId>],
+        views: &'v [View],
+    ) -> Result<impl Iterator<Item = Row<'v>>, ProbeError> {
         let (len, mask) = (self.goal.suffix.len(), self.model.spec().mask);
         if let Some(bad) = suffixes.iter().find(|s| s.len() != len) {
             return Err(self.goal.wrong(format!("a suffix of {} tokens instead of {len}", bad.len())));
         }
-        let row = |i: usize, view: &'v View| {
+        let row = move |(i, view): (usize, &'v View)| {
             let canvas = self.goal.canvas(&suffixes[i], &view.revealed, mask);
             Row { suffix: i, canvas, view }
         };
-        Ok((0..suffixes.len()).flat_map(|i| views.iter().map(move |view| (i, view))).map(|(i, v)| row(i, v)).collect())
+        Ok((0..suffixes.len()).flat_map(move |i| views.iter().map(move |view| (i, view))).map(row))
     }
 
     /// The scored positions of `rows`, in order.

@@ -4,6 +4,11 @@ use super::likelihood::TargetLikelihood;
 use crate::ProbeError;
 use serde::{Deserialize, Serialize};
 
+/// The most iterations of a search.
+const MOST_ITERATIONS: usize = 1_000_000;
+/// The most candidates of an iteration, canvases of a pass, and random reveals of a target.
+pub(super) const MOST_ROWS: usize = 65_536;
+
 /// Settings of [`super::Gcg`]. Defaults are those of GCG's paper, with the MOSA paper's 100 iterations.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -53,8 +58,18 @@ impl GcgSettings {
             ("replace", self.replace),
             ("rows_per_pass", self.rows_per_pass),
         ];
-        match positive.into_iter().find(|&(_, value)| value == 0) {
-            Some((key, _)) => Err(ProbeError::Setting { key, what: "must be positive".into() }),
+        if let Some((key, _)) = positive.into_iter().find(|&(_, value)| value == 0) {
+            return Err(ProbeError::Setting { key, what: "must be positive".into() });
+        }
+        let most = [
+            ("iterations", self.iterations, MOST_ITERATIONS),
+            ("candidates", self.candidates, MOST_ROWS),
+            ("rows_per_pass", self.rows_per_pass, MOST_ROWS),
+        ];
+        match most.into_iter().find(|(_, value, most)| value > most) {
+            Some((key, value, most)) => {
+                Err(ProbeError::Setting { key, what: format!("= {value} is more than {most}") })
+            }
             None => Ok(()),
         }
     }

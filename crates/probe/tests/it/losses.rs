@@ -3,7 +3,7 @@ use mosa_core::{Canvas, sample_key};
 use mosa_engine::{Estimator, likelihood};
 use mosa_model::DenoisingModel;
 use mosa_probe::ProbeError;
-use mosa_probe::gcg::{Goal, TargetLikelihood, TargetLoss};
+use mosa_probe::gcg::{GcgSettings, Goal, TargetLikelihood, TargetLoss};
 
 #[test]
 fn losses_of_many_suffixes_are_those_of_single_ones_in_every_family() {
@@ -92,4 +92,38 @@ fn goals_and_settings_that_cannot_be_used_are_refused_by_name() {
         let error = TargetLoss::new((&model, None), &goal, kind, 0, rows).err();
         assert!(matches!(error, Some(ProbeError::Setting { key: k, .. }) if k == key));
     }
+}
+
+#[test]
+fn numbers_beyond_their_bounds_and_gaps_in_a_prompt_are_refused_by_name() {
+    let model = load("llada");
+    for (key, settings) in [
+        ("candidates", GcgSettings { candidates: 1_000_000_000, ..GcgSettings::default() }),
+        ("iterations", GcgSettings { iterations: usize::MAX, ..GcgSettings::default() }),
+        ("rows_per_pass", GcgSettings { rows_per_pass: usize::MAX, ..GcgSettings::default() }),
+    ] {
+        let error = settings.check().unwrap_err();
+        assert!(matches!(&error, ProbeError::Setting { key: found, .. } if *found == key), "{error}");
+        assert!(error.to_string().contains("more than"), "{error}");
+    }
+    let goal = goal("g");
+    let draws = TargetLoss::new((&model, None), &goal, TargetLikelihood::Mc(usize::MAX), 0, 16).err().unwrap();
+    assert!(draws.to_string().contains("mc(18446744073709551615)"), "{draws}");
+    let mut gap = goal.clone();
+    gap.prompt[2] = model.spec().mask;
+    let error = gap.check(model.spec()).unwrap_err().to_string();
+    assert!(error.contains("mask token"), "{error}");
+}
+
+#[test]
+fn many_views_of_many_suffixes_cost_the_same_whatever_shares_a_pass() {
+    let model = load("llada");
+    let goal = goal("views");
+    let all = suffixes(&goal, 9);
+    let with = |rows| {
+        let loss = TargetLoss::new((&model, None), &goal, TargetLikelihood::Mc(5), 3, rows).unwrap();
+        loss.losses(&all).unwrap()
+    };
+    let (one, many) = (with(1), with(7));
+    assert!(one.iter().zip(&many).all(|(a, b)| (a - b).abs() < 1e-4), "{one:?} {many:?}");
 }

@@ -35,7 +35,7 @@ pub(crate) fn run(args: &AttackArgs) -> Result<(), Failure> {
         let run = run.display();
         output::say(&format!("records in {run}; draw them with: mosa report {run} --out report.html"));
     }
-    carried.failed.map_or(Ok(()), |failed| Err(Failure::Check(failed)))
+    carried.failed.map_or(Ok(()), Err)
 }
 
 /// What came of a run.
@@ -43,7 +43,7 @@ pub(crate) struct Carried {
     /// Its table.
     pub table: String,
     /// Why it is less than was asked for: nothing was measured, or verdicts are missing.
-    pub failed: Option<String>,
+    pub failed: Option<Failure>,
 }
 
 /// Attacks and judges what has no record yet.
@@ -77,7 +77,7 @@ pub(crate) fn carried_out(args: &AttackArgs) -> Result<Carried, Failure> {
     let profile = format!("{:?}", args.profile).to_lowercase();
     let (rows, why) = table(&cases, &judged.verdicts, &profile);
     let silent = silent(&cases, &logs.answers);
-    let failed = say_broken(&cases, &silent, args.compute.quiet).or(judged.missing);
+    let failed = say_broken(&cases, &silent, args.compute.quiet).or(judged.missing.map(Failure::Check));
     Ok(Carried { table: judge::below(output::table(&rows), &why), failed })
 }
 
@@ -90,12 +90,12 @@ fn silent(cases: &[CaseRecord], answers: &Log<AnswerRecord>) -> Vec<String> {
 
 /// Says how many cases broke off, and why most of them did. If all did before they had an answer, or the target said nothing
 /// in any of them, nothing was measured.
-fn say_broken(cases: &[CaseRecord], silent: &[String], quiet: bool) -> Option<String> {
+fn say_broken(cases: &[CaseRecord], silent: &[String], quiet: bool) -> Option<Failure> {
     if let Some(why) = silent.first() {
         let (n, of) = (silent.len(), cases.len());
         let said = format!("{n} of {of} behaviours are unassessed: {why}");
         if n == of {
-            return Some(format!("nothing was measured: {said}"));
+            return Some(Failure::Check(format!("nothing was measured: {said}")));
         }
         if !quiet {
             output::say(&format!("warning: {said}"));
@@ -111,7 +111,12 @@ fn say_broken(cases: &[CaseRecord], silent: &[String], quiet: bool) -> Option<St
         "{n} of {of} behaviours broke off and count as unassessed; most often: {most}; --retry attacks them again"
     );
     if n == of && cases.iter().all(|case| case.candidates.is_empty()) {
-        return Some(format!("nothing was measured: {said}"));
+        let said = format!("nothing was measured: {said}");
+        return Some(if mosa_model::tells_of_memory(most) {
+            Failure::Resource(anyhow!(said))
+        } else {
+            Failure::Check(said)
+        });
     }
     if !quiet {
         output::say(&format!("warning: {said}"));

@@ -24,7 +24,9 @@ pub(crate) fn run(args: &BenchAlignArgs) -> Result<(), Failure> {
     };
     let mut adapter = fresh_adapter(args, &model)?;
     adapter.set_trainable(true);
-    let data = data(args, &model);
+    let data = data(args, &model)?;
+    config.check()?;
+    data.check(config.canvas_length, model.spec().max_length)?;
     let ids = CanvasIds { mask: model.spec().mask, eos: model.spec().eos };
     let objective = objective("mosa", &config, ids, data)?.context("the objective exists")?;
     let policy = Policy::new(&model, Some(&adapter));
@@ -62,13 +64,13 @@ fn fresh_adapter(args: &BenchAlignArgs, model: &Transformer) -> Result<Adapter> 
 }
 
 /// Random prompts and one pair of sentences of ten tokens.
-fn data(args: &BenchAlignArgs, model: &Transformer) -> Data {
-    let prompts = random_prompts(model.config(), [args.batch_size, args.model.prompt_len], args.seed);
+fn data(args: &BenchAlignArgs, model: &Transformer) -> Result<Data> {
+    let prompts = random_prompts(model.config(), [args.batch_size, args.model.prompt_len], args.seed)?;
     let record = |(i, prompt): (usize, Vec<u32>)| Record { id: i.to_string(), prompt, ..Record::default() };
-    Data {
+    Ok(Data {
         records: prompts.into_iter().enumerate().map(record).collect(),
         safe: vec![(0..10).collect()],
         harmful: vec![(20..30).collect()],
         ..Data::default()
-    }
+    })
 }

@@ -55,7 +55,7 @@ pub(crate) fn run(args: &BenchGcgArgs) -> Result<(), Failure> {
 fn goal(args: &BenchGcgArgs, model: &Transformer) -> Result<Goal> {
     ensure!(args.suffix_len <= args.model.prompt_len, "--suffix-len is larger than --prompt-len");
     ensure!(args.candidates > 0, "--candidates must be positive");
-    let mut tokens = random_prompts(model.config(), [1, args.model.prompt_len + args.target_len], args.seed).concat();
+    let mut tokens = random_prompts(model.config(), [1, args.model.prompt_len + args.target_len], args.seed)?.concat();
     let target = tokens.split_off(args.model.prompt_len);
     Ok(Goal {
         id: "bench".into(),

@@ -18,7 +18,9 @@ pub(crate) fn run(args: &BenchGenerateArgs) -> Result<(), Failure> {
     let model = open(&args.model, args.sampling.seed, device)?;
     let config = model.config().clone();
     let options = args.sampling.options(config.family, Ends { eos: config.eos, eot: None }, &Default::default())?;
-    let prompts = random_prompts(&config, [args.batch_size, args.model.prompt_len], args.sampling.seed);
+    let prompts = random_prompts(&config, [args.batch_size, args.model.prompt_len], args.sampling.seed)?;
+    options.check(model.spec())?;
+    Request::new("row0", prompts[0].clone()).check(&options, model.spec())?;
     let requests = |tag: &str| {
         prompts.iter().enumerate().map(|(i, p)| Request::new(format!("{tag}{i}"), p.clone())).collect::<Vec<_>>()
     };

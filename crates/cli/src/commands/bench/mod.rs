@@ -7,7 +7,7 @@ mod generate;
 use crate::args::{BenchArgs, BenchCommand, BenchModelArgs};
 use crate::failure::Failure;
 use crate::output;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use mosa_core::{Rng, Stream, TokenId};
 use mosa_model::{Checkpoint, DtypeChoice, ModelConfig, Transformer};
 use serde_json::Value;
@@ -34,8 +34,15 @@ fn open(args: &BenchModelArgs, seed: u64, device: Device) -> Result<Transformer>
     Ok(Transformer::load(&config, &checkpoint, kind, device)?)
 }
 
+/// The most prompt tokens of a measurement.
+const MOST_TOKENS: usize = 1 << 28;
+
 /// Uniform ids below 256 (or below the vocabulary), never the mask.
-fn random_prompts(config: &ModelConfig, [rows, length]: [usize; 2], seed: u64) -> Vec<Vec<TokenId>> {
+fn random_prompts(config: &ModelConfig, [rows, length]: [usize; 2], seed: u64) -> Result<Vec<Vec<TokenId>>> {
+    ensure!(
+        rows.saturating_mul(length) <= MOST_TOKENS,
+        "--batch-size {rows} times --prompt-len {length} is more than {MOST_TOKENS} tokens"
+    );
     let below = config.vocab.min(256);
     let row = |i: usize| {
         let mut rng = Rng::at(seed, Stream::Bench, 0, i as u64);
@@ -47,7 +54,7 @@ fn random_prompts(config: &ModelConfig, [rows, length]: [usize; 2], seed: u64) -
         };
         (0..length).map(|_| token()).collect()
     };
-    (0..rows).map(row).collect()
+    Ok((0..rows).map(row).collect())
 }
 
 fn synchronise(device: Device) {

@@ -95,14 +95,15 @@ impl<'a> Plan<'a> {
 
     /// Says a command line and reads it.
     fn parse(&self, words: &[String]) -> Result<Command> {
-        self.say(&format!("     $ {}", words.join(" ")));
+        self.say(&format!("     $ {}", typed(words)));
         parse(words)
     }
 
     /// Order, suffix search and forced words on the original model.
     pub(super) fn probe_original(&self) -> Result<(), Failure> {
         let (attacks, recipes) = (self.data.join("attacks/held_out.jsonl"), self.data.join("recipes/test.jsonl"));
-        let order = format!("--benign {} --sample {} --steps 32 --confidence-eos-eot-inf", recipes.display(), self.n);
+        let (recipes, n) = (recipes.display().to_string(), self.n.to_string());
+        let order = ["--benign", &recipes, "--sample", &n, "--steps", "32", "--confidence-eos-eot-inf"];
         self.probe(("order", "order"), &attacks, None, &order)?;
         self.searched("original", None)
     }
@@ -115,13 +116,13 @@ impl<'a> Plan<'a> {
 
     fn searched(&self, name: &str, adapter: Option<&Path>) -> Result<(), Failure> {
         let behaviours = self.data.join("harmbench/harmbench_behaviors_text_all.csv");
-        let n = self.searches;
-        let gcg = format!(
-            "--sample {n} --steps 96 --block-length 32 --offsets 0,30 --iterations 20 --candidates 48 --search-top-k 64"
-        );
-        self.probe(("gcg", name), &behaviours, adapter, &gcg)?;
-        let forced = format!("--sample {n} --steps 96 --block-length 32 --offsets 0,20,40,60,80 --judge exact,keyword");
-        self.probe(("prefill", &format!("forced-{name}")), &behaviours, adapter, &forced)
+        let n = self.searches.to_string();
+        let common = ["--sample", &n, "--steps", "96", "--block-length", "32"];
+        let gcg = ["--offsets", "0,30", "--iterations", "20", "--candidates", "48", "--search-top-k", "64"];
+        self.probe(("gcg", name), &behaviours, adapter, &[&common[..], &gcg].concat())?;
+        let forced = ["--offsets", "0,20,40,60,80", "--judge", "exact,keyword"];
+        let folder = format!("forced-{name}");
+        self.probe(("prefill", &folder), &behaviours, adapter, &[&common[..], &forced].concat())
     }
 
     /// A probe with its own run folder.
@@ -130,7 +131,7 @@ impl<'a> Plan<'a> {
         (kind, name): (&str, &str),
         behaviours: &Path,
         adapter: Option<&Path>,
-        flags: &str,
+        flags: &[&str],
     ) -> Result<(), Failure> {
         let text = |path: &Path| path.display().to_string();
         let out = text(&self.args.out.join("probes").join(name));
@@ -141,7 +142,7 @@ impl<'a> Plan<'a> {
             words.extend([flag.to_owned(), value]);
         }
         words.extend(adapter.iter().flat_map(|a| ["--adapter".to_owned(), text(a)]));
-        words.extend(flags.split(' ').map(str::to_owned));
+        words.extend(flags.iter().map(|word| (*word).to_owned()));
         match kind {
             "gcg" => words.extend(["--target", TARGET, "--init", INIT].map(str::to_owned)),
             "prefill" => {
@@ -169,13 +170,19 @@ impl<'a> Plan<'a> {
                 let Command::Attack(mut command) = parse(&words)? else { return Ok(()) };
                 command.compute = Compute { threads: Some(1), quiet: true, ..self.args.compute.clone() };
                 let attack::Carried { table, failed } = attack::carried_out(&command)?;
-                self.say(&format!("     $ {}\n{table}", words.join(" ")));
-                failed.map_or(Ok(()), |failed| Err(Failure::Check(failed)))?;
+                self.say(&format!("     $ {}\n{table}", typed(&words)));
+                failed.map_or(Ok(()), Err)?;
             }
             Ok(())
         };
         std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..threads.unwrap_or(1)).map(|_| scope.spawn(worker)).collect();
+            let wanted = threads.unwrap_or(1).clamp(1, jobs.len().max(1));
+            let start = |_| std::thread::Builder::new().spawn_scoped(scope, worker);
+            // What cannot be started leaves its work to the others, or to this thread.
+            let workers: Vec<_> = (0..wanted).map_while(|i| start(i).ok()).collect();
+            if workers.is_empty() {
+                return worker();
+            }
             let ends = workers.into_iter().map(|w| w.join().unwrap_or_else(|panic| resume_unwind(panic)));
             ends.collect::<Vec<_>>().into_iter().collect()
         })
@@ -220,6 +227,16 @@ impl<'a> Plan<'a> {
         self.say(&table(&answers));
         Ok(())
     }
+}
+
+/// A command line as a shell would have to be given it.
+fn typed(words: &[String]) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./,=:@%+".contains(c);
+    let quoted = |word: &String| match !word.is_empty() && word.chars().all(plain) {
+        true => word.clone(),
+        false => format!("'{}'", word.replace('\'', "'\\''")),
+    };
+    words.iter().map(quoted).collect::<Vec<_>>().join(" ")
 }
 
 /// Reads a command line as if it had been typed.

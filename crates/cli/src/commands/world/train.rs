@@ -18,8 +18,12 @@ use tch::{Device, Kind};
 /// The size of the embedded model: 0.9 million weights.
 const SHAPE: Shape = Shape { d_model: 128, layers: 4, heads: 4, mlp: 352 };
 
+/// The most documents of a training.
+const MOST_DOCUMENTS: usize = 10_000_000;
+
 pub(crate) fn run(args: &WorldTrainArgs) -> Result<(), Failure> {
     let config = settings::read(args.config.as_deref(), &args.set, AlignConfig::check)?;
+    let documents = documents(&config)?;
     let device = prepare(&args.compute)?;
     let shape = SHAPE;
     let manifest = json!({
@@ -37,7 +41,6 @@ pub(crate) fn run(args: &WorldTrainArgs) -> Result<(), Failure> {
     let weights = from.as_ref().map(|saved| saved.dir.as_path()).or(args.init.as_deref());
     let mut model = start(&model_dir, config.seed, device, weights)?;
     model.set_trainable(true)?;
-    let documents = config.total_steps(0) * config.batch_size;
     let objective = MaskedSft::new(&config, ids(&model), data(&model_dir, &model, config.seed, documents)?)?;
     if !args.compute.quiet {
         output::say(&format!("{documents} documents, {} weights", model.config().parameters()));
@@ -63,6 +66,17 @@ pub(crate) fn run(args: &WorldTrainArgs) -> Result<(), Failure> {
         output::say(&format!("model written to {}", model_dir.display()));
     }
     Ok(())
+}
+
+/// Documents of all steps.
+fn documents(config: &AlignConfig) -> Result<usize> {
+    let documents = config.total_steps(0).saturating_mul(config.batch_size);
+    anyhow::ensure!(documents > 0, "`steps` is missing: a corpus without end has no epochs");
+    anyhow::ensure!(
+        documents <= MOST_DOCUMENTS,
+        "`steps` times `batch_size` = {documents} documents is more than {MOST_DOCUMENTS}"
+    );
+    Ok(documents)
 }
 
 /// First weights, or those in a folder.

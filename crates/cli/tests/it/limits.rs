@@ -1,0 +1,215 @@
+//! Numbers that are too large or none, weights that hold none, and what does not fit into memory: an error with a name
+//! and the right exit code, never an abort.
+
+use crate::{Run, copy, edit, fixture, line, mosa, prompt_file, read_json};
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// Runs a command line, which must be refused with exit code 2 and a message that holds all of `parts`.
+fn refused(text: &str, paths: &[(&str, &Path)], parts: &[&str]) {
+    let run = line(text, paths);
+    assert_eq!(run.code, 2, "{text}: {}", run.stderr);
+    assert!(!run.stderr.contains("panicked"), "{text}: {}", run.stderr);
+    for part in parts {
+        assert!(run.stderr.contains(part), "{text}: {part} is not in {}", run.stderr);
+    }
+}
+
+#[test]
+fn whole_numbers_beyond_their_bounds_are_refused_with_flag_value_and_bound() {
+    let huge = "1000000000000000000";
+    for (command, flags) in [
+        (
+            "generate --model x --prompt y",
+            &["gen-length", "steps", "block-length", "top-k", "batch-size", "threads", "limit", "sample"][..],
+        ),
+        (
+            "probe gcg --model x --behaviors y --out z",
+            &["candidates", "iterations", "search-top-k", "offsets", "batch-size", "gen-length"],
+        ),
+        ("probe prefill --model x --behaviors y --out z", &["offsets", "concurrency", "threads"]),
+        ("probe steer --model x --behaviors y --out z", &["positions"]),
+        ("probe landscape --model x --behaviors y --out z", &["width"]),
+        ("attack tap --model x --behaviors y --out z", &["cases", "batch-size", "limit", "sample", "concurrency"]),
+        ("judge x", &["concurrency"]),
+        ("data check x", &["near-words"]),
+        ("world measure --model x --out y", &["n", "steps", "block-length", "batch-size"]),
+        ("quickstart --out x", &["n", "threads"]),
+        ("bench generate --model x", &["prompt-len", "batch-size", "gen-length"]),
+        ("bench align --model x", &["prompt-len", "batch-size", "gen-length", "rank", "repeats", "micro-batch-size"]),
+        (
+            "bench gcg --model x",
+            &["prompt-len", "gen-length", "suffix-len", "target-len", "offset", "candidates", "rows-per-pass"],
+        ),
+        ("verify x", &["threads"]),
+    ] {
+        for flag in flags {
+            refused(&format!("{command} --{flag} {huge}"), &[], &[&format!("--{flag}"), huge, "is not in ", "..="]);
+        }
+    }
+    refused("attack tap --model x --behaviors y --out z --cases 10000", &[], &["--cases", "10000", "1..=1024"]);
+    refused("generate --model x --prompt y --force 18446744073709551615:z", &[], &["--force", "more than 1048576"]);
+    refused("probe prefill --model x --behaviors y --out z --batch-size 0", &[], &["--batch-size", "1..="]);
+}
+
+#[test]
+fn what_is_no_number_is_refused_with_its_flag() {
+    let generate = "generate --model x --prompt y";
+    for flag in ["temperature", "top-p", "threshold", "factor", "cfg-scale", "eps", "alg-temp"] {
+        for value in ["nan", "inf", "1e300", "-1"] {
+            refused(&format!("{generate} --{flag} {value}"), &[], &[&format!("--{flag}"), value, "is not in 0..="]);
+        }
+    }
+    for value in ["nan", "1.5"] {
+        refused(&format!("data check x --near-threshold {value}"), &[], &["--near-threshold", value]);
+        refused(&format!("world measure --model x --out y --threshold {value}"), &[], &["--threshold", value]);
+    }
+}
+
+#[test]
+fn settings_beyond_their_bounds_are_refused_with_key_value_and_bound() {
+    let dir = tempfile::tempdir().unwrap();
+    let (model, data, out) = (fixture("llada"), prompt_file(dir.path(), 3), dir.path().join("run"));
+    let paths = [("m", model.as_path()), ("d", data.as_path()), ("o", out.as_path())];
+    let align = "align --model {m} --data {d} --out {o} --set";
+    for (key, value) in [
+        ("lora.r", "1000000000"),
+        ("batch_size", "1000000000"),
+        ("micro_batch_size", "1000000000"),
+        ("steps", "1000000000000"),
+        ("epochs", "1000000000000"),
+        ("canvas_length", "1000000000000"),
+        ("retain.batch_size", "1000000000"),
+        ("warmup_steps", "1000000000000"),
+        ("keep_last", "1000000000000"),
+    ] {
+        refused(&format!("{align} {key}={value}"), &paths, &[&format!("`{key}`"), value, "more than"]);
+    }
+    for (key, value) in [("lr", "nan"), ("beta", "inf"), ("lora.alpha", "nan"), ("tau", "inf")] {
+        refused(&format!("{align} {key}={value}"), &paths, &[&format!("`{key}`"), "no finite number"]);
+    }
+    refused(&format!("{align} lr=1e300"), &paths, &["`lr`", "is beyond 1000000"]);
+    let config = dir.path().join("c.toml");
+    std::fs::write(&config, "[kl]\n[lora]\nalpha = nan\n").unwrap();
+    let named = [("m", model.as_path()), ("d", data.as_path()), ("o", out.as_path()), ("c", config.as_path())];
+    refused("align --model {m} --data {d} --out {o} --config {c}", &named, &["`lora.alpha`", "no finite number"]);
+    assert!(!out.exists(), "nothing was begun");
+    refused(
+        "world train --out {o} --set steps=10000000 --set batch_size=10000",
+        &paths,
+        &["`steps` times `batch_size`", "100000000000", "more than 10000000"],
+    );
+    refused("world train --out {o} --set batch_size=8", &paths, &["`steps`"]);
+}
+
+#[test]
+fn settings_of_attacks_have_bounds_too() {
+    for (attack, key, value) in [
+        ("tap", "width", "1000000000"),
+        ("tap", "depth", "1000000000"),
+        ("tap", "branching", "1000000000"),
+        ("pad", "gen_length", "1000000000"),
+        ("gcg", "candidates", "1000000000"),
+        ("gcg", "iterations", "1000000000"),
+        ("dija-user-turn", "fallback", "1000000000"),
+        ("anchoring", "steps", "[1000000000]"),
+        ("ept", "rounds", "1000000000"),
+        ("adv-prefix", "pal.candidates", "1000000000"),
+    ] {
+        let set = format!("attack {attack} --behaviors x --out y --model z --set {key}={value}");
+        refused(&set, &[], &[attack, key, "1000000000 is more than"]);
+    }
+    refused("attack tap --behaviors x --out y --model z --set temperature=-1", &[], &["temperature = -1 is below 0"]);
+    refused("attack ept --behaviors x --out y --model z --set stop_at=nan", &[], &["`stop_at`", "no finite number"]);
+}
+
+#[test]
+fn a_model_larger_than_memory_is_exit_3() {
+    let dir = copy("llada");
+    let config = dir.path().join("config.json");
+    // An embedding of 70 TB.
+    let old = read_json(&config);
+    for (key, shift) in [("vocab_size", 20), ("embedding_size", 20), ("d_model", 10)] {
+        edit(&config, key, json!(old[key].as_u64().unwrap() << shift));
+    }
+    let run = line("bench generate --config {c} --gen-length 8 --quiet", &[("c", &config)]);
+    assert_eq!(run.code, 3, "{}", run.stderr);
+    assert!(run.stderr.contains("memory ran out"), "{}", run.stderr);
+}
+
+/// A copy of a fixture with one NaN in this tensor.
+fn with_nan(name: &str) -> (tempfile::TempDir, String) {
+    let dir = copy(name);
+    let path = dir.path().join("model.safetensors");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let header = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let info: Value = serde_json::from_slice(&bytes[8..8 + header]).unwrap();
+    let tensors = info.as_object().unwrap().iter().filter(|(name, _)| name.contains(".1.ff_norm"));
+    let (tensor, place) = tensors.min_by_key(|(name, _)| name.len()).unwrap();
+    assert_eq!(place["dtype"], "F32");
+    let at = 8 + header + place["data_offsets"][0].as_u64().unwrap() as usize;
+    bytes[at..at + 4].copy_from_slice(&f32::NAN.to_le_bytes());
+    std::fs::write(&path, bytes).unwrap();
+    (dir, tensor.clone())
+}
+
+/// A run that a check ended.
+fn failed_check(run: &Run, parts: &[&str]) {
+    assert_eq!(run.code, 1, "{}", run.stderr);
+    for part in parts {
+        assert!(run.stderr.contains(part), "{part} is not in {}", run.stderr);
+    }
+}
+
+#[test]
+fn weights_that_hold_nan_end_every_command_with_exit_1_and_the_tensor() {
+    let (model, tensor) = with_nan("llada");
+    let dir = tempfile::tempdir().unwrap();
+    let (prompts, out) = (prompt_file(dir.path(), 2), dir.path().join("run"));
+    let paths = [("m", model.path()), ("p", prompts.as_path()), ("o", out.as_path())];
+    let run = line("generate --model {m} --prompt hello --gen-length 8", &paths);
+    failed_check(&run, &["NaN", &tensor, "step 0", "get them again"]);
+    let run = line("probe order --model {m} --behaviors {p} --out {o} --gen-length 8 --quiet", &paths);
+    failed_check(&run, &["NaN", &tensor]);
+    let run = line("align --model {m} --data {p} --out {o}2 --set canvas_length=64 --set steps=2 --quiet", &paths);
+    failed_check(&run, &["step 1", &tensor, "no checkpoint yet"]);
+}
+
+#[test]
+fn a_run_that_diverges_names_its_last_good_checkpoint_and_what_to_lower() {
+    let dir = tempfile::tempdir().unwrap();
+    let (model, data, out) = (fixture("llada"), prompt_file(dir.path(), 4), dir.path().join("run"));
+    let paths = [("m", model.as_path()), ("d", data.as_path()), ("o", out.as_path())];
+    let settings = ["canvas_length=48", "window=[8,47]", "steps=40", "save_every=1", "lr=1000000", "clip=1000000"];
+    let settings: String = settings.iter().map(|s| format!(" --set {s}")).collect();
+    let run = line(&format!("align --model {{m}} --data {{d}} --out {{o}} --quiet{settings}"), &paths);
+    failed_check(&run, &["the run diverged", "lower `lr` (now 1000000)", "its last good checkpoint is"]);
+    let said = run.stderr.split("last good checkpoint is ").nth(1).unwrap();
+    let folder = said.split(", after").next().unwrap();
+    assert!(Path::new(folder).join("trainer_state.json").exists(), "{folder}");
+}
+
+#[test]
+fn masks_in_a_row_of_ids_need_infill_and_no_answer_holds_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = fixture("llada");
+    let mask = read_json(&model.join("config.json"))["mask_token_id"].clone();
+    let file = dir.path().join("p.jsonl");
+    std::fs::write(&file, json!({"id": "gaps", "ids": [5, mask, 6, mask, mask, 9]}).to_string()).unwrap();
+    let paths = [("m", model.as_path()), ("p", file.as_path())];
+    let command = "generate --model {m} --prompts {p} --json --gen-length 8";
+    refused(command, &paths, &["gaps", "token 1 of the prompt", "--infill"]);
+    for flags in
+        ["", " --allow-mask", " --eos-stop", " --cache dual --block-length 4", " --sampler timesteps --steps 1"]
+    {
+        let run = line(&format!("{command} --infill{flags}"), &paths).ok();
+        let record = &run.json()[0];
+        assert!(!record["ids"].as_array().unwrap().contains(&mask), "{flags}: {record}");
+        assert!(["stop", "length"].contains(&record["finish_reason"].as_str().unwrap()));
+        let filled = record["prompt_filled"].as_str().unwrap();
+        assert!(!filled.is_empty() && !filled.contains("mask"), "{filled}");
+    }
+    let plain =
+        mosa(&["generate", "--model", model.to_str().unwrap(), "--prompt", "hi", "--gen-length", "8", "--json"]);
+    assert_eq!(plain.ok().json()[0].get("prompt_filled"), None);
+}
