@@ -33,7 +33,8 @@ impl Session<'_> {
                 output::say(&format!("resuming after step {} of {total}", saved.step));
             }
         }
-        let (mut log, mut done) = self.folder.metrics(trainer.step_number(), self.from, |what| folder::warn(Some(&what)))?;
+        let (mut log, mut done) =
+            self.folder.metrics(trainer.step_number(), self.from, |what| folder::warn(Some(&what)))?;
         let bar = output::bar(self.compute.quiet, total)?.with_position(done.len() as u64);
         bar.reset_eta();
         while trainer.step_number() < total && !interrupt::asked() {
