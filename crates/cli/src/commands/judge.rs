@@ -1,6 +1,6 @@
 //! `mosa judge`: verdicts on the answers of a run, without asking the model again.
 
-use super::attack::check_answers;
+use super::attack::{CASES, check_answers};
 use super::probe::ANSWERS;
 use crate::args::{JudgeArgs, JudgingArgs};
 use crate::failure::Failure;
@@ -29,10 +29,7 @@ struct JudgeFile {
 
 pub(crate) fn run(args: &JudgeArgs) -> Result<(), Failure> {
     interrupt::install();
-    if !args.run.join(ANSWERS).exists() {
-        let what = format!("{}: holds no {ANSWERS}; it is not the run of a probe or an attack", args.run.display());
-        return Err(anyhow::anyhow!(what).into());
-    }
+    check_run(&args.run)?;
     let lock = Lock::take(&args.run, "judge")?;
     folder::warn(lock.warning());
     let verdicts = judge_folder(&args.run, &args.judging, args.quiet)?;
@@ -57,12 +54,8 @@ pub(crate) fn run(args: &JudgeArgs) -> Result<(), Failure> {
 
 /// Judges what has no verdict yet; returns all verdicts of the run.
 pub(crate) fn judge_folder(run: &Path, args: &JudgingArgs, quiet: bool) -> Result<Vec<VerdictRecord>, Failure> {
-    let answers = run.join(ANSWERS);
-    if !answers.exists() {
-        let what = format!("{}: holds no {ANSWERS}; it is not the run of a probe or an attack", run.display());
-        return Err(anyhow::anyhow!(what).into());
-    }
-    let answers: Vec<AnswerRecord> = folder::read(&answers)?;
+    check_run(run)?;
+    let answers: Vec<AnswerRecord> = folder::read(&run.join(ANSWERS))?;
     check_answers(run, &answers)?;
     let file = settings(args)?;
     let mut log = folder::log::<VerdictRecord>(&run.join(VERDICTS))?;
@@ -71,6 +64,13 @@ pub(crate) fn judge_folder(run: &Path, args: &JudgingArgs, quiet: bool) -> Resul
         judge_with(judge.as_ref(), &answers, &mut log, (&file.gate, args.concurrency, quiet))?;
     }
     Ok(log.into_records())
+}
+
+/// Refuses a folder that holds nothing to judge. One that names answers it has lost is told from it later.
+fn check_run(run: &Path) -> Result<()> {
+    let found = run.join(ANSWERS).exists() || run.join(CASES).exists();
+    anyhow::ensure!(found, "{}: holds no {ANSWERS}; it is not the run of a probe or an attack", run.display());
+    Ok(())
 }
 
 fn settings(args: &JudgingArgs) -> Result<JudgeFile> {

@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use logs::Logs;
-pub(crate) use logs::check_answers;
+pub(crate) use logs::{CASES, check_answers};
 
 pub(crate) fn run(args: &AttackArgs) -> Result<(), Failure> {
     if args.name == "list" {

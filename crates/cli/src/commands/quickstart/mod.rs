@@ -58,6 +58,7 @@ pub(crate) fn run(args: &QuickstartArgs) -> Result<(), Failure> {
     interrupt::install();
     let started = Instant::now();
     if args.fresh {
+        anyhow::ensure!(args.n != Some(0), "--n must be positive");
         fresh::check(&args.out)?;
     }
     let lock = RunFolder::lock(&args.out, COMMAND)?;
