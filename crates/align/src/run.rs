@@ -27,15 +27,8 @@ const OPTIMIZER: &str = "optimizer.safetensors";
 const PREFIX: &str = "checkpoint-";
 const EVENTS: &str = "events.out.tfevents.";
 /// What checkpoints are made of; of a folder that is removed nothing else goes.
-const PARTS: [&str; 7] = [
-    "adapter_model.safetensors",
-    "adapter_config.json",
-    "model.safetensors",
-    "config.json",
-    OPTIMIZER,
-    METRICS,
-    STATE,
-];
+const PARTS: [&str; 7] =
+    ["adapter_model.safetensors", "adapter_config.json", "model.safetensors", "config.json", OPTIMIZER, METRICS, STATE];
 
 /// A run folder whose manifest is this run's.
 #[derive(Clone, Debug)]
@@ -215,7 +208,9 @@ impl RunFolder {
             let lost = found.lacks(steps);
             let rest = if lost > 0 { format!("; {lost} are lost") } else { String::new() };
             let put = missing - lost;
-            say(format!("{name}: {missing} of {steps} steps were missing; {put} were put back from the checkpoint{rest}"));
+            say(format!(
+                "{name}: {missing} of {steps} steps were missing; {put} were put back from the checkpoint{rest}"
+            ));
         }
         let kept: Vec<(String, StepMetrics)> = found.steps.into_values().filter(|(_, m)| m.step <= steps).collect();
         let text: String = kept.iter().flat_map(|(line, _)| [line, "\n"]).collect();
@@ -290,7 +285,8 @@ impl Found {
         };
         let mut found = Self::default();
         for (_, line) in lines(&bytes) {
-            let read = std::str::from_utf8(line).ok().and_then(|l| Some((l, serde_json::from_str::<StepMetrics>(l).ok()?)));
+            let read =
+                std::str::from_utf8(line).ok().and_then(|l| Some((l, serde_json::from_str::<StepMetrics>(l).ok()?)));
             match read {
                 None => found.unread += 1,
                 Some((_, m)) if found.steps.contains_key(&m.step) => found.repeated += 1,

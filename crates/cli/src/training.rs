@@ -35,7 +35,8 @@ impl Session<'_> {
         }
         // A step and the checkpoint behind it are worth waiting for.
         let _finishing = interrupt::finishing();
-        let (mut log, mut done) = self.folder.metrics(trainer.step_number(), self.from, |what| folder::warn(Some(&what)))?;
+        let (mut log, mut done) =
+            self.folder.metrics(trainer.step_number(), self.from, |what| folder::warn(Some(&what)))?;
         let bar = output::bar(self.compute.quiet, total)?.with_position(done.len() as u64);
         bar.reset_eta();
         while trainer.step_number() < total && !interrupt::asked() {

@@ -67,7 +67,8 @@ pub(crate) fn files(dir: &Path, files: &[(String, String)], flag: &str) -> Resul
     let mut changed = Vec::new();
     for (name, text) in files {
         let (path, new) = (dir.join(name), digest::of_text(text));
-        let there = if is_full_file(&path) { Some(digest::of_text(&String::from_utf8_lossy(&fs::read(&path)?))) } else { None };
+        let there =
+            if is_full_file(&path) { Some(digest::of_text(&String::from_utf8_lossy(&fs::read(&path)?))) } else { None };
         if there.as_ref() == Some(&new) {
             continue;
         }
@@ -90,7 +91,8 @@ pub(crate) fn files(dir: &Path, files: &[(String, String)], flag: &str) -> Resul
 
 /// The same for one file.
 pub(crate) fn file(path: &Path, text: &str, flag: &str) -> Result<Vec<PathBuf>> {
-    let name = path.file_name().and_then(|name| name.to_str()).with_context(|| format!("{}: no file name", path.display()))?;
+    let name =
+        path.file_name().and_then(|name| name.to_str()).with_context(|| format!("{}: no file name", path.display()))?;
     if fs::metadata(path).is_ok_and(|data| !data.is_file()) {
         // A pipe or a device holds nothing to lose.
         write_whole(path, text.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;

@@ -179,7 +179,8 @@ fn metrics(path: &Path, notes: &mut Vec<String>) -> Result<Vec<Value>, RecordsEr
     }
     if repeated > 0 {
         let path = path.display();
-        notes.push(format!("{path}: {repeated} lines repeat a step, which is counted once; two commands wrote at once"));
+        notes
+            .push(format!("{path}: {repeated} lines repeat a step, which is counted once; two commands wrote at once"));
     }
     if let Some(first) = all.first().and_then(|m| m["step"].as_u64()).filter(|first| *first > 1) {
         notes.push(format!("{}: begins with step {first}; the steps before it are lost", path.display()));

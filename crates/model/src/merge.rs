@@ -2,8 +2,8 @@
 
 use crate::lora::{Adapter, LoraPair};
 use crate::{Checkpoint, ModelError, ModelSpec, StoredTensor};
-use safetensors::tensor::{Dtype, View};
 use mosa_records::{LOCK, Lock, remove_folder, sync_folder, unfinished_name, unfinished_of};
+use safetensors::tensor::{Dtype, View};
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsString;

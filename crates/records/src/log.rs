@@ -4,8 +4,8 @@ use crate::lines::{lines, whole_lines};
 use crate::{RecordsError, write_whole};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use std::collections::hash_map::{Entry, HashMap};
 use std::collections::HashSet;
+use std::collections::hash_map::{Entry, HashMap};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -232,7 +232,10 @@ fn parse<R: Record>(path: &Path, bytes: &[u8]) -> Result<Parsed<R>, RecordsError
 
 fn repetition(path: &Path, repeated: usize) -> Option<String> {
     (repeated > 0).then(|| {
-        format!("{}: {repeated} lines repeat a record, which is counted once; two commands wrote at once", path.display())
+        format!(
+            "{}: {repeated} lines repeat a record, which is counted once; two commands wrote at once",
+            path.display()
+        )
     })
 }
 

@@ -9,6 +9,7 @@ mod avatar;
 mod dia;
 mod direct;
 mod ept;
+mod journal;
 mod native;
 mod pal;
 mod registry;

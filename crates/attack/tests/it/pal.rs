@@ -277,7 +277,10 @@ fn at_the_end_of_a_budget_the_best_answer_so_far_is_submitted() {
 
 #[test]
 fn a_killed_run_ends_in_the_records_of_an_uninterrupted_one() {
-    survives_every_kill(&Pal { max_steps: 3, candidates: 3, proxy_steps: 2, ..small() }, endless);
+    let pal = Pal { max_steps: 3, candidates: 3, proxy_steps: 2, ..small() };
+    survives_every_kill(&pal, endless);
+    survives_every_kill(&pal.clone().ral(), endless);
+    survives_every_kill(&Pal { anchor: Anchor::Middle(2), ..pal }, endless);
 }
 
 #[test]

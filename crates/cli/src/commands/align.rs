@@ -90,7 +90,10 @@ fn is_finished(adapter: &Path, from: Option<&Saved>, loaded: &Loaded) -> Result<
     }
     let (name, path) = ("adapter_model.safetensors", adapter.display());
     if let Err(error) = Adapter::load(adapter, loaded.spec(), loaded.model.device()) {
-        ensure!(from.is_some(), "{path}: cannot be used ({error}), and no checkpoint is left; name a new folder with --out");
+        ensure!(
+            from.is_some(),
+            "{path}: cannot be used ({error}), and no checkpoint is left; name a new folder with --out"
+        );
         folder::warn(Some(&format!("{path}: cannot be used ({error}); it is written anew from the last checkpoint")));
         return Ok(false);
     }

@@ -40,11 +40,7 @@ pub(crate) fn run(args: &GenerateArgs) -> Result<(), Failure> {
     for request in &requests {
         request.check(&options, loaded.spec())?;
     }
-    let trace = args
-        .trace
-        .as_ref()
-        .map(|p| crate::written::trace(p))
-        .transpose()?;
+    let trace = args.trace.as_ref().map(|p| crate::written::trace(p)).transpose()?;
     let mut job = Job { args, loaded: &loaded, options, trace: trace.map(BufWriter::new), written: 0 };
     let total = requests.len();
     let mut live = Live::new(&loaded.text, total, args.compute.quiet)?;

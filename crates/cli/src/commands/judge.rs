@@ -1,6 +1,6 @@
 //! `mosa judge`: verdicts on the answers of a run, without asking the model again.
 
-use super::attack::check_answers;
+use super::attack::{CASES, check_answers};
 use super::probe::ANSWERS;
 use crate::args::{JudgeArgs, JudgingArgs};
 use crate::failure::Failure;
@@ -42,10 +42,7 @@ pub(crate) struct Judged {
 }
 
 pub(crate) fn run(args: &JudgeArgs) -> Result<(), Failure> {
-    if !args.run.join(ANSWERS).exists() {
-        let what = format!("{}: holds no {ANSWERS}; it is not the run of a probe or an attack", args.run.display());
-        return Err(anyhow::anyhow!(what).into());
-    }
+    check_run(&args.run)?;
     let lock = Lock::take(&args.run, "judge")?;
     folder::warn(lock.warning());
     let Judged { verdicts, missing } = judge_folder(&args.run, &args.judging, args.quiet)?;
@@ -99,12 +96,8 @@ fn in_a_line(text: &str) -> String {
 
 /// Judges what has no verdict yet, and asks again where a judge gave none.
 pub(crate) fn judge_folder(run: &Path, args: &JudgingArgs, quiet: bool) -> Result<Judged, Failure> {
-    let answers = run.join(ANSWERS);
-    if !answers.exists() {
-        let what = format!("{}: holds no {ANSWERS}; it is not the run of a probe or an attack", run.display());
-        return Err(anyhow::anyhow!(what).into());
-    }
-    let answers: Vec<AnswerRecord> = folder::read(&answers)?;
+    check_run(run)?;
+    let answers: Vec<AnswerRecord> = folder::read(&run.join(ANSWERS))?;
     check_answers(run, &answers)?;
     let (file, judges) = judges(args)?;
     let texts = texts(&answers);
@@ -117,6 +110,13 @@ pub(crate) fn judge_folder(run: &Path, args: &JudgingArgs, quiet: bool) -> Resul
     }
     let missing = missing(&judges, &texts, log.records());
     Ok(Judged { verdicts: standing(log.into_records(), &texts, quiet), missing })
+}
+
+/// Refuses a folder that holds nothing to judge. One that names answers it has lost is told from it later.
+fn check_run(run: &Path) -> Result<()> {
+    let found = run.join(ANSWERS).exists() || run.join(CASES).exists();
+    anyhow::ensure!(found, "{}: holds no {ANSWERS}; it is not the run of a probe or an attack", run.display());
+    Ok(())
 }
 
 /// The verdicts on answers as they are; says how many are on others.

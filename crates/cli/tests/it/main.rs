@@ -14,6 +14,7 @@ mod interrupt;
 mod limits;
 mod load;
 mod probe;
+mod safety;
 #[cfg(target_os = "linux")]
 mod terminal;
 mod tools;

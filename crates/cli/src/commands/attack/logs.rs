@@ -66,7 +66,9 @@ fn say_again(run: &Path, again: &BTreeMap<String, CaseRecord>, asked_again: usiz
         n => format!("from the journal; of {n} it does not hold all calls, which are made again"),
     };
     let (run, n) = (run.display(), again.len());
-    output::say(&format!("warning: {run}: {ANSWERS} does not hold all answers that {CASES} names; {n} behaviours are made again {from}"));
+    output::say(&format!(
+        "warning: {run}: {ANSWERS} does not hold all answers that {CASES} names; {n} behaviours are made again {from}"
+    ));
 }
 
 /// Removes the verdicts on answers that are attacked for again and may come out otherwise; says how many.

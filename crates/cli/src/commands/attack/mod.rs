@@ -11,10 +11,7 @@ use crate::commands::probe::{header, rate};
 use crate::failure::Failure;
 use crate::{digest, folder, output, settings};
 use anyhow::{Context, Result, anyhow, ensure};
-use mosa_attack::{
-    Attack, Budget, Case, CaseRecord, Plan, Profile, Reason, Records, attack, check,
-    run as attack_all,
-};
+use mosa_attack::{Attack, Budget, Case, CaseRecord, Plan, Profile, Reason, Records, attack, check, run as attack_all};
 use mosa_data::{Benchmark, Functional, ReadOptions};
 use mosa_eval::Outcome;
 use mosa_records::{AnswerRecord, Log, Record, VerdictRecord, View};
@@ -22,8 +19,8 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-pub(crate) use logs::check_answers;
 use logs::Logs;
+pub(crate) use logs::{CASES, check_answers};
 
 pub(crate) fn run(args: &AttackArgs) -> Result<(), Failure> {
     if args.name == "list" {

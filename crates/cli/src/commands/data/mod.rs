@@ -5,13 +5,12 @@ mod export;
 mod import;
 
 use crate::args::{DataCommand, ReadArgs};
+use crate::commands::attack::CASES;
 use crate::failure::Failure;
 use anyhow::{Result, ensure};
 use mosa_data::{Benchmark, Columns};
 use std::path::Path;
 
-/// Records of how attacks ended.
-const CASES: &str = "cases.jsonl";
 /// How the note begins that stands for a response.
 const REDACTED: &str = "[response removed: ";
 /// HarmBench's stage files, the last stage first.

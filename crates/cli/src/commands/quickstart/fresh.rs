@@ -44,7 +44,8 @@ pub(super) fn check(dir: &Path) -> Result<()> {
     );
     let page = |path: &Path| std::fs::read(dir.join(path)).is_ok_and(|text| text.is_empty() || is_page(&text));
     let (known, data) = (|path: &Path| is_known(path, &page), data_files());
-    let others = foreign(dir, &|path| known(path) || is_data(path, &data)).with_context(|| format!("cannot read {name}"))?;
+    let others =
+        foreign(dir, &|path| known(path) || is_data(path, &data)).with_context(|| format!("cannot read {name}"))?;
     if let Some(first) = others.first() {
         let more = if others.len() > 1 { format!(" and {} more", others.len() - 1) } else { String::new() };
         anyhow::bail!(
@@ -60,7 +61,11 @@ pub(super) fn remove(lock: &Lock) -> Result<()> {
     let dir = lock.dir();
     check(dir)?;
     for held in locked(dir)? {
-        ensure!(!Lock::is_held(&dir.join(&held)), "{}: another command writes into this folder", dir.join(held).display());
+        ensure!(
+            !Lock::is_held(&dir.join(&held)),
+            "{}: another command writes into this folder",
+            dir.join(held).display()
+        );
     }
     let cannot = || format!("cannot remove {}", dir.display());
     let is = |path: &Path, name: &str| path == Path::new(name);
@@ -84,7 +89,8 @@ fn locked(dir: &Path) -> Result<BTreeSet<std::path::PathBuf>> {
 /// What a run has before its manifest.
 fn is_start(path: &Path) -> bool {
     let whole = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    path.components().count() == 1 && (whole == LOCK || whole == "manifest.json.partial" || unfinished_of(whole).is_some())
+    path.components().count() == 1
+        && (whole == LOCK || whole == "manifest.json.partial" || unfinished_of(whole).is_some())
 }
 
 /// Whether the quickstart writes a file of this name at this place; `page` says whether the report is one of mosa's.

@@ -57,6 +57,7 @@ pub(crate) struct Findings {
 pub(crate) fn run(args: &QuickstartArgs) -> Result<(), Failure> {
     let started = Instant::now();
     if args.fresh {
+        anyhow::ensure!(args.n != Some(0), "--n must be positive");
         fresh::check(&args.out)?;
     }
     let lock = RunFolder::lock(&args.out, COMMAND)?;
@@ -157,6 +158,7 @@ fn metrics(run: &Path) -> Result<Vec<StepMetrics>> {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e).context(path.display().to_string()),
         read => read.unwrap_or_default(),
     };
-    let read = |(number, line)| serde_json::from_slice(line).with_context(|| format!("{}: line {number}", path.display()));
+    let read =
+        |(number, line)| serde_json::from_slice(line).with_context(|| format!("{}: line {number}", path.display()));
     lines(&bytes).map(read).collect()
 }
