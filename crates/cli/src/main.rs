@@ -9,6 +9,7 @@ mod interrupt;
 mod live;
 mod load;
 mod output;
+mod room;
 mod sampling;
 mod settings;
 mod training;

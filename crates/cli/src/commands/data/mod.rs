@@ -4,11 +4,8 @@ mod check;
 mod export;
 mod import;
 
-use crate::args::{DataCommand, ReadArgs};
+use crate::args::DataCommand;
 use crate::failure::Failure;
-use anyhow::{Result, ensure};
-use mosa_data::{Benchmark, Columns};
-use std::path::Path;
 
 /// Records of how attacks ended.
 const CASES: &str = "cases.jsonl";
@@ -23,10 +20,4 @@ pub(crate) fn run(command: &DataCommand) -> Result<(), Failure> {
         DataCommand::Export(args) => Ok(export::run(args)?),
         DataCommand::Import(args) => Ok(import::run(args)?),
     }
-}
-
-/// A benchmark file; a missing one is said to be missing.
-fn benchmark(path: &Path, args: &ReadArgs, columns: Option<&Columns>) -> Result<Benchmark> {
-    ensure!(path.exists(), "{}: no such file; give the path of a .jsonl, .json or .csv file", path.display());
-    Ok(mosa_data::read(path, &args.options(columns))?)
 }
