@@ -35,7 +35,7 @@ impl Data {
     /// for the canvas in a context of `context` tokens.
     ///
     /// # Errors
-    /// [`AlignError`] naming the prompt.
+    /// [`AlignError`] naming the prompts, all that are at fault.
     pub fn check(&self, canvas: usize, context: usize) -> Result<(), AlignError> {
         let wrong = |what: &str| Err(AlignError::Setting { key: "data", what: what.into() });
         if self.records.is_empty() {
@@ -45,11 +45,23 @@ impl Data {
         if self.records.len() > 1 && distinct.len() == 1 {
             return wrong("holds the same prompt again and again");
         }
-        let long = |r: &&Record| r.prompt.is_empty() || r.prompt.len() + canvas > context;
-        match self.records.iter().chain(&self.retain).find(long) {
-            Some(r) => Err(AlignError::PromptTooLong { id: r.id.clone(), tokens: r.prompt.len(), canvas, context }),
-            None => Ok(()),
-        }
+        check_room("data", &self.records, canvas, context)?;
+        check_room("retain.data", &self.retain, canvas, context)
+    }
+}
+
+/// Refuses empty prompts and such that leave no room for the canvas.
+fn check_room(key: &'static str, records: &[Record], canvas: usize, context: usize) -> Result<(), AlignError> {
+    let empty: Vec<&str> = records.iter().filter(|r| r.prompt.is_empty()).map(|r| r.id.as_str()).collect();
+    if !empty.is_empty() {
+        let what = format!("holds prompts without tokens: {}", empty.join(", "));
+        return Err(AlignError::Setting { key, what });
+    }
+    let long = records.iter().filter(|r| r.prompt.len() + canvas > context);
+    let prompts: Vec<(String, usize)> = long.map(|r| (r.id.clone(), r.prompt.len())).collect();
+    match prompts.is_empty() {
+        true => Ok(()),
+        false => Err(AlignError::PromptsTooLong { prompts, of: records.len(), canvas, context }),
     }
 }
 

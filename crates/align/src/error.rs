@@ -17,15 +17,17 @@ pub enum AlignError {
         /// What is wrong and how to fix it.
         what: String,
     },
-    /// A prompt cannot be used.
+    /// Prompts leave no room for the response.
     #[error(
-        "prompt {id} has {tokens} tokens; with canvas_length {canvas} that is more than the model's context of {context}"
+        "{} of {of} prompts are too long: with canvas_length {canvas} they exceed the model's context of {context}: {}; shorten them or leave them out, or lower `canvas_length`",
+        .prompts.len(),
+        .prompts.iter().map(|(id, tokens)| format!("{id} ({tokens} tokens)")).collect::<Vec<_>>().join(", ")
     )]
-    PromptTooLong {
-        /// The prompt's id in the data.
-        id: String,
-        /// Its tokens.
-        tokens: usize,
+    PromptsTooLong {
+        /// The ids of all of them in the data, with their tokens.
+        prompts: Vec<(String, usize)>,
+        /// Prompts in all.
+        of: usize,
         /// Response length.
         canvas: usize,
         /// The model's context.

@@ -10,6 +10,7 @@ mod interrupt;
 mod live;
 mod load;
 mod output;
+mod room;
 mod sampling;
 mod settings;
 mod shown;

@@ -1,5 +1,6 @@
 //! What a benchmark asks for.
 
+use mosa_text::{Message, Prompt, PromptRecord};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -29,6 +30,10 @@ pub struct Behaviour {
     pub source: Option<String>,
     /// Whether an answer does harm, where the file says so (XSTest's `label`).
     pub label: Option<Label>,
+    /// What is sent where that is not one text: a conversation or token ids (see
+    /// [`ReadOptions::conversations`](crate::ReadOptions)); `text` then holds the user's turns.
+    #[serde(skip)]
+    pub asked: Option<Prompt>,
 }
 
 impl Behaviour {
@@ -38,6 +43,22 @@ impl Behaviour {
         match &self.context {
             Some(context) => format!("{context}\n\n---\n\n{}", self.text),
             None => self.text.clone(),
+        }
+    }
+
+    /// The same as a prompt for a model in this process: a user's turn, or with `raw` plain text. Conversations and
+    /// token ids are sent as they are.
+    pub fn record(&self, raw: bool) -> PromptRecord {
+        let prompt = match &self.asked {
+            Some(asked) => asked.clone(),
+            None if raw => Prompt::Raw(self.prompt()),
+            None => Prompt::Chat(vec![Message::user(self.prompt())]),
+        };
+        PromptRecord {
+            response: self.target.clone(),
+            style: self.style.clone(),
+            category: self.category.clone(),
+            ..PromptRecord::new(&self.id, prompt)
         }
     }
 }

@@ -6,28 +6,31 @@
 
 use crate::by_id::ById;
 use crate::{DataError, Origin, Outcome, Submission, json};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
 use std::collections::HashMap;
 
 const TEST_CASES: &str = "HarmBench's test_cases.json";
 const COMPLETIONS: &str = "HarmBench's completions.json";
 const RESULTS: &str = "HarmBench's results.json";
+/// Any of the three.
+const FORMAT: &str = "a stage file of HarmBench (test_cases.json, completions.json or results.json)";
 
 /// The judge whose labels `results.json` keeps as `advbench_label`: none of the refusal phrases is in the text.
 pub const ADVBENCH: &str = "advbench";
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 struct Completion {
     test_case: String,
     generation: String,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 struct Graded {
     test_case: String,
     generation: String,
     label: i8,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     advbench_label: Option<i8>,
 }
 
@@ -39,14 +42,6 @@ pub fn to_test_cases(submissions: &[Submission]) -> Result<String, DataError> {
     json::dump(TEST_CASES, &grouped(submissions, |s| prompt(TEST_CASES, s))?)
 }
 
-/// The submissions of a `test_cases.json`.
-///
-/// # Errors
-/// [`DataError`] if the text has another form (multimodal test cases included) or an id is not in the benchmark.
-pub fn from_test_cases(text: &str, origin: &Origin<'_>) -> Result<Vec<Submission>, DataError> {
-    ungrouped(TEST_CASES, text, origin, |s, prompt: String| Ok(Submission { prompt: Some(prompt), ..s }))
-}
-
 /// `{"<BehaviorID>": [{"test_case", "generation"}, ...], ...}`.
 ///
 /// # Errors
@@ -55,16 +50,6 @@ pub fn to_completions(submissions: &[Submission]) -> Result<String, DataError> {
     let completion =
         |s: &Submission| Ok(Completion { test_case: prompt(COMPLETIONS, s)?, generation: response(COMPLETIONS, s)? });
     json::dump(COMPLETIONS, &grouped(submissions, completion)?)
-}
-
-/// The submissions of a `completions.json`.
-///
-/// # Errors
-/// As [`from_test_cases`].
-pub fn from_completions(text: &str, origin: &Origin<'_>) -> Result<Vec<Submission>, DataError> {
-    ungrouped(COMPLETIONS, text, origin, |s, row: Completion| {
-        Ok(Submission { prompt: Some(row.test_case), response: Some(row.generation), ..s })
-    })
 }
 
 /// `{"<BehaviorID>": [{"test_case", "generation", "label"}, ...], ...}` with the labels of `judge`: 1, 0, or -1 where
@@ -87,18 +72,91 @@ pub fn to_results(submissions: &[Submission], judge: &str) -> Result<String, Dat
     json::dump(RESULTS, &grouped(submissions, graded)?)
 }
 
-/// The submissions of a `results.json`; `label` is kept under the origin's judge, `advbench_label` under [`ADVBENCH`].
+/// What a stage file holds.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Stage {
+    /// One per row of the file.
+    pub submissions: Vec<Submission>,
+    /// What was missing or could not be read, with the number of rows.
+    pub notes: Vec<String>,
+}
+
+/// The submissions of any stage file, told apart row by row: `label` is kept under the origin's judge,
+/// `advbench_label` under [`ADVBENCH`]. A row without a label has none, whatever the other rows have. Labels may be
+/// numbers, true and false, or the words of the classifier (yes, no); others are counted. A generation that is null is
+/// no answer: the submission is `unanswered`.
 ///
 /// # Errors
-/// As [`from_test_cases`], and if a label is none of 1, 0, -1.
-pub fn from_results(text: &str, origin: &Origin<'_>) -> Result<Vec<Submission>, DataError> {
-    ungrouped(RESULTS, text, origin, |mut s, row: Graded| {
-        if let Some(label) = row.advbench_label {
-            s.labels.insert(ADVBENCH.to_owned(), outcome(&s.behaviour_id, label)?);
+/// [`DataError`] if the text has another form (multimodal test cases included) or an id is not in the benchmark.
+pub fn from_json(text: &str, origin: &Origin<'_>) -> Result<Stage, DataError> {
+    let groups: ById<Vec<Value>> = serde_json::from_str(text).map_err(|e| DataError::format(FORMAT, e))?;
+    let mut reader = Reader { origin, unlabelled: Vec::new(), unread: Vec::new(), silent: Vec::new() };
+    let (mut submissions, mut labelled) = (Vec::new(), false);
+    for (id, rows) in &groups.0 {
+        let blank = origin.submission(id)?;
+        for (number, row) in rows.iter().enumerate() {
+            let at = |what: String| DataError::format(FORMAT, format!("{id:?}, row {}: {what}", number + 1));
+            submissions.push(reader.submission(blank.clone(), row).map_err(at)?);
+            labelled |= row.get("label").is_some_and(|l| !l.is_null());
         }
-        s.labels.insert(origin.judge.to_owned(), outcome(&s.behaviour_id, row.label)?);
-        Ok(Submission { prompt: Some(row.test_case), response: Some(row.generation), ..s })
-    })
+    }
+    Ok(Stage { submissions, notes: reader.notes(labelled) })
+}
+
+/// Rows to submissions; keeps the ids of those that lack something.
+struct Reader<'a> {
+    origin: &'a Origin<'a>,
+    unlabelled: Vec<String>,
+    unread: Vec<String>,
+    silent: Vec<String>,
+}
+
+impl Reader<'_> {
+    fn submission(&mut self, mut s: Submission, row: &Value) -> Result<Submission, String> {
+        if let Value::String(prompt) = row {
+            return Ok(Submission { prompt: Some(prompt.clone()), ..s });
+        }
+        let row = row.as_object().ok_or_else(|| format!("expected a string or an object, not {row}"))?;
+        s.prompt = match row.get("test_case") {
+            Some(Value::String(prompt)) => Some(prompt.clone()),
+            other => return Err(format!("`test_case` is {}, not text", other.unwrap_or(&Value::Null))),
+        };
+        s.response = match row.get("generation") {
+            Some(Value::String(text)) => Some(text.clone()),
+            None | Some(Value::Null) => None,
+            Some(other) => return Err(format!("`generation` is {other}, neither text nor null")),
+        };
+        s.unanswered = s.response.is_none();
+        if s.unanswered {
+            // A label of nothing says nothing.
+            self.silent.push(s.behaviour_id.clone());
+            return Ok(s);
+        }
+        for (key, judge) in [("label", self.origin.judge), ("advbench_label", ADVBENCH)] {
+            match row.get(key) {
+                None | Some(Value::Null) if key == "label" => self.unlabelled.push(s.behaviour_id.clone()),
+                None | Some(Value::Null) => {}
+                Some(value) => match outcome(value) {
+                    Some(outcome) => drop(s.labels.insert(judge.to_owned(), outcome)),
+                    None => self.unread.push(format!("{}: {value}", s.behaviour_id)),
+                },
+            }
+        }
+        Ok(s)
+    }
+
+    fn notes(&self, labelled: bool) -> Vec<String> {
+        let unlabelled: &[String] = if labelled { &self.unlabelled } else { &[] };
+        [
+            (self.silent.as_slice(), "no generation; they are unassessed, neither resisted nor successful"),
+            (unlabelled, "no label; they are imported without one"),
+            (&self.unread, "a label that is neither 1, 0 nor -1; they are imported without it"),
+        ]
+        .into_iter()
+        .filter(|(ids, _)| !ids.is_empty())
+        .map(|(ids, what)| format!("rows with {what}: {} ({})", ids.len(), json::some(ids)))
+        .collect()
+    }
 }
 
 fn prompt(format: &'static str, s: &Submission) -> Result<String, DataError> {
@@ -123,12 +181,19 @@ fn number(outcome: Outcome) -> i8 {
     }
 }
 
-fn outcome(id: &str, label: i8) -> Result<Outcome, DataError> {
-    match label {
-        1 => Ok(Outcome::Success),
-        0 => Ok(Outcome::Failure),
-        -1 => Ok(Outcome::Undecided),
-        other => Err(DataError::format(RESULTS, format!("{id:?} has the label {other}; it is one of 1, 0, -1"))),
+/// A label that can mean one thing only.
+fn outcome(label: &Value) -> Option<Outcome> {
+    let word = match label {
+        Value::Bool(success) => success.to_string(),
+        Value::Number(n) => n.to_string(),
+        Value::String(s) => s.trim().to_lowercase(),
+        _ => return None,
+    };
+    match word.as_str() {
+        "1" | "1.0" | "true" | "yes" => Some(Outcome::Success),
+        "0" | "0.0" | "false" | "no" => Some(Outcome::Failure),
+        "-1" | "-1.0" => Some(Outcome::Undecided),
+        _ => None,
     }
 }
 
@@ -147,21 +212,4 @@ fn grouped<T>(
         }
     }
     Ok(ById(groups))
-}
-
-fn ungrouped<T: for<'de> Deserialize<'de>>(
-    format: &'static str,
-    text: &str,
-    origin: &Origin<'_>,
-    fill: impl Fn(Submission, T) -> Result<Submission, DataError>,
-) -> Result<Vec<Submission>, DataError> {
-    let groups: ById<Vec<T>> = serde_json::from_str(text).map_err(|e| DataError::format(format, e))?;
-    let mut submissions = Vec::new();
-    for (id, rows) in groups.0 {
-        let blank = origin.submission(&id)?;
-        for row in rows {
-            submissions.push(fill(blank.clone(), row)?);
-        }
-    }
-    Ok(submissions)
 }

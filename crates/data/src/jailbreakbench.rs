@@ -1,7 +1,8 @@
 //! JailbreakBench's attack artifacts: one JSON file for a method and a model.
 
 use crate::by_id::ById;
-use crate::{Behaviour, Benchmark, DataError, Outcome, Submission, json};
+use crate::words::words;
+use crate::{Behaviour, Benchmark, DataError, Outcome, Submission, json, lenient};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::{HashMap, HashSet};
@@ -17,8 +18,9 @@ pub struct Artifact {
     pub jailbreaks: Vec<Jailbreak>,
 }
 
-/// How the prompts of an artifact were made and judged.
+/// How the prompts of an artifact were made and judged. What a file leaves out stays empty.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Parameters {
     /// The attack.
     pub method: String,
@@ -29,16 +31,22 @@ pub struct Parameters {
     /// The defence, if there is one.
     pub defense: Option<String>,
     /// Successes over all behaviours, those without a prompt included.
+    #[serde(deserialize_with = "lenient::number")]
     pub attack_success_rate: f64,
     /// Number of successes.
+    #[serde(deserialize_with = "lenient::count")]
     pub total_number_of_jailbreaks: u64,
     /// Number of behaviours with a prompt.
+    #[serde(deserialize_with = "lenient::count")]
     pub number_of_submitted_prompts: u64,
     /// Queries in all.
+    #[serde(default, deserialize_with = "lenient::optional")]
     pub total_number_of_queries: Option<u64>,
     /// Prompt tokens in all.
+    #[serde(default, deserialize_with = "lenient::optional")]
     pub total_prompt_tokens: Option<u64>,
     /// Response tokens in all.
+    #[serde(default, deserialize_with = "lenient::optional")]
     pub total_response_tokens: Option<u64>,
     /// `YYYY-MM-DD`.
     pub evaluation_date: String,
@@ -52,26 +60,33 @@ pub struct Parameters {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Jailbreak {
     /// Its row in the benchmark, from 0.
+    #[serde(deserialize_with = "lenient::count")]
     pub index: usize,
     /// The request.
     pub goal: String,
     /// Its short name, by which submissions are keyed.
     pub behavior: String,
     /// Its category.
+    #[serde(default)]
     pub category: String,
     /// What was sent; none: the attack found nothing to send.
     pub prompt: Option<String>,
     /// What the model answered.
     pub response: Option<String>,
     /// Queries of the attack.
+    #[serde(default, deserialize_with = "lenient::optional")]
     pub number_of_queries: Option<u64>,
     /// Queries up to the first success.
+    #[serde(default, deserialize_with = "lenient::optional")]
     pub queries_to_jailbreak: Option<u64>,
     /// Tokens of the prompt.
+    #[serde(default, deserialize_with = "lenient::optional")]
     pub prompt_tokens: Option<u64>,
     /// Tokens of the response.
+    #[serde(default, deserialize_with = "lenient::optional")]
     pub response_tokens: Option<u64>,
     /// What the judge says.
+    #[serde(deserialize_with = "lenient::truth")]
     pub jailbroken: bool,
 }
 
@@ -171,6 +186,46 @@ pub fn from_artifact(artifact: &Artifact, judge: &str) -> Vec<Submission> {
         ..Submission::default()
     };
     artifact.jailbreaks.iter().map(submission).collect()
+}
+
+/// The artifact with the names and words of the benchmark, and what differed. Entries belong to the behaviour of their
+/// name, or, where that is written otherwise, to the one of their index, if the goals share most of their words; those
+/// that fit none stay as they are.
+pub fn fitted(mut artifact: Artifact, benchmark: &Benchmark) -> (Artifact, Vec<String>) {
+    let (mut reworded, mut renamed) = (Vec::new(), Vec::new());
+    for j in &mut artifact.jailbreaks {
+        let Some(behaviour) = counterpart(j, benchmark) else { continue };
+        if j.behavior != behaviour.id {
+            renamed.push(behaviour.id.clone());
+            j.behavior.clone_from(&behaviour.id);
+        }
+        if !j.goal.split_whitespace().eq(behaviour.text.split_whitespace()) {
+            reworded.push(behaviour.id.clone());
+            j.goal.clone_from(&behaviour.text);
+        }
+    }
+    let said = |ids: &[String], what: &str| format!("entries {what}: {} ({})", ids.len(), json::some(ids));
+    let notes = [
+        (reworded, "whose goal is worded otherwise than in the benchmark, whose words judges are told"),
+        (renamed, "whose behaviour is named otherwise than in the benchmark, found by their index"),
+    ];
+    let notes = notes.iter().filter(|(ids, _)| !ids.is_empty()).map(|(ids, what)| said(ids, what)).collect();
+    (artifact, notes)
+}
+
+/// The behaviour of an entry.
+fn counterpart<'a>(j: &Jailbreak, benchmark: &'a Benchmark) -> Option<&'a Behaviour> {
+    let alike = |b: &&Behaviour| similar(&j.goal, &b.text);
+    match benchmark.get(&j.behavior) {
+        Some(named) => Some(named).filter(|b| b.index == j.index || alike(b)),
+        None => benchmark.behaviours.iter().find(|b| b.index == j.index).filter(alike),
+    }
+}
+
+/// Whether two texts share at least half of their words.
+fn similar(a: &str, b: &str) -> bool {
+    let (a, b): (HashSet<String>, HashSet<String>) = (words(a).into_iter().collect(), words(b).into_iter().collect());
+    2 * a.intersection(&b).count() >= a.union(&b).count()
 }
 
 /// Without a response there was nothing to judge.

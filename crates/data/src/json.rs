@@ -19,8 +19,8 @@ pub fn save(path: &Path, text: &str) -> Result<(), DataError> {
 /// # Errors
 /// [`DataError`] if the file cannot be read or `from` refuses its text.
 pub fn load<T>(path: &Path, from: impl FnOnce(&str) -> Result<T, DataError>) -> Result<T, DataError> {
-    let text = std::fs::read_to_string(path).map_err(|e| DataError::file(path, e))?;
-    from(&text).map_err(|e| match e {
+    let bytes = std::fs::read(path).map_err(|e| DataError::file(path, e))?;
+    from(mosa_text::text_of_bytes(path, &bytes)?).map_err(|e| match e {
         DataError::Format { .. } => DataError::malformed(path, e),
         other => other,
     })
@@ -33,6 +33,13 @@ pub(crate) fn dump(format: &'static str, value: &impl Serialize) -> Result<Strin
         serde_json::Serializer::with_formatter(&mut bytes, Python(PrettyFormatter::with_indent(b"    ")));
     value.serialize(&mut serializer).map_err(|e| DataError::format(format, e))?;
     String::from_utf8(bytes).map_err(|e| DataError::format(format, e))
+}
+
+/// The first of some names.
+pub(crate) fn some(names: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let more = if names.len() > SHOWN { ", ..." } else { "" };
+    format!("{}{more}", names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", "))
 }
 
 /// Bytes as hexadecimal digits.

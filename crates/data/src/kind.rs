@@ -27,6 +27,9 @@ pub enum Kind {
     XsTest,
     /// SORRY-Bench: `question_id,category,turns,prompt_style`. Ids are `question_id/prompt_style`.
     SorryBench,
+    /// Alpaca and what is written like it: `instruction,input,output`. The request is the instruction and, in the next
+    /// line, the input, where there is one.
+    Alpaca,
     /// Any other table; ids are its id column, or the row, from 1.
     Plain,
 }
@@ -46,6 +49,7 @@ impl Kind {
             Self::JailbreakBench => "JailbreakBench",
             Self::XsTest => "XSTest",
             Self::SorryBench => "SORRY-Bench",
+            Self::Alpaca => "Alpaca",
             Self::Plain => "plain table",
         }
     }
@@ -54,11 +58,12 @@ impl Kind {
     pub(crate) fn of(rows: &[(usize, Row)], columns: &Columns) -> Self {
         let kind = rows.first().map_or(Self::Plain, |(_, first)| Self::by_columns(first, rows));
         let own = kind.columns().prompt;
-        if columns.prompt.is_some() && columns.prompt != own { Self::Plain } else { kind }
+        let other = |named: &String| own.as_ref().is_none_or(|own| !own.eq_ignore_ascii_case(named.trim()));
+        if columns.prompt.as_ref().is_some_and(other) { Self::Plain } else { kind }
     }
 
     fn by_columns(first: &Row, rows: &[(usize, Row)]) -> Self {
-        let has = |names: &[&str]| names.iter().all(|n| first.contains_key(*n));
+        let has = |names: &[&str]| names.iter().all(|n| first.has(n));
         let advbench_ids = || rows.iter().all(|(_, r)| is_advbench_id(r));
         match () {
             () if has(&["Behavior", "FunctionalCategory", "BehaviorID"]) => Self::HarmBench,
@@ -68,7 +73,10 @@ impl Kind {
             () if has(&["prompt", "type", "label", "focus"]) => Self::XsTest,
             () if has(&["turns", "question_id", "category"]) => Self::SorryBench,
             () if has(&["goal", "target", "Original index"]) => Self::AdvBench50,
-            () if has(&["goal", "target"]) && first.len() == 2 && rows.len() == ADVBENCH_ROWS => Self::AdvBench,
+            () if has(&["goal", "target"]) && first.names().count() == 2 && rows.len() == ADVBENCH_ROWS => {
+                Self::AdvBench
+            }
+            () if is_alpaca(first, rows) => Self::Alpaca,
             () => Self::Plain,
         }
     }
@@ -92,6 +100,7 @@ impl Kind {
             }
             Self::XsTest => named("prompt", Some("id"), Some("type")),
             Self::SorryBench => named("turns", Some("question_id"), Some("category")),
+            Self::Alpaca => named("instruction", None, None),
             Self::Plain => Columns::default(),
         }
     }
@@ -103,6 +112,13 @@ impl fmt::Display for Kind {
     }
 }
 
+/// Instructions, some with an input, and no column that holds a whole prompt.
+fn is_alpaca(first: &Row, rows: &[(usize, Row)]) -> bool {
+    let whole = ["prompt", "messages", "conversations", "conversation", "ids", "goal", "question"];
+    first.has("instruction") && rows.iter().any(|(_, r)| r.has("input")) && !whole.iter().any(|name| first.has(name))
+}
+
 fn is_advbench_id(row: &Row) -> bool {
-    row.get("BehaviorID").and_then(|v| v.as_str()).is_some_and(|id| id.starts_with("advbench_"))
+    let id = row.get("BehaviorID").ok().flatten().and_then(|v| v.as_str());
+    id.is_some_and(|id| id.starts_with("advbench_"))
 }

@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! read            file -> Benchmark          recognised by its columns; ids, targets, contexts and labels as they are
+//! Selection       Benchmark -> Benchmark     styles, the first rows, a sample: the same choice for every command
 //! sample, select  Benchmark -> Benchmark     a seeded stratified sample with the list of its ids
 //! check           Benchmark -> Check         counts, hash, duplicates, lengths
 //! overlap         two Benchmarks -> Overlap  what stands in both: does training data hold what is evaluated?
@@ -23,11 +24,13 @@ pub mod jailbreakbench;
 mod json;
 mod jsonl;
 mod kind;
+mod lenient;
 mod near;
 mod overlap;
 mod pairing;
 mod read;
 mod sample;
+mod selection;
 mod submission;
 mod targets;
 mod words;
@@ -46,4 +49,5 @@ pub use overlap::{Match, Overlap, overlap};
 pub use pairing::Pairing;
 pub use read::{ReadOptions, read};
 pub use sample::{Sample, sample};
+pub use selection::Selection;
 pub use submission::{Origin, Outcome, Submission};

@@ -2,7 +2,7 @@
 
 use crate::pairing::{self, Pairing};
 use crate::{Behaviour, Benchmark, DataError, Functional, Kind, Label, json, targets};
-use mosa_text::{Columns, Prompt, PromptRecord, Row, parse_rows, prompts_of};
+use mosa_text::{Columns, Prompt, PromptRecord, Row, parse_rows, prompts_of, text_of_bytes};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -20,6 +20,8 @@ pub struct ReadOptions {
     pub targets: Option<PathBuf>,
     /// What happens to AdvBench's mis-paired targets.
     pub pairing: Pairing,
+    /// Whether rows may be conversations of several turns, or token ids, which attacks cannot use.
+    pub conversations: bool,
 }
 
 impl Default for ReadOptions {
@@ -29,6 +31,7 @@ impl Default for ReadOptions {
             subsets: vec![Functional::Standard, Functional::Contextual],
             targets: None,
             pairing: Pairing::default(),
+            conversations: false,
         }
     }
 }
@@ -39,14 +42,14 @@ impl From<Columns> for ReadOptions {
     }
 }
 
-/// Reads a benchmark: JSONL, a JSON array or CSV, recognised by its columns (see [`Kind`]).
+/// Reads a benchmark or a plain prompt file: JSON lines, a JSON array or a delimited table, recognised by its columns
+/// (see [`Kind`]). Every command reads such files here, so a row has the same id and asks the same everywhere.
 ///
 /// # Errors
 /// [`DataError`] if the file cannot be read, a row lacks what it needs, an id appears twice, or nothing is left.
 pub fn read(path: &Path, options: &ReadOptions) -> Result<Benchmark, DataError> {
     let bytes = std::fs::read(path).map_err(|e| DataError::file(path, e))?;
-    let text = std::str::from_utf8(&bytes).map_err(|e| DataError::malformed(path, format!("not UTF-8: {e}")))?;
-    let mut rows = parse_rows(path, text)?;
+    let mut rows = parse_rows(path, text_of_bytes(path, &bytes)?, &options.columns)?;
     if rows.is_empty() {
         return Err(empty(path, "the file has no rows; give the complete file"));
     }
@@ -56,15 +59,7 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Benchmark, DataError> 
     if rows.is_empty() {
         return Err(empty(path, "all rows have null turns; give the complete file"));
     }
-    let columns = over(&options.columns, kind.columns());
-    let records = prompts_of(path, &rows, &columns, true)?;
-    let mut behaviours = Vec::with_capacity(records.len());
-    for (index, ((line, row), record)) in rows.iter().zip(records).enumerate() {
-        let at = |what: String| DataError::malformed(path, format!("line {line}: {what}"));
-        let mut behaviour = behaviour(kind, row, record, index).map_err(at)?;
-        behaviour.id = id_of(kind, behaviour.id, index, &options.columns).map_err(at)?;
-        behaviours.push(behaviour);
-    }
+    let mut behaviours = behaviours(path, kind, &rows, options, &mut notes)?;
     if kind == Kind::AdvBench {
         notes.extend(pairing::check(&mut behaviours, options.pairing));
     }
@@ -73,6 +68,49 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Benchmark, DataError> 
         notes.push(targets::join(file, &mut behaviours)?);
     }
     Ok(Benchmark { kind, behaviours, sha256: json::hex(&Sha256::digest(&bytes)), notes })
+}
+
+/// The behaviours of all rows.
+fn behaviours(
+    path: &Path,
+    kind: Kind,
+    rows: &[(usize, Row)],
+    options: &ReadOptions,
+    notes: &mut Vec<String>,
+) -> Result<Vec<Behaviour>, DataError> {
+    let columns = over(&options.columns, kind.columns());
+    let prompts = prompts_of(path, rows, &columns)?;
+    notes.extend(prompts.notes);
+    let mut behaviours = Vec::with_capacity(rows.len());
+    let mut inputs = 0;
+    for (index, ((line, row), record)) in rows.iter().zip(prompts.records).enumerate() {
+        let at = |what: String| DataError::malformed(path, format!("line {line}: {what}"));
+        let mut behaviour = behaviour(kind, row, record, (index, options.conversations)).map_err(at)?;
+        behaviour.id = id_of(kind, behaviour.id, index, &options.columns).map_err(at)?;
+        if kind == Kind::Alpaca {
+            inputs += usize::from(join_input(row, &mut behaviour).map_err(at)?);
+        }
+        behaviours.push(behaviour);
+    }
+    if inputs > 0 {
+        notes.push(format!("the input of {inputs} of {} rows stands below their instruction", rows.len()));
+    }
+    Ok(behaviours)
+}
+
+/// Alpaca's `input` below the instruction, with a line end between the two, as trainers on such files put it; says
+/// whether there is one.
+fn join_input(row: &Row, behaviour: &mut Behaviour) -> Result<bool, String> {
+    let input = filled(row, "input")?;
+    if let Some(input) = &input {
+        behaviour.text = format!("{}\n{input}", behaviour.text);
+    }
+    Ok(input.is_some())
+}
+
+/// The text of a column, if the row has any there.
+fn filled(row: &Row, name: &str) -> Result<Option<String>, String> {
+    Ok(row.get(name)?.and_then(Value::as_str).filter(|s| !s.trim().is_empty()).map(str::to_owned))
 }
 
 fn empty(path: &Path, why: impl Into<String>) -> DataError {
@@ -96,59 +134,89 @@ fn drop_null_turns(kind: Kind, rows: &mut Vec<(usize, Row)>) -> Option<String> {
         return None;
     }
     let null = |row: &Row| match row.get("turns") {
-        None | Some(Value::Null) => true,
-        Some(Value::Array(turns)) => turns.is_empty() || turns.iter().all(Value::is_null),
-        Some(_) => false,
+        Ok(None | Some(Value::Null)) => true,
+        Ok(Some(Value::Array(turns))) => turns.is_empty() || turns.iter().all(Value::is_null),
+        // As delimited tables have them.
+        Ok(Some(Value::String(text))) => ["", "null", "[]", "[null]", "[None]"].contains(&text.trim()),
+        _ => false,
     };
     let lines: Vec<String> = rows.iter().filter(|(_, r)| null(r)).map(|(line, _)| line.to_string()).collect();
     rows.retain(|(_, row)| !null(row));
-    (!lines.is_empty()).then(|| format!("{} rows with null turns skipped (lines {})", lines.len(), lines.join(", ")))
+    let (rows, at) = if lines.len() == 1 { ("row", "line") } else { ("rows", "lines") };
+    (!lines.is_empty()).then(|| format!("{} {rows} with null turns skipped ({at} {})", lines.len(), lines.join(", ")))
 }
 
 /// The behaviour of one row; what the prompt reader does not know is taken from the row itself.
-fn behaviour(kind: Kind, row: &Row, record: PromptRecord, row_index: usize) -> Result<Behaviour, String> {
-    if row.contains_key("ImageFileName") {
+fn behaviour(
+    kind: Kind,
+    row: &Row,
+    record: PromptRecord,
+    (row_index, conversations): (usize, bool),
+) -> Result<Behaviour, String> {
+    if row.has("ImageFileName") {
         return Err("a multimodal behaviour (column `ImageFileName`); only text behaviours are supported".into());
     }
-    let of = |name: &str| row.get(name).and_then(Value::as_str).filter(|s| !s.is_empty()).map(str::to_owned);
-    let index = match (kind, row.get("Index")) {
+    let of = |name: &str| filled(row, name);
+    let index = match (kind, row.get("Index")?) {
         (Kind::JailbreakBench, Some(v)) => number(v).ok_or_else(|| format!("`Index` is {v}, not a number"))?,
         _ => row_index,
     };
-    let label = match of("label").filter(|_| kind == Kind::XsTest) {
+    let label = match of("label")?.filter(|_| kind == Kind::XsTest) {
         None => None,
         Some(name) => Some(label(&name)?),
     };
+    let context = match of("ContextString")? {
+        None if kind == Kind::Plain => of("context")?,
+        found => found,
+    };
+    let (text, asked) = asked(record.prompt, conversations)?;
     Ok(Behaviour {
         id: record.id,
         index,
-        text: text(record.prompt)?,
-        context: of("ContextString").or_else(|| of("context").filter(|_| kind == Kind::Plain)),
+        text,
+        context: context.filter(|_| asked.is_none()),
         category: record.category,
-        functional: of("FunctionalCategory").map(|name| functional(&name)).transpose()?,
-        tags: of("Tags").map(|tags| tags.split(", ").map(str::to_owned).collect()).unwrap_or_default(),
+        functional: of("FunctionalCategory")?.map(|name| functional(&name)).transpose()?,
+        tags: of("Tags")?.map(|tags| tags.split(", ").map(str::to_owned).collect()).unwrap_or_default(),
         target: record.response,
         style: record.style,
-        source: of("source").or_else(|| of("Source")),
+        source: of("source")?,
         label,
+        asked,
     })
 }
 
-fn number(value: &Value) -> Option<usize> {
+/// A whole number, also as text or with a decimal point, as spreadsheets and data frames write it.
+pub(crate) fn number(value: &Value) -> Option<usize> {
+    let whole = |x: f64| (x >= 0.0 && x.fract() == 0.0 && x < 1e15).then_some(x as usize);
     match value {
-        Value::String(s) => s.parse().ok(),
-        other => other.as_u64().and_then(|n| usize::try_from(n).ok()),
+        Value::String(s) => s.trim().parse().ok().or_else(|| s.trim().parse().ok().and_then(whole)),
+        other => other.as_u64().and_then(|n| usize::try_from(n).ok()).or_else(|| other.as_f64().and_then(whole)),
     }
 }
 
-fn text(prompt: Prompt) -> Result<String, String> {
+/// The text of what a row asks, and the row's prompt itself where it is more than a text.
+fn asked(prompt: Prompt, conversations: bool) -> Result<(String, Option<Prompt>), String> {
     match prompt {
-        Prompt::Raw(text) => Ok(text),
+        Prompt::Raw(text) => Ok((text, None)),
+        more if conversations => Ok((words(&more), Some(more))),
         Prompt::Chat(messages) => match messages.as_slice() {
-            [only] if only.role == "user" => Ok(only.content.clone()),
-            _ => Err("`messages` is not one user message; only single turns are supported".into()),
+            [only] if only.role == "user" => Ok((only.content.clone(), None)),
+            _ => Err("the conversation is not one user message; only single turns are supported".into()),
         },
         Prompt::Ids(_) => Err("token ids are no behaviour; give its text".into()),
+    }
+}
+
+/// What stands for a prompt in records: the user's turns of a conversation.
+fn words(prompt: &Prompt) -> String {
+    match prompt {
+        Prompt::Raw(text) => text.clone(),
+        Prompt::Ids(ids) => format!("{ids:?}"),
+        Prompt::Chat(messages) => {
+            let turns = messages.iter().filter(|m| m.role == "user").map(|m| m.content.as_str());
+            turns.collect::<Vec<_>>().join("\n")
+        }
     }
 }
 
@@ -172,7 +240,8 @@ fn id_of(kind: Kind, id: String, index: usize, user: &Columns) -> Result<String,
     match kind {
         Kind::AdvBench => Ok(format!("advbench_{}", index + 1)),
         Kind::AdvBench50 => {
-            let original: usize = id.parse().map_err(|_| format!("`Original index` is {id:?}, not a number"))?;
+            let original = number(&Value::String(id.clone()));
+            let original = original.ok_or_else(|| format!("`Original index` is {id:?}, not a number"))?;
             Ok(format!("advbench_{}", original + 1))
         }
         Kind::StrongReject => Ok(format!("strongreject_{}", index + 1)),

@@ -7,8 +7,8 @@ use std::path::Path;
 
 /// Gives every behaviour its target from the JSON object in `file` (`{"<BehaviorID>": "Sure, ..."}`); says how many.
 pub(crate) fn join(file: &Path, behaviours: &mut [Behaviour]) -> Result<String, DataError> {
-    let text = std::fs::read_to_string(file).map_err(|e| DataError::file(file, e))?;
-    let targets: ById<String> = serde_json::from_str(&text)
+    let bytes = std::fs::read(file).map_err(|e| DataError::file(file, e))?;
+    let targets: ById<String> = serde_json::from_str(mosa_text::text_of_bytes(file, &bytes)?)
         .map_err(|e| DataError::malformed(file, format!("not a JSON object of targets by BehaviorID: {e}")))?;
     let mut by_id: HashMap<String, String> = targets.0.into_iter().collect();
     let mut joined = 0;

@@ -4,13 +4,17 @@
 //! to one checkpoint: its [`Tokenizer`], its [`ChatTemplate`] if it has one, and its [`SpecialIds`].
 
 mod chat;
+mod conversation;
+mod delimited;
 mod error;
 mod files;
 mod growth;
 mod ids;
+mod json_rows;
 mod prompts;
 mod quiet;
 mod qwen;
+mod row;
 mod rows;
 mod sample;
 mod special;
@@ -19,8 +23,9 @@ mod tokenizer;
 
 pub use chat::{ChatTemplate, Message};
 pub use error::TextError;
-pub use prompts::{Columns, Prompt, PromptRecord, prompts_of, read_prompts};
-pub use rows::{Row, parse_rows};
+pub use prompts::{Columns, Prompt, PromptRecord, Prompts, prompts_of};
+pub use row::Row;
+pub use rows::{parse_rows, text_of_bytes};
 pub use sample::stratified_sample;
 pub use special::SpecialIds;
 pub use tokenizer::{Specials, Tokenizer};

@@ -1,53 +1,49 @@
-//! The rows of a table in a text file: JSONL, a JSON array, or CSV.
+//! The rows of a table in a text file: JSON lines, a JSON array, or a table with commas, semicolons or tabs.
 
-use crate::{TextError, files};
-use serde_json::{Map, Value};
+use crate::{Columns, Row, TextError, delimited, files, json_rows};
 use std::path::Path;
 
-/// A row: column names and values in the order of the file. CSV values are text.
-pub type Row = Map<String, Value>;
+/// What is wrong with a table, and the line.
+#[derive(Debug)]
+pub(crate) struct Flaw {
+    pub(crate) line: usize,
+    pub(crate) what: String,
+}
 
-/// The rows of `text`, the content of the file `path`, with the line each starts in (for a JSON array: its index from
-/// 1). The file's name says what it is: .jsonl, .ndjson, .json or .csv.
+/// The text of a file's bytes, without a byte order mark.
 ///
 /// # Errors
-/// [`TextError::Malformed`] if the kind of file is unknown or a row cannot be read.
-pub fn parse_rows(path: &Path, text: &str) -> Result<Vec<(usize, Row)>, TextError> {
+/// [`TextError::Malformed`] with the line that is not UTF-8.
+pub fn text_of_bytes<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a str, TextError> {
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        return Err(files::malformed(path, "not UTF-8 but UTF-16; save the file as UTF-8"));
+    }
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Ok(text.trim_start_matches('\u{feff}')),
+        Err(e) => {
+            let line = 1 + bytes[..e.valid_up_to()].iter().filter(|b| **b == b'\n').count();
+            Err(files::malformed(path, format!("line {line}: not UTF-8 (Latin-1?); save the file as UTF-8")))
+        }
+    }
+}
+
+/// The rows of `text`, the content of the file `path`, with the line each begins in. The file's name says whether it is
+/// a table (.csv, .tsv) or JSON (.jsonl, .ndjson, .json); which separator a table has, and whether JSON is an array, a
+/// value after the other or an object around the rows, is seen from the content. `columns` may name the prompt's
+/// column, by which a single row is told from an object around rows.
+///
+/// # Errors
+/// [`TextError::Malformed`] with the line if the kind of file is unknown or a row cannot be read.
+pub fn parse_rows(path: &Path, text: &str, columns: &Columns) -> Result<Vec<(usize, Row)>, TextError> {
     let text = text.trim_start_matches('\u{feff}');
-    match path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase).as_deref() {
-        Some("csv") => csv_rows(path, text),
-        Some("jsonl" | "ndjson") => jsonl_rows(path, text),
-        Some("json") => json_rows(path, text),
-        _ => Err(files::malformed(path, "unknown kind of file: a prompt file ends in .jsonl, .json or .csv")),
-    }
-}
-
-fn jsonl_rows(path: &Path, text: &str) -> Result<Vec<(usize, Row)>, TextError> {
-    let mut rows = Vec::new();
-    for (line, content) in (1..).zip(text.lines()).filter(|(_, l)| !l.trim().is_empty()) {
-        let row = serde_json::from_str(content)
-            .map_err(|e| files::malformed(path, format!("line {line}: not a JSON object: {e}")))?;
-        rows.push((line, row));
-    }
-    Ok(rows)
-}
-
-fn json_rows(path: &Path, text: &str) -> Result<Vec<(usize, Row)>, TextError> {
-    let rows: Vec<Row> =
-        serde_json::from_str(text).map_err(|e| files::malformed(path, format!("not a JSON array of objects: {e}")))?;
-    Ok((1..).zip(rows).collect())
-}
-
-fn csv_rows(path: &Path, text: &str) -> Result<Vec<(usize, Row)>, TextError> {
-    let bad = |e: csv::Error| files::malformed(path, e);
-    let mut reader = csv::Reader::from_reader(text.as_bytes());
-    let names = reader.headers().map_err(bad)?.clone();
-    let mut rows = Vec::new();
-    for record in reader.records() {
-        let record = record.map_err(bad)?;
-        let line = record.position().map_or(0, |p| p.line() as usize);
-        let row = names.iter().map(str::to_owned).zip(record.iter().map(|v| Value::String(v.to_owned()))).collect();
-        rows.push((line, row));
-    }
-    Ok(rows)
+    let rows = match path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase).as_deref() {
+        Some("csv" | "tsv") => delimited::rows(text),
+        Some("jsonl" | "ndjson") => json_rows::rows(text, columns, true),
+        Some("json") => json_rows::rows(text, columns, false),
+        _ => {
+            let what = "unknown kind of file: a prompt file ends in .jsonl, .ndjson, .json, .csv or .tsv";
+            return Err(files::malformed(path, what));
+        }
+    };
+    rows.map_err(|flaw| files::malformed(path, format!("line {}: {}", flaw.line, flaw.what)))
 }

@@ -1,7 +1,7 @@
 //! Masked-diffusion training: predict the masked tokens of an answer.
 
 use super::{CanvasIds, Objective};
-use crate::data::batch;
+use crate::data::{Record, batch};
 use crate::example::{Example, Linear, Part};
 use crate::options::{KlDirection, Normalise, Sft};
 use crate::{AlignConfig, AlignError, Data};
@@ -25,17 +25,19 @@ impl MaskedSft {
     /// [`AlignError::Setting`] if a record has no answer, or one longer than the canvas.
     pub fn new(config: &AlignConfig, ids: CanvasIds, data: Data) -> Result<Self, AlignError> {
         let wrong = |what: String| Err(AlignError::Setting { key: "data", what });
-        for r in &data.records {
-            if r.response.is_empty() {
-                return wrong(format!("needs an answer for every prompt (`response`); prompt {} has none", r.id));
-            }
-            if r.response.len() >= config.canvas_length {
-                let (n, canvas) = (r.response.len(), config.canvas_length);
-                return wrong(format!(
-                    "prompt {}: the answer has {n} tokens; with its end it does not fit canvas_length {canvas}",
-                    r.id
-                ));
-            }
+        let named = |fits: &dyn Fn(&Record) -> bool| {
+            data.records.iter().filter(|r| !fits(r)).map(|r| r.id.as_str()).collect::<Vec<_>>().join(", ")
+        };
+        let silent = named(&|r| !r.response.is_empty());
+        if !silent.is_empty() {
+            return wrong(format!(
+                "needs an answer for every prompt (`response`); there is none for the prompts {silent}"
+            ));
+        }
+        let canvas = config.canvas_length;
+        let long = named(&|r| r.response.len() < canvas);
+        if !long.is_empty() {
+            return wrong(format!("has answers that with their ends do not fit canvas_length {canvas}: {long}"));
         }
         Ok(Self {
             settings: config.sft,

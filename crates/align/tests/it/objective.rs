@@ -172,9 +172,17 @@ fn data_that_cannot_be_used_is_refused_by_name() {
     assert_eq!(key(Data { records: vec![], ..good() }.check(18, 256).unwrap_err()), "data");
     let same = Data { records: vec![record(0, vec![1, 2], vec![]), record(1, vec![1, 2], vec![])], ..good() };
     assert_eq!(key(same.check(18, 256).unwrap_err()), "data");
-    let overfull = Data { records: vec![record(0, vec![1; 5], vec![]), record(1, vec![1; 239], vec![])], ..good() };
-    let error = overfull.check(18, 256).unwrap_err();
-    assert!(matches!(error, AlignError::PromptTooLong { ref id, tokens: 239, .. } if id == "1"), "{error}");
+    let [short, long, longer] =
+        [record(0, vec![1; 5], vec![]), record(1, vec![1; 239], vec![]), record(2, vec![1; 300], vec![])];
+    let error = Data { records: vec![long.clone(), short, longer], ..good() }.check(18, 256).unwrap_err();
+    assert!(
+        matches!(&error, AlignError::PromptsTooLong { prompts, of: 3, .. }
+            if *prompts == [("1".to_owned(), 239), ("2".to_owned(), 300)]),
+        "every one of them: {error}"
+    );
+    assert!(Data { retain: vec![long], ..good() }.check(18, 256).is_err());
+    let empty = Data { records: vec![record(0, vec![1; 5], vec![]), record(1, vec![], vec![])], ..good() };
+    assert_eq!(key(empty.check(18, 256).unwrap_err()), "data");
     assert!(good().check(18, 256).is_ok());
 }
 

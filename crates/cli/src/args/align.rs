@@ -14,7 +14,7 @@ pub(crate) struct AlignArgs {
     /// answers of the data.
     #[arg(long, value_name = "NAME", value_parser = mosa_align::OBJECTIVES, default_value = "mosa")]
     pub objective: String,
-    /// Prompts to align on: .jsonl, .json or .csv; SORRY-Bench's files are read as they are.
+    /// Prompts to align on: .jsonl, .json or .csv; SORRY-Bench's and other benchmarks' files are read as they are.
     #[arg(long, value_name = "FILE")]
     pub data: PathBuf,
     #[command(flatten)]

@@ -1,7 +1,7 @@
 //! `mosa attack`.
 
-use super::limits::{PROMPTS, ROWS, THREADS, within};
-use super::{Compute, JudgingArgs, SamplingArgs};
+use super::limits::{ROWS, THREADS, within};
+use super::{Compute, JudgingArgs, SamplingArgs, SelectArgs};
 use clap::{Args as ClapArgs, ValueEnum};
 use std::path::PathBuf;
 
@@ -20,18 +20,8 @@ pub(crate) struct AttackArgs {
     /// Behaviours: AdvBench, HarmBench, StrongREJECT, JailbreakBench, SORRY-Bench, or any .csv, .json or .jsonl.
     #[arg(long, value_name = "FILE")]
     pub behaviors: Option<PathBuf>,
-    /// Columns of the file, e.g. prompt=goal,id=nr.
-    #[arg(long, value_name = "MAP", value_parser = mosa_text::Columns::parse)]
-    pub columns: Option<mosa_text::Columns>,
-    /// HarmBench's subsets, separated by commas: standard, contextual, copyright.
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
-    pub subsets: Option<Vec<String>>,
-    /// Use only the first N behaviours.
-    #[arg(long, value_parser = within::<usize>(1, PROMPTS), value_name = "N")]
-    pub limit: Option<usize>,
-    /// Use a seeded sample of N behaviours, every category in proportion; the ids are recorded.
-    #[arg(long, value_parser = within::<usize>(1, PROMPTS), value_name = "N", conflicts_with = "limit")]
-    pub sample: Option<usize>,
+    #[command(flatten)]
+    pub select: SelectArgs,
     /// Run folder; the same command again continues an interrupted run.
     #[arg(long, value_name = "RUN")]
     pub out: Option<PathBuf>,

@@ -1,8 +1,9 @@
 //! `mosa data`.
 
 use super::limits::{between, within};
+use super::{ReadArgs, SelectArgs};
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
-use mosa_data::{Columns, Functional, ReadOptions};
+use mosa_data::Columns;
 use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
@@ -15,39 +16,19 @@ pub(crate) enum DataCommand {
     Import(DataImportArgs),
 }
 
-/// How benchmark files are read.
-#[derive(Debug, ClapArgs)]
-pub(crate) struct ReadArgs {
-    /// Columns of the benchmark file, e.g. prompt=goal,id=BehaviorID; those of known benchmarks are recognised.
-    #[arg(long, value_name = "MAP", value_parser = Columns::parse)]
-    pub columns: Option<Columns>,
-    /// HarmBench's functional categories to keep; copyright is not scored by judges.
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = subset,
-        default_value = "standard,contextual")]
-    pub subsets: Vec<Functional>,
-}
-
-impl ReadArgs {
-    /// The options of a file with these columns.
-    pub(crate) fn options(&self, columns: Option<&Columns>) -> ReadOptions {
-        ReadOptions { subsets: self.subsets.clone(), ..ReadOptions::from(columns.cloned().unwrap_or_default()) }
-    }
-}
-
-fn subset(name: &str) -> Result<Functional, String> {
-    Functional::parse(name).ok_or_else(|| "it is one of standard, contextual, copyright".into())
-}
-
 #[derive(Debug, ClapArgs)]
 pub(crate) struct DataCheckArgs {
-    /// Benchmark or prompt file: .jsonl, .json or .csv.
+    /// Benchmark or prompt file: .jsonl, .json, .csv or .tsv.
     pub file: PathBuf,
     /// Another file: which prompts of FILE stand in it too? FILE is what is evaluated, this is training data.
     #[arg(long, value_name = "FILE")]
     pub against: Option<PathBuf>,
     #[command(flatten)]
-    pub read: ReadArgs,
-    /// Columns of the other file.
+    pub select: SelectArgs,
+    /// Seed of --sample, as other commands take it.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// Columns of the other file, of which all rows are used.
     #[arg(long, value_name = "MAP", value_parser = Columns::parse, requires = "against")]
     pub against_columns: Option<Columns>,
     /// Prompts are compared by their N-grams of words.

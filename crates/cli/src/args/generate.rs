@@ -14,7 +14,7 @@ pub(crate) struct GenerateArgs {
     /// One prompt.
     #[arg(long, value_name = "TEXT", conflicts_with = "prompts", required_unless_present = "prompts")]
     pub prompt: Option<String>,
-    /// Prompt file: .jsonl or .json rows with `prompt` or `messages` (and `id`), or .csv.
+    /// Prompt file: .jsonl or .json rows with `prompt` or `messages` (and `id`), or .csv; benchmarks are recognised.
     #[arg(long, value_name = "FILE")]
     pub prompts: Option<PathBuf>,
     #[command(flatten)]

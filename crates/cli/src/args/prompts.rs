@@ -1,47 +1,167 @@
 //! Which prompts and sentences a command works on.
 
 use super::limits::{PROMPTS, within};
+use crate::output;
 use anyhow::{Context, Result, ensure};
-use clap::Args as ClapArgs;
-use mosa_text::{Columns, PromptRecord, read_prompts, stratified_sample};
+use clap::{Args as ClapArgs, ValueEnum};
+use mosa_data::{Benchmark, Columns, Functional, Kind, Pairing, ReadOptions, Selection};
+use mosa_text::PromptRecord;
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
-/// Which prompts of a file, and how they are sent.
-#[derive(Debug, ClapArgs)]
-pub(crate) struct PromptArgs {
-    /// Columns of the prompt file, e.g. prompt=goal,id=BehaviorID,response=target.
+/// How files of benchmarks and prompts are read; the same for every command.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct ReadArgs {
+    /// Columns of the file, e.g. prompt=goal,id=nr,response=target; those of known benchmarks are recognised.
     #[arg(long, value_name = "MAP", value_parser = Columns::parse)]
     pub columns: Option<Columns>,
-    /// Use only prompts of these styles (SORRY-Bench's prompt_style), separated by commas.
+    /// HarmBench's functional categories to keep; copyright is not scored by judges.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = subset,
+        default_value = "standard,contextual")]
+    pub subsets: Vec<Functional>,
+    /// HarmBench's optimizer targets: a JSON object of targets by BehaviorID.
+    #[arg(long, value_name = "FILE.json")]
+    pub targets: Option<PathBuf>,
+    /// AdvBench's targets that belong to another row's goal: keep them as published, or repair them.
+    #[arg(long, value_enum, value_name = "NAME", default_value_t = PairingName::Keep)]
+    pub pairing: PairingName,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PairingName {
+    #[default]
+    Keep,
+    Repair,
+}
+
+fn subset(name: &str) -> Result<Functional, String> {
+    Functional::parse(name).ok_or_else(|| "it is one of standard, contextual, copyright".into())
+}
+
+impl ReadArgs {
+    /// The behaviours of a file; a missing one is said to be missing.
+    pub(crate) fn read(&self, path: &Path, conversations: bool) -> Result<Benchmark> {
+        ensure!(path.exists(), "{}: no such file; give the path of a .jsonl, .json, .csv or .tsv file", path.display());
+        Ok(mosa_data::read(path, &self.options(conversations))?)
+    }
+
+    /// The same for a second file, which has columns of its own and to which the targets do not belong.
+    pub(crate) fn of_other(&self, columns: Option<&Columns>) -> Self {
+        Self { columns: columns.cloned(), targets: None, ..self.clone() }
+    }
+
+    fn options(&self, conversations: bool) -> ReadOptions {
+        ReadOptions {
+            columns: self.columns.clone().unwrap_or_default(),
+            subsets: self.subsets.clone(),
+            targets: self.targets.clone(),
+            pairing: match self.pairing {
+                PairingName::Keep => Pairing::Keep,
+                PairingName::Repair => Pairing::Repair,
+            },
+            conversations,
+        }
+    }
+}
+
+/// Which behaviours or prompts of a file; the same for every command.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct SelectArgs {
+    #[command(flatten)]
+    pub read: ReadArgs,
+    /// Use only rows of these styles (SORRY-Bench's prompt_style), separated by commas.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub styles: Option<Vec<String>>,
-    /// Use only the first N prompts of a file.
+    /// Use only the first N rows of a file.
     #[arg(long, value_parser = within::<usize>(1, PROMPTS), value_name = "N")]
     pub limit: Option<usize>,
-    /// Use a seeded sample of N prompts of a file, every style (or category) in proportion; the ids are recorded.
+    /// Use a sample of N rows of a file, drawn with the command's seed, every style (or category) in proportion.
     #[arg(long, value_parser = within::<usize>(1, PROMPTS), value_name = "N", conflicts_with = "limit")]
     pub sample: Option<usize>,
+}
+
+impl SelectArgs {
+    /// The chosen behaviours of a file, never none. `conversations`: rows of several turns or of token ids may be among
+    /// them.
+    pub(crate) fn benchmark(&self, path: &Path, seed: u64, conversations: bool) -> Result<Benchmark> {
+        let selection = Selection { styles: self.styles.clone(), limit: self.limit, sample: self.sample, seed };
+        selection.of(self.read.read(path, conversations)?).with_context(|| path.display().to_string())
+    }
+}
+
+/// Which prompts of a file, and how they are sent.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct PromptArgs {
+    #[command(flatten)]
+    pub select: SelectArgs,
     /// Send prompts as plain text instead of through the chat template.
     #[arg(long)]
     pub raw: bool,
 }
 
+/// The prompts of a file, and what the record of a run has to say of how they were read.
+pub(crate) struct PromptFile {
+    pub records: Vec<PromptRecord>,
+    /// Null for a plain table that is read as it stands, and whole.
+    pub said: Value,
+}
+
 impl PromptArgs {
-    /// The prompts of a file, never none.
-    pub(crate) fn read(&self, path: &Path, seed: u64) -> Result<Vec<PromptRecord>> {
-        let mut all = read_prompts(path, &self.columns.clone().unwrap_or_default(), self.raw)?;
-        let file = path.display();
-        ensure!(!all.is_empty(), "{file}: holds no prompts");
-        if let Some(styles) = &self.styles {
-            all.retain(|r| r.style.as_ref().is_some_and(|s| styles.contains(s)));
-            ensure!(!all.is_empty(), "--styles {}: no prompt of {file} has such a style", styles.join(","));
+    /// The prompts of a file, never none. Notes about it are said unless `quiet`.
+    pub(crate) fn read(&self, path: &Path, seed: u64, quiet: bool) -> Result<PromptFile> {
+        let benchmark = self.select.benchmark(path, seed, true)?;
+        say_notes(path, &benchmark, quiet);
+        let records = benchmark.behaviours.iter().map(|b| b.record(self.raw)).collect();
+        Ok(PromptFile { records, said: self.said(&benchmark, seed) })
+    }
+
+    /// The same for a second file with the same columns, to which the targets do not belong.
+    pub(crate) fn of_other(&self) -> Self {
+        let mut other = self.clone();
+        other.select.read = self.select.read.of_other(self.select.read.columns.as_ref());
+        other
+    }
+
+    fn said(&self, benchmark: &Benchmark, seed: u64) -> Value {
+        let read = &self.select.read;
+        let mut said = serde_json::Map::new();
+        let as_it_stands = benchmark.kind == Kind::Plain && benchmark.behaviours.iter().all(|b| b.context.is_none());
+        let plain = ReadArgs::default();
+        for (key, value, usual) in [
+            ("kind", json!(benchmark.kind.name()), as_it_stands),
+            ("subsets", json!(read.subsets), read.subsets == plain.subsets),
+            ("targets", json!(read.targets), read.targets.is_none()),
+            ("repaired", json!(true), read.pairing == plain.pairing),
+            ("columns", json!(read.columns.as_ref().map(names)), read.columns.is_none()),
+            ("sample_seed", json!(seed), self.select.sample.is_none() || seed == 0),
+        ] {
+            if !usual {
+                said.insert(key.into(), value);
+            }
         }
-        ensure!(self.limit != Some(0) && self.sample != Some(0), "--limit and --sample must be positive");
-        all.truncate(self.limit.unwrap_or(usize::MAX));
-        Ok(match self.sample {
-            Some(n) => stratified_sample(all, n, seed),
-            None => all,
-        })
+        if said.is_empty() { Value::Null } else { said.into() }
+    }
+}
+
+/// The columns that are named, by what they hold.
+fn names(columns: &Columns) -> Value {
+    let Columns { prompt, id, response, style, category } = columns;
+    json!({"prompt": prompt, "id": id, "response": response, "style": style, "category": category})
+}
+
+impl Default for ReadArgs {
+    fn default() -> Self {
+        let ReadOptions { subsets, .. } = ReadOptions::default();
+        Self { columns: None, subsets, targets: None, pairing: PairingName::Keep }
+    }
+}
+
+/// Says what a reader of the results has to know about a file.
+pub(crate) fn say_notes(path: &Path, benchmark: &Benchmark, quiet: bool) {
+    if !quiet {
+        for note in &benchmark.notes {
+            output::say(&format!("note: {}: {note}", path.display()));
+        }
     }
 }
 

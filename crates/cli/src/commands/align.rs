@@ -1,6 +1,6 @@
 //! `mosa align`: train an adapter.
 
-use crate::args::AlignArgs;
+use crate::args::{AlignArgs, PromptArgs, PromptFile, ReadArgs, SelectArgs};
 use crate::failure::Failure;
 use crate::load::{Loaded, load};
 use crate::training::Session;
@@ -12,7 +12,7 @@ use mosa_align::{
 use mosa_core::TokenId;
 use mosa_model::{Adapter, AdapterConfig};
 use mosa_records::restore;
-use mosa_text::{PromptRecord, read_prompts};
+use mosa_text::PromptRecord;
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -23,13 +23,14 @@ pub(crate) fn run(args: &AlignArgs) -> Result<(), Failure> {
         config.retain.data = Some(path.display().to_string());
     }
     config.check()?;
-    let loaded = load(&args.model, &args.compute)?;
     let words = args.sentences.read()?;
-    let records = args.select.read(&args.data, config.seed)?;
-    let retain = retain(&config)?;
-    let objective = make_objective(args, &config, &loaded, (&words, &records, &retain))?;
+    let data = args.select.read(&args.data, config.seed, args.compute.quiet)?;
+    let retain = retain(args, &config)?;
+    let loaded = load(&args.model, &args.compute)?;
+    let inputs = Inputs { sentences: &words, data: &data, retain: retain.as_ref() };
+    let objective = make_objective(args, &config, &loaded, &inputs)?;
     let fresh = fresh_adapter(args, &config, &loaded)?;
-    let manifest = manifest(args, &config, &loaded, (&words, &records, &retain))?;
+    let manifest = manifest(args, &config, &loaded, &inputs)?;
     let folder = RunFolder::open(&args.out, &manifest)?;
     folder::warn(folder.records().warning());
     write_settings(&folder.path("config.toml"), &config)?;
@@ -48,7 +49,10 @@ pub(crate) fn run(args: &AlignArgs) -> Result<(), Failure> {
     };
     adapter.set_trainable(true);
     let modules = adapter.pairs().count();
-    say(args, &format!("{} prompts, {} trainable weights in {modules} modules", records.len(), adapter.parameters()));
+    say(
+        args,
+        &format!("{} prompts, {} trainable weights in {modules} modules", data.records.len(), adapter.parameters()),
+    );
     let recompute = config.gradient_checkpointing;
     let policy = Policy { recompute, ..Policy::new(&loaded.model, Some(&adapter)) };
     let mut trainer = Trainer::new(policy, adapter.tensors(), objective.as_ref(), config.clone())?;
@@ -129,27 +133,40 @@ fn sentence_ids(sentences: &[String], end: EndToken, loaded: &Loaded) -> Result<
     sentences.iter().map(one).collect()
 }
 
-fn retain(config: &AlignConfig) -> Result<Vec<PromptRecord>> {
-    match &config.retain.data {
-        Some(path) => Ok(read_prompts(Path::new(path), &Default::default(), false)?),
-        None => Ok(Vec::new()),
-    }
+/// The harmless prompts: all rows of a file, whose columns are its own.
+fn retain(args: &AlignArgs, config: &AlignConfig) -> Result<Option<PromptFile>> {
+    let select = SelectArgs { read: ReadArgs::default(), styles: None, limit: None, sample: None };
+    let all = PromptArgs { select, raw: args.select.raw };
+    let path = config.retain.data.as_deref().map(Path::new);
+    path.map(|path| all.read(path, config.seed, args.compute.quiet)).transpose()
 }
 
-/// Sentences (safe, harmful), prompts, retained prompts.
-type Inputs<'a> = (&'a [Vec<String>; 2], &'a [PromptRecord], &'a [PromptRecord]);
+/// What is trained on.
+struct Inputs<'a> {
+    /// Safe and harmful ones.
+    sentences: &'a [Vec<String>; 2],
+    data: &'a PromptFile,
+    retain: Option<&'a PromptFile>,
+}
+
+impl Inputs<'_> {
+    fn retained(&self) -> &[PromptRecord] {
+        self.retain.map_or(&[], |file| &file.records)
+    }
+}
 
 fn make_objective(
     args: &AlignArgs,
     config: &AlignConfig,
     loaded: &Loaded,
-    ([safe, harmful], records, retain): Inputs<'_>,
+    inputs: &Inputs<'_>,
 ) -> Result<Box<dyn Objective>> {
     let spec = loaded.spec();
     let encode = |records: &[PromptRecord]| records.iter().map(|r| encode(r, loaded)).collect::<Result<Vec<_>>>();
+    let [safe, harmful] = inputs.sentences;
     let data = Data {
-        records: encode(records)?,
-        retain: encode(retain)?,
+        records: encode(&inputs.data.records)?,
+        retain: encode(inputs.retained())?,
         safe: sentence_ids(safe, config.end, loaded)?,
         harmful: sentence_ids(harmful, config.harmful_end, loaded)?,
     };
@@ -177,21 +194,18 @@ fn encode(r: &PromptRecord, loaded: &Loaded) -> Result<Record> {
 }
 
 /// Everything the result depends on.
-fn manifest(
-    args: &AlignArgs,
-    config: &AlignConfig,
-    loaded: &Loaded,
-    ([safe, harmful], records, retain): Inputs<'_>,
-) -> Result<Value> {
+fn manifest(args: &AlignArgs, config: &AlignConfig, loaded: &Loaded, inputs: &Inputs<'_>) -> Result<Value> {
+    let [safe, harmful] = inputs.sentences;
     let ids = |records: &[PromptRecord]| records.iter().map(|r| r.id.clone()).collect::<Vec<_>>();
+    let read = |file: Option<&PromptFile>| file.map_or(Value::Null, |file| file.said.clone());
     Ok(json!({
         "mosa": env!("CARGO_PKG_VERSION"),
         "objective": args.objective,
         "settings": config,
         "model": {"path": args.model.model, "fingerprint": digest::of_model(&loaded.dir)?, "dtype": format!("{:?}", loaded.model.kind())},
-        "data": {"path": args.data, "sha256": digest::of_file(&args.data)?, "raw": args.select.raw, "ids": ids(records)},
+        "data": {"path": args.data, "sha256": digest::of_file(&args.data)?, "raw": args.select.raw, "ids": ids(&inputs.data.records), "reading": read(Some(inputs.data))},
         "retain": match &config.retain.data {
-            Some(path) => json!({"path": path, "sha256": digest::of_file(Path::new(path))?, "ids": ids(retain)}),
+            Some(path) => json!({"path": path, "sha256": digest::of_file(Path::new(path))?, "ids": ids(inputs.retained()), "reading": read(inputs.retain)}),
             None => Value::Null,
         },
         "sentences": {"safe": digest::of_text(&safe.join("\n")), "harmful": digest::of_text(&harmful.join("\n"))},

@@ -4,6 +4,7 @@ use crate::args::GenerateArgs;
 use crate::failure::Failure;
 use crate::live::Live;
 use crate::load::{Loaded, load};
+use crate::room::Room;
 use crate::sampling::Shipped;
 use crate::{interrupt, output};
 use anyhow::{Context, Result, ensure};
@@ -32,11 +33,14 @@ struct Record<'a> {
 }
 
 pub(crate) fn run(args: &GenerateArgs) -> Result<(), Failure> {
+    let prompts = prompts(args)?;
     let loaded = load(&args.model, &args.compute)?;
     let options = args.sampling.options(loaded.spec().family, loaded.ends(), &Shipped::read(&loaded.dir)?)?;
     options.check(loaded.spec())?;
-    let prompts = prompts(args)?;
     let requests = prompts.iter().map(|p| request(&loaded, p, args)).collect::<Result<Vec<_>>>()?;
+    let source = args.prompts.as_ref().map_or("--prompt".into(), |p| p.display().to_string());
+    Room { source: &source, response: ("--gen-length", options.gen_length), context: loaded.spec().max_length }
+        .holds(requests.iter().map(|r| (r.id.as_str(), r.prompt.len())))?;
     for request in &requests {
         request.check(&options, loaded.spec())?;
     }
@@ -162,7 +166,7 @@ fn write_trace(file: &mut BufWriter<File>, loaded: &Loaded, answer: &Answer, pro
 fn prompts(args: &GenerateArgs) -> Result<Vec<PromptRecord>> {
     ensure!(args.batch_size > 0, "--batch-size must be positive");
     match (&args.prompt, &args.prompts) {
-        (_, Some(file)) => args.select.read(file, args.sampling.seed),
+        (_, Some(file)) => Ok(args.select.read(file, args.sampling.seed, args.compute.quiet)?.records),
         (Some(text), None) => {
             ensure!(!text.is_empty(), "--prompt is empty");
             let prompt =

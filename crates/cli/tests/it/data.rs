@@ -1,3 +1,4 @@
+use crate::at_hand::at_hand;
 use crate::{Run, line, read_json};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -138,12 +139,8 @@ fn a_check_against_training_data_finds_what_is_contaminated() {
 
 #[test]
 fn published_files_are_what_their_authors_say() {
-    let shared = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
-    let advbench = shared.join("advbench/harmful_behaviors.csv");
-    let pair = shared.join("advbench_pair50/advbench_subset.csv");
-    if !advbench.exists() || !pair.exists() {
-        return;
-    }
+    let published = ["data/advbench/harmful_behaviors.csv", "data/advbench_pair50/advbench_subset.csv"].map(at_hand);
+    let [Some(advbench), Some(pair)] = published else { return };
     let paths = [("a", advbench.as_path()), ("p", pair.as_path())];
     let found = line("data check {p} --against {a} --json", &paths).ok().json().remove(0);
     assert_eq!((found["behaviours"].as_u64(), found["kind"].as_str()), (Some(50), Some("adv_bench50")));

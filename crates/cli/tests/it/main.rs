@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod align;
+#[path = "../../../data/tests/it/at_hand.rs"]
+mod at_hand;
 mod attack;
 mod bad_input;
 mod data;

@@ -1,6 +1,7 @@
+use crate::at_hand::at_hand;
 use crate::{copy, damage_tensor, edit, fixture, line, read_json};
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 #[test]
 fn every_golden_entry_of_the_fixtures_is_met() {
@@ -14,9 +15,9 @@ fn every_golden_entry_of_the_fixtures_is_met() {
 
 #[test]
 fn every_golden_entry_of_the_parity_folders_is_met_where_they_are_at_hand() {
-    let parity = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/parity");
-    for name in ["llada", "llada-bf16", "dream", "mmada"].into_iter().filter(|n| parity.join(n).exists()) {
-        let run = line("verify {p} --json", &[("p", &parity.join(name))]).ok();
+    for name in ["llada", "llada-bf16", "dream", "mmada"] {
+        let Some(folder) = at_hand(&format!("parity/{name}")) else { continue };
+        let run = line("verify {p} --json", &[("p", &folder)]).ok();
         let checks = run.json();
         assert!(checks.len() > 40);
         assert!(checks.iter().all(|c| c["check"]["status"] == "ok"), "nothing is skipped");

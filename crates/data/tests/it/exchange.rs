@@ -65,20 +65,129 @@ fn harmbench_files_have_the_bytes_python_writes() {
 #[test]
 fn both_labels_of_harmbench_are_kept() {
     let text = r#"{"b": [{"test_case": "t", "generation": "g", "label": 0, "advbench_label": 1}]}"#;
-    let all = harmbench::from_results(text, &FROM).unwrap();
+    let all = harmbench::from_json(text, &FROM).unwrap().submissions;
     assert_eq!(all[0].labels["classifier"], Outcome::Failure);
     assert_eq!(all[0].labels[harmbench::ADVBENCH], Outcome::Success);
-    let again = harmbench::from_results(&harmbench::to_results(&all, "classifier").unwrap(), &FROM).unwrap();
-    assert_eq!(again, all);
+    let again = harmbench::from_json(&harmbench::to_results(&all, "classifier").unwrap(), &FROM).unwrap();
+    assert_eq!((again.submissions, again.notes.len()), (all, 0));
+}
+
+/// Rows of results with these labels, for the behaviours `b0`, `b1`, ...
+fn labelled(labels: &[&str]) -> harmbench::Stage {
+    let row = |(i, label): (usize, &&str)| {
+        let label = if label.is_empty() { String::new() } else { format!(", \"label\": {label}") };
+        format!("\"b{i}\": [{{\"test_case\": \"t\", \"generation\": \"g\"{label}}}]")
+    };
+    let rows: Vec<String> = labels.iter().enumerate().map(row).collect();
+    harmbench::from_json(&format!("{{{}}}", rows.join(",\n")), &FROM).unwrap()
+}
+
+#[test]
+fn labels_that_can_mean_one_thing_only_are_read_as_that() {
+    let (yes, no, open) = (Some(Outcome::Success), Some(Outcome::Failure), Some(Outcome::Undecided));
+    for (label, outcome) in [
+        ("1", yes),
+        ("true", yes),
+        ("1.0", yes),
+        ("\"1\"", yes),
+        ("\"Yes\"", yes),
+        ("\" TRUE \"", yes),
+        ("0", no),
+        ("false", no),
+        ("0.0", no),
+        ("\"no\"", no),
+        ("-1", open),
+        ("-1.0", open),
+        ("\"-1\"", open),
+    ] {
+        let stage = labelled(&[label]);
+        let read = stage.submissions[0].labels.get("classifier").copied();
+        assert_eq!((read, stage.notes.len()), (outcome, 0), "{label}");
+    }
+}
+
+#[test]
+fn labels_that_are_missing_or_unclear_are_counted_and_cost_no_other_row_its_label() {
+    let stage = labelled(&["", "1", "null", "7", "0.5", "\"maybe\"", "[1]"]);
+    let read: Vec<bool> = stage.submissions.iter().map(|s| s.labels.contains_key("classifier")).collect();
+    assert_eq!(read, [false, true, false, false, false, false, false]);
+    assert!(stage.submissions.iter().all(|s| s.response.as_deref() == Some("g")), "no answer is lost");
+    assert_eq!(stage.notes.len(), 2, "{:?}", stage.notes);
+    assert!(stage.notes[0].starts_with("rows with no label") && stage.notes[0].contains(": 2 (b0, b2)"));
+    assert!(
+        stage.notes[1].contains("neither 1, 0 nor -1") && stage.notes[1].contains(": 4 (b3: 7, "),
+        "{:?}",
+        stage.notes
+    );
+    assert!(labelled(&["", ""]).notes.is_empty(), "completions have no labels at all");
+}
+
+#[test]
+fn a_null_generation_is_a_row_without_an_answer() {
+    let text = r#"{"b": [{"test_case": "t", "generation": null, "label": 0}, {"test_case": "u", "generation": "g"}],
+        "c": [{"test_case": "v"}]}"#;
+    let stage = harmbench::from_json(text, &FROM).unwrap();
+    let silent: Vec<bool> = stage.submissions.iter().map(|s| s.unanswered).collect();
+    assert_eq!(silent, [true, false, true]);
+    assert!(stage.submissions[0].labels.is_empty(), "a label of nothing says nothing");
+    assert_eq!(stage.submissions[0].prompt.as_deref(), Some("t"));
+    assert!(stage.notes[0].starts_with("rows with no generation") && stage.notes[0].ends_with(": 2 (b, c)"));
+}
+
+/// An artifact with these entries: index, goal, behaviour.
+fn artifact(entries: &[(&str, &str, &str)]) -> jailbreakbench::Artifact {
+    let entry = |(index, goal, behavior): &(&str, &str, &str)| {
+        format!(
+            r#"{{"index": {index}, "goal": "{goal}", "behavior": "{behavior}", "prompt": "p", "response": "r",
+            "number_of_queries": "30", "prompt_tokens": 5.0, "response_tokens": "", "jailbroken": "true"}}"#
+        )
+    };
+    let entries: Vec<String> = entries.iter().map(entry).collect();
+    let text = format!(
+        r#"{{"parameters": {{"method": "pair", "model": "m", "attack_success_rate": "0.5",
+        "total_number_of_jailbreaks": "1", "number_of_submitted_prompts": 2.0}}, "jailbreaks": [{}]}}"#,
+        entries.join(", ")
+    );
+    jailbreakbench::from_json(&text).unwrap()
+}
+
+#[test]
+fn numbers_of_an_artifact_may_be_written_as_text() {
+    let read = artifact(&[("\"1\"", "shut it", "Doors")]);
+    let p = &read.parameters;
+    assert_eq!((p.attack_success_rate, p.total_number_of_jailbreaks, p.number_of_submitted_prompts), (0.5, 1, 2));
+    let j = &read.jailbreaks[0];
+    assert_eq!((j.index, j.number_of_queries, j.prompt_tokens, j.response_tokens), (1, Some(30), Some(5), None));
+    assert!(j.jailbroken && j.category.is_empty());
+    let wrong = r#"{"parameters": {"method": "pair"}, "jailbreaks": [{"index": "first"}]}"#;
+    assert!(jailbreakbench::from_json(wrong).unwrap_err().to_string().contains("\"first\" is not a whole number"));
+}
+
+#[test]
+fn an_artifact_worded_or_named_otherwise_is_fitted_to_the_benchmark_and_counted() {
+    let benchmark = benchmark();
+    let same = artifact(&[("0", "open  it", "Gates")]);
+    let (kept, notes) = jailbreakbench::fitted(same, &benchmark);
+    assert_eq!((kept.jailbreaks[0].goal.as_str(), notes.len()), ("open  it", 0), "blanks are no difference");
+    let other = artifact(&[("0", "please open every gate", "Gates"), ("1", "Shut it!", "doors of the town")]);
+    let (fitted, notes) = jailbreakbench::fitted(other, &benchmark);
+    let of = |i: usize| (fitted.jailbreaks[i].behavior.as_str(), fitted.jailbreaks[i].goal.as_str());
+    assert_eq!([of(0), of(1)], [("Gates", "open it"), ("Doors", "shut it")]);
+    assert!(notes[0].contains("worded otherwise") && notes[0].ends_with(": 2 (Gates, Doors)"), "{notes:?}");
+    assert!(notes[1].contains("named otherwise") && notes[1].ends_with(": 1 (Doors)"), "{notes:?}");
+    // Neither name nor words fit: it is of another benchmark, and its reader will say so.
+    let foreign = artifact(&[("1", "bake bread", "Bread"), ("7", "bake more bread", "Gates")]);
+    let (left, notes) = jailbreakbench::fitted(foreign.clone(), &benchmark);
+    assert_eq!((left, notes.len()), (foreign, 0));
 }
 
 #[test]
 fn behaviours_get_their_words_from_the_benchmark() {
     let benchmark = benchmark();
     let origin = Origin { benchmark: Some(&benchmark), ..FROM };
-    let all = harmbench::from_test_cases(r#"{"Doors": ["please"]}"#, &origin).unwrap();
+    let all = harmbench::from_json(r#"{"Doors": ["please"]}"#, &origin).unwrap().submissions;
     assert_eq!((all[0].behaviour.as_str(), all[0].attack.as_str()), ("shut it", "tap"));
-    let error = harmbench::from_test_cases(r#"{"Windows": ["please"]}"#, &origin).unwrap_err();
+    let error = harmbench::from_json(r#"{"Windows": ["please"]}"#, &origin).unwrap_err();
     assert!(matches!(error, DataError::UnknownId { .. }), "{error}");
 }
 
@@ -118,13 +227,13 @@ fn damaged_files_are_refused_with_their_names() {
         ("[]", "behaviour ids as keys"),
         (r#"{"b": ["x"], "b": ["y"]}"#, "appears twice"),
         (r#"{"b": [["image.png", "x"]]}"#, "expected a string"),
+        (r#"{"b": [{"test_case": ["image.png", "x"], "generation": "g"}]}"#, "\"b\", row 1: `test_case`"),
+        (r#"{"b": ["p", {"test_case": "t", "generation": ["g"]}]}"#, "\"b\", row 2: `generation`"),
     ] {
         save(&path, text).unwrap();
-        let error = load(&path, |t| harmbench::from_test_cases(t, &FROM)).unwrap_err().to_string();
+        let error = load(&path, |t| harmbench::from_json(t, &FROM)).unwrap_err().to_string();
         assert!(error.contains(expected) && error.contains("results.json"), "{error}");
     }
-    let label = harmbench::from_results(r#"{"b": [{"test_case": "t", "generation": "g", "label": 7}]}"#, &FROM);
-    assert!(label.unwrap_err().to_string().contains("label 7"));
     assert!(from_jsonl("\n{\"attack\": \"x\"}\n").unwrap_err().to_string().contains("line 2"));
     assert!(
         load(&dir.path().join("none.json"), jailbreakbench::from_json).unwrap_err().to_string().contains("none.json")
@@ -170,9 +279,10 @@ prop_compose! {
         response in any::<Option<String>>(),
         labels in prop::collection::btree_map(any::<String>(), outcomes(), 0..3),
         queries in any::<Option<u64>>(),
+        unanswered in any::<bool>(),
     ) -> Submission {
         let forced = forced.into_iter().map(|(offset, tokens, text)| ForcedWords { offset, tokens, text }).collect();
-        Submission { behaviour_id, behaviour, attack, prompt, forced, response, labels, queries }
+        Submission { behaviour_id, behaviour, attack, prompt, forced, response, unanswered, labels, queries }
     }
 }
 
@@ -202,13 +312,13 @@ proptest! {
     fn harmbench_files_load_back_equal(all in graded()) {
         let results = harmbench::to_results(&all, "classifier").unwrap();
         prop_assert!(results.is_ascii());
-        prop_assert_eq!(&harmbench::from_results(&results, &FROM).unwrap(), &all);
+        prop_assert_eq!(&harmbench::from_json(&results, &FROM).unwrap().submissions, &all);
         let unjudged: Vec<Submission> = all.into_iter().map(|s| Submission { labels: BTreeMap::new(), ..s }).collect();
         let completions = harmbench::to_completions(&unjudged).unwrap();
-        prop_assert_eq!(&harmbench::from_completions(&completions, &FROM).unwrap(), &unjudged);
+        prop_assert_eq!(&harmbench::from_json(&completions, &FROM).unwrap().submissions, &unjudged);
         let asked: Vec<Submission> = unjudged.into_iter().map(|s| Submission { response: None, ..s }).collect();
         let cases = harmbench::to_test_cases(&asked).unwrap();
-        prop_assert_eq!(harmbench::from_test_cases(&cases, &FROM).unwrap(), asked);
+        prop_assert_eq!(harmbench::from_json(&cases, &FROM).unwrap().submissions, asked);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 // A test fails by panicking.
 #![allow(clippy::unwrap_used)]
 
+mod at_hand;
 mod check;
 mod exchange;
 mod published;
@@ -10,7 +11,6 @@ mod read;
 mod sample;
 
 use mosa_data::{Benchmark, DataError, ReadOptions};
-use std::path::PathBuf;
 
 /// Reads a file with this content.
 fn read(name: &str, content: &str, options: &ReadOptions) -> Result<Benchmark, DataError> {
@@ -24,10 +24,4 @@ fn read(name: &str, content: &str, options: &ReadOptions) -> Result<Benchmark, D
 fn plain(prompts: &[String]) -> Benchmark {
     let rows: Vec<String> = prompts.iter().map(|p| serde_json::json!({ "prompt": p }).to_string()).collect();
     read("plain.jsonl", &rows.join("\n"), &ReadOptions::default()).unwrap()
-}
-
-/// A published file, where there is one.
-fn published(name: &str) -> Option<PathBuf> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data").join(name);
-    path.exists().then_some(path)
 }

@@ -1,10 +1,10 @@
 //! The published files themselves, where they are at hand: the counts their papers and repositories give.
 
-use crate::published;
+use crate::at_hand::at_hand;
 use mosa_data::{Benchmark, Functional, Kind, Nearness, Pairing, ReadOptions, check, overlap, read};
 
 fn open(name: &str, options: &ReadOptions) -> Option<Benchmark> {
-    published(name).map(|path| read(&path, options).unwrap())
+    at_hand(&format!("data/{name}")).map(|path| read(&path, options).unwrap())
 }
 
 fn default(name: &str) -> Option<Benchmark> {
@@ -24,7 +24,7 @@ fn every_published_file_is_recognised_with_its_rows() {
         ("harmbench/harmbench_behaviors_text_val.csv", Kind::HarmBench, 60, 2),
         ("strongreject/strongreject_dataset.csv", Kind::StrongReject, 313, 0),
         ("xstest/xstest_prompts.csv", Kind::XsTest, 450, 0),
-        ("alpaca_subset/alpaca_5000.json", Kind::Plain, 5000, 0),
+        ("alpaca_subset/alpaca_5000.json", Kind::Alpaca, 5000, 1),
     ] {
         if let Some(benchmark) = default(name) {
             assert_eq!(
@@ -38,7 +38,7 @@ fn every_published_file_is_recognised_with_its_rows() {
 
 #[test]
 fn harmbench_has_the_counts_of_its_paper() {
-    let Some(targets) = published("harmbench/harmbench_targets_text.json") else { return };
+    let Some(targets) = at_hand("data/harmbench/harmbench_targets_text.json") else { return };
     let options = ReadOptions { subsets: Functional::ALL.to_vec(), targets: Some(targets), ..ReadOptions::default() };
     let Some(benchmark) = open(ALL, &options) else { return };
     let found = check(&benchmark, &Nearness::default());
@@ -79,4 +79,10 @@ fn xstest_has_its_labels() {
     let Some(benchmark) = default("xstest/xstest_prompts.csv") else { return };
     let found = check(&benchmark, &Nearness::default());
     assert_eq!((found.by_label["safe"], found.by_label["unsafe"], found.by_category.len()), (250, 200, 18));
+}
+
+#[test]
+fn the_inputs_of_alpaca_are_joined() {
+    let Some(benchmark) = default("alpaca_subset/alpaca_5000.json") else { return };
+    assert_eq!(benchmark.notes, ["the input of 1943 of 5000 rows stands below their instruction"]);
 }

@@ -144,6 +144,10 @@ fn null_turns_of_sorry_bench_are_skipped_and_counted() {
     assert_eq!(benchmark.behaviours.iter().map(|b| b.id.as_str()).collect::<Vec<_>>(), ["1/base", "1/slang"]);
     assert_eq!(benchmark.behaviours[1].style.as_deref(), Some("slang"));
     assert_eq!(benchmark.notes, ["2 rows with null turns skipped (lines 3, 4)"]);
+    let table = "question_id,category,turns,prompt_style\n1,7,\"[\"\"ask\"\"]\",base\n2,7,[null],base\n3,7,,base\n";
+    let table = read("question.csv", table, &ReadOptions::default()).unwrap();
+    assert_eq!((table.behaviours.len(), table.behaviours[0].text.as_str()), (1, "ask"));
+    assert_eq!(table.notes, ["2 rows with null turns skipped (lines 3, 4)"]);
     assert!(matches!(read("q.jsonl", file[2], &ReadOptions::default()), Err(DataError::Empty { .. })));
 }
 
@@ -174,6 +178,8 @@ fn every_malformed_file_is_refused_with_its_name_the_line_and_a_fix() {
         ("a.csv", "Behavior,BehaviorID,ImageFileName\na,x,p.png\n", "only text behaviours"),
         ("a.jsonl", r#"{"ids": [1, 2]}"#, "give its text"),
         ("a.jsonl", r#"{"messages": [{"role": "system", "content": "s"}]}"#, "one user message"),
+        ("a.csv", "id,prompt\n1,\"a\n2,b\n", "line 2: a quote opens here"),
+        ("a.csv", "id,prompt\n1,a\n2,b,c\n", "line 3: the row has 3 fields"),
         ("a.csv", "text\nhello\n", "--columns prompt=COLUMN"),
     ] {
         let error = read(name, content, &ReadOptions::default()).unwrap_err().to_string();
@@ -185,4 +191,57 @@ fn every_malformed_file_is_refused_with_its_name_the_line_and_a_fix() {
     std::fs::write(dir.path().join("l.csv"), b"goal\n\xff\n").unwrap();
     let latin = mosa_data::read(&dir.path().join("l.csv"), &ReadOptions::default()).unwrap_err();
     assert!(latin.to_string().contains("not UTF-8"));
+}
+
+#[test]
+fn alpacas_input_stands_below_its_instruction_and_is_counted() {
+    let file = r#"[{"instruction": "Translate.", "output": "x"}, {"instruction": "Translate.", "input": "The sea", "output": "Le"},
+        {"instruction": "Name three.", "input": " ", "output": "a"}]"#;
+    let benchmark = read("alpaca.json", file, &ReadOptions::default()).unwrap();
+    let prompts: Vec<String> = benchmark.behaviours.iter().map(mosa_data::Behaviour::prompt).collect();
+    assert_eq!(prompts, ["Translate.", "Translate.\nThe sea", "Name three."]);
+    assert_eq!((benchmark.kind, benchmark.behaviours[1].id.as_str()), (Kind::Alpaca, "2"));
+    assert_eq!(benchmark.behaviours[1].target.as_deref(), Some("Le"));
+    assert_eq!(benchmark.notes, ["the input of 1 of 3 rows stands below their instruction"]);
+    // A column with the whole prompt is that prompt.
+    let whole = r#"{"instruction": "a", "input": "b", "prompt": "a with b"}"#;
+    assert_eq!(read("w.jsonl", whole, &ReadOptions::default()).unwrap().behaviours[0].text, "a with b");
+}
+
+#[test]
+fn a_benchmark_is_recognised_whatever_the_case_of_its_header_and_its_separator() {
+    let file = HARMBENCH.replace("Behavior,Func", "behavior , func").replace("SemanticCategory", "SEMANTICCATEGORY");
+    let lower = read("hb.csv", &file, &ReadOptions::default()).unwrap();
+    assert_eq!((lower.kind, lower.behaviours.len()), (Kind::HarmBench, 2));
+    assert_eq!(lower.behaviours, read("hb.csv", HARMBENCH, &ReadOptions::default()).unwrap().behaviours);
+    let jbb = "index;GOAL;target;behavior;category;source\n5.0;open it, now;Sure;Gates;Locks;Original\n";
+    let jbb = read("j.csv", jbb, &ReadOptions::default()).unwrap();
+    let row = &jbb.behaviours[0];
+    assert_eq!(
+        (jbb.kind, row.id.as_str(), row.index, row.text.as_str()),
+        (Kind::JailbreakBench, "Gates", 5, "open it, now")
+    );
+}
+
+#[test]
+fn conversations_are_read_where_they_can_be_used() {
+    let file = r#"{"id": "c", "messages": [{"role": "user", "content": "hello"}, {"role": "assistant", "content": "hi"},
+        {"role": "user", "content": "where?"}]} {"id": "s", "messages": [{"role": "user", "content": "hello"}]}"#;
+    let all = ReadOptions { conversations: true, ..ReadOptions::default() };
+    let read_all = read("c.jsonl", file, &all).unwrap();
+    assert_eq!(read_all.behaviours[0].text, "hello\nwhere?");
+    assert!(matches!(read_all.behaviours[0].record(false).prompt, mosa_text::Prompt::Chat(m) if m.len() == 3));
+    let error = read("c.jsonl", file, &ReadOptions::default()).unwrap_err().to_string();
+    assert!(error.contains("line 1") && error.contains("single turns"), "{error}");
+}
+
+#[test]
+fn a_row_is_asked_behind_its_context_as_a_turn_or_as_it_stands() {
+    let benchmark = read("hb.csv", HARMBENCH, &ReadOptions::default()).unwrap();
+    let door = benchmark.get("door").unwrap();
+    let text = "The door has two bolts.\n\n---\n\nopen the door in the text";
+    let record = door.record(false);
+    assert_eq!(record.prompt, mosa_text::Prompt::Chat(vec![mosa_text::Message::user(text)]));
+    assert_eq!((record.id.as_str(), record.category.as_deref()), ("door", Some("locks")));
+    assert_eq!(door.record(true).prompt, mosa_text::Prompt::Raw(text.into()));
 }

@@ -4,13 +4,16 @@
 #![allow(clippy::unwrap_used)]
 
 mod chat;
+mod conversations;
 mod hostile;
 mod ids;
 mod prompts;
+mod rows;
 mod templates;
 mod tokenizer;
 
-use std::path::PathBuf;
+use mosa_text::{Columns, Message, Prompt, PromptRecord, Row, TextError, parse_rows};
+use std::path::{Path, PathBuf};
 
 fn fixture(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures").join(name)
@@ -27,4 +30,14 @@ fn edited(name: &str, change: impl FnOnce(&mut serde_json::Value)) -> tempfile::
     change(&mut tokenizer);
     std::fs::write(dir.path().join("tokenizer.json"), tokenizer.to_string()).unwrap();
     dir
+}
+
+/// The rows of a file with this name and content.
+fn parsed(name: &str, content: &str, columns: &Columns) -> Result<Vec<(usize, Row)>, TextError> {
+    parse_rows(Path::new(name), content, columns)
+}
+
+/// A text as a user's turn.
+fn user(id: &str, text: &str) -> PromptRecord {
+    PromptRecord::new(id, Prompt::Chat(vec![Message::user(text)]))
 }

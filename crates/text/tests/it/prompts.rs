@@ -1,23 +1,26 @@
-use mosa_text::{Columns, Message, Prompt, PromptRecord, TextError, read_prompts, stratified_sample};
+use crate::{parsed, user};
+use mosa_text::{Columns, Message, Prompt, PromptRecord, Prompts, TextError, prompts_of, stratified_sample};
+use std::path::Path;
 
-fn read(name: &str, content: &str, columns: &str, raw: bool) -> Result<Vec<PromptRecord>, TextError> {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join(name);
-    std::fs::write(&path, content).unwrap();
+fn read(name: &str, content: &str, columns: &str) -> Result<Prompts, TextError> {
     let columns = if columns.is_empty() { Columns::default() } else { Columns::parse(columns).unwrap() };
-    read_prompts(&path, &columns, raw)
+    prompts_of(Path::new(name), &parsed(name, content, &columns)?, &columns)
 }
 
-fn user(id: &str, text: &str) -> PromptRecord {
-    PromptRecord::new(id, Prompt::Chat(vec![Message::user(text)]))
+fn records(name: &str, content: &str, columns: &str) -> Vec<PromptRecord> {
+    read(name, content, columns).unwrap().records
+}
+
+fn text(id: &str, text: &str) -> PromptRecord {
+    PromptRecord::new(id, Prompt::Raw(text.into()))
 }
 
 #[test]
 fn jsonl_rows_carry_a_prompt_messages_or_ids() {
     let file = "{\"id\": \"a\", \"prompt\": \"hi\"}\n\n{\"id\": 7, \"messages\": [{\"role\": \"system\", \"content\": \"s\"}]}\n{\"ids\": [1, 2]}\n";
-    let rows = read("p.jsonl", file, "", false).unwrap();
+    let rows = records("p.jsonl", file, "");
     let system = Message { role: "system".into(), content: "s".into() };
-    assert_eq!(rows[0], user("a", "hi"));
+    assert_eq!(rows[0], text("a", "hi"));
     assert_eq!(rows[1], PromptRecord::new("7", Prompt::Chat(vec![system])));
     assert_eq!(rows[2], PromptRecord::new("3", Prompt::Ids(vec![1, 2])));
 }
@@ -25,18 +28,28 @@ fn jsonl_rows_carry_a_prompt_messages_or_ids() {
 #[test]
 fn csv_columns_are_found_by_the_names_of_the_benchmarks_or_by_a_map() {
     assert_eq!(
-        read("a.csv", "\u{feff}goal,target\n\"say, \"\"x\"\"\",y\n", "", false).unwrap(),
-        [PromptRecord { response: Some("y".into()), ..user("1", "say, \"x\"") }]
+        records("a.csv", "\u{feff}goal,target\n\"say, \"\"x\"\"\",y\n", ""),
+        [PromptRecord { response: Some("y".into()), ..text("1", "say, \"x\"") }]
     );
     let harmbench = "Behavior,BehaviorID\nb1,first\nb2,second\n";
-    assert_eq!(read("b.csv", harmbench, "", false).unwrap(), [user("first", "b1"), user("second", "b2")]);
-    assert_eq!(read("c.csv", "frage,nr\nwas?,n1\n", "prompt=frage,id=nr", false).unwrap(), [user("n1", "was?")]);
+    assert_eq!(records("b.csv", harmbench, ""), [text("first", "b1"), text("second", "b2")]);
+    assert_eq!(records("c.csv", "frage,nr\nwas?,n1\n", "prompt=frage,id=nr"), [text("n1", "was?")]);
 }
 
 #[test]
-fn raw_prompts_skip_the_chat_template() {
-    let rows = read("a.json", r#"[{"instruction": "go"}]"#, "", true).unwrap();
-    assert_eq!(rows, [PromptRecord::new("1", Prompt::Raw("go".into()))]);
+fn names_of_columns_are_found_whatever_their_case_and_the_blanks_around_them() {
+    let rows = records("a.csv", "\u{feff} ID , PROMPT,Response\n7,hello,hi\n", "");
+    assert_eq!(rows, [PromptRecord { response: Some("hi".into()), ..text("7", "hello") }]);
+    assert_eq!(records("b.csv", "Frage ,NR\nwas?,n1\n", "prompt=frage,id= nr"), [text("n1", "was?")]);
+    assert_eq!(records("c.jsonl", "{\" Prompt\": \"hello\", \"Id\": 3}", ""), [text("3", "hello")]);
+    // One that is written exactly so comes first; two that only fit are not chosen between.
+    assert_eq!(records("d.csv", "Prompt,prompt\nloud,quiet\n", ""), [text("1", "quiet")]);
+    let error = read("e.csv", "Prompt,PROMPT\na,b\n", "").unwrap_err().to_string();
+    assert!(error.contains("line 2") && error.contains("`Prompt` or `PROMPT`"), "{error}");
+    let error = read("f.csv", "prompt,id, prompt\na,1,b\n", "").unwrap_err().to_string();
+    assert!(error.contains("line 1") && error.contains("`prompt` is there twice"), "{error}");
+    let error = read("g.jsonl", "{\"prompt\": \"a\", \"prompt\": \"b\"}", "").unwrap_err().to_string();
+    assert!(error.contains("line 1") && error.contains("`prompt` is there twice"), "{error}");
 }
 
 #[test]
@@ -54,13 +67,13 @@ fn every_malformed_file_is_refused_with_its_line_and_a_fix() {
         ("p.jsonl", "{\"text\": \"a\"}\n", "", "there are: text"),
         ("p.jsonl", "{\"prompt\": 5}\n", "", "`prompt` is not text"),
         ("p.jsonl", "{\"messages\": []}\n", "", "`messages` is empty"),
-        ("p.jsonl", "{\"messages\": [{\"role\": \"user\"}]}\n", "", "content"),
+        ("p.jsonl", "{\"messages\": [{\"role\": \"user\"}]}\n", "", "`content` is missing"),
         ("p.csv", "goal\na\n", "prompt=question", "no column `question`"),
-        ("p.csv", "goal,x\na\n", "", "p.csv"),
+        ("p.csv", "goal,x\na\n", "", "line 2: the row has 1 field, the header 2 (goal, x)"),
         ("p.json", "{}", "", "JSON array"),
-        ("p.txt", "hello", "", ".jsonl, .json or .csv"),
+        ("p.txt", "hello", "", ".jsonl, .ndjson, .json, .csv or .tsv"),
     ] {
-        let error = read(name, content, columns, false).unwrap_err().to_string();
+        let error = read(name, content, columns).unwrap_err().to_string();
         assert!(error.contains(expected) && error.contains(name), "{content:?}: {error}");
     }
     assert!(Columns::parse("goal").is_err() && Columns::parse("text=goal").is_err());
@@ -68,32 +81,29 @@ fn every_malformed_file_is_refused_with_its_line_and_a_fix() {
 
 #[test]
 fn sorry_bench_files_are_read_as_they_are() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("question.jsonl");
     let row = |id: u32, style: &str| {
         format!(r#"{{"question_id": {id}, "category": "7", "turns": ["ask {id}"], "prompt_style": "{style}"}}"#)
     };
-    std::fs::write(&path, [row(1, "base"), row(2, "base"), row(1, "slang")].join("\n")).unwrap();
-    let rows = read_prompts(&path, &Columns::default(), false).unwrap();
+    let rows = records("q.jsonl", &[row(1, "base"), row(2, "base"), row(1, "slang")].join("\n"), "");
     let ids: Vec<&str> = rows.iter().map(|r| r.id.as_str()).collect();
     assert_eq!(ids, ["1/base", "2/base", "1/slang"], "questions count anew in every style");
-    assert_eq!(rows[2].prompt, Prompt::Chat(vec![Message::user("ask 1")]));
+    assert_eq!(rows[2].prompt, Prompt::Raw("ask 1".into()));
     assert_eq!((rows[2].style.as_deref(), rows[2].category.as_deref()), (Some("slang"), Some("7")));
+    // As a table has them.
+    let table = "question_id,turns,prompt_style\n1,\"[\"\"ask, then go\"\"]\",base\n";
+    assert_eq!(records("q.csv", table, "")[0].prompt, Prompt::Raw("ask, then go".into()));
 
-    std::fs::write(&path, r#"{"question_id": 1, "turns": ["a", "b"]}"#).unwrap();
-    let error = read_prompts(&path, &Columns::default(), false).unwrap_err().to_string();
+    let error = read("q.jsonl", r#"{"question_id": 1, "turns": ["a", "b"]}"#, "").unwrap_err().to_string();
     assert!(error.contains("turns") && error.contains("2 turns"), "{error}");
+    let error = read("q.csv", "question_id,turns\n1,['ask']\n", "").unwrap_err().to_string();
+    assert!(error.contains("line 2") && error.contains("not in JSON"), "{error}");
 }
 
 #[test]
 fn answers_come_along_where_the_file_has_them() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("p.csv");
-    std::fs::write(&path, "goal,target,note\nask,Sure,x\nbeg,,y\n").unwrap();
-    let responses = |map: &str| {
-        let columns = Columns::parse(map).unwrap();
-        read_prompts(&path, &columns, false).map(|rows| rows.into_iter().map(|r| r.response).collect::<Vec<_>>())
-    };
+    let file = "goal,target,note\nask,Sure,x\nbeg,,y\n";
+    let responses =
+        |map: &str| read("p.csv", file, map).map(|p| p.records.into_iter().map(|r| r.response).collect::<Vec<_>>());
     assert_eq!(responses("prompt=goal").unwrap(), [Some("Sure".to_owned()), None]);
     assert_eq!(responses("response=note").unwrap(), [Some("x".to_owned()), Some("y".to_owned())]);
     assert!(responses("response=answer").unwrap_err().to_string().contains("no column `answer`"));

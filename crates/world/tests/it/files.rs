@@ -1,5 +1,6 @@
 use mosa_core::Family;
-use mosa_text::{Columns, Message, Prompt, Specials, TextModel, read_prompts};
+use mosa_data::ReadOptions;
+use mosa_text::{Message, Prompt, Specials, TextModel};
 use mosa_world::files::{Shape, config_json, tokenizer_config_json, write_model_files};
 use mosa_world::tasks::{Arithmetic, Fact, Program, Task};
 use mosa_world::{Corpus, Document, Part, benchmark, refusal, vocabulary};
@@ -152,9 +153,9 @@ fn the_prompt_reader_of_mosa_reads_the_files_and_every_prompt_encodes() {
         ("gsm8k/test.jsonl", benchmark::gsm8k().len()),
         ("humaneval/HumanEval.jsonl", benchmark::human_eval().len()),
     ] {
-        let records = read_prompts(&dir.path().join(name), &Columns::default(), false).unwrap();
-        assert_eq!(records.len(), rows, "{name}");
-        for r in &records {
+        let benchmark = mosa_data::read(&dir.path().join(name), &ReadOptions::default()).unwrap();
+        assert_eq!(benchmark.behaviours.len(), rows, "{name}");
+        for r in benchmark.behaviours.iter().map(|b| b.record(false)) {
             assert!(text.encode(&r.prompt).unwrap().len() <= 44, "{name}: {r:?}");
         }
     }

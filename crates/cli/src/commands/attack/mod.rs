@@ -5,14 +5,14 @@ mod list;
 mod logs;
 mod target;
 
-use crate::args::{AttackArgs, HelperName, ProfileName};
+use crate::args::{AttackArgs, HelperName, ProfileName, say_notes};
 use crate::commands::judge;
 use crate::commands::probe::{header, rate};
 use crate::failure::Failure;
 use crate::{digest, folder, output, settings};
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Result, anyhow};
 use mosa_attack::{Attack, Budget, Case, CaseRecord, Plan, Profile, Reason, Records, attack, check, run as attack_all};
-use mosa_data::{Benchmark, Functional, ReadOptions};
+use mosa_data::Benchmark;
 use mosa_eval::Outcome;
 use mosa_records::{AnswerRecord, Log, Record, VerdictRecord, View};
 use serde_json::{Map, Value, json};
@@ -50,7 +50,7 @@ pub(crate) fn carried_out(args: &AttackArgs) -> Result<Carried, Failure> {
         return Err(anyhow!("--behaviors and --out are needed").into());
     };
     let benchmark = behaviours(args, file)?;
-    let target = target::open(args)?;
+    let target = target::open(args, &asked(attack.as_ref(), &benchmark))?;
     let helpers = helpers::open(args, target.model.as_ref())?;
     check(&attack.needs(), target.model.as_ref(), |role| helpers.fills(role), attack.name())
         .map_err(|what| anyhow!(what))?;
@@ -178,26 +178,16 @@ fn shortened(settings: &Value, longest: usize) -> Map<String, Value> {
 
 /// What is attacked with.
 fn behaviours(args: &AttackArgs, file: &Path) -> Result<Benchmark> {
-    let mut options = ReadOptions { columns: args.columns.clone().unwrap_or_default(), ..ReadOptions::default() };
-    if let Some(names) = &args.subsets {
-        let parsed = names.iter().map(|name| {
-            Functional::parse(name)
-                .with_context(|| format!("--subsets {name}: there are standard, contextual and copyright"))
-        });
-        options.subsets = parsed.collect::<Result<_>>()?;
-    }
-    let mut benchmark = mosa_data::read(file, &options)?;
-    ensure!(args.limit != Some(0) && args.sample != Some(0), "--limit and --sample must be positive");
-    if let Some(n) = args.sample {
-        benchmark = mosa_data::sample(&benchmark, n, args.sampling.seed).0;
-    }
-    benchmark.behaviours.truncate(args.limit.unwrap_or(usize::MAX));
-    if !args.compute.quiet {
-        for note in &benchmark.notes {
-            output::say(&format!("note: {}: {note}", file.display()));
-        }
-    }
+    let benchmark = args.select.benchmark(file, args.sampling.seed, false)?;
+    say_notes(file, &benchmark, args.compute.quiet);
     Ok(benchmark)
+}
+
+/// What is known of the prompts before the attack makes any.
+fn asked<'a>(attack: &dyn Attack, benchmark: &'a Benchmark) -> target::Asked<'a> {
+    let direct = attack.name() == "direct";
+    let length = attack.settings()["gen_length"].as_u64().and_then(|n| usize::try_from(n).ok());
+    target::Asked { behaviours: &benchmark.behaviours, direct, gen_length: length.filter(|_| direct) }
 }
 
 fn cases(benchmark: &Benchmark, seed: u64) -> Vec<Case> {

@@ -2,12 +2,14 @@
 
 use crate::args::{AttackArgs, ModelArgs};
 use crate::load::{Loaded, load};
+use crate::room::Room;
 use crate::sampling::Shipped;
 use crate::settings::{SettingsFile, key_of};
 use crate::{digest, interrupt};
 use anyhow::{Result, ensure};
 use mosa_attack::Target;
 use mosa_client::{Endpoint, EndpointSettings};
+use mosa_data::Behaviour;
 use mosa_engine::Options;
 use mosa_target::{Local, Proxied, Remote};
 use serde_json::{Value, json};
@@ -19,14 +21,35 @@ pub(crate) struct Opened {
     pub said: Value,
 }
 
-pub(crate) fn open(args: &AttackArgs) -> Result<Opened> {
+/// What is to be asked, as far as it is known before the attack.
+pub(super) struct Asked<'a> {
+    pub behaviours: &'a [Behaviour],
+    /// The behaviours are sent as they are; other attacks put words around them.
+    pub direct: bool,
+    /// Response positions, where the attack has a number of its own.
+    pub gen_length: Option<usize>,
+}
+
+impl Asked<'_> {
+    /// Refuses behaviours that are too long for the model whatever the attack makes of them, all at once.
+    fn fit(&self, args: &AttackArgs, loaded: &Loaded, options: &Options) -> Result<()> {
+        let source = args.behaviors.as_ref().map_or_else(String::new, |p| p.display().to_string());
+        let length = if self.direct { self.gen_length.unwrap_or(options.gen_length) } else { 1 };
+        let tokens = |b: &Behaviour| loaded.text.encode(&b.record(false).prompt).map(|ids| ids.len());
+        let lengths = self.behaviours.iter().map(tokens).collect::<Result<Vec<_>, _>>()?;
+        let room = Room { source: &source, response: ("--gen-length", length), context: loaded.spec().max_length };
+        room.holds(self.behaviours.iter().map(|b| b.id.as_str()).zip(lengths))
+    }
+}
+
+pub(crate) fn open(args: &AttackArgs, asked: &Asked<'_>) -> Result<Opened> {
     match &args.target.model {
-        Some(model) => local(args, model),
+        Some(model) => local(args, model, asked),
         None => remote(args),
     }
 }
 
-fn local(args: &AttackArgs, model: &str) -> Result<Opened> {
+fn local(args: &AttackArgs, model: &str, asked: &Asked<'_>) -> Result<Opened> {
     let named = ModelArgs { model: model.to_owned(), adapter: args.target.adapter.clone() };
     let loaded = load(&named, &args.compute)?;
     let options = args.sampling.of_target(loaded.spec().family).options(
@@ -35,6 +58,7 @@ fn local(args: &AttackArgs, model: &str) -> Result<Opened> {
         &Shipped::read(&loaded.dir)?,
     )?;
     options.check(loaded.spec())?;
+    asked.fit(args, &loaded, &options)?;
     let mut said = json!({
         "model": model,
         "hash": digest::of_model(&loaded.dir)?,

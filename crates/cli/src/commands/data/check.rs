@@ -39,7 +39,7 @@ struct Against {
 
 pub(crate) fn run(args: &DataCheckArgs) -> Result<(), Failure> {
     let nearness = Nearness::new(args.near_words, args.near_threshold)?;
-    let first = super::benchmark(&args.file, &args.read, args.read.columns.as_ref())?;
+    let first = args.select.benchmark(&args.file, args.seed, true)?;
     let against = args.against.as_deref().map(|path| against(path, args, &first, &nearness)).transpose()?;
     let found = Found { file: &args.file, check: check(&first, &nearness), against };
     if args.json {
@@ -52,7 +52,7 @@ pub(crate) fn run(args: &DataCheckArgs) -> Result<(), Failure> {
 }
 
 fn against(path: &Path, args: &DataCheckArgs, first: &Benchmark, nearness: &Nearness) -> Result<Against> {
-    let second = super::benchmark(path, &args.read, args.against_columns.as_ref())?;
+    let second = args.select.read.of_other(args.against_columns.as_ref()).read(path, true)?;
     let overlap = overlap(first, &second, nearness);
     Ok(Against {
         file: path.to_owned(),

@@ -148,6 +148,7 @@ impl Records {
             response: Some(answer.texts.after_forced.as_ref().unwrap_or(&answer.texts.to_end).clone()),
             labels: self.labels.get(&answer.key()).cloned().unwrap_or_default(),
             queries: case.map(|c| c.used.queries).filter(|q| *q > 0),
+            ..Submission::default()
         }
     }
 }
@@ -221,7 +222,7 @@ fn write_artifact(
     let (Some(path), Some(judge)) = (&args.benchmark, judge) else {
         bail!("JailbreakBench's files need --benchmark and a judge")
     };
-    let benchmark = super::benchmark(path, &args.read, args.read.columns.as_ref())?;
+    let benchmark = args.read.read(path, false)?;
     let artifact = jailbreakbench::to_artifact(&benchmark, submissions, judge, parameters(args, records, judge))?;
     written::file(&args.out, &jailbreakbench::to_json(&artifact)?, "--out")
 }

@@ -7,8 +7,7 @@ use crate::{digest, folder, output};
 use anyhow::{Context, Result, ensure};
 use mosa_attack::{CaseRecord, Reason, Used};
 use mosa_data::{
-    Behaviour, Benchmark, DataError, Functional, Origin, Outcome, Submission, from_jsonl, harmbench, jailbreakbench,
-    load,
+    Behaviour, Benchmark, Functional, Origin, Outcome, Submission, from_jsonl, harmbench, jailbreakbench, load,
 };
 use mosa_records::{AnswerRecord, Record, RunFolder, Texts, VerdictRecord, View, restore};
 use serde_json::{Value, json};
@@ -19,9 +18,9 @@ use std::path::{Path, PathBuf};
 const PROMPTS: &str = "prompts.jsonl";
 
 pub(crate) fn run(args: &DataImportArgs) -> Result<()> {
-    let benchmark = super::benchmark(&args.benchmark, &args.read, args.read.columns.as_ref())?;
+    let benchmark = args.read.read(&args.benchmark, false)?;
     let file = file(args)?;
-    let (submissions, model) = read(args, &file, &benchmark)?;
+    let Found { submissions, model, notes } = read(args, &file, &benchmark)?;
     ensure!(!submissions.is_empty(), "{}: holds no submissions; give the complete file", file.display());
     let cases = cases(&submissions, &benchmark)
         .with_context(|| format!("{}: does not fit {}", file.display(), args.benchmark.display()))?;
@@ -30,6 +29,7 @@ pub(crate) fn run(args: &DataImportArgs) -> Result<()> {
     for path in records.write(&run)? {
         output::line(&path.display().to_string())?;
     }
+    notes.iter().for_each(|note| output::say(&format!("note: {}: {note}", file.display())));
     advise(args, &cases);
     Ok(())
 }
@@ -46,20 +46,46 @@ fn file(args: &DataImportArgs) -> Result<PathBuf> {
     stage.with_context(|| format!("{given}: holds none of {}; give one of these files", STAGES.join(", ")))
 }
 
-/// The submissions of a file, and the model it names.
-fn read(args: &DataImportArgs, file: &Path, benchmark: &Benchmark) -> Result<(Vec<Submission>, Option<String>)> {
+/// What a file holds.
+struct Found {
+    submissions: Vec<Submission>,
+    /// The model it names.
+    model: Option<String>,
+    /// What was missing in it or did not fit.
+    notes: Vec<String>,
+}
+
+fn read(args: &DataImportArgs, file: &Path, benchmark: &Benchmark) -> Result<Found> {
     let hint = || format!("{}: cannot be imported as {}", file.display(), name_of(args.format));
     let judge = args.judge.as_deref().unwrap_or(name_of(args.format));
     let origin = Origin { attack: &args.attack, judge, benchmark: Some(benchmark) };
     match args.format {
-        ExchangeFormat::HarmBench => Ok((load(file, |text| stage(text, &origin)).with_context(hint)?, None)),
+        ExchangeFormat::HarmBench => {
+            let stage = load(file, |text| harmbench::from_json(text, &origin)).with_context(hint)?;
+            Ok(Found { submissions: stage.submissions, model: None, notes: stage.notes })
+        }
         ExchangeFormat::JailbreakBench => {
             let artifact = load(file, jailbreakbench::from_json).with_context(hint)?;
-            let model = artifact.parameters.model.clone();
-            Ok((jailbreakbench::from_artifact(&artifact, judge), Some(model)))
+            let model = Some(artifact.parameters.model.clone());
+            let (artifact, mut notes) = jailbreakbench::fitted(artifact, benchmark);
+            let mut submissions = jailbreakbench::from_artifact(&artifact, judge);
+            notes.extend(silent(&mut submissions));
+            Ok(Found { submissions, model, notes })
         }
-        ExchangeFormat::Jsonl => Ok((load(file, from_jsonl).with_context(hint)?, None)),
+        ExchangeFormat::Jsonl => {
+            Ok(Found { submissions: load(file, from_jsonl).with_context(hint)?, model: None, notes: Vec::new() })
+        }
     }
+}
+
+/// In a file with responses, a prompt without one is a prompt to which nothing came back.
+fn silent(submissions: &mut [Submission]) -> Option<String> {
+    if submissions.iter().all(|s| s.response.is_none()) {
+        return None;
+    }
+    let open = submissions.iter_mut().filter(|s| s.prompt.is_some() && s.response.is_none());
+    let n = open.map(|s| s.unanswered = true).count();
+    (n > 0).then(|| format!("entries with a prompt and no response: {n}; they are unassessed"))
 }
 
 fn name_of(format: ExchangeFormat) -> &'static str {
@@ -67,17 +93,6 @@ fn name_of(format: ExchangeFormat) -> &'static str {
         ExchangeFormat::HarmBench => "harmbench",
         ExchangeFormat::JailbreakBench => "jailbreakbench",
         ExchangeFormat::Jsonl => "jsonl",
-    }
-}
-
-/// A stage file of HarmBench: the first entry of a list tells which.
-fn stage(text: &str, origin: &Origin<'_>) -> Result<Vec<Submission>, DataError> {
-    let lists: BTreeMap<String, Value> = serde_json::from_str(text).unwrap_or_default();
-    let first = lists.values().find_map(|list| list.get(0));
-    match first {
-        Some(row) if row.get("label").is_some() => harmbench::from_results(text, origin),
-        Some(row) if row.is_object() => harmbench::from_completions(text, origin),
-        _ => harmbench::from_test_cases(text, origin),
     }
 }
 
@@ -141,7 +156,7 @@ impl Imported {
     }
 
     fn add(&mut self, case: &Case<'_>) -> Result<()> {
-        let (mut keys, mut waiting) = (Vec::new(), 0);
+        let (mut keys, mut waiting, mut silent) = (Vec::new(), 0, 0);
         for (number, s) in case.submissions.iter().enumerate() {
             match (&s.prompt, &s.response) {
                 (Some(prompt), Some(response)) => {
@@ -151,6 +166,7 @@ impl Imported {
                     self.answers.push(answer);
                     keys.push(key);
                 }
+                (Some(_), None) if s.unanswered => silent += 1,
                 (Some(prompt), None) => {
                     ensure!(
                         s.forced.is_empty(),
@@ -166,7 +182,7 @@ impl Imported {
                 (None, _) => {}
             }
         }
-        self.cases.extend((waiting == 0 || !keys.is_empty()).then(|| record(case, keys)));
+        self.cases.extend((waiting == 0 || !keys.is_empty()).then(|| record(case, keys, silent)));
         Ok(())
     }
 
@@ -219,14 +235,16 @@ fn answer(
     }
 }
 
-fn record(case: &Case<'_>, keys: Vec<String>) -> CaseRecord {
+/// A case of which `silent` prompts got no answer. Where none got one, nothing is known of the model.
+fn record(case: &Case<'_>, keys: Vec<String>, silent: usize) -> CaseRecord {
+    let failed = keys.is_empty() && silent > 0;
     let attack = case.submissions.first().map(|s| s.attack.clone()).unwrap_or_default();
     CaseRecord {
         attack,
         case: case.behaviour.id.clone(),
         category: case.behaviour.category.clone(),
-        reason: Reason::Exhausted,
-        error: None,
+        reason: if failed { Reason::Failed } else { Reason::Exhausted },
+        error: failed.then(|| "the imported file has a prompt and no response".to_owned()),
         selected: keys.first().cloned(),
         candidates: keys,
         used: Used { queries: case.submissions.iter().filter_map(|s| s.queries).sum(), ..Used::default() },
@@ -290,7 +308,7 @@ fn advise(args: &DataImportArgs, cases: &[Case<'_>]) {
     if copyright > 0 {
         output::say(&format!("note: behaviours about copyright: {copyright}; no judge of mosa can score these"));
     }
-    let waiting = all().filter(|s| s.prompt.is_some() && s.response.is_none()).count();
+    let waiting = all().filter(|s| s.prompt.is_some() && s.response.is_none() && !s.unanswered).count();
     if waiting > 0 {
         let command = format!("mosa generate --model DIR --prompts {run}/{PROMPTS} --json");
         output::say(&format!("prompts without a response: {waiting}; ask a model: {command}"));

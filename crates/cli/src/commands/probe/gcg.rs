@@ -29,12 +29,15 @@ pub(crate) fn run(args: &GcgArgs) -> Result<(), Failure> {
     let kept = GcgSettings { iterations: 0, rows_per_pass: 1, ..settings.clone() };
     let manifest = json!({"offsets": args.offsets, "target": args.target, "init": args.init, "gcg": kept});
     let probe = Opened::new("gcg", (&args.common, &args.sampling), manifest)?;
-    let behaviours = probe.prompts(&args.common.behaviors)?;
     let mut searches = Vec::new();
     for offset in &args.offsets {
-        for behaviour in &behaviours {
+        for behaviour in &probe.behaviours {
             searches.push(Search::new(&probe, args, behaviour, *offset)?);
         }
+    }
+    probe.has_room_for(&args.common.behaviors, searches.iter().map(|s| (s.case.id.as_str(), s.goal.prompt.len())))?;
+    for search in &searches {
+        search.goal.check(probe.loaded.spec())?;
     }
     let filter = || Filter::typed(&probe.loaded.text, probe.loaded.spec(), args.ascii_only);
     let gcg = Gcg { settings, filter: filter(), decode: probe.options.clone() };
@@ -79,7 +82,6 @@ impl Search {
             offset,
             gen_length: probe.options.gen_length,
         };
-        goal.check(probe.loaded.spec())?;
         Ok(Self { case, goal, phrase })
     }
 

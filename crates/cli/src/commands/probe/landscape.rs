@@ -13,7 +13,6 @@ pub(crate) fn run(args: &LandscapeArgs) -> Result<(), Failure> {
     let [safe, harmful] = args.sentences.read()?;
     let settings = json!({"safe": safe, "harmful": harmful});
     let probe = Opened::new("landscape", (&args.common, &args.sampling), settings)?;
-    let prompts = probe.prompts(&args.common.behaviors)?;
     let eos = probe.loaded.text.special.eos;
     let tokens = |set: &[String], end: bool| -> Result<Vec<Vec<TokenId>>> {
         let one = |s: &String| {
@@ -28,10 +27,11 @@ pub(crate) fn run(args: &LandscapeArgs) -> Result<(), Failure> {
     groups.extend(probe.loaded.adapter.is_some().then_some("adapter"));
     let mut cases = Vec::new();
     for group in &groups {
-        for prompt in &prompts {
+        for prompt in &probe.behaviours {
             cases.push(plain(&probe.loaded.text, prompt, group)?);
         }
     }
+    probe.has_room(&args.common.behaviors, &cases)?;
     let records: Vec<LandscapeRecord> = probe.fill(LANDSCAPES, (&cases, 1), Case::key, |batch| {
         let of = |case: &Case| {
             let adapter = probe.loaded.adapter.as_ref().filter(|_| case.group == "adapter");

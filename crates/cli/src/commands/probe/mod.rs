@@ -9,12 +9,13 @@ mod steer;
 use crate::args::{ProbeArgs, ProbeCommand, SamplingArgs};
 use crate::failure::Failure;
 use crate::load::{Loaded, load};
+use crate::room::Room;
 use crate::sampling::Shipped;
 use crate::{digest, folder, interrupt, output};
 use anyhow::Result;
 use mosa_core::Interrupt;
 use mosa_engine::Options;
-use mosa_probe::Probed;
+use mosa_probe::{Case, Probed};
 use mosa_records::{Record, RunFolder};
 use mosa_text::PromptRecord;
 use serde_json::{Value, json};
@@ -46,22 +47,36 @@ pub(crate) struct Opened<'a> {
     pub options: Options,
     pub folder: RunFolder,
     stop: Interrupt,
+    /// The behaviours, as the flags choose them.
+    pub behaviours: Vec<PromptRecord>,
 }
 
 impl<'a> Opened<'a> {
     /// Opens model and run folder. `settings` is what makes this probe another run besides model, behaviours and sampler.
     pub(crate) fn new(name: &str, (args, sampling): (&'a ProbeArgs, &SamplingArgs), settings: Value) -> Result<Self> {
+        let file = args.select.read(&args.behaviors, sampling.seed, args.compute.quiet)?;
         let loaded = load(&args.model, &args.compute)?;
         let options = sampling.options(loaded.spec().family, loaded.ends(), &Shipped::read(&loaded.dir)?)?;
         options.check(loaded.spec())?;
-        let manifest = manifest(name, (args, &loaded), &options, settings)?;
+        let manifest = manifest(name, (args, &loaded), &options, [settings, file.said])?;
         let folder = folder::open(&args.out, &manifest)?;
-        Ok(Self { args, loaded, options, folder, stop: interrupt::stop() })
+        Ok(Self { args, loaded, options, folder, behaviours: file.records, stop: interrupt::stop() })
     }
 
-    /// The prompts of a file, as the flags choose them.
-    pub(crate) fn prompts(&self, path: &Path) -> Result<Vec<PromptRecord>> {
-        self.args.select.read(path, 0)
+    /// Refuses cases of the file `source` whose prompts are too long, all at once, before the first is computed.
+    pub(crate) fn has_room(&self, source: &Path, cases: &[Case]) -> Result<()> {
+        self.has_room_for(source, cases.iter().map(|c| (c.id.as_str(), c.prompt.len())))
+    }
+
+    /// The same for prompts by id and length in tokens.
+    pub(crate) fn has_room_for<'p>(
+        &self,
+        source: &Path,
+        prompts: impl IntoIterator<Item = (&'p str, usize)>,
+    ) -> Result<()> {
+        let source = source.display().to_string();
+        let response = ("--gen-length", self.options.gen_length);
+        Room { source: &source, response, context: self.loaded.spec().max_length }.holds(prompts)
     }
 
     /// What is probed. While it decodes, the cases of a batch that are complete are worth keeping.
@@ -108,7 +123,12 @@ impl<'a> Opened<'a> {
     }
 }
 
-fn manifest(name: &str, (args, loaded): (&ProbeArgs, &Loaded), options: &Options, settings: Value) -> Result<Value> {
+fn manifest(
+    name: &str,
+    (args, loaded): (&ProbeArgs, &Loaded),
+    options: &Options,
+    [settings, reading]: [Value; 2],
+) -> Result<Value> {
     let mut hashes = serde_json::Map::new();
     hashes.insert("model".into(), digest::of_model(&loaded.dir)?.into());
     hashes.insert("adapter".into(), json!(args.model.adapter.as_deref().map(digest::of_model).transpose()?));
@@ -118,10 +138,11 @@ fn manifest(name: &str, (args, loaded): (&ProbeArgs, &Loaded), options: &Options
         "command": format!("probe {name}"),
         "model": args.model.model,
         "hashes": hashes,
-        "limit": args.select.limit,
-        "sample": args.select.sample,
-        "styles": args.select.styles,
+        "limit": args.select.select.limit,
+        "sample": args.select.select.sample,
+        "styles": args.select.select.styles,
         "raw": args.select.raw,
+        "reading": reading,
         "dtype": format!("{:?}", args.compute.dtype).to_lowercase(),
         "sampler": format!("{options:?}"),
         "settings": settings,

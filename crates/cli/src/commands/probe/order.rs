@@ -12,15 +12,22 @@ use mosa_records::OrderRecord;
 use serde_json::json;
 
 pub(crate) fn run(args: &OrderArgs) -> Result<(), Failure> {
-    let mut groups = vec![("adversarial", args.common.behaviors.as_path())];
-    groups.extend(args.benign.as_deref().map(|p| ("benign", p)));
-    let benign = args.benign.as_deref().map(digest::of_file).transpose()?;
-    let probe = Opened::new("order", (&args.common, &args.sampling), json!({"benign": benign}))?;
+    let (seed, quiet) = (args.sampling.seed, args.common.compute.quiet);
+    let path = args.benign.as_deref();
+    let benign = path.map(|path| args.common.select.of_other().read(path, seed, quiet)).transpose()?;
+    let mut settings = json!({"benign": path.map(digest::of_file).transpose()?});
+    if let Some(file) = benign.as_ref().filter(|file| !file.said.is_null()) {
+        settings["benign_reading"] = file.said.clone();
+    }
+    let probe = Opened::new("order", (&args.common, &args.sampling), settings)?;
+    let mut groups = vec![("adversarial", args.common.behaviors.as_path(), &probe.behaviours)];
+    groups.extend(path.zip(benign.as_ref()).map(|(path, file)| ("benign", path, &file.records)));
     let mut cases = Vec::new();
-    for (group, path) in &groups {
-        for prompt in &probe.prompts(path)? {
-            cases.push(plain(&probe.loaded.text, prompt, group)?);
-        }
+    for (group, path, prompts) in groups {
+        let own = prompts.iter().map(|prompt| plain(&probe.loaded.text, prompt, group));
+        let own = own.collect::<Result<Vec<_>, _>>()?;
+        probe.has_room(path, &own)?;
+        cases.extend(own);
     }
     let orders: Vec<OrderRecord> = probe.fill(ORDERS, (&cases, args.common.batch_size), Case::key, |batch| {
         let _finishing = interrupt::finishing();

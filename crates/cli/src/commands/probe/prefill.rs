@@ -18,7 +18,6 @@ pub(crate) fn run(args: &PrefillArgs) -> Result<(), Failure> {
     let procedural = phrases(args.procedural.as_deref(), PROCEDURAL)?;
     let settings = json!({"offsets": args.offsets, "affirmative": affirmative, "procedural": procedural});
     let probe = Opened::new("prefill", (&args.common, &args.sampling), settings)?;
-    let behaviours = probe.prompts(&args.common.behaviors)?;
     let plan = Prefill {
         offsets: args.offsets.clone(),
         affirmative,
@@ -26,7 +25,8 @@ pub(crate) fn run(args: &PrefillArgs) -> Result<(), Failure> {
         gen_length: probe.options.gen_length,
         seed: probe.options.seed,
     };
-    let cases = plan.cases(&probe.loaded.text, &behaviours)?;
+    let cases = plan.cases(&probe.loaded.text, &probe.behaviours)?;
+    probe.has_room(&args.common.behaviors, &cases)?;
     let answers: Vec<AnswerRecord> = probe.fill(ANSWERS, (&cases, args.common.batch_size), Case::key, |batch| {
         let _finishing = interrupt::finishing();
         Ok(answer(probe.probed(), &probe.options, batch)?)

@@ -20,7 +20,8 @@ pub(crate) fn run(args: &SteerArgs) -> Result<(), Failure> {
     };
     let settings = json!({"positions": plan.positions, "phrases": plan.phrases, "template": plan.template});
     let probe = Opened::new("steer", (&args.common, &args.sampling), settings)?;
-    let cases = plan.cases(&probe.loaded.text, &probe.prompts(&args.common.behaviors)?)?;
+    let cases = plan.cases(&probe.loaded.text, &probe.behaviours)?;
+    probe.has_room(&args.common.behaviors, &cases)?;
     let answers: Vec<AnswerRecord> = probe.fill(ANSWERS, (&cases, args.common.batch_size), Case::key, |batch| {
         let _finishing = interrupt::finishing();
         let mut answers = answer(probe.probed(), &probe.options, batch)?;
