@@ -2,6 +2,7 @@
 
 use mosa_align::AlignError;
 use mosa_engine::EngineError;
+use mosa_hub::HubError;
 use mosa_model::ModelError;
 use std::fmt;
 
@@ -60,6 +61,9 @@ fn told(error: &anyhow::Error) -> String {
 impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
         let error = error.into();
+        if let Some(stopped) = error.chain().find_map(|e| e.downcast_ref().filter(|e| matches!(e, HubError::Interrupted))) {
+            return Self::Interrupted(stopped.to_string());
+        }
         if error.chain().any(out_of_memory) { Self::Resource(error) } else { Self::Input(error) }
     }
 }

@@ -1,7 +1,8 @@
 //! A checkpoint with an adapter added to its weights for good.
 
 use crate::lora::{Adapter, LoraPair};
-use crate::{Checkpoint, ModelError, ModelSpec, StoredTensor};
+use crate::naming::Naming;
+use crate::{Checkpoint, ModelConfig, ModelError, ModelSpec, StoredTensor};
 use safetensors::tensor::{Dtype, View};
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -26,18 +27,24 @@ pub fn merge_checkpoint(dir: &Path, spec: &ModelSpec, adapter: &Adapter, out: &P
     }
     let _no_grad = tch::no_grad_guard();
     let checkpoint = Checkpoint::open(dir)?;
+    let naming = Naming::find(&ModelConfig::read(&dir.join("config.json"))?, &checkpoint)?;
+    let weights: Vec<String> = spec.linears.iter().map(|l| format!("{}.weight", l.name)).collect();
+    for name in adapter.pairs().map(|(i, _)| naming.stored(&weights[i])) {
+        if !checkpoint.tensors().contains_key(name) {
+            return Err(ModelError::stored(checkpoint.path_of(name), name, "is missing, but the adapter changes it"));
+        }
+    }
     let partial = out.with_extension("partial");
     if partial.exists() {
         std::fs::remove_dir_all(&partial).map_err(|e| ModelError::io(&partial, e))?;
     }
     std::fs::create_dir_all(&partial).map_err(|e| ModelError::io(&partial, e))?;
     copy_others(dir, &checkpoint, &partial)?;
-    let pairs: HashMap<String, &LoraPair> =
-        adapter.pairs().map(|(i, p)| (format!("{}.weight", spec.linears[i].name), p)).collect();
+    let pairs: HashMap<&str, &LoraPair> = adapter.pairs().map(|(i, p)| (naming.stored(&weights[i]), p)).collect();
     for (number, shard) in checkpoint.shards().iter().enumerate() {
         let mut tensors = Vec::new();
         for (name, stored) in checkpoint.tensors().iter().filter(|(_, t)| t.shard == number) {
-            let bytes = match pairs.get(name) {
+            let bytes = match pairs.get(name.as_str()) {
                 Some(pair) => Cow::Owned(merged_bytes(&checkpoint, name, pair)?),
                 None => Cow::Borrowed(checkpoint.bytes(stored)),
             };

@@ -4,7 +4,7 @@ use crate::args::AlignArgs;
 use crate::failure::Failure;
 use crate::load::{Loaded, load};
 use crate::training::Session;
-use crate::{digest, interrupt, output, settings};
+use crate::{digest, hub, interrupt, output, settings};
 use anyhow::{Context, Result, ensure};
 use mosa_align::{
     AlignConfig, AlignError, CanvasIds, Data, EndToken, Objective, Policy, Record, RunFolder, Trainer, objective,
@@ -147,11 +147,13 @@ fn manifest(
     ([safe, harmful], records, retain): Inputs<'_>,
 ) -> Result<Value> {
     let ids = |records: &[PromptRecord]| records.iter().map(|r| r.id.clone()).collect::<Vec<_>>();
+    let mut model = json!({"path": args.model.model, "fingerprint": digest::of_model(&loaded.dir)?, "dtype": format!("{:?}", loaded.model.kind())});
+    hub::record(&mut model, &loaded.dir);
     Ok(json!({
         "mosa": env!("CARGO_PKG_VERSION"),
         "objective": args.objective,
         "settings": config,
-        "model": {"path": args.model.model, "fingerprint": digest::of_model(&loaded.dir)?, "dtype": format!("{:?}", loaded.model.kind())},
+        "model": model,
         "data": {"path": args.data, "sha256": digest::of_file(&args.data)?, "raw": args.select.raw, "ids": ids(records)},
         "retain": match &config.retain.data {
             Some(path) => json!({"path": path, "sha256": digest::of_file(Path::new(path))?, "ids": ids(retain)}),

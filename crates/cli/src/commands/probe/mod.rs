@@ -10,7 +10,7 @@ use crate::args::{ProbeArgs, ProbeCommand, SamplingArgs};
 use crate::failure::Failure;
 use crate::load::{Loaded, load};
 use crate::sampling::Shipped;
-use crate::{digest, interrupt, output};
+use crate::{digest, hub, interrupt, output};
 use anyhow::Result;
 use mosa_engine::Options;
 use mosa_probe::Probed;
@@ -107,10 +107,12 @@ impl<'a> Opened<'a> {
 }
 
 fn manifest(name: &str, (args, loaded): (&ProbeArgs, &Loaded), options: &Options, settings: Value) -> Result<Value> {
-    let mut hashes = serde_json::Map::new();
-    hashes.insert("model".into(), digest::of_model(&loaded.dir)?.into());
-    hashes.insert("adapter".into(), json!(args.model.adapter.as_deref().map(digest::of_model).transpose()?));
-    hashes.insert("behaviors".into(), digest::of_file(&args.behaviors)?.into());
+    let mut hashes = json!({
+        "model": digest::of_model(&loaded.dir)?,
+        "adapter": args.model.adapter.as_deref().map(digest::of_model).transpose()?,
+        "behaviors": digest::of_file(&args.behaviors)?,
+    });
+    hub::record(&mut hashes, &loaded.dir);
     Ok(json!({
         "mosa": env!("CARGO_PKG_VERSION"),
         "command": format!("probe {name}"),
