@@ -2,6 +2,7 @@
 
 use mosa_align::AlignError;
 use mosa_engine::EngineError;
+use mosa_hub::HubError;
 use mosa_model::{ModelError, is_out_of_memory};
 use mosa_probe::ProbeError;
 use std::collections::TryReserveError;
@@ -73,6 +74,9 @@ fn told(error: &anyhow::Error) -> String {
 impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
         let error = error.into();
+        if let Some(stopped) = error.chain().find_map(|e| e.downcast_ref().filter(|e| matches!(e, HubError::Interrupted))) {
+            return Self::Interrupted(stopped.to_string());
+        }
         if error.chain().any(|cause| is_want_of_memory(cause) || is_full_disk(cause)) {
             Self::Resource(error)
         } else if error.chain().any(is_broken_number) {

@@ -66,10 +66,19 @@ pub(crate) fn load(args: &ModelArgs, compute: &Compute) -> Result<Loaded> {
         ));
     }
     let adapter = match &args.adapter {
-        Some(folder) => Some(Adapter::load(folder, model.spec(), device)?),
+        Some(folder) => Some(load_adapter(folder, model.spec(), device, compute.quiet)?),
         None => None,
     };
     Ok(Loaded { dir, model, text, adapter })
+}
+
+/// Opens an adapter folder and says what its user should know.
+pub(crate) fn load_adapter(folder: &Path, spec: &ModelSpec, device: Device, quiet: bool) -> Result<Adapter> {
+    let adapter = Adapter::load(folder, spec, device)?;
+    for note in adapter.notes().iter().filter(|_| !quiet) {
+        output::say(&format!("note: {}: {note}", folder.display()));
+    }
+    Ok(adapter)
 }
 
 fn load_model(dir: &Path, compute: &Compute, device: Device) -> Result<(Transformer, TextModel)> {

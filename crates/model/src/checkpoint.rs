@@ -1,9 +1,9 @@
 //! Safetensors files of a checkpoint folder, mapped into memory.
 
 use crate::ModelError;
+use crate::shards::{INDEX, Index, Layout, disguise};
 use memmap2::Mmap;
 use safetensors::{Dtype, SafeTensors};
-use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::ops::Range;
@@ -33,36 +33,30 @@ pub struct StoredTensor {
     bytes: Range<usize>,
 }
 
-/// The tensors of a folder (single file or sharded with an index), or of one file.
+/// The tensors of a folder (single file, or shards with or without an index), or of one file.
 #[derive(Debug)]
 pub struct Checkpoint {
+    /// What says which tensors there are: the file, the index, or the folder.
+    source: PathBuf,
     shards: Vec<Shard>,
     tensors: BTreeMap<String, StoredTensor>,
+    /// Tensors that are in a shard but not in the index, with their shard.
+    unlisted: BTreeMap<String, usize>,
 }
-
-#[derive(Deserialize)]
-struct Index {
-    weight_map: BTreeMap<String, String>,
-}
-
-const INDEX: &str = "model.safetensors.index.json";
-const SINGLE: &str = "model.safetensors";
 
 impl Checkpoint {
-    /// Maps the weights in `dir`: the shards of model.safetensors.index.json, or model.safetensors.
+    /// Maps the weights in `dir`: model.safetensors, the shards of model.safetensors.index.json, or all of
+    /// model-00001-of-0000N.safetensors.
     ///
     /// # Errors
-    /// [`ModelError`] if a file is missing, truncated or malformed, or the index names a tensor its shard lacks.
+    /// [`ModelError`] if a file is missing, truncated or malformed, the index names a tensor its shard lacks, or two
+    /// shards hold different tensors of one name.
     pub fn open(dir: &Path) -> Result<Self, ModelError> {
-        let index = dir.join(INDEX);
-        if index.exists() {
-            return Self::open_sharded(dir, &index);
+        match Layout::find(dir)? {
+            Layout::Single(path) => Self::open_file(&path),
+            Layout::Indexed(index) => Self::open_indexed(dir, &index),
+            Layout::Numbered(paths) => Self::open_numbered(dir, paths),
         }
-        let single = dir.join(SINGLE);
-        if single.exists() {
-            return Self::open_file(&single);
-        }
-        Err(ModelError::file(dir, format!("holds neither {SINGLE} nor {INDEX}: weights must be safetensors files")))
     }
 
     /// Maps one safetensors file.
@@ -70,49 +64,82 @@ impl Checkpoint {
     /// # Errors
     /// [`ModelError`] if it is missing, truncated or malformed.
     pub fn open_file(path: &Path) -> Result<Self, ModelError> {
-        let mut checkpoint = Self { shards: Vec::new(), tensors: BTreeMap::new() };
-        let tensors = checkpoint.add_shard(path.to_owned())?;
-        checkpoint.tensors = tensors;
+        let mut checkpoint = Self::empty(path);
+        checkpoint.tensors = checkpoint.add_shard(path.to_owned())?;
         Ok(checkpoint)
     }
 
-    fn open_sharded(dir: &Path, index_path: &Path) -> Result<Self, ModelError> {
-        let text = std::fs::read_to_string(index_path).map_err(|e| ModelError::io(index_path, e))?;
-        let index: Index = serde_json::from_str(&text)
-            .map_err(|e| ModelError::file(index_path, format!("not a weight index: {e}")))?;
+    fn empty(source: &Path) -> Self {
+        Self {
+            source: source.to_owned(),
+            shards: Vec::new(),
+            tensors: BTreeMap::new(),
+            unlisted: BTreeMap::new(),
+        }
+    }
+
+    fn open_numbered(dir: &Path, paths: Vec<PathBuf>) -> Result<Self, ModelError> {
+        let mut checkpoint = Self::empty(dir);
+        for path in paths {
+            for (name, stored) in checkpoint.add_shard(path)? {
+                checkpoint.same_as_elsewhere(&name, &stored)?;
+                checkpoint.tensors.entry(name).or_insert(stored);
+            }
+        }
+        Ok(checkpoint)
+    }
+
+    fn open_indexed(dir: &Path, index: &Index) -> Result<Self, ModelError> {
         let mut by_file: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        for (tensor, file) in &index.weight_map {
+        for (tensor, file) in &index.map {
             by_file.entry(file).or_default().push(tensor);
         }
-        let mut checkpoint = Self { shards: Vec::new(), tensors: BTreeMap::new() };
+        let mut checkpoint = Self::empty(&index.path);
+        let mut others = Vec::new();
         for (file, names) in by_file {
-            if Path::new(file).file_name().is_none_or(|n| n != file) {
-                return Err(ModelError::key(
-                    index_path,
-                    "weight_map",
-                    format!("names the file {file:?}, which is not a plain file name"),
-                ));
-            }
             let path = dir.join(file);
             if !path.exists() {
-                return Err(ModelError::file(
-                    &path,
-                    format!("is missing; {INDEX} keeps {} tensors in it: download it again", names.len()),
-                ));
+                let what = format!("is missing; {} keeps {} tensors in it: download it again", INDEX, names.len());
+                return Err(ModelError::file(&path, what));
             }
             let mut held = checkpoint.add_shard(path.clone())?;
             for name in names {
                 let stored = held.remove(name).ok_or_else(|| {
-                    ModelError::stored(
-                        &path,
-                        name,
-                        format!("is missing, but {INDEX} says it is there: the files belong to different downloads"),
-                    )
+                    let what = format!("is missing, but {INDEX} says it is there: the files belong to different downloads");
+                    ModelError::stored(&path, name, what)
                 })?;
                 checkpoint.tensors.insert(name.to_owned(), stored);
             }
+            others.extend(held);
+        }
+        for (name, stored) in others {
+            checkpoint.same_as_elsewhere(&name, &stored)?;
+            if !checkpoint.tensors.contains_key(&name) {
+                checkpoint.unlisted.insert(name, stored.shard);
+            }
         }
         Ok(checkpoint)
+    }
+
+    /// Refuses a second tensor of a name, unless it is the same one.
+    fn same_as_elsewhere(&self, name: &str, stored: &StoredTensor) -> Result<(), ModelError> {
+        let Some(other) = self.tensors.get(name) else { return Ok(()) };
+        if (&other.shape, other.dtype) == (&stored.shape, stored.dtype) && self.bytes(other) == self.bytes(stored) {
+            return Ok(());
+        }
+        let (here, there) = (&self.shards[stored.shard].path, self.shards[other.shard].path.display());
+        let what = format!("is another one than the tensor of that name in {there}: the shards are of different checkpoints");
+        Err(ModelError::stored(here, name, what))
+    }
+
+    fn missing(&self, name: &str) -> ModelError {
+        match self.unlisted.get(name) {
+            None => ModelError::stored(&self.source, name, "is missing"),
+            Some(&shard) => {
+                let what = format!("is missing here, though {} holds it", self.shards[shard].path.display());
+                ModelError::stored(&self.source, name, format!("{what}: the index belongs to another checkpoint"))
+            }
+        }
     }
 
     fn add_shard(&mut self, path: PathBuf) -> Result<BTreeMap<String, StoredTensor>, ModelError> {
@@ -123,10 +150,11 @@ impl Checkpoint {
         #[allow(unsafe_code)]
         let map = unsafe { Mmap::map(&file) }.map_err(|e| ModelError::io(&path, e))?;
         let (header, metadata) = SafeTensors::read_metadata(&map).map_err(|e| {
-            ModelError::file(
-                &path,
-                format!("is not a complete safetensors file ({e}); it has {} bytes: download it again", map.len()),
-            )
+            let what = disguise(&map).map_or_else(
+                || format!("is not a complete safetensors file ({e}); it has {} bytes: download it again", map.len()),
+                str::to_owned,
+            );
+            ModelError::file(&path, what)
         })?;
         let start = header + 8;
         let shard = self.shards.len();
@@ -140,6 +168,11 @@ impl Checkpoint {
             .collect();
         self.shards.push(Shard { path, metadata: metadata.metadata().clone(), map: Arc::new(map) });
         Ok(tensors)
+    }
+
+    /// What says which tensors there are: the file, the index, or the folder.
+    pub fn source(&self) -> &Path {
+        &self.source
     }
 
     /// The mapped files.
@@ -174,8 +207,7 @@ impl Checkpoint {
         kind: Option<Kind>,
         device: Device,
     ) -> Result<Tensor, ModelError> {
-        let stored =
-            self.tensors.get(name).ok_or_else(|| ModelError::stored(self.path_of(name), name, "is missing"))?;
+        let stored = self.tensors.get(name).ok_or_else(|| self.missing(name))?;
         let path = self.path_of(name);
         if let Some(shape) = shape
             && stored.shape != shape
@@ -183,13 +215,8 @@ impl Checkpoint {
             let what = format!("has shape {:?}, but config.json asks for {shape:?}", stored.shape);
             return Err(ModelError::stored(path, name, what));
         }
-        let stored_kind = kind_of(stored.dtype).ok_or_else(|| {
-            ModelError::stored(
-                path,
-                name,
-                format!("is stored as {:?}; only F32, F16 and BF16 weights can be used", stored.dtype),
-            )
-        })?;
+        let stored_kind =
+            kind_of(stored.dtype).ok_or_else(|| ModelError::stored(path, name, unusable(stored.dtype)))?;
         let view = self.view(stored, stored_kind)?;
         let kind = kind.unwrap_or(stored_kind);
         if device == Device::Cpu && kind == stored_kind {
@@ -236,27 +263,38 @@ impl Checkpoint {
         Ok(tensor)
     }
 
-    /// The type the weights are stored in, if they all share one.
+    /// The type the weights are stored in, if they all share one. Other tensors, like tables that some exports store, do
+    /// not count.
     ///
     /// # Errors
-    /// [`ModelError::Stored`] naming the first tensor of another type.
+    /// [`ModelError::Stored`] naming the first weight of a type mosa does not read, or of another type than the first one.
     pub fn weights_kind(&self) -> Result<Kind, ModelError> {
-        let mut kinds = self.tensors.iter().map(|(name, t)| (name, t.dtype));
-        let Some((_, first)) = kinds.next() else {
-            return Err(ModelError::file(&self.shards[0].path, "holds no tensors"));
+        let is_weight = |name: &str| name.ends_with(".weight") || name.ends_with(".bias");
+        let mut kinds = Vec::new();
+        for (name, t) in self.tensors.iter().filter(|(n, _)| is_weight(n)) {
+            let kind = kind_of(t.dtype);
+            let kind = kind.ok_or_else(|| ModelError::stored(self.path_of(name), name, unusable(t.dtype)))?;
+            kinds.push((name, t.dtype, kind));
+        }
+        let Some((_, first, kind)) = kinds.first() else {
+            return Err(ModelError::file(&self.source, "holds no weights"));
         };
-        if let Some((name, other)) = kinds.find(|(_, d)| *d != first) {
+        if let Some((name, other, _)) = kinds.iter().find(|(_, d, _)| d != first) {
             let what =
                 format!("is stored as {other:?} while others are {first:?}: name the type to compute in with --dtype");
             return Err(ModelError::stored(self.path_of(name), name, what));
         }
-        kind_of(first).ok_or_else(|| {
-            ModelError::file(
-                &self.shards[0].path,
-                format!("stores {first:?}; only F32, F16 and BF16 weights can be used"),
-            )
-        })
+        Ok(*kind)
     }
+}
+
+/// Why a tensor of this type cannot be a weight.
+fn unusable(dtype: Dtype) -> String {
+    format!(
+        "is stored as {dtype:?}; only F32, F16 and BF16 weights can be used, and --dtype does not change how a file is \
+         stored: use the checkpoint it was made from, or convert it with the tool that wrote it, which knows the scales \
+         that belong to it"
+    )
 }
 
 /// Whether a tensor of this type may lie over the bytes as they are.

@@ -1,6 +1,7 @@
 //! config.json, read key by key: what is missing or unsupported is refused by name.
 
-use crate::{ModelError, dream, llada, mmada};
+use crate::rope_config::Rope;
+use crate::{ModelError, dream, llada, mmada, neutral};
 use mosa_core::{Family, TokenId};
 use serde_json::{Map, Value};
 use std::path::Path;
@@ -58,6 +59,8 @@ pub struct ModelConfig {
     pub norm_eps: f64,
     /// Base of the rotation frequencies.
     pub rope_theta: f64,
+    /// By how much positions are stretched before they are rotated (`rope_type` linear); 1 without scaling.
+    pub rope_factor: f64,
     /// In which type queries and keys are rotated.
     pub rope_precision: RopePrecision,
     /// Whether row i of the raw output scores position i + 1.
@@ -152,13 +155,10 @@ impl ModelConfig {
                 return Err(keys.error(key, format!("= {id} is not a row of the embedding, which has {}", self.vocab)));
             }
         }
-        if self.norm_eps.is_nan() || self.norm_eps <= 0.0 || self.rope_theta.is_nan() || self.rope_theta <= 1.0 {
-            return Err(keys.error(
-                "rms_norm_eps / rope_theta",
-                format!("= {} / {} cannot be right", self.norm_eps, self.rope_theta),
-            ));
+        if !(self.norm_eps.is_finite() && self.norm_eps > 0.0) {
+            return Err(keys.error("rms_norm_eps", format!("= {} cannot be right", self.norm_eps)));
         }
-        Ok(())
+        neutral::check(keys)
     }
 }
 
@@ -201,9 +201,9 @@ impl Keys<'_> {
         self.size_or_none(key)?.ok_or_else(|| self.error(key, "is missing"))
     }
 
-    pub(crate) fn number(&self, key: &str) -> Result<f64, ModelError> {
-        let value = self.get(key).ok_or_else(|| self.error(key, "is missing"))?;
-        value.as_f64().ok_or_else(|| self.error(key, format!("= {value} is not a number")))
+    pub(crate) fn number_or_none(&self, key: &str) -> Result<Option<f64>, ModelError> {
+        let Some(value) = self.get(key) else { return Ok(None) };
+        value.as_f64().map(Some).ok_or_else(|| self.error(key, format!("= {value} is not a number")))
     }
 
     pub(crate) fn flag(&self, key: &str, default: bool) -> Result<bool, ModelError> {
@@ -232,6 +232,21 @@ impl Keys<'_> {
         let eos = self.token("eos_token_id")?;
         let eos = eos.ok_or_else(|| missing("eos_token_id", "add the id of the tokeniser's end-of-text token"))?;
         Ok((mask, eos, self.token("pad_token_id")?.unwrap_or(eos)))
+    }
+
+    /// Base and scaling of the rotation, `kinds` being the values of `rope_type` the family has.
+    pub(crate) fn rope(&self, kinds: &[&str]) -> Result<Rope, ModelError> {
+        // What `rope_parameters` says is read by the kind of layer.
+        neutral::check_layers(self)?;
+        Rope::read(self, kinds)
+    }
+
+    /// Refuses any value but `wanted`, and an absent key, which the published code would take for something else.
+    pub(crate) fn must_be(&self, key: &str, wanted: &Value) -> Result<(), ModelError> {
+        match self.get(key) {
+            None => Err(self.error(key, format!("is missing, and the published code's default is not {wanted}: add it"))),
+            Some(_) => self.only(key, wanted),
+        }
     }
 
     /// Refuses any value but `wanted` (an absent key passes).

@@ -3,6 +3,8 @@
 
 use crate::config::{Keys, ModelConfig, Names, RopePrecision};
 use crate::error::ModelError;
+use crate::neutral::refuse_unless;
+use crate::rope_config;
 use mosa_core::Family;
 use serde_json::json;
 
@@ -22,15 +24,18 @@ const NAMES: Names = Names {
     head: "lm_head",
 };
 
+/// RMSNorm's epsilon where the config does not name one, as in the published code.
+const NORM_EPS: f64 = 1e-6;
+
 pub(crate) fn config(keys: &Keys) -> Result<ModelConfig, ModelError> {
-    for (key, wanted) in
-        [("hidden_act", json!("silu")), ("use_sliding_window", json!(false)), ("use_mrope", json!(false))]
-    {
-        keys.only(key, &wanted)?;
-    }
-    if let Some(scaling) = keys.get("rope_scaling") {
-        return Err(keys.error("rope_scaling", format!("= {scaling} is not supported, only null")));
-    }
+    refuse_unless(keys, "hidden_act", |v| v == "silu" || v == "swish", "only \"silu\"")?;
+    // What LLaDA calls these things.
+    refuse_unless(keys, "activation_type", |v| v == "silu", "only \"silu\"")?;
+    keys.only("scale_logits", &json!(false))?;
+    keys.only("rope", &json!(true))?;
+    let tied_head = keys.flag("tie_word_embeddings", false)?;
+    keys.only("weight_tying", &json!(tied_head))?;
+    let rope = keys.rope(&[rope_config::DEFAULT, rope_config::LINEAR])?;
     let (mask, eos, pad) = keys.special_ids()?;
     let (width, heads) = (keys.size("hidden_size")?, keys.size("num_attention_heads")?);
     Ok(ModelConfig {
@@ -43,12 +48,13 @@ pub(crate) fn config(keys: &Keys) -> Result<ModelConfig, ModelError> {
         head_dim: keys.size_or_none("head_dim")?.unwrap_or(width / heads),
         mlp_width: keys.size("intermediate_size")?,
         vocab: keys.size("vocab_size")?,
-        norm_eps: keys.number("rms_norm_eps")?,
-        rope_theta: keys.number("rope_theta")?,
+        norm_eps: keys.number_or_none("rms_norm_eps")?.unwrap_or(NORM_EPS),
+        rope_theta: rope.theta,
+        rope_factor: rope.factor,
         rope_precision: RopePrecision::Activation,
         shifted: true,
         positions_skip_padding: true,
-        tied_head: keys.flag("tie_word_embeddings", false)?,
+        tied_head,
         qkv_bias: true,
         linear_bias: false,
         scaled_logits: false,

@@ -1,7 +1,8 @@
 //! A checkpoint with an adapter added to its weights for good.
 
 use crate::lora::{Adapter, LoraPair};
-use crate::{Checkpoint, ModelError, ModelSpec, StoredTensor};
+use crate::naming::Naming;
+use crate::{Checkpoint, ModelConfig, ModelError, ModelSpec, StoredTensor};
 use mosa_records::{LOCK, Lock, remove_folder, sync_folder, unfinished_name, unfinished_of};
 use safetensors::tensor::{Dtype, View};
 use std::borrow::Cow;
@@ -29,6 +30,12 @@ pub fn merge_checkpoint(dir: &Path, spec: &ModelSpec, adapter: &Adapter, out: &P
     }
     let _no_grad = tch::no_grad_guard();
     let checkpoint = Checkpoint::open(dir)?;
+    let naming = Naming::find(&ModelConfig::read(&dir.join("config.json"))?, &checkpoint)?;
+    let weights: Vec<String> = spec.linears.iter().map(|l| format!("{}.weight", l.name)).collect();
+    let pairs: HashMap<&str, &LoraPair> = adapter.pairs().map(|(i, p)| (naming.stored(&weights[i]), p)).collect();
+    if let Some(name) = pairs.keys().find(|name| !checkpoint.tensors().contains_key(**name)) {
+        return Err(ModelError::stored(checkpoint.path_of(name), name, "is missing, but the adapter changes it"));
+    }
     let names = file_names(dir)?;
     clear_unfinished(out, &names)?;
     let partial = unfinished_name(out);
@@ -37,7 +44,7 @@ pub fn merge_checkpoint(dir: &Path, spec: &ModelSpec, adapter: &Adapter, out: &P
     }
     std::fs::create_dir(&partial).map_err(|e| ModelError::io(&partial, e))?;
     let lock = Lock::take(&partial, "merge").map_err(|e| ModelError::file(&partial, e))?;
-    let written = write_merged((dir, &checkpoint), spec, adapter, &partial);
+    let written = write_merged((dir, &checkpoint), &pairs, &partial);
     drop(lock);
     let lock = partial.join(LOCK);
     let placed = written.and_then(|()| {
@@ -79,17 +86,14 @@ fn clear_unfinished(out: &Path, names: &BTreeSet<OsString>) -> Result<(), ModelE
 /// Writes the files of the merged checkpoint into a folder, down to the disk.
 fn write_merged(
     (dir, checkpoint): (&Path, &Checkpoint),
-    spec: &ModelSpec,
-    adapter: &Adapter,
+    pairs: &HashMap<&str, &LoraPair>,
     partial: &Path,
 ) -> Result<(), ModelError> {
     copy_others(dir, checkpoint, partial)?;
-    let pairs: HashMap<String, &LoraPair> =
-        adapter.pairs().map(|(i, p)| (format!("{}.weight", spec.linears[i].name), p)).collect();
     for (number, shard) in checkpoint.shards().iter().enumerate() {
         let mut tensors = Vec::new();
         for (name, stored) in checkpoint.tensors().iter().filter(|(_, t)| t.shard == number) {
-            let bytes = match pairs.get(name) {
+            let bytes = match pairs.get(name.as_str()) {
                 Some(pair) => Cow::Owned(merged_bytes(checkpoint, name, pair)?),
                 None => Cow::Borrowed(checkpoint.bytes(stored)),
             };

@@ -14,11 +14,14 @@ pub(crate) struct Rotation {
 }
 
 impl Rotation {
-    /// Angles are position * theta^(-2j/d), computed in f32 as published.
+    /// Angles are position * theta^(-2j/d) / factor, computed in f32 as published.
     pub(crate) fn new(config: &ModelConfig, positions: &Tensor, kind: Kind) -> Result<Self, ModelError> {
         let d = config.head_dim as i64;
         let exponent = Tensor::f_arange_start_step(0, d, 2, (Kind::Float, positions.device()))?.f_div_scalar(d)?;
-        let inverse = Tensor::f_pow_scalar(config.rope_theta, &exponent)?.f_reciprocal()?;
+        let mut inverse = Tensor::f_pow_scalar(config.rope_theta, &exponent)?.f_reciprocal()?;
+        if config.rope_factor != 1.0 {
+            inverse = inverse.f_div_scalar(config.rope_factor)?;
+        }
         let angles = positions.f_to_kind(Kind::Float)?.f_unsqueeze(-1)?.f_mul(&inverse)?; // [b, t, d/2]
         let (cos, sin) = (angles.f_cos()?, angles.f_sin()?);
         let full_precision = config.rope_precision == RopePrecision::Full;

@@ -6,6 +6,7 @@ use crate::batch::Batch;
 use crate::config::ModelConfig;
 use crate::linear::Linear;
 use crate::lora::{Adapter, LoraPair};
+use crate::naming::Naming;
 use crate::parameters::first_broken;
 use crate::random::{Purpose, RandomWeights};
 use crate::rope::Rotation;
@@ -61,7 +62,8 @@ impl Transformer {
     /// # Errors
     /// [`ModelError::Stored`] if a tensor is missing or has another shape or type; [`ModelError::Torch`] if memory runs out.
     pub fn load(config: &ModelConfig, checkpoint: &Checkpoint, kind: Kind, device: Device) -> Result<Self, ModelError> {
-        Self::build(config, Weights::new(Source::Checkpoint(checkpoint), kind, device))
+        let naming = Naming::find(config, checkpoint)?;
+        Self::build(config, Weights::new(Source::Checkpoint(checkpoint, naming), kind, device))
     }
 
     /// The model `config` describes with random weights of the sizes a trained model has, for benchmarks.
@@ -336,7 +338,7 @@ fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor, ModelError>
 }
 
 /// Every linear layer: seven per block in the order of [`Slot`], then the head unless it is the embedding.
-fn linear_specs(config: &ModelConfig) -> Vec<LinearSpec> {
+pub(crate) fn linear_specs(config: &ModelConfig) -> Vec<LinearSpec> {
     let (n, d, m) = (&config.names, config.width, config.mlp_width);
     let (q, kv) = (config.heads * config.head_dim, config.kv_heads * config.head_dim);
     let leaves = [(n.q, d, q), (n.k, d, kv), (n.v, d, kv), (n.o, q, d), (n.gate, d, m), (n.up, d, m), (n.down, m, d)];

@@ -1,5 +1,6 @@
 //! Where the tensors of a model come from: a checkpoint, or random numbers of the right shapes.
 
+use crate::naming::Naming;
 use crate::random::RandomWeights;
 use crate::{Checkpoint, ModelError};
 use std::cell::RefCell;
@@ -7,7 +8,7 @@ use std::collections::BTreeSet;
 use tch::{Device, Kind, Tensor};
 
 pub(crate) enum Source<'a> {
-    Checkpoint(&'a Checkpoint),
+    Checkpoint(&'a Checkpoint, Naming),
     Random(RandomWeights),
 }
 
@@ -26,16 +27,19 @@ impl<'a> Weights<'a> {
 
     /// The tensor `name` of exactly this shape.
     pub(crate) fn get(&self, name: &str, shape: &[usize]) -> Result<Tensor, ModelError> {
-        self.used.borrow_mut().insert(name.to_owned());
         match &self.source {
-            Source::Checkpoint(checkpoint) => checkpoint.load(name, Some(shape), Some(self.kind), self.device),
+            Source::Checkpoint(checkpoint, naming) => {
+                let stored = naming.stored(name);
+                self.used.borrow_mut().insert(stored.to_owned());
+                checkpoint.load(stored, Some(shape), Some(self.kind), self.device)
+            }
             Source::Random(random) => random.tensor(name, shape, self.kind, self.device),
         }
     }
 
     /// Tensors of the checkpoint nobody asked for.
     pub(crate) fn unused(&self) -> Vec<String> {
-        let Source::Checkpoint(checkpoint) = &self.source else { return Vec::new() };
+        let Source::Checkpoint(checkpoint, _) = &self.source else { return Vec::new() };
         let used = self.used.borrow();
         checkpoint.tensors().keys().filter(|n| !used.contains(*n)).cloned().collect()
     }

@@ -92,7 +92,7 @@ pub(crate) struct Compute {
 /// Which model.
 #[derive(Clone, Debug, Default, ClapArgs)]
 pub(crate) struct ModelArgs {
-    /// Checkpoint folder, or a Hugging Face hub id (owner/name).
+    /// Checkpoint folder, or a Hugging Face hub id: owner/name, or owner/name@revision (branch, tag or commit).
     #[arg(long, value_name = "DIR")]
     pub model: String,
     /// PEFT LoRA adapter folder.

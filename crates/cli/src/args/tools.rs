@@ -19,7 +19,7 @@ pub(crate) struct ReportArgs {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct InspectArgs {
-    /// Checkpoint folder or hub id.
+    /// Checkpoint folder or hub id (owner/name, or owner/name@revision).
     pub model: String,
     /// One JSON object on stdout.
     #[arg(long)]
@@ -44,7 +44,7 @@ pub(crate) struct VerifyArgs {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct MergeArgs {
-    /// Checkpoint folder or hub id.
+    /// Checkpoint folder or hub id (owner/name, or owner/name@revision).
     #[arg(long, value_name = "DIR")]
     pub model: String,
     /// PEFT LoRA adapter folder.

@@ -4,7 +4,7 @@ use crate::args::{AlignArgs, PromptArgs, PromptFile, ReadArgs, SelectArgs};
 use crate::failure::Failure;
 use crate::load::{Loaded, load};
 use crate::training::Session;
-use crate::{digest, folder, interrupt, output, settings};
+use crate::{digest, folder, hub, interrupt, output, settings};
 use anyhow::{Context, Result, ensure};
 use mosa_align::{
     AlignConfig, AlignError, CanvasIds, Data, EndToken, Objective, Policy, Record, RunFolder, Saved, Trainer, objective,
@@ -198,11 +198,13 @@ fn manifest(args: &AlignArgs, config: &AlignConfig, loaded: &Loaded, inputs: &In
     let [safe, harmful] = inputs.sentences;
     let ids = |records: &[PromptRecord]| records.iter().map(|r| r.id.clone()).collect::<Vec<_>>();
     let read = |file: Option<&PromptFile>| file.map_or(Value::Null, |file| file.said.clone());
+    let mut model = json!({"path": args.model.model, "fingerprint": digest::of_model(&loaded.dir)?, "dtype": format!("{:?}", loaded.model.kind())});
+    hub::record(&mut model, &loaded.dir);
     Ok(json!({
         "mosa": env!("CARGO_PKG_VERSION"),
         "objective": args.objective,
         "settings": config,
-        "model": {"path": args.model.model, "fingerprint": digest::of_model(&loaded.dir)?, "dtype": format!("{:?}", loaded.model.kind())},
+        "model": model,
         "data": {"path": args.data, "sha256": digest::of_file(&args.data)?, "raw": args.select.raw, "ids": ids(&inputs.data.records), "reading": read(Some(inputs.data))},
         "retain": match &config.retain.data {
             Some(path) => json!({"path": path, "sha256": digest::of_file(Path::new(path))?, "ids": ids(inputs.retained()), "reading": read(inputs.retain)}),

@@ -24,11 +24,10 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<(), Failure> {
     note("cuda", json!(cuda.as_ref().map_or_else(|why| format!("no: {why}"), |n| format!("{n} device(s)"))));
     note("mps", json!(yes(tch::utils::has_mps(), "not an Apple build")));
     note("default_device", json!(format!("{:?}", DeviceChoice::Auto.resolve()?)));
-    note("hub_cache", json!(hf_hub::Cache::from_env().path().display().to_string()));
-    note(
-        "hub_token",
-        json!(yes(hf_hub::Cache::from_env().token().is_some(), "gated models need one: run `hf auth login`")),
-    );
+    let hub = mosa_hub::Settings::from_env();
+    note("hub_cache", json!(hub.as_ref().map_or_else(|e| format!("none: {e}"), |s| s.cache.display().to_string())));
+    let token = hub.is_ok_and(|s| s.token.is_some());
+    note("hub_token", json!(yes(token, "gated models need one: run `hf auth login`")));
     if args.json {
         output::json(&found)?;
     } else {

@@ -16,7 +16,8 @@ pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
     let kind = checkpoint.weights_kind()?;
     let model = Transformer::load(&config, &checkpoint, kind, Device::Cpu)?;
     let text = TextModel::load(&dir, config.family, [config.mask, config.eos, config.pad])?;
-    let facts = facts(&config, &model, &text, &checkpoint)?;
+    let mut facts = facts(&config, &model, &text, &checkpoint)?;
+    hub::record(&mut facts, &dir);
     if args.json {
         output::json(&facts)?;
     } else {
@@ -52,6 +53,7 @@ fn facts(
         "tokenizer_size": text.tokenizer.size(),
         "context": spec.max_length,
         "rope_theta": config.rope_theta,
+        "rope_factor": config.rope_factor,
         "norm_eps": config.norm_eps,
         "tied_head": config.tied_head,
         "scores_next_position": config.shifted,

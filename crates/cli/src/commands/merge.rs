@@ -2,8 +2,9 @@
 
 use crate::args::MergeArgs;
 use crate::failure::Failure;
+use crate::load::load_adapter;
 use crate::{hub, output};
-use mosa_model::{Adapter, Checkpoint, DenoisingModel, ModelConfig, Transformer, merge_checkpoint};
+use mosa_model::{Checkpoint, DenoisingModel, ModelConfig, Transformer, merge_checkpoint};
 use tch::Device;
 
 pub(crate) fn run(args: &MergeArgs) -> Result<(), Failure> {
@@ -13,7 +14,7 @@ pub(crate) fn run(args: &MergeArgs) -> Result<(), Failure> {
     let kind = checkpoint.weights_kind()?;
     // Loading checks every tensor against the config; nothing is copied.
     let model = Transformer::load(&config, &checkpoint, kind, Device::Cpu)?;
-    let adapter = Adapter::load(&args.adapter, model.spec(), Device::Cpu)?;
+    let adapter = load_adapter(&args.adapter, model.spec(), Device::Cpu, false)?;
     merge_checkpoint(&dir, model.spec(), &adapter, &args.out)?;
     output::say(&format!("{} layers merged into {}", adapter.pairs().count(), args.out.display()));
     Ok(())

@@ -32,6 +32,7 @@ pub struct Adapter {
     pub config: AdapterConfig,
     linears: Vec<LinearSpec>,
     pairs: Vec<Option<LoraPair>>,
+    notes: Vec<String>,
 }
 
 impl Adapter {
@@ -60,11 +61,21 @@ impl Adapter {
             let b = Tensor::f_zeros([linear.outputs as i64, rank as i64], (Kind::Float, device))?;
             pairs[index] = Some(LoraPair { a, b, scale });
         }
-        Ok(Self { config, linears: spec.linears.clone(), pairs })
+        Ok(Self { config, linears: spec.linears.clone(), pairs, notes: Vec::new() })
     }
 
-    pub(crate) fn from_pairs(config: AdapterConfig, spec: &ModelSpec, pairs: Vec<Option<LoraPair>>) -> Self {
-        Self { config, linears: spec.linears.clone(), pairs }
+    pub(crate) fn from_pairs(
+        config: AdapterConfig,
+        spec: &ModelSpec,
+        pairs: Vec<Option<LoraPair>>,
+        notes: Vec<String>,
+    ) -> Self {
+        Self { config, linears: spec.linears.clone(), pairs, notes }
+    }
+
+    /// What a user should know about how this adapter was loaded, for example names of its config that match nothing.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// The factors of the layer with this index, if it is adapted.

@@ -1,6 +1,7 @@
 //! LoRA adapters (arXiv 2106.09685) in PEFT's file format.
 
 mod adapter;
+mod factors;
 mod peft;
 mod target;
 

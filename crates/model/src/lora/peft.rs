@@ -1,12 +1,14 @@
 //! Adapter folders as the `peft` package writes them: adapter_config.json and adapter_model.safetensors.
 
 use super::adapter::{Adapter, LoraPair};
-use super::target::{Targets, pattern_key};
+use super::factors::{Factors, Side};
+use super::target::{Selection, Targets, pattern_key};
+use crate::shards::PICKLE;
 use crate::save::{save_tensors, write_whole};
 use crate::{Checkpoint, ModelError, ModelSpec};
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
 
 /// What an adapter's config says, as far as mosa uses it.
@@ -32,7 +34,6 @@ pub struct AdapterConfig {
 
 const CONFIG: &str = "adapter_config.json";
 const WEIGHTS: &str = "adapter_model.safetensors";
-const PREFIX: &str = "base_model.model.";
 
 /// Keys that say nothing about how the adapter is applied.
 const HARMLESS: [&str; 17] = [
@@ -193,7 +194,7 @@ impl Reader<'_> {
     fn targets(&self, key: &str) -> Result<Option<Targets>, ModelError> {
         match self.map.get(key) {
             None | Some(Value::Null) => Ok(None),
-            Some(Value::String(s)) if s == "all-linear" => Ok(Some(Targets::AllLinear)),
+            Some(Value::String(s)) if s.eq_ignore_ascii_case("all-linear") => Ok(Some(Targets::AllLinear)),
             Some(Value::String(s)) => Ok(Some(Targets::Pattern(s.clone()))),
             Some(list) => serde_json::from_value(list.clone())
                 .map(|names| Some(Targets::Names(names)))
@@ -212,45 +213,46 @@ fn is_off(value: &Value) -> bool {
 }
 
 impl Adapter {
-    /// Reads an adapter folder for the model `spec` describes. Factors are kept in f32.
+    /// Reads an adapter folder for the model `spec` describes. Factors are kept in f32. Every tensor of the file has to find
+    /// its layer; names in `target_modules` that match no layer are what [`Adapter::notes`] says then.
     ///
     /// # Errors
     /// [`ModelError`] if a file is malformed, the config asks for something unsupported, or the tensors do not fit the
     /// model or the config.
     pub fn load(dir: &Path, spec: &ModelSpec, device: Device) -> Result<Self, ModelError> {
-        let config = AdapterConfig::read(&dir.join(CONFIG))?;
-        let path = dir.join(WEIGHTS);
-        let file = Checkpoint::open_file(&path)?;
-        let wanted = config.targets.select(&spec.linears, config.exclude.as_ref()).map_err(|e| {
-            ModelError::file(
-                &dir.join(CONFIG),
-                format!("{e}: the adapter belongs to another model than the {} loaded", spec.family),
-            )
-        })?;
-        let mut left: Vec<&str> = file.tensors().keys().map(String::as_str).collect();
+        let config_path = dir.join(CONFIG);
+        if !config_path.exists() && dir.join("config.json").exists() {
+            let what = format!("is a checkpoint and not an adapter: it has no {CONFIG}");
+            return Err(ModelError::file(dir, what));
+        }
+        let config = AdapterConfig::read(&config_path)?;
+        let file = Checkpoint::open_file(&weights_of(dir)?)?;
+        let factors = Factors::find(&file, spec)?;
+        let in_config = |e: ModelError| ModelError::file(&config_path, e);
+        let mut notes = Vec::new();
+        let wanted = wanted(&config, spec, &factors, &mut notes).map_err(in_config)?;
+        if let Some((index, name)) = factors.layers().find(|(i, _)| !wanted.contains(i)) {
+            let what = format!(
+                "is for {}, which `target_modules` of {CONFIG} does not ask for in this {} model",
+                spec.linears[index].name, spec.family
+            );
+            return Err(ModelError::stored(file.source(), name, what));
+        }
         let mut pairs: Vec<Option<LoraPair>> = spec.linears.iter().map(|_| None).collect();
         for index in wanted {
             let linear = &spec.linears[index];
-            let rank = config.rank_of(&linear.name)?;
-            let mut factor = |side: &str, shape: [usize; 2]| -> Result<Tensor, ModelError> {
-                let name = format!("{PREFIX}{}.lora_{side}.weight", linear.name);
+            let rank = config.rank_of(&linear.name).map_err(in_config)?;
+            let factor = |side: Side, shape: [usize; 2]| -> Result<Tensor, ModelError> {
+                let name = factors.name(index, side, spec);
                 let tensor =
                     file.load(&name, Some(&shape), Some(Kind::Float), device).map_err(|e| another_model(e, spec))?;
-                left.retain(|n| *n != name);
                 // A copy, because training writes to it and the file is mapped read-only.
                 Ok(tensor.f_alias_copy()?)
             };
-            let (a, b) = (factor("A", [rank, linear.inputs])?, factor("B", [linear.outputs, rank])?);
-            pairs[index] = Some(LoraPair { a, b, scale: config.scale_of(&linear.name)? });
+            let (a, b) = (factor(Side::A, [rank, linear.inputs])?, factor(Side::B, [linear.outputs, rank])?);
+            pairs[index] = Some(LoraPair { a, b, scale: config.scale_of(&linear.name).map_err(in_config)? });
         }
-        match left.first() {
-            None => Ok(Self::from_pairs(config, spec, pairs)),
-            Some(name) => Err(ModelError::stored(
-                &path,
-                name,
-                format!("is not one `target_modules` of {CONFIG} asks for in this {} model", spec.family),
-            )),
-        }
+        Ok(Self::from_pairs(config, spec, pairs, notes))
     }
 
     /// Writes an adapter folder peft can read. The folder is complete or absent: files are written under another name
@@ -264,6 +266,50 @@ impl Adapter {
         let config = self.config.to_json(&spec.architecture);
         write_whole(&dir.join(CONFIG), format!("{config:#}\n").as_bytes())
     }
+}
+
+/// The file with the factors.
+fn weights_of(dir: &Path) -> Result<PathBuf, ModelError> {
+    let path = dir.join(WEIGHTS);
+    let pickle = dir.join("adapter_model.bin");
+    if !path.exists() && pickle.exists() {
+        return Err(ModelError::file(&pickle, format!("is {PICKLE} as {WEIGHTS}")));
+    }
+    Ok(path)
+}
+
+/// The layers the adapter changes: those `target_modules` matches. Where that cannot be told here, those there are
+/// factors for, as every factor was a match when it was trained.
+fn wanted(
+    config: &AdapterConfig,
+    spec: &ModelSpec,
+    factors: &Factors,
+    notes: &mut Vec<String>,
+) -> Result<BTreeSet<usize>, ModelError> {
+    if config.targets.needs_backtracking() || config.exclude.as_ref().is_some_and(Targets::needs_backtracking) {
+        let layers: BTreeSet<usize> = factors.layers().map(|(i, _)| i).collect();
+        notes.push(format!(
+            "`target_modules` of the adapter is an expression with look-around, which mosa does not evaluate; adapted are \
+             the {} layers the file has factors for",
+            layers.len()
+        ));
+        return Ok(layers);
+    }
+    let Selection { picked, unmatched } = config.targets.look_up(&spec.linears, config.exclude.as_ref())?;
+    if picked.is_empty() {
+        config.targets.select(&spec.linears, config.exclude.as_ref())?;
+        return Err(ModelError::Adapter("`exclude_modules` leaves nothing of `target_modules`".into()));
+    }
+    if !unmatched.is_empty() {
+        notes.push(format!(
+            "of `target_modules` of the adapter, {} match no layer of this {} model; all tensors of the adapter found \
+             theirs ({} layers)",
+            unmatched.join(", "),
+            spec.family,
+            picked.len()
+        ));
+    }
+    Ok(picked.into_iter().collect())
 }
 
 fn another_model(error: ModelError, spec: &ModelSpec) -> ModelError {

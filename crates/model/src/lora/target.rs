@@ -14,25 +14,53 @@ pub enum Targets {
     AllLinear,
 }
 
+/// What targets mean for a model at hand.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Selection {
+    /// Indices of the matching layers, in order.
+    pub picked: Vec<usize>,
+    /// Entries of a list that match nothing.
+    pub unmatched: Vec<String>,
+}
+
 impl Targets {
     /// The indices of the matching layers, minus those `exclude` matches.
     ///
     /// # Errors
     /// [`ModelError::Adapter`] if the expression is malformed, or if it or one entry of a list matches nothing.
     pub fn select(&self, linears: &[LinearSpec], exclude: Option<&Targets>) -> Result<Vec<usize>, ModelError> {
-        let picked = self.matching(linears)?;
-        if picked.is_empty() {
-            return Err(self.nothing(linears));
+        let Selection { picked, unmatched } = self.look_up(linears, exclude)?;
+        match unmatched.into_iter().next() {
+            Some(name) => Err(Self::Names(vec![name]).nothing(linears)),
+            None if self.matching(linears)?.is_empty() => Err(self.nothing(linears)),
+            None => Ok(picked),
         }
+    }
+
+    /// The matching layers, minus those `exclude` matches, and what matches none.
+    pub(crate) fn look_up(&self, linears: &[LinearSpec], exclude: Option<&Targets>) -> Result<Selection, ModelError> {
+        let mut picked = self.matching(linears)?;
+        let mut unmatched = Vec::new();
         if let Self::Names(names) = self {
             for name in names {
                 if Self::Names(vec![name.clone()]).matching(linears)?.is_empty() {
-                    return Err(Self::Names(vec![name.clone()]).nothing(linears));
+                    unmatched.push(name.clone());
                 }
             }
         }
         let dropped = exclude.map(|e| e.matching(linears)).transpose()?.unwrap_or_default();
-        Ok(picked.into_iter().filter(|i| !dropped.contains(i)).collect())
+        picked.retain(|i| !dropped.contains(i));
+        Ok(Selection { picked, unmatched })
+    }
+
+    /// Whether this is an expression that Python's `re` reads and mosa's regular expressions, which never backtrack, do
+    /// not have: look-around or back references.
+    pub(crate) fn needs_backtracking(&self) -> bool {
+        let Self::Pattern(pattern) = self else { return false };
+        match Regex::new(pattern) {
+            Err(regex::Error::Syntax(why)) => why.contains("look-around") || why.contains("backreferences"),
+            _ => false,
+        }
     }
 
     fn matching(&self, linears: &[LinearSpec]) -> Result<Vec<usize>, ModelError> {

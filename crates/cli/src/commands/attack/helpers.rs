@@ -143,12 +143,15 @@ fn model(e: &EndpointSettings) -> Value {
 }
 
 fn hashed(local: &InThisProcess) -> Result<Value> {
-    Ok(json!({
+    let dir = hub::resolve(&local.model)?;
+    let mut said = json!({
         "model": local.model,
-        "hash": digest::of_model(&hub::resolve(&local.model)?)?,
+        "hash": digest::of_model(&dir)?,
         "adapter": local.adapter.as_deref().map(digest::of_model).transpose()?,
         "gen_length": local.gen_length.unwrap_or(LONGEST),
-    }))
+    });
+    hub::record(&mut said, &dir);
+    Ok(said)
 }
 
 fn checkpoint(args: &AttackArgs) -> Option<InThisProcess> {

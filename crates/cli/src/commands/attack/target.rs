@@ -5,7 +5,7 @@ use crate::load::{Loaded, load};
 use crate::room::Room;
 use crate::sampling::Shipped;
 use crate::settings::{SettingsFile, key_of};
-use crate::{digest, interrupt};
+use crate::{digest, hub, interrupt};
 use anyhow::{Result, ensure};
 use mosa_attack::Target;
 use mosa_client::{Endpoint, EndpointSettings};
@@ -65,6 +65,7 @@ fn local(args: &AttackArgs, model: &str, asked: &Asked<'_>) -> Result<Opened> {
         "adapter": named.adapter.as_deref().map(digest::of_model).transpose()?,
         "sampler": format!("{options:?}"),
     });
+    hub::record(&mut said, &loaded.dir);
     let target = opened(loaded, options.clone(), args);
     match &args.target.proxy {
         None => Ok(Opened { model: Box::new(target), said }),
@@ -72,6 +73,7 @@ fn local(args: &AttackArgs, model: &str, asked: &Asked<'_>) -> Result<Opened> {
             let named = ModelArgs { model: proxy.clone(), adapter: None };
             let loaded = load(&named, &args.compute)?;
             said["proxy"] = json!({"model": proxy, "hash": digest::of_model(&loaded.dir)?});
+            hub::record(&mut said["proxy"], &loaded.dir);
             let proxy = opened(loaded, options, args);
             Ok(Opened { model: Box::new(Proxied::new(target, proxy)), said })
         }

@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::load::{Loaded, load};
 use crate::room::Room;
 use crate::sampling::Shipped;
-use crate::{digest, folder, interrupt, output};
+use crate::{digest, folder, hub, interrupt, output};
 use anyhow::Result;
 use mosa_core::Interrupt;
 use mosa_engine::Options;
@@ -129,10 +129,12 @@ fn manifest(
     options: &Options,
     [settings, reading]: [Value; 2],
 ) -> Result<Value> {
-    let mut hashes = serde_json::Map::new();
-    hashes.insert("model".into(), digest::of_model(&loaded.dir)?.into());
-    hashes.insert("adapter".into(), json!(args.model.adapter.as_deref().map(digest::of_model).transpose()?));
-    hashes.insert("behaviors".into(), digest::of_file(&args.behaviors)?.into());
+    let mut hashes = json!({
+        "model": digest::of_model(&loaded.dir)?,
+        "adapter": args.model.adapter.as_deref().map(digest::of_model).transpose()?,
+        "behaviors": digest::of_file(&args.behaviors)?,
+    });
+    hub::record(&mut hashes, &loaded.dir);
     Ok(json!({
         "mosa": env!("CARGO_PKG_VERSION"),
         "command": format!("probe {name}"),

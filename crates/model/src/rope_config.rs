@@ -1,0 +1,191 @@
+//! What config.json says about rotation: its base and its scaling, in the words of transformers 4 (`rope_theta`,
+//! `rope_scaling`) and 5 (`rope_parameters`).
+
+use crate::ModelError;
+use crate::config::Keys;
+use serde_json::{Map, Value};
+
+/// How positions become angles: position / factor * theta^(-2j/d).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Rope {
+    /// Base of the frequencies.
+    pub theta: f64,
+    /// By how much positions are stretched (`rope_type` linear); 1 without scaling.
+    pub factor: f64,
+}
+
+/// What one of the two objects says.
+#[derive(Clone, Copy)]
+struct Said {
+    theta: Option<f64>,
+    factor: f64,
+}
+
+/// `rope_type` without scaling.
+pub(crate) const DEFAULT: &str = "default";
+/// `rope_type` with positions divided by `factor`.
+pub(crate) const LINEAR: &str = "linear";
+
+impl Rope {
+    /// Reads all keys about rotation. `kinds` are the values of `rope_type` that the published code of the family knows
+    /// and mosa computes; any other is refused by name, and so are keys that contradict each other.
+    pub(crate) fn read(keys: &Keys, kinds: &[&str]) -> Result<Self, ModelError> {
+        let top = keys.number_or_none("rope_theta")?;
+        let mut theta: Option<(String, f64)> = top.map(|t| ("rope_theta".to_owned(), t));
+        let mut factor: Option<(&str, f64)> = None;
+        for place in ["rope_scaling", "rope_parameters"] {
+            let Some(said) = Said::read(keys, place, kinds)? else { continue };
+            let inner = said.theta.map(|t| (format!("{place}.rope_theta"), t));
+            theta = agreed(keys, theta, inner)?;
+            factor = match factor {
+                Some((other, f)) if f != said.factor => {
+                    let what = format!("and `{other}` ask for different scalings: keep the one the model was made with");
+                    return Err(keys.error(place, what));
+                }
+                _ => Some((place, said.factor)),
+            };
+        }
+        let (place, theta) = theta.ok_or_else(|| {
+            keys.error("rope_theta", "is missing, and there is no `rope_parameters` with a `rope_theta` either")
+        })?;
+        if !(theta.is_finite() && theta > 1.0) {
+            return Err(keys.error(&place, format!("= {theta} cannot be right: the base of a rotation is above 1")));
+        }
+        Ok(Self { theta, factor: factor.map_or(1.0, |(_, f)| f) })
+    }
+}
+
+/// The base that two places name, if they do not contradict each other.
+fn agreed(
+    keys: &Keys,
+    one: Option<(String, f64)>,
+    other: Option<(String, f64)>,
+) -> Result<Option<(String, f64)>, ModelError> {
+    match (one, other) {
+        (Some((place, a)), Some((inner, b))) if a != b => Err(keys.error(
+            &inner,
+            format!("= {b}, but `{place}` = {a}: which one holds is unclear; keep the one the model was trained with"),
+        )),
+        (one, other) => Ok(one.or(other)),
+    }
+}
+
+impl Said {
+    /// What the object at `place` says; `None` if it is absent or empty.
+    fn read(keys: &Keys, place: &str, kinds: &[&str]) -> Result<Option<Self>, ModelError> {
+        let Some(value) = keys.get(place) else { return Ok(None) };
+        let Value::Object(map) = value else {
+            return Err(keys.error(place, format!("= {value} is not an object like {{\"rope_type\": \"default\"}}")));
+        };
+        if !map.is_empty() && map.values().all(Value::is_object) {
+            return Self::of_layers(keys, (place, map), kinds);
+        }
+        Self::of_object(&Object { keys, place, map }, kinds)
+    }
+
+    /// An object per kind of layer. All layers of these families are of one kind.
+    fn of_layers(
+        keys: &Keys,
+        (place, map): (&str, &Map<String, Value>),
+        kinds: &[&str],
+    ) -> Result<Option<Self>, ModelError> {
+        let layers = keys.get("layer_types").and_then(Value::as_array);
+        for (name, inner) in map {
+            // `layer_types`, where it is there, was found to name full attention only.
+            if name != FULL && layers.is_none() {
+                let what = format!("has an entry for {name:?} layers; there are only {FULL:?} ones in this family");
+                return Err(keys.error(place, what));
+            }
+            if let (true, Value::Object(map)) = (name == FULL, inner) {
+                return Self::of_object(&Object { keys, place: &format!("{place}.{FULL}"), map }, kinds);
+            }
+        }
+        Err(keys.error(place, format!("has no entry for {FULL:?} layers")))
+    }
+
+    fn of_object(object: &Object<'_, '_>, kinds: &[&str]) -> Result<Option<Self>, ModelError> {
+        let given: Vec<&String> = object.map.iter().filter(|(_, v)| !v.is_null()).map(|(k, _)| k).collect();
+        if given.is_empty() {
+            return Ok(None);
+        }
+        let kind = object.kind(&given)?;
+        if !kinds.contains(&kind) {
+            let known: Vec<String> = kinds.iter().map(|k| format!("{k:?}")).collect();
+            let what = format!(
+                "= {kind:?} is not supported: mosa computes {} rotation for this family. A canvas rotated otherwise gives \
+                 other answers; without the key the model is the one it was before its context was extended",
+                known.join(" or ")
+            );
+            return Err(object.error("rope_type", what));
+        }
+        for key in given {
+            object.known(key)?;
+        }
+        let factor = object.number("factor")?;
+        let factor = match (kind, factor) {
+            (LINEAR, Some(f)) if f.is_finite() && f > 0.0 => f,
+            (LINEAR, Some(f)) => return Err(object.error("factor", format!("= {f} is not a positive number"))),
+            (LINEAR, None) => return Err(object.error("factor", "is missing: linear scaling needs it")),
+            (_, None) => 1.0,
+            (_, Some(f)) if f == 1.0 => 1.0,
+            (_, Some(f)) => {
+                let what = format!("= {f} has no meaning for rope_type {kind:?}: name the type, or remove the factor");
+                return Err(object.error("factor", what));
+            }
+        };
+        Ok(Some(Self { theta: object.number("rope_theta")?, factor }))
+    }
+}
+
+/// The name of the only kind of layer these families have.
+pub(crate) const FULL: &str = "full_attention";
+
+/// A JSON object inside config.json.
+struct Object<'k, 'a> {
+    keys: &'k Keys<'a>,
+    place: &'k str,
+    map: &'k Map<String, Value>,
+}
+
+impl Object<'_, '_> {
+    fn error(&self, key: &str, what: impl ToString) -> ModelError {
+        self.keys.error(&format!("{}.{key}", self.place), what)
+    }
+
+    /// The type under its new or its old name.
+    fn kind(&self, given: &[&String]) -> Result<&str, ModelError> {
+        let named = |key: &str| match self.map.get(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(s)) => Ok(Some(s.as_str())),
+            Some(other) => Err(self.error(key, format!("= {other} is not the name of a rotation"))),
+        };
+        match (named("rope_type")?, named("type")?) {
+            (Some(a), Some(b)) if a != b => {
+                Err(self.error("type", format!("= {b:?}, but `rope_type` = {a:?}: keep one of them")))
+            }
+            (Some(kind), _) | (None, Some(kind)) => Ok(kind),
+            (None, None) if given.iter().all(|k| *k == "rope_theta") => Ok(DEFAULT),
+            (None, None) => Err(self.error("rope_type", "is missing, so what the other keys ask for is unclear")),
+        }
+    }
+
+    /// Refuses a key that mosa does not compute with.
+    fn known(&self, key: &str) -> Result<(), ModelError> {
+        match key {
+            "rope_type" | "type" | "rope_theta" | "factor" => Ok(()),
+            // Read for types that are refused above only.
+            "original_max_position_embeddings" => Ok(()),
+            "partial_rotary_factor" | "attention_factor" if self.number(key)? == Some(1.0) => Ok(()),
+            _ => Err(self.error(key, format!("= {} is not supported", self.map[key]))),
+        }
+    }
+
+    fn number(&self, key: &str) -> Result<Option<f64>, ModelError> {
+        match self.map.get(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => {
+                value.as_f64().map(Some).ok_or_else(|| self.error(key, format!("= {value} is not a number")))
+            }
+        }
+    }
+}
