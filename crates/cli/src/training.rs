@@ -70,7 +70,7 @@ impl Session<'_> {
         if !error.is_broken_number() {
             return error.into();
         }
-        let last = match self.folder.latest() {
+        let last = match self.folder.latest(|_| ()) {
             Ok(Some(saved)) => {
                 format!("its last good checkpoint is {}, after step {}", saved.dir.display(), saved.step)
             }

@@ -2,7 +2,7 @@
 
 use crate::ProbeError;
 use mosa_core::{Cause, Interrupt, TokenId};
-use mosa_engine::{Answer, Finish, Options, Request, generate};
+use mosa_engine::{Answer, Options, Request, generate};
 use mosa_model::{Adapter, DenoisingModel};
 use mosa_records::{AnswerRecord, ForcedWords, Texts};
 use mosa_text::{Specials, TextModel};

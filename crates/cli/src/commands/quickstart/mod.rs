@@ -57,7 +57,6 @@ pub(crate) struct Findings {
 pub(crate) fn run(args: &QuickstartArgs) -> Result<(), Failure> {
     let started = Instant::now();
     if args.fresh {
-        anyhow::ensure!(args.n != Some(0), "--n must be positive");
         fresh::check(&args.out)?;
     }
     let lock = RunFolder::lock(&args.out, COMMAND)?;
