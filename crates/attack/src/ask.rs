@@ -1,7 +1,7 @@
 //! What an attack asks for, and what comes back.
 
-use mosa_client::{Message, Role};
-use mosa_records::Texts;
+use mosa_client::{Message, Role, Spoken};
+use mosa_records::{Texts, unsaid};
 use serde::{Deserialize, Serialize};
 
 /// An answer of the target.
@@ -117,6 +117,21 @@ impl Generation {
         let text = text.into();
         let texts = Texts { full: text.clone(), to_end: text, ..Texts::default() };
         Self { texts, finish: "stop".into(), ..Self::default() }
+    }
+
+    /// Why nothing was said, where that is no answer of the model's own.
+    pub fn unsaid(&self) -> Option<String> {
+        unsaid(&self.texts.to_end, &self.finish, self.forwards)
+    }
+
+    /// A text put together from answers. If it is empty because nothing was said in one of them, it ends as that one does.
+    pub(crate) fn composed<'a>(text: impl Into<String>, parts: impl IntoIterator<Item = &'a Self>) -> Self {
+        let whole = Self::plain(text);
+        let silent = parts.into_iter().find(|part| part.unsaid().is_some());
+        match silent.filter(|_| whole.text().trim().is_empty()) {
+            Some(part) => Self { finish: part.finish.clone(), ..whole },
+            None => whole,
+        }
     }
 }
 
@@ -273,18 +288,53 @@ impl Talk {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Said {
-    /// A reply.
+    /// A whole reply without reasoning.
     Text(String),
     /// It declined, or a filter did: no reply to parse, and none to ask for again.
     Declined(String),
+    /// A reply with reasoning, or one that is not whole.
+    Spoken(Spoken),
 }
 
 impl Said {
-    /// The reply; nothing if it declined.
+    /// A reply, told from its reasoning.
+    pub fn of(spoken: Spoken) -> Self {
+        if spoken.broken.is_none() && spoken.reasoning.is_empty() {
+            Self::Text(spoken.text)
+        } else {
+            Self::Spoken(spoken)
+        }
+    }
+
+    /// The same with reasoning between tags told from the reply: helpers other than endpoints, and journals of earlier
+    /// versions, have both in one text.
+    #[must_use]
+    pub(crate) fn told_apart(self) -> Self {
+        match self {
+            Self::Text(text) => Self::of(Spoken::of(&text, "", Some("stop"))),
+            said => said,
+        }
+    }
+
+    /// The reply; nothing if it declined or the reply is not whole.
     pub fn text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
+            Self::Spoken(spoken) => spoken.whole(),
             Self::Declined(_) => None,
         }
+    }
+
+    /// The reply, also where only its end is missing: for texts that are cut to length anyway, and never for decisions.
+    pub fn beginning(&self) -> Option<&str> {
+        match self {
+            Self::Spoken(spoken) => spoken.beginning(),
+            said => said.text(),
+        }
+    }
+
+    /// Whether it declined: then it is not asked again.
+    pub fn declined(&self) -> bool {
+        matches!(self, Self::Declined(_))
     }
 }

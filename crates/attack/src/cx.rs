@@ -201,11 +201,11 @@ impl<'a> Cx<'a> {
             missing.iter().map(|(k, talk)| self.helpers.reply(role, self.draw(k), talk)).collect()
         };
         let one = |asked| only(self.journaled(role, &[asked], said, |used, _| used.helper_calls += 1)?);
-        asked.into_iter().map(one).collect()
+        asked.into_iter().map(|asked| one(asked).map(Said::told_apart)).collect()
     }
 
     /// A helper's reply that `read` can read, asking up to `attempts` times (`call/1`, `call/2`, ...). Nothing if no
-    /// attempt can be read, or if the helper declines: that is not asked again.
+    /// attempt can be read, or if the helper declines: that is not asked again. A reply that is not whole cannot be read.
     ///
     /// # Errors
     /// [`Stop`].
@@ -218,13 +218,11 @@ impl<'a> Cx<'a> {
     ) -> Result<Option<T>, Stop> {
         for attempt in 1..=attempts {
             let said = self.helper(&format!("{call}/{attempt}"), role, talk.clone())?;
-            match said.text() {
-                Some(text) => {
-                    if let Some(value) = read(text) {
-                        return Ok(Some(value));
-                    }
-                }
-                None => return Ok(None),
+            if said.declined() {
+                return Ok(None);
+            }
+            if let Some(value) = said.text().and_then(&read) {
+                return Ok(Some(value));
             }
         }
         Ok(None)
@@ -250,10 +248,8 @@ impl<'a> Cx<'a> {
             let talks = open.iter().map(|&i| (format!("{}/{attempt}", asked[i].0), asked[i].1.clone())).collect();
             let mut again = Vec::new();
             for (&i, said) in open.iter().zip(self.helper_all(role, talks)?) {
-                if let Some(text) = said.text() {
-                    values[i] = read(text);
-                    again.extend(values[i].is_none().then_some(i));
-                }
+                values[i] = said.text().and_then(&read);
+                again.extend((values[i].is_none() && !said.declined()).then_some(i));
             }
             open = again;
         }

@@ -16,7 +16,7 @@ pub struct CaseRecord {
     pub category: Option<String>,
     /// Why it ended.
     pub reason: Reason,
-    /// What went wrong, where something did.
+    /// What went wrong, where something did; also why the target said nothing in the answer it would submit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// Keys of the answers it found, in `answers.jsonl`.

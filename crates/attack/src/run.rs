@@ -7,7 +7,7 @@ use crate::{
 };
 use mosa_records::{AnswerRecord, ForcedWords, Log, RecordsError};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 
 /// What a run of an attack works with.
@@ -68,17 +68,20 @@ pub fn run(
 ) -> Result<bool, RecordsError> {
     let name = plan.attack.name();
     let open: Vec<&Case> = cases.iter().filter(|c| !records.cases.has(&format!("{name}/{}", c.id))).collect();
-    let (next, journal, clock) = (AtomicUsize::new(0), records.journal, Clock::new());
+    let (next, stopped) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let (journal, clock) = (records.journal, Clock::new());
     let (send, receive) = mpsc::channel();
     std::thread::scope(|scope| {
         for _ in 0..plan.concurrency.clamp(1, open.len().max(1)) {
-            let (send, next, open, clock) = (send.clone(), &next, &open, &clock);
+            let (send, next, open, clock, stopped) = (send.clone(), &next, &open, &clock, &stopped);
             scope.spawn(move || {
-                loop {
+                while !stopped.load(Ordering::Relaxed) {
                     let i = next.fetch_add(1, Ordering::Relaxed);
                     let Some(case) = open.get(i) else { break };
                     let begun = clock.begin();
                     let outcome = attacked(plan, case, journal);
+                    // Nobody begins another case, not even one that its journal could answer.
+                    stopped.fetch_or(outcome.is_none(), Ordering::Relaxed);
                     journal.close(&case.id);
                     let seconds = clock.end(begun);
                     if send.send((i, outcome.map(|(record, answers)| (record, answers, seconds)))).is_err() {
@@ -136,7 +139,7 @@ fn attacked(plan: &Plan<'_>, case: &Case, journal: &Journal) -> Option<(CaseReco
         case: case.id.clone(),
         category: case.category.clone(),
         reason: finished.reason,
-        error,
+        error: error.or_else(|| answers.get(selected?)?.unsaid()),
         selected: selected.and_then(|i| keys.get(i).cloned()),
         candidates: keys,
         used: cx.used(),

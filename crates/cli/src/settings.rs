@@ -1,14 +1,102 @@
 //! Settings files and `--set`.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, anyhow, bail};
+use mosa_align::AlignError;
+use mosa_client::EndpointError;
 use serde::de::DeserializeOwned;
-use std::path::Path;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 
-/// Defaults, then the file, then the pairs KEY=VALUE.
-pub(crate) fn read<T: DeserializeOwned>(file: Option<&Path>, pairs: &[String]) -> Result<T> {
-    let mut table = table(file)?;
+/// A TOML file of settings. Its errors name the file and the line, and quote nothing: a line may hold what is secret.
+pub(crate) struct SettingsFile {
+    path: PathBuf,
+    text: String,
+}
+
+impl SettingsFile {
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        Ok(Self { path: path.to_owned(), text })
+    }
+
+    /// What the file says; `what` says what it should be.
+    pub(crate) fn read<T: DeserializeOwned>(&self, what: &str) -> Result<T> {
+        toml::from_str(&self.text).map_err(|error| {
+            let line = error.span().map(|span| self.line(span.start));
+            anyhow!("{}: not {what}: {}", self.place(line), error.message())
+        })
+    }
+
+    /// An error about a setting of the file that can be read but not used; `part` is where in the file it stands.
+    pub(crate) fn wrong(&self, part: Range<usize>, key: Option<&str>, error: impl Into<Error>) -> Error {
+        let line = key.and_then(|key| self.set_in(part, key)).map(|at| self.line(at));
+        error.into().context(self.place(line))
+    }
+
+    /// The part of the file from a header such as `[endpoint]` on; all of it if there is none.
+    pub(crate) fn from(&self, header: &str) -> Range<usize> {
+        self.text.find(header).unwrap_or(0)..self.text.len()
+    }
+
+    /// Where a key gets its value: `key =`, at the beginning of a line or in an inline table.
+    fn set_in(&self, part: Range<usize>, key: &str) -> Option<usize> {
+        let key = key.rsplit('.').next().unwrap_or(key);
+        let text = self.text.get(part.clone())?;
+        let is_set = |at: &usize| {
+            let before = text[..*at].chars().next_back();
+            let named = before.is_none_or(|c| !(c.is_alphanumeric() || c == '_' || c == '-'));
+            named && text[at + key.len()..].trim_start_matches(['"', ' ', '\t']).starts_with('=')
+        };
+        text.match_indices(key).map(|(at, _)| at).find(is_set).map(|at| part.start + at)
+    }
+
+    fn line(&self, at: usize) -> usize {
+        self.text.bytes().take(at).filter(|b| *b == b'\n').count() + 1
+    }
+
+    fn place(&self, line: Option<usize>) -> String {
+        match line {
+            Some(line) => format!("{}, line {line}", self.path.display()),
+            None => self.path.display().to_string(),
+        }
+    }
+}
+
+/// The setting that an endpoint cannot be used with.
+pub(crate) fn key_of(error: &EndpointError) -> Option<&'static str> {
+    match error {
+        EndpointError::Setting { key, .. } => Some(key),
+        EndpointError::MissingKey { .. } => Some("api_key_env"),
+        _ => None,
+    }
+}
+
+/// Defaults, then the file, then the pairs KEY=VALUE; `check` looks at all of it together.
+pub(crate) fn read<T: DeserializeOwned>(
+    file: Option<&Path>,
+    pairs: &[String],
+    check: impl Fn(&T) -> Result<(), AlignError>,
+) -> Result<T> {
+    let file = file.map(SettingsFile::open).transpose()?;
+    let mut table = match &file {
+        Some(file) => {
+            // For its errors, which know lines.
+            file.read::<T>("alignment settings")?;
+            file.read("alignment settings")?
+        }
+        None => toml::Table::new(),
+    };
     overlay(&mut table, pairs)?;
-    table.try_into().context("alignment settings")
+    let settings: T = table.try_into().map_err(|e: toml::de::Error| anyhow!("--set: {}", e.message()))?;
+    check(&settings).map_err(|error| {
+        let key = if let AlignError::Setting { key, .. } = &error { Some(*key) } else { None };
+        let by_hand = pairs.iter().any(|pair| pair.split('=').next().map(str::trim) == key);
+        match &file {
+            Some(file) if !by_hand => file.wrong(0..file.text.len(), key, error),
+            _ => error.into(),
+        }
+    })?;
+    Ok(settings)
 }
 
 /// The pairs KEY=VALUE of `--set` as a table.
@@ -16,16 +104,6 @@ pub(crate) fn pairs(pairs: &[String]) -> Result<toml::Table> {
     let mut table = toml::Table::new();
     overlay(&mut table, pairs)?;
     Ok(table)
-}
-
-fn table(file: Option<&Path>) -> Result<toml::Table> {
-    Ok(match file {
-        Some(path) => {
-            let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-            text.parse::<toml::Table>().with_context(|| format!("{}: not valid TOML", path.display()))?
-        }
-        None => toml::Table::new(),
-    })
 }
 
 fn overlay(table: &mut toml::Table, pairs: &[String]) -> Result<()> {

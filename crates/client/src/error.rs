@@ -62,7 +62,7 @@ pub enum EndpointError {
         /// Requests sent.
         attempts: u32,
         /// What to do.
-        advice: &'static str,
+        advice: String,
         /// Start of the body.
         body: String,
     },
@@ -76,12 +76,23 @@ pub enum EndpointError {
         /// Start of the reply.
         body: String,
     },
-    /// The provider or its model declined to reply.
-    #[error("the provider's filter or model declined: {said}; use another model")]
+    /// The provider's filter stopped the reply.
+    #[error("the provider's filter stopped it: {said}; use another model")]
     Filtered {
+        /// What the filter says.
+        said: String,
+        /// What the model had said until then; empty if nothing.
+        until: String,
+    },
+    /// The model declined, in the field that the API has for it.
+    #[error("the model declined: {}; use another model", excerpt(.said))]
+    Refused {
         /// What it says.
         said: String,
     },
+    /// Somebody asked to stop while it was waited for.
+    #[error("interrupted")]
+    Interrupted,
 }
 
 impl EndpointError {
@@ -92,7 +103,7 @@ impl EndpointError {
             | Self::Unreachable { attempts, .. }
             | Self::Status { attempts, .. }
             | Self::Malformed { attempts, .. } => *attempts,
-            Self::Setting { .. } | Self::MissingKey { .. } | Self::Budget { .. } | Self::Filtered { .. } => 0,
+            _ => 0,
         }
     }
 
@@ -103,7 +114,7 @@ impl EndpointError {
             | Self::Unreachable { attempts, .. }
             | Self::Status { attempts, .. }
             | Self::Malformed { attempts, .. } => *attempts = sent,
-            Self::Setting { .. } | Self::MissingKey { .. } | Self::Budget { .. } | Self::Filtered { .. } => {}
+            _ => {}
         }
         self
     }

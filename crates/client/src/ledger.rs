@@ -3,7 +3,9 @@
 //! A call reserves all it may cost before it is sent; spent plus reserved never exceeds the budget. A request is
 //! counted at its reservation unless something better is known, so a forgotten one errs to the safe side.
 
+use crate::pace::LOOK;
 use crate::{Budget, BudgetKind, EndpointError, Price, Usage};
+use mosa_core::Interrupt;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Tokens of one call.
@@ -82,7 +84,7 @@ impl Ledger {
 
     /// Reserves what a request may cost. While calls under way could still give some of theirs back, it waits for
     /// them; so the number of calls a budget allows hardly depends on how many run at once.
-    pub(crate) fn reserve(&self, need: Need) -> Result<Reservation<'_>, EndpointError> {
+    pub(crate) fn reserve(&self, need: Need, stop: &Interrupt) -> Result<Reservation<'_>, EndpointError> {
         let mut state = self.lock();
         while let Err(error) = self.fits(&state, need) {
             let hopeless = state.open == 0 || self.fits(&State { reserved: Need::default(), ..*state }, need).is_err();
@@ -90,7 +92,10 @@ impl Ledger {
                 state.refused += 1;
                 return Err(error);
             }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            if stop.asked() {
+                return Err(EndpointError::Interrupted);
+            }
+            state = self.changed.wait_timeout(state, LOOK).unwrap_or_else(PoisonError::into_inner).0;
         }
         state.requests += 1;
         state.open += 1;

@@ -6,15 +6,19 @@
 mod error;
 mod ledger;
 mod pace;
+mod refused;
+mod reply;
 mod retry;
 mod settings;
 mod wire;
 
 pub use error::{BudgetKind, EndpointError};
+pub use reply::{Broken, Spoken, is_length, is_stop};
 pub use settings::{Budget, EndpointSettings, Price};
 pub use wire::{Chat, Message, Reply, Role};
 
 use ledger::{Ledger, Need, Reservation};
+use mosa_core::Interrupt;
 use pace::{Pace, Slots};
 use retry::{Failure, backoff, retry_after};
 use serde::{Deserialize, Serialize};
@@ -32,6 +36,7 @@ pub struct Endpoint {
     url: String,
     key: Option<Key>,
     agent: ureq::Agent,
+    stop: Interrupt,
     slots: Slots,
     pace: Pace,
     ledger: Ledger,
@@ -83,6 +88,7 @@ impl Endpoint {
         }
         Ok(Self {
             agent: config.build().new_agent(),
+            stop: Interrupt::new(),
             slots: Slots::new(settings.max_concurrency),
             pace: Pace::new(settings.requests_per_minute),
             ledger: Ledger::new(settings.budget, settings.price),
@@ -92,6 +98,13 @@ impl Endpoint {
             key,
             settings,
         })
+    }
+
+    /// The same endpoint, which gives up every wait as soon as a stop is asked for. A reply that was not waited for counts as
+    /// billed.
+    #[must_use]
+    pub fn stopped_by(self, stop: Interrupt) -> Self {
+        Self { stop, ..self }
     }
 
     /// The settings it was made with; the key is not among them.
@@ -116,9 +129,12 @@ impl Endpoint {
     pub fn chat(&self, chat: &Chat) -> Result<Reply, EndpointError> {
         let body = chat.body(&self.settings);
         let need = Need { prompt: chat.prompt_bound(), completion: u64::from(chat.max_tokens) };
-        let _slot = self.slots.take();
+        let _slot = self.slots.take(&self.stop).ok_or(EndpointError::Interrupted)?;
         let mut retries = 0;
         loop {
+            if self.stop.asked() {
+                return Err(EndpointError::Interrupted);
+            }
             let failure = match self.attempt(&body, need) {
                 Ok(reply) => return Ok(Reply { transport_retries: retries, ..reply }),
                 Err(failure) => failure,
@@ -137,7 +153,9 @@ impl Endpoint {
             if retries >= self.settings.retries {
                 return Err(error);
             }
-            std::thread::sleep(wait);
+            if !self.stop.sleep(wait) {
+                return Err(EndpointError::Interrupted);
+            }
             retries += 1;
             self.retries.fetch_add(1, Ordering::Relaxed);
         }
@@ -145,19 +163,22 @@ impl Endpoint {
 
     /// One request. What it may cost is reserved before it is sent.
     fn attempt(&self, body: &str, need: Need) -> Result<Reply, Failure> {
-        let reserved = self.ledger.reserve(need)?;
-        self.pace.wait();
+        let reserved = self.ledger.reserve(need, &self.stop)?;
+        if !self.pace.wait(&self.stop) {
+            reserved.release();
+            return Err(EndpointError::Interrupted.into());
+        }
         let mut request = self.agent.post(&self.url).content_type("application/json");
         if let Some(key) = &self.key {
             request = request.header("authorization", key.bearer());
         }
-        let mut response = match request.send(body) {
-            Ok(response) => response,
-            Err(error) => return Err(self.unsent(&error, reserved)),
+        let body = body.to_owned();
+        // Dropped without more, the reservation counts as billed.
+        let Response { status, wait, text } = match self.stop.wait_for(move || request.send(body).map(Response::read)) {
+            None => return Err(EndpointError::Interrupted.into()),
+            Some(Err(error)) => return Err(self.unsent(&error, reserved)),
+            Some(Ok(response)) => response,
         };
-        let status = response.status().as_u16();
-        let wait = response.headers().get("retry-after").and_then(|v| v.to_str().ok()).and_then(retry_after);
-        let text = response.body_mut().with_config().limit(REPLY_LIMIT).lossy_utf8(true).read_to_string();
         if status != 200 {
             reserved.release();
             let text = self.redact(text.unwrap_or_default());
@@ -165,9 +186,9 @@ impl Endpoint {
         }
         let text = text.map_err(|error| Failure::of_transport(&error, &self.url, &self.settings))?;
         let text = self.redact(text);
-        let reply = wire::read(&text)?;
+        let reply = wire::read(&text, wait, &self.settings)?;
         self.settle(&reply, reserved);
-        wire::refused(reply).map_err(Failure::Final)
+        wire::declined(reply).map_err(Failure::Final)
     }
 
     /// What becomes of a request that brought no response: billed at most if it may have arrived.
@@ -192,6 +213,34 @@ impl Endpoint {
             None => text,
         }
     }
+}
+
+/// A response, read to its end.
+struct Response {
+    status: u16,
+    /// How long the endpoint asks to wait.
+    wait: Option<Duration>,
+    text: Result<String, ureq::Error>,
+}
+
+impl Response {
+    fn read(mut response: ureq::http::Response<ureq::Body>) -> Self {
+        let status = response.status().as_u16();
+        let wait = response.headers().get("retry-after").and_then(|v| v.to_str().ok()).and_then(retry_after);
+        let bytes = response.body_mut().with_config().limit(REPLY_LIMIT).read_to_vec();
+        Self { status, wait, text: bytes.map(text_of) }
+    }
+}
+
+/// The text of a body. JSON is UTF-8; where it is not, bytes above 127 that never come together as UTF-8 are Latin-1, and
+/// other damage is marked.
+fn text_of(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|error| {
+        let bytes = error.into_bytes();
+        let marked = String::from_utf8_lossy(&bytes);
+        let damaged_only = marked.chars().all(|c| c.is_ascii() || c == char::REPLACEMENT_CHARACTER);
+        if damaged_only { bytes.iter().map(|b| char::from(*b)).collect() } else { marked.into_owned() }
+    })
 }
 
 impl fmt::Debug for Endpoint {

@@ -1,7 +1,11 @@
 //! How fast and how many at once: requests per minute, and slots.
 
+use mosa_core::Interrupt;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+/// How often somebody who waits for others looks whether to stop.
+pub(crate) const LOOK: Duration = Duration::from_millis(100);
 
 /// Spaces requests evenly, and holds all of them back when the endpoint asks to.
 pub(crate) struct Pace {
@@ -15,14 +19,14 @@ impl Pace {
         Self { interval, next: Mutex::new(Instant::now()) }
     }
 
-    /// Waits for this request's turn.
-    pub(crate) fn wait(&self) {
+    /// Waits for this request's turn; false if it was asked to stop before.
+    pub(crate) fn wait(&self, stop: &Interrupt) -> bool {
         let now = Instant::now();
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         let turn = (*next).max(now);
         *next = turn + self.interval;
         drop(next);
-        std::thread::sleep(turn - now);
+        stop.sleep(turn - now)
     }
 
     /// Lets no further request go for this long.
@@ -47,12 +51,17 @@ impl Slots {
         Self { free: Mutex::new(count), changed: Condvar::new() }
     }
 
-    /// Takes a slot, waiting for one if there is none.
-    pub(crate) fn take(&self) -> Slot<'_> {
-        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut free = self.changed.wait_while(free, |n| *n == 0).unwrap_or_else(PoisonError::into_inner);
+    /// Takes a slot, waiting for one if there is none; nothing if it was asked to stop before.
+    pub(crate) fn take(&self, stop: &Interrupt) -> Option<Slot<'_>> {
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        while *free == 0 {
+            if stop.asked() {
+                return None;
+            }
+            free = self.changed.wait_timeout(free, LOOK).unwrap_or_else(PoisonError::into_inner).0;
+        }
         *free -= 1;
-        Slot(self)
+        Some(Slot(self))
     }
 }
 

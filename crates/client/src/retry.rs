@@ -1,12 +1,12 @@
 //! What of a failed request may pass, and how long to wait before the next.
 
 use crate::error::excerpt;
-use crate::{EndpointError, EndpointSettings};
+use crate::{EndpointError, EndpointSettings, refused};
 use std::io::ErrorKind;
 use std::time::{Duration, SystemTime};
 
-/// Longest Retry-After that is read at all, in seconds; the settings decide what is waited for.
-const LONGEST_WAIT: f64 = 1e6;
+/// Any longer Retry-After is read as this many seconds, far beyond what a setting allows to wait.
+const LONGEST_WAIT: f64 = 1e12;
 
 /// Why a request brought no reply.
 pub(crate) enum Failure {
@@ -30,10 +30,10 @@ impl Failure {
     /// An HTTP status that is not 200. `text` is the body.
     pub(crate) fn of_status(status: u16, text: &str, wait: Option<Duration>, settings: &EndpointSettings) -> Self {
         if text.contains("content_filter") {
-            return Self::Final(EndpointError::Filtered { said: excerpt(text) });
+            return Self::Final(EndpointError::Filtered { said: excerpt(text), until: String::new() });
         }
         let no_credit = text.contains("insufficient_quota");
-        let advice = if no_credit { "the account has no credit left" } else { advice(status, settings) };
+        let advice = if no_credit { NO_CREDIT.to_owned() } else { advice(status, text, settings) };
         let error = EndpointError::Status { status, attempts: 1, advice, body: excerpt(text) };
         match status {
             408 | 425 | 429 | 500..=599 if !no_credit => Self::Passing { error, wait },
@@ -65,19 +65,20 @@ impl Failure {
     }
 }
 
-fn advice(status: u16, settings: &EndpointSettings) -> &'static str {
-    match status {
+const NO_CREDIT: &str = "the account has no credit left";
+
+fn advice(status: u16, text: &str, settings: &EndpointSettings) -> String {
+    let fixed = match status {
         300..=399 => "redirects are not followed, set base to where it points",
-        400 | 422 if settings.max_tokens_key == "max_tokens" => {
-            "it does not accept the request, try max_tokens_key = \"max_completion_tokens\" or a shorter text"
-        }
-        400 | 422 => "it does not accept the request",
+        400 | 422 => return refused::advice(text, settings),
         401 | 403 => "check the API key and api_key_env",
+        402 => NO_CREDIT,
         404 | 405 => "check base and model",
         429 => "lower requests_per_minute or max_concurrency",
         500..=599 => "try again later",
         _ => "check base",
-    }
+    };
+    fixed.to_owned()
 }
 
 /// Whether a request cannot have reached the endpoint, and so cannot be billed.
@@ -97,14 +98,17 @@ pub(crate) fn backoff(settings: &EndpointSettings, body: &str, retry: u32) -> Du
     Duration::from_secs_f64((full * jitter).min(settings.max_wait_seconds))
 }
 
-/// The wait a Retry-After header asks for: seconds, or a date such as `Wed, 21 Oct 2015 07:28:00 GMT` (RFC 9110).
+/// The wait a Retry-After header asks for: seconds, however many, or a date such as `Wed, 21 Oct 2015 07:28:00 GMT`
+/// (RFC 9110).
 pub(crate) fn retry_after(value: &str) -> Option<Duration> {
     let seconds = value.trim().parse::<f64>().ok();
     let seconds = seconds.or_else(|| {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok()?;
         Some((unix_time(value)? - now.as_secs_f64()).max(0.0))
     })?;
-    (0.0..=LONGEST_WAIT).contains(&seconds).then(|| Duration::from_secs_f64(seconds))
+    // What overflows when it is read is a number as well; the words for it are not.
+    let number = seconds >= 0.0 && (seconds.is_finite() || value.bytes().any(|b| b.is_ascii_digit()));
+    number.then(|| Duration::from_secs_f64(seconds.min(LONGEST_WAIT)))
 }
 
 /// Seconds since 1970 of an HTTP date.
@@ -158,7 +162,10 @@ mod tests {
         assert_eq!(retry_after("2"), Some(Duration::from_secs(2)));
         assert_eq!(retry_after(" 0.5 "), Some(Duration::from_millis(500)));
         assert_eq!(retry_after("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::ZERO));
-        for bad in ["-1", "NaN", "inf", "later", "1e300"] {
+        for long in ["1000001", "86400000000", "1e300", &"9".repeat(400)] {
+            assert!(retry_after(long).unwrap() >= Duration::from_secs(1_000_001), "{long}");
+        }
+        for bad in ["-1", "NaN", "inf", "infinity", "later", ""] {
             assert_eq!(retry_after(bad), None, "{bad}");
         }
     }

@@ -4,6 +4,11 @@ use crate::EndpointError;
 use serde::{Deserialize, Serialize};
 use ureq::http::Uri;
 
+/// Parameters of a request that a provider may not accept, and that can be left out.
+const PARAMETERS: [&str; 5] = ["temperature", "max_tokens", "top_p", "seed", "stop"];
+/// The system role that stands for no message of its own.
+pub(crate) const MERGE: &str = "merge";
+
 /// Settings of an endpoint. The API key is not one of them, only the name of the variable it is in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -32,6 +37,11 @@ pub struct EndpointSettings {
     pub max_concurrency: usize,
     /// Name of the length limit in the request; some models want `max_completion_tokens`.
     pub max_tokens_key: String,
+    /// Parameters that are not sent, because the endpoint does not accept them: `temperature`, `max_tokens`, `top_p`,
+    /// `seed`, `stop`. The endpoint's own values hold for them.
+    pub omit: Vec<String>,
+    /// The role of system texts: `system`, `developer`, or `merge` to put them above the next text of the user.
+    pub system_role: String,
     /// What may be used in all.
     pub budget: Budget,
     /// What it costs.
@@ -79,6 +89,8 @@ impl Default for EndpointSettings {
             requests_per_minute: None,
             max_concurrency: 4,
             max_tokens_key: "max_tokens".into(),
+            omit: Vec::new(),
+            system_role: "system".into(),
             budget: Budget::default(),
             price: Price::default(),
         }
@@ -96,6 +108,9 @@ impl EndpointSettings {
         }
         if uri.is_some_and(|u| u.authority().is_some_and(|a| a.as_str().contains('@'))) {
             return bad("base", "has a name or password in it; put the key into a variable and name it in api_key_env");
+        }
+        if base.contains(['?', '#']) {
+            return bad("base", "has a query or a fragment; put a key into a variable and name that in api_key_env");
         }
         if self.model.is_empty() {
             return bad("model", "is empty; name the model the endpoint serves");
@@ -118,9 +133,33 @@ impl EndpointSettings {
         if self.max_concurrency == 0 {
             return bad("max_concurrency", "must be at least 1");
         }
+        self.check_parameters()?;
         self.check_money()?;
         let path = "/chat/completions";
         Ok(if base.ends_with(path) { base.to_owned() } else { format!("{base}{path}") })
+    }
+
+    fn check_parameters(&self) -> Result<(), EndpointError> {
+        let bad = |key: &'static str, why: String| Err(EndpointError::Setting { key, why });
+        if let Some(name) = self.omit.iter().find(|name| !PARAMETERS.contains(&name.as_str())) {
+            return bad("omit", format!("has {name:?}; what can be left out is {}", PARAMETERS.join(", ")));
+        }
+        if !["system", "developer", MERGE].contains(&self.system_role.as_str()) {
+            let why = format!("is {:?}; it can be \"system\", \"developer\" or \"merge\"", self.system_role);
+            return bad("system_role", why);
+        }
+        let limited = self.budget.tokens.is_some() || self.budget.money.is_some();
+        if limited && !self.sends("max_tokens") {
+            let why =
+                "leaves out max_tokens, without which a budget of tokens or money cannot be kept; drop one of them";
+            return bad("omit", why.into());
+        }
+        Ok(())
+    }
+
+    /// Whether a parameter is sent.
+    pub fn sends(&self, parameter: &str) -> bool {
+        !self.omit.iter().any(|name| name == parameter)
     }
 
     fn check_money(&self) -> Result<(), EndpointError> {

@@ -3,10 +3,11 @@
 use mosa_attack::{CaseRecord, SecondsRecord};
 use mosa_records::{
     AnswerRecord, CurveRecord, LandscapeRecord, Log, MANIFEST, OrderRecord, RecordsError, RunFolder, VerdictRecord,
+    tell_judges_apart,
 };
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The records of one run; kinds it does not have are empty.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -49,11 +50,28 @@ const FILES: [&str; 9] = [
 ];
 
 impl Run {
+    /// Reads folders that are to stand side by side. Judges of one name that decide by different models, templates or
+    /// temperatures get names that say the difference, in all of the runs.
+    ///
+    /// # Errors
+    /// As [`Run::read`].
+    pub fn read_all(dirs: &[PathBuf], long: bool) -> Result<Vec<Self>, RecordsError> {
+        let mut runs: Vec<Self> = dirs.iter().map(|dir| Self::read_one(dir, long)).collect::<Result<_, _>>()?;
+        tell_judges_apart(runs.iter_mut().flat_map(|run| &mut run.verdicts));
+        Ok(runs)
+    }
+
     /// Reads a folder. Its name is the folder's, with the one above it if `long`.
     ///
     /// # Errors
     /// [`RecordsError`] if it is no run folder, holds no records, or a file is damaged.
     pub fn read(dir: &Path, long: bool) -> Result<Self, RecordsError> {
+        let mut run = Self::read_one(dir, long)?;
+        tell_judges_apart(&mut run.verdicts);
+        Ok(run)
+    }
+
+    fn read_one(dir: &Path, long: bool) -> Result<Self, RecordsError> {
         let manifest = RunFolder::manifest(dir)?;
         let at = |name: &str| dir.join(name);
         let run = Self {

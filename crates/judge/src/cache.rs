@@ -10,6 +10,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Name of the file in the folder of a cache.
 const FILE: &str = "verdicts.jsonl";
+/// Files of a run folder, whose verdicts have the same name and another form.
+const OF_A_RUN: [&str; 3] = ["manifest.json", "manifest.json.partial", "answers.jsonl"];
+/// How every line of a cache begins.
+const BEGINNING: &[u8] = b"{\"key\":\"";
 
 /// Verdicts by a hash of everything they depend on, in a file that only grows. Only assessed verdicts are put in, so
 /// what failed is asked again.
@@ -40,14 +44,20 @@ impl Cache {
     ///
     /// # Errors
     ///
-    /// If the folder or its file cannot be opened.
+    /// If the folder or its file cannot be opened, or if either is not a cache's: nothing is written to them then.
     pub fn open(folder: &Path) -> Result<Self, JudgeError> {
         let path = folder.join(FILE);
         let failed = |source| JudgeError::Cache { path: path.clone(), source };
+        if let Some(name) = OF_A_RUN.iter().find(|name| folder.join(name).exists()) {
+            return Err(JudgeError::NotACache { path: folder.join(name), what: "belongs to a run" });
+        }
         std::fs::create_dir_all(folder).map_err(failed)?;
         let mut file = OpenOptions::new().read(true).append(true).create(true).open(&path).map_err(failed)?;
         let mut bytes = Vec::new();
         file.seek(SeekFrom::Start(0)).and_then(|_| file.read_to_end(&mut bytes)).map_err(failed)?;
+        if bytes.split(|b| *b == b'\n').any(|line| !(line.starts_with(BEGINNING) || BEGINNING.starts_with(line))) {
+            return Err(JudgeError::NotACache { path, what: "holds something else than a cache of verdicts" });
+        }
         if bytes.last().is_some_and(|b| *b != b'\n') {
             file.write_all(b"\n").map_err(failed)?;
         }

@@ -1,5 +1,6 @@
 //! A case: an answer to be judged, and the behaviour it is judged against.
 
+use crate::hash::digest;
 use serde::{Deserialize, Serialize};
 
 /// An answer and what it was asked for.
@@ -14,4 +15,14 @@ pub struct Case {
     pub context: Option<String>,
     /// The answer.
     pub answer: String,
+    /// Why there is no answer, where the model said nothing and that is not an answer of its own; then nothing is judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unsaid: Option<String>,
+}
+
+impl Case {
+    /// Hash of the texts that are judged.
+    pub fn text_key(&self) -> String {
+        digest(&[&self.behaviour, self.context.as_deref().unwrap_or_default(), &self.answer])
+    }
 }

@@ -66,6 +66,14 @@ pub enum JudgeError {
         /// Why.
         source: std::io::Error,
     },
+    /// A file or folder is not a cache's, and stays as it is.
+    #[error("{path} {what}; give the cache a folder of its own", path = path.display())]
+    NotACache {
+        /// What was found.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+    },
     /// An endpoint cannot be used.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),

@@ -5,7 +5,7 @@ use crate::hash::digest;
 use crate::keyword::begins_as_refusal;
 use crate::template::Template;
 use crate::{Case, Judge, Provenance, Status, Verdict};
-use mosa_client::{Chat, Endpoint, EndpointError, Message, Reply, Role};
+use mosa_client::{Chat, Endpoint, EndpointError, Message, Reply, Role, Spoken};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -63,9 +63,12 @@ impl<S: Scale> Judge for Grader<S> {
     }
 
     fn provenance(&self) -> Provenance {
+        let (asking, sent) = (&self.asking, self.asking.endpoint.settings());
         Provenance {
-            model: Some(self.asking.endpoint.settings().model.clone()),
-            temperature: Some(self.asking.temperature),
+            model: Some(sent.model.clone()),
+            temperature: sent.sends("temperature").then_some(asking.temperature),
+            max_tokens: sent.sends("max_tokens").then_some(asking.max_tokens),
+            system_role: (sent.system_role != "system").then(|| sent.system_role.clone()),
             ..self.scale.template().provenance()
         }
     }
@@ -87,7 +90,8 @@ impl<S: Scale> Judge for Grader<S> {
 impl<S: Scale> Grader<S> {
     /// A verdict from the cache. The reply is read and decided upon anew, for the rule may have been another then.
     fn recall(&self, known: Verdict, case: &Case) -> Option<Verdict> {
-        let Reading::Grade { value, parts } = self.scale.read(without_thoughts(known.raw.as_deref()?)) else {
+        let spoken = Spoken::of(known.raw.as_deref()?, "", None);
+        let Reading::Grade { value, parts } = self.scale.read(spoken.whole()?) else {
             return None;
         };
         let success = Some(self.scale.succeeds(value, &parts));
@@ -95,20 +99,10 @@ impl<S: Scale> Grader<S> {
         Some(Verdict { judge, case, success, value, parts, cached: true, ..known })
     }
 
-    /// Everything the reply depends on, and nothing else: neither the rule nor the id of the case. The address is left
-    /// out: models of one name are taken to be one model.
+    /// Everything the reply depends on, and nothing else: neither the rule nor the id of the case.
     fn cache_key(&self, case: &Case) -> String {
-        let asking = &self.asking;
-        digest(&[
-            self.scale.family(),
-            &asking.endpoint.settings().model,
-            &self.scale.template().sha256(),
-            &asking.temperature.to_string(),
-            &asking.max_tokens.to_string(),
-            &case.behaviour,
-            case.context.as_deref().unwrap_or_default(),
-            &case.answer,
-        ])
+        let by: Vec<String> = self.provenance().decides().iter().map(|(key, value)| format!("{key}={value}")).collect();
+        digest(&[self.scale.family(), &by.join("\n"), &case.text_key()])
     }
 
     fn ask(&self, case: &Case) -> Verdict {
@@ -116,16 +110,21 @@ impl<S: Scale> Grader<S> {
         let mut verdict = Verdict::unassessed(self.name(), case, Status::Unparsable, self.provenance());
         let mut messages = first.clone();
         loop {
+            let mut said = String::new();
             let chat = Chat {
                 max_tokens: self.asking.max_tokens,
                 temperature: self.asking.temperature,
                 ..Chat::new(messages)
             };
             match self.asking.endpoint.chat(&chat) {
-                Ok(reply) => self.take(&mut verdict, reply),
-                Err(EndpointError::Filtered { said }) => {
+                Ok(reply) => {
+                    said.clone_from(&reply.spoken.text);
+                    self.take(&mut verdict, reply);
+                }
+                Err(EndpointError::Filtered { said, .. } | EndpointError::Refused { said }) => {
                     return Verdict { status: Status::Refused, raw: Some(said), ..verdict };
                 }
+                Err(EndpointError::Interrupted) => return Verdict { status: Status::Interrupted, ..verdict },
                 Err(error) => {
                     verdict.transport_retries += error.attempts().saturating_sub(1);
                     return Verdict { status: Status::Failed(error.to_string()), ..verdict };
@@ -135,7 +134,7 @@ impl<S: Scale> Grader<S> {
                 return verdict;
             }
             verdict.parse_retries += 1;
-            messages = self.once_more(&first, verdict.raw.as_deref().unwrap_or_default());
+            messages = self.once_more(&first, &said);
         }
     }
 
@@ -143,8 +142,16 @@ impl<S: Scale> Grader<S> {
     fn take(&self, verdict: &mut Verdict, reply: Reply) {
         verdict.transport_retries += reply.transport_retries;
         verdict.provenance.served_model = reply.model;
-        let said = without_thoughts(&reply.text);
-        verdict.status = match self.scale.read(said) {
+        verdict.status = match reply.spoken.broken {
+            Some(why) => Status::Broken(why),
+            None => self.read_into(verdict, &reply.spoken.text),
+        };
+        verdict.raw = Some(reply.content);
+    }
+
+    /// Reads a whole reply into the verdict.
+    fn read_into(&self, verdict: &mut Verdict, said: &str) -> Status {
+        match self.scale.read(said) {
             Reading::Grade { value, parts } => {
                 verdict.success = Some(self.scale.succeeds(value, &parts));
                 verdict.value = Some(value);
@@ -154,8 +161,7 @@ impl<S: Scale> Grader<S> {
             Reading::OutOfRange => Status::OutOfRange,
             Reading::Unparsable if begins_as_refusal(said) => Status::Refused,
             Reading::Unparsable => Status::Unparsable,
-        };
-        verdict.raw = Some(reply.text);
+        }
     }
 
     /// The conversation, with the reply that could not be read and a reminder of the format.
@@ -167,9 +173,4 @@ impl<S: Scale> Grader<S> {
         }
         messages
     }
-}
-
-/// A reply without what a reasoning model thinks aloud before it.
-fn without_thoughts(reply: &str) -> &str {
-    reply.rsplit_once("</think>").map_or(reply, |(_, said)| said)
 }

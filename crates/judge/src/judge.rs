@@ -19,8 +19,11 @@ pub trait Judge: Send + Sync {
     /// Judges an answer that is not empty.
     fn assess(&self, case: &Case) -> Verdict;
 
-    /// Judges an answer. An empty one is no success, without asking anybody.
+    /// Judges an answer. An empty one is no success, without asking anybody; one that was never given is unassessed.
     fn judge(&self, case: &Case) -> Verdict {
+        if let Some(why) = &case.unsaid {
+            return Verdict::unassessed(self.name(), case, Status::Unsaid(why.clone()), self.provenance());
+        }
         if case.answer.trim().is_empty() {
             let verdict = Verdict::unassessed(self.name(), case, Status::Empty, self.provenance());
             return Verdict { success: Some(false), ..verdict };
@@ -90,6 +93,5 @@ pub fn judge_all(
 }
 
 fn not_judged(judge: &dyn Judge, case: &Case) -> Verdict {
-    let status = Status::Failed("the run was stopped before this case was judged".into());
-    Verdict::unassessed(judge.name(), case, status, judge.provenance())
+    Verdict::unassessed(judge.name(), case, Status::Interrupted, judge.provenance())
 }

@@ -1,6 +1,6 @@
 //! The replay judge: verdicts that were written down before, by a run elsewhere or by people.
 
-use crate::hash::digest;
+use crate::hash::{digest, sha256};
 use crate::{Case, Judge, JudgeError, Provenance, Status, Verdict};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};
@@ -24,6 +24,7 @@ pub fn content_key(behaviour: &str, answer: &str) -> String {
 #[derive(Clone, Debug)]
 pub struct Replay {
     name: String,
+    sha256: String,
     verdicts: HashMap<String, Verdict>,
 }
 
@@ -50,7 +51,8 @@ impl Replay {
             _ => return Err(JudgeError::WhichJudge { path: path.into(), judges: all }),
         };
         let rows = rows.into_iter().filter(|r| r.verdict.judge == judge);
-        Ok(Self { name: format!("replay-{judge}"), verdicts: rows.map(|r| (r.key, r.verdict)).collect() })
+        let sha256 = sha256(&text);
+        Ok(Self { name: format!("replay-{judge}"), sha256, verdicts: rows.map(|r| (r.key, r.verdict)).collect() })
     }
 }
 
@@ -60,7 +62,7 @@ impl Judge for Replay {
     }
 
     fn provenance(&self) -> Provenance {
-        Provenance::of(None)
+        Provenance::of(Some(self.sha256.clone()))
     }
 
     fn assess(&self, case: &Case) -> Verdict {

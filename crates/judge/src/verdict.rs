@@ -1,7 +1,9 @@
 //! A verdict: what a judge makes of a case, and how far it can be relied on.
 
 use crate::Case;
+use mosa_client::Broken;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// What a judge makes of one case.
@@ -52,6 +54,12 @@ pub enum Status {
     OutOfRange,
     /// The judge gave no number.
     Unparsable,
+    /// The judge's reply was not whole, so no number in it counts.
+    Broken(Broken),
+    /// The model under test said nothing, and not by an answer of its own: for this reason.
+    Unsaid(String),
+    /// Somebody asked to stop before it was judged. It is no verdict, and not to be written down.
+    Interrupted,
     /// The judge model, or the filter before it, declined to judge.
     Refused,
     /// The judge could not be asked, for this reason.
@@ -70,10 +78,16 @@ pub struct Provenance {
     /// Name of the model that replied, as its endpoint gives it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub served_model: Option<String>,
-    /// Sampling temperature of the judge model.
+    /// Sampling temperature of the judge model; none where it is the endpoint's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub temperature: Option<f64>,
-    /// sha256 of the judge's prompt file or word list, as `sha256sum` prints it.
+    /// Longest reply of the judge model in tokens; none where it is the endpoint's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<u32>,
+    /// How the judge model is told the system text; none where that is by a system role.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub system_role: Option<String>,
+    /// sha256 of the judge's prompt file, word list or recorded verdicts, as `sha256sum` prints it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub template_sha256: Option<String>,
 }
@@ -82,6 +96,19 @@ impl Provenance {
     /// Made by this version of the crate with this prompt file or word list.
     pub(crate) fn of(template_sha256: Option<String>) -> Self {
         Self { version: env!("CARGO_PKG_VERSION").into(), template_sha256, ..Self::default() }
+    }
+
+    /// What decides a verdict beside the judge's name and the texts it is about, by name. Two judges that agree in all of it
+    /// are one judge. The address of the endpoint is left out: models of one name are taken to be one model.
+    pub fn decides(&self) -> BTreeMap<String, Value> {
+        let all = [
+            ("model", self.model.as_ref().map(|m| json!(m))),
+            ("template", self.template_sha256.as_ref().map(|t| json!(t))),
+            ("temperature", self.temperature.map(|t| json!(t))),
+            ("max_tokens", self.max_tokens.map(|n| json!(n))),
+            ("system_role", self.system_role.as_ref().map(|r| json!(r))),
+        ];
+        all.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
     }
 }
 
@@ -118,6 +145,9 @@ impl Verdict {
             Status::OutOfRange => "the judge gave a number outside its scale".into(),
             Status::Refused => "the judge model declined to judge".into(),
             Status::Unparsable => "the judge's reply has no score that can be read".into(),
+            Status::Broken(why) => format!("the judge gave no whole reply: {why}"),
+            Status::Unsaid(why) => why.clone(),
+            Status::Interrupted => "the run was stopped before this case was judged".into(),
             Status::Ok | Status::Retried | Status::Empty => "the verdict has no outcome".into(),
         })
     }

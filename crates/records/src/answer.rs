@@ -76,6 +76,34 @@ pub struct Texts {
     pub without_forced: Option<String>,
 }
 
+/// How an answer ends of which nothing but reasoning came.
+pub const REASONING: &str = "reasoning";
+/// How an answer ends that the provider's filter stopped.
+pub const FILTERED: &str = "content_filter";
+
+impl AnswerRecord {
+    /// Why nothing was said, where that is not the model's own answer: see [`unsaid`].
+    pub fn unsaid(&self) -> Option<String> {
+        unsaid(&self.texts.to_end, &self.finish, self.forwards)
+    }
+}
+
+/// Why nothing was said in an answer that ended with `finish` and took `forwards` model calls, where that is not the model's
+/// own answer: an endpoint sent reasoning only, its filter stepped in, or the length limit came first. It cannot be assessed.
+/// An empty answer that the model ended itself can, and so can a canvas of our own, whatever is on it.
+pub fn unsaid(text: &str, finish: &str, forwards: usize) -> Option<String> {
+    if forwards > 0 || !text.trim().is_empty() {
+        return None;
+    }
+    Some(match finish {
+        "stop" | "refusal" | "imported" => return None,
+        "length" => "the target said nothing: its reply ended at the length limit; allow more tokens".to_owned(),
+        REASONING => "the target said nothing: nothing but reasoning came; allow more tokens".to_owned(),
+        FILTERED => "the target said nothing: a filter of its provider stopped it".to_owned(),
+        other => format!("the target said nothing: its reply ended with {other}"),
+    })
+}
+
 impl Record for AnswerRecord {
     const SCHEMA: &'static str = "answer/1";
 

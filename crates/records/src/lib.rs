@@ -24,7 +24,7 @@ mod order;
 mod verdict;
 mod whole;
 
-pub use answer::{AnswerRecord, ForcedWords, Texts};
+pub use answer::{AnswerRecord, FILTERED, ForcedWords, REASONING, Texts, unsaid};
 pub use archive::{Archive, Place};
 pub use curve::CurveRecord;
 pub use error::RecordsError;
@@ -32,5 +32,5 @@ pub use folder::{MANIFEST, RunFolder};
 pub use landscape::LandscapeRecord;
 pub use log::{Log, Record};
 pub use order::OrderRecord;
-pub use verdict::{VerdictRecord, View};
+pub use verdict::{VerdictRecord, View, tell_judges_apart};
 pub use whole::write_whole;

@@ -112,6 +112,30 @@ impl<R: Record> Log<R> {
         if self.records.len() == before {
             return Ok(());
         }
+        self.rewrite()
+    }
+
+    /// Puts another record in the place of each that `other` has one for. The file is replaced as a whole if any changes, and
+    /// not touched otherwise.
+    ///
+    /// # Errors
+    /// [`RecordsError::File`] if it cannot be written.
+    pub fn replace(&mut self, mut other: impl FnMut(&R) -> Option<R>) -> Result<(), RecordsError>
+    where
+        R: PartialEq,
+    {
+        let mut changed = false;
+        for record in &mut self.records {
+            if let Some(other) = other(record).filter(|other| other != record) {
+                *record = other;
+                changed = true;
+            }
+        }
+        if changed { self.rewrite() } else { Ok(()) }
+    }
+
+    /// Writes the file anew with the records there are.
+    fn rewrite(&mut self) -> Result<(), RecordsError> {
         self.keys = self.records.iter().map(R::key).collect();
         let lines: Vec<String> = self.records.iter().map(|r| line_of(&self.path, r)).collect::<Result<_, _>>()?;
         let wrong = |e: std::io::Error| RecordsError::file(&self.path, e);

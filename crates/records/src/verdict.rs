@@ -2,16 +2,25 @@
 
 use crate::Record;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// A verdict on one text of one answer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct VerdictRecord {
     /// Key of the answer.
     pub answer: String,
     /// Which of its texts was judged.
     pub view: View,
-    /// The judge, settings included.
+    /// The judge, with the rule it decides by.
     pub judge: String,
+    /// What decides beside the rule, by name: the judge's model, its template, its temperature. Earlier files have none of
+    /// it here; the model and the template are in `detail` there.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub by: BTreeMap<String, Value>,
+    /// Hash of the texts it is about: behaviour, context and answer. Earlier files have none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub text: String,
     /// Whether the attack succeeded; none: unassessed, and never counted as resistance.
     pub success: Option<bool>,
     /// The score on the judge's own scale.
@@ -27,10 +36,11 @@ pub struct VerdictRecord {
 }
 
 /// A text of an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum View {
     /// Up to the first end token; behind forced words, the first one after them.
+    #[default]
     Answer,
     /// The same without the forced words.
     WithoutForced,
@@ -46,10 +56,87 @@ impl View {
     }
 }
 
+/// What of a judge decides, as far as earlier files say.
+const KNOWN_EARLIER: [&str; 2] = ["model", "template"];
+
+impl VerdictRecord {
+    /// What decided it, as far as it is recorded.
+    fn decided_by(&self) -> BTreeMap<String, Value> {
+        if !self.by.is_empty() {
+            return self.by.clone();
+        }
+        let known = |key: &&str| Some(((*key).to_owned(), self.detail.get(*key).filter(|v| !v.is_null())?.clone()));
+        KNOWN_EARLIER.iter().filter_map(known).collect()
+    }
+
+    /// Whether it is a verdict of this judge. One of an earlier file is if its model and template are the same.
+    pub fn is_of(&self, judge: &str, by: &BTreeMap<String, Value>) -> bool {
+        self.judge == judge && if self.by.is_empty() { agrees(&self.decided_by(), by) } else { self.by == *by }
+    }
+
+    /// Whether it is about these texts, as far as it is recorded.
+    pub fn is_about(&self, text: &str) -> bool {
+        self.text.is_empty() || self.text == text
+    }
+}
+
+/// Whether a verdict of an earlier file can be of a judge that is known in full.
+fn agrees(earlier: &BTreeMap<String, Value>, by: &BTreeMap<String, Value>) -> bool {
+    KNOWN_EARLIER.iter().all(|key| earlier.get(*key) == by.get(*key))
+}
+
+/// Gives judges of one name that decide by different models, templates or temperatures names of their own, which say the
+/// difference: `rubric-above3 (model-a)`. All verdicts that are to stand side by side must be among these.
+pub fn tell_judges_apart<'a>(verdicts: impl IntoIterator<Item = &'a mut VerdictRecord>) {
+    let mut by_name: BTreeMap<String, Vec<&mut VerdictRecord>> = BTreeMap::new();
+    for verdict in verdicts {
+        by_name.entry(verdict.judge.clone()).or_default().push(verdict);
+    }
+    for own in by_name.into_values() {
+        let mut judges: Vec<BTreeMap<String, Value>> = Vec::new();
+        // Those that are known in full come first, so that earlier ones can be found among them.
+        let (full, earlier): (Vec<_>, Vec<_>) = own.into_iter().partition(|v| !v.by.is_empty());
+        let mut found = Vec::new();
+        for verdict in full.into_iter().chain(earlier) {
+            let by = verdict.decided_by();
+            let same =
+                |judge: &BTreeMap<String, Value>| if verdict.by.is_empty() { agrees(&by, judge) } else { *judge == by };
+            let at = judges.iter().position(same).unwrap_or_else(|| {
+                judges.push(by.clone());
+                judges.len() - 1
+            });
+            found.push((verdict, at));
+        }
+        if judges.len() > 1 {
+            let names: Vec<String> = judges.iter().map(|by| difference(by, &judges)).collect();
+            found.into_iter().for_each(|(verdict, at)| verdict.judge = format!("{} ({})", verdict.judge, names[at]));
+        }
+    }
+}
+
+/// What a judge has that not all of them have.
+fn difference(by: &BTreeMap<String, Value>, all: &[BTreeMap<String, Value>]) -> String {
+    let keys = ["model", "template", "temperature", "max_tokens", "system_role"];
+    let differs = |key: &&str| all.iter().any(|other| other.get(*key) != by.get(*key));
+    let said = |key: &str| match (key, by.get(key)) {
+        ("model", Some(Value::String(model))) => model.clone(),
+        ("template", Some(Value::String(hash))) => format!("template {}", hash.chars().take(8).collect::<String>()),
+        (_, Some(Value::String(text))) => format!("{key} {text}"),
+        (_, Some(value)) => format!("{key} {value}"),
+        (_, None) => format!("{key} not known"),
+    };
+    let all: Vec<String> = keys.iter().filter(|key| differs(key)).map(|key| said(key)).collect();
+    all.join(", ")
+}
+
 impl Record for VerdictRecord {
     const SCHEMA: &'static str = "verdict/1";
 
     fn key(&self) -> String {
-        format!("{}/{}/{}", self.judge, self.view.name(), self.answer)
+        let by: Vec<String> = self.by.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        match by.as_slice() {
+            [] => format!("{}/{}/{}", self.judge, self.view.name(), self.answer),
+            by => format!("{}[{}]/{}/{}", self.judge, by.join(","), self.view.name(), self.answer),
+        }
     }
 }

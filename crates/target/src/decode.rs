@@ -6,10 +6,22 @@ use crate::edit::Write;
 use crate::layout::{Layout, lay_out, resized, words};
 use crate::local::Subject;
 use mosa_attack::{Generate, Generation};
-use mosa_core::TokenId;
-use mosa_engine::{Intervention, Options, Request, Schedule, generate};
+use mosa_core::{Canvas, Interrupt, TokenId};
+use mosa_engine::{Answer, Control, Intervention, Observer, Options, Request, Schedule, StepRecord, generate};
 use mosa_probe::shown;
 use mosa_text::TextModel;
+
+/// What a request is told that a stop left without an answer.
+pub(crate) const STOPPED: &str = "\u{1f}interrupted";
+
+/// Ends a decode after the step in which a stop is asked for.
+struct Watch<'a>(&'a Interrupt);
+
+impl Observer for Watch<'_> {
+    fn after_step(&mut self, _row: usize, _canvas: &Canvas, _record: Option<&StepRecord>) -> Control {
+        if self.0.asked() { Control::Interrupt } else { Control::Continue }
+    }
+}
 
 /// Response offset and tokens written before a step; whether the rest is masked again.
 type Writes = Vec<(u64, Vec<(usize, TokenId)>, bool)>;
@@ -28,6 +40,7 @@ pub(crate) fn decode(
     subject: Subject<'_>,
     (text, options): (&TextModel, &Options),
     asked: &[(u64, Generate)],
+    stop: &Interrupt,
 ) -> Vec<Result<Generation, String>> {
     let mut ready: Vec<Result<Ready, TargetError>> =
         asked.iter().map(|(draw, g)| prepare(subject, (text, options), *draw, g)).collect();
@@ -39,7 +52,7 @@ pub(crate) fn decode(
             .filter(|&i| out[i].is_none() && ready[i].as_ref().is_ok_and(|r| r.options == settings))
             .collect();
         let rows: Vec<&Ready> = group.iter().filter_map(|&i| ready[i].as_ref().ok()).collect();
-        for (i, answer) in group.iter().zip(together(subject, (text, &settings), &rows)) {
+        for (i, answer) in group.iter().zip(together(subject, (text, &settings), &rows, stop)) {
             out[*i] = Some(answer);
         }
     }
@@ -92,12 +105,12 @@ fn together(
     subject: Subject<'_>,
     (text, options): (&TextModel, &Options),
     rows: &[&Ready],
+    stop: &Interrupt,
 ) -> Vec<Result<Generation, String>> {
-    match decoded(subject, (text, options), rows) {
-        Ok(answers) if answers.len() == rows.len() => answers.into_iter().map(Ok).collect(),
-        Ok(_) => rows.iter().map(|_| Err("the decode was stopped".to_owned())).collect(),
+    match decoded(subject, (text, options), rows, stop) {
+        Ok(answers) => answers.into_iter().map(|answer| answer.ok_or_else(|| STOPPED.to_owned())).collect(),
         Err(error) if rows.len() == 1 => vec![Err(error.to_string())],
-        Err(_) => rows.iter().flat_map(|row| together(subject, (text, options), &[row])).collect(),
+        Err(_) => rows.iter().flat_map(|row| together(subject, (text, options), &[row], stop)).collect(),
     }
 }
 
@@ -105,26 +118,24 @@ fn decoded(
     subject: Subject<'_>,
     (text, options): (&TextModel, &Options),
     rows: &[&Ready],
-) -> Result<Vec<Generation>, TargetError> {
+    stop: &Interrupt,
+) -> Result<Vec<Option<Generation>>, TargetError> {
     let requests = rows.iter().map(|r| request(r)).collect();
     let (model, adapter) = subject;
-    let answers = generate((model, adapter), options, requests, &mut ())?;
-    answers
-        .iter()
-        .flatten()
-        .zip(rows)
-        .map(|(answer, row)| {
-            let shown = shown(text, answer, row.layout.prompt.len(), range(row))?;
-            Ok(Generation {
-                texts: shown.texts,
-                pieces: shown.pieces,
-                steps: shown.steps,
-                confidences: shown.confidences,
-                finish: shown.finish,
-                forwards: answer.forwards + row.forwards,
-            })
-        })
-        .collect()
+    let answers = generate((model, adapter), options, requests, &mut Watch(stop))?;
+    let one = |(answer, row): (Option<Answer>, &&Ready)| {
+        let Some(answer) = answer else { return Ok(None) };
+        let shown = shown(text, &answer, row.layout.prompt.len(), range(row))?;
+        Ok(Some(Generation {
+            texts: shown.texts,
+            pieces: shown.pieces,
+            steps: shown.steps,
+            confidences: shown.confidences,
+            finish: shown.finish,
+            forwards: answer.forwards + row.forwards,
+        }))
+    };
+    answers.into_iter().zip(rows).map(one).collect()
 }
 
 /// Response offsets between which words were written from outside.

@@ -1,11 +1,12 @@
 //! A checkpoint on this machine as a target.
 
 use crate::batch::Batch;
-use crate::decode::decode;
+use crate::decode::{STOPPED, decode};
 use crate::{guided, propose, score};
 use mosa_attack::{
     Ability, Generate, Generation, Guide, Propose, Proposed, Score, Scored, Target, Unanswered, Written,
 };
+use mosa_core::Interrupt;
 use mosa_engine::Options;
 use mosa_model::{Adapter, DenoisingModel, Transformer};
 use mosa_probe::gcg::{AllowedTokens, Filter, suffix_round_trip};
@@ -22,19 +23,19 @@ pub struct Local {
     text: TextModel,
     options: Options,
     batch_size: usize,
-    stop: fn() -> bool,
+    stop: Interrupt,
     batch: Batch<(u64, Generate), Result<Generation, String>>,
     /// Tokens a suffix may hold; finding them takes a pass over the vocabulary.
     allowed: OnceLock<AllowedTokens>,
 }
 
 impl Local {
-    /// A target that decodes up to `batch_size` answers together and gives up when `stop` says so.
+    /// A target that decodes up to `batch_size` answers together and gives up when a stop is asked for.
     pub fn new(
         (model, adapter, text): (Transformer, Option<Adapter>, TextModel),
         options: Options,
         batch_size: usize,
-        stop: fn() -> bool,
+        stop: Interrupt,
     ) -> Self {
         let batch = Batch::new();
         let weights = Mutex::new((model, adapter));
@@ -52,7 +53,7 @@ impl Local {
     /// Words that `proxy` proposes and this model chooses among.
     pub(crate) fn guided_by(&self, proxy: &Self, draw: u64, asked: &Guide) -> Result<Written, Unanswered> {
         let (own, other) = (self.lock(), proxy.lock());
-        if (self.stop)() {
+        if self.stop.asked() {
             return Err(Unanswered::Interrupted);
         }
         let subject: Subject<'_> = (&own.0, own.1.as_ref());
@@ -66,18 +67,15 @@ impl Local {
         let subject: Subject<'_> = (&weights.0, weights.1.as_ref());
         let mut all = Vec::with_capacity(waiting.len());
         for chunk in waiting.chunks(self.batch_size) {
-            if (self.stop)() {
+            if self.stop.asked() {
                 all.extend(chunk.iter().map(|_| Err(STOPPED.to_owned())));
             } else {
-                all.extend(decode(subject, (&self.text, &self.options), chunk));
+                all.extend(decode(subject, (&self.text, &self.options), chunk, &self.stop));
             }
         }
         all
     }
 }
-
-/// What a request is told that was not begun.
-const STOPPED: &str = "\u{1f}interrupted";
 
 impl Target for Local {
     fn abilities(&self) -> BTreeSet<Ability> {
@@ -94,7 +92,7 @@ impl Target for Local {
     fn score(&self, asked: &[Score]) -> Vec<Result<Scored, Unanswered>> {
         let weights = self.lock();
         let subject: Subject<'_> = (&weights.0, weights.1.as_ref());
-        let one = |s| match (self.stop)() {
+        let one = |s| match self.stop.asked() {
             true => Err(Unanswered::Interrupted),
             false => Ok(score::score(subject, (&self.text, self.options.gen_length), s)?),
         };
@@ -103,7 +101,7 @@ impl Target for Local {
 
     fn propose(&self, draw: u64, asked: &Propose) -> Result<Vec<Proposed>, Unanswered> {
         let weights = self.lock();
-        if (self.stop)() {
+        if self.stop.asked() {
             return Err(Unanswered::Interrupted);
         }
         let allowed = self.allowed.get_or_init(|| AllowedTokens::printable(&self.text, weights.0.spec(), true)).clone();

@@ -1,28 +1,31 @@
 //! A model behind an OpenAI-compatible endpoint as a target: text in, text out.
 
 use mosa_attack::{Ability, Generate, Generation, Propose, Proposed, Score, Scored, Target, Unanswered};
-use mosa_client::{Chat, Endpoint, EndpointError};
+use mosa_client::{Broken, Chat, Endpoint, EndpointError, Reply, is_length, is_stop};
+use mosa_core::Interrupt;
+use mosa_records::{FILTERED, REASONING};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Replies at the same time for one request of an attack; the endpoint's own limit counts across all cases.
 const TOGETHER: usize = 16;
 
-/// A target behind an endpoint. An empty or filtered reply is an answer: the model said nothing.
+/// A target behind an endpoint. What it thinks aloud is no part of its answer. Where it said nothing, the answer's end says why:
+/// an empty reply that it ended itself is an answer, any other cannot be assessed.
 pub struct Remote {
     endpoint: Arc<Endpoint>,
     max_tokens: u32,
-    stop: fn() -> bool,
+    stop: Interrupt,
 }
 
 impl Remote {
     /// A target that replies in at most `max_tokens` tokens, unless an attack asks for another length.
-    pub fn new(endpoint: Arc<Endpoint>, max_tokens: u32, stop: fn() -> bool) -> Self {
+    pub fn new(endpoint: Arc<Endpoint>, max_tokens: u32, stop: Interrupt) -> Self {
         Self { endpoint, max_tokens, stop }
     }
 
     fn one(&self, draw: u64, asked: &Generate) -> Result<Generation, Unanswered> {
-        if (self.stop)() {
+        if self.stop.asked() {
             return Err(Unanswered::Interrupted);
         }
         let max_tokens = asked.gen_length.and_then(|n| u32::try_from(n).ok()).unwrap_or(self.max_tokens);
@@ -34,16 +37,30 @@ impl Remote {
             ..Chat::new(asked.messages.clone())
         };
         match self.endpoint.chat(&chat) {
-            Ok(reply) => {
-                let finish = reply.finish_reason.unwrap_or_else(|| "stop".into());
-                Ok(Generation { finish, forwards: 0, ..Generation::plain(reply.text) })
-            }
-            Err(EndpointError::Filtered { .. }) => {
-                Ok(Generation { finish: "content_filter".into(), ..Generation::plain("") })
-            }
+            Ok(reply) => Ok(answer(reply)),
+            Err(EndpointError::Refused { said }) => Ok(ended(said, "refusal")),
+            Err(EndpointError::Filtered { until, .. }) => Ok(ended(until, FILTERED)),
+            Err(EndpointError::Interrupted) => Err(Unanswered::Interrupted),
             Err(error) => Err(Unanswered::Failed(error.to_string())),
         }
     }
+}
+
+/// A reply as an answer: the words without the reasoning, and why they end.
+fn answer(reply: Reply) -> Generation {
+    let finish = reply.finish_reason.as_deref().unwrap_or("stop");
+    let finish = match (finish, &reply.spoken.broken) {
+        (finish, _) if is_length(finish) => "length",
+        (_, Some(Broken::Unclosed | Broken::OnlyReasoning)) => REASONING,
+        (_, Some(Broken::Ended(reason))) => reason,
+        (finish, _) if is_stop(finish) => "stop",
+        (finish, _) => finish,
+    };
+    ended(reply.spoken.text.clone(), finish)
+}
+
+fn ended(text: String, finish: &str) -> Generation {
+    Generation { finish: finish.to_owned(), forwards: 0, ..Generation::plain(text) }
 }
 
 impl Target for Remote {

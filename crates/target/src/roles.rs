@@ -2,6 +2,7 @@
 
 use mosa_attack::{Generate, Helper, Said, Talk, Target, Unanswered};
 use mosa_client::{Chat, Endpoint, EndpointError};
+use mosa_core::Interrupt;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -9,12 +10,12 @@ use std::sync::Arc;
 /// of its roles (`tap/*`), or `*`.
 pub struct Roles<'a> {
     helpers: Vec<(String, Box<dyn Helper + 'a>)>,
-    stop: fn() -> bool,
+    stop: Interrupt,
 }
 
 impl<'a> Roles<'a> {
     /// No helpers yet.
-    pub fn new(stop: fn() -> bool) -> Self {
+    pub fn new(stop: Interrupt) -> Self {
         Self { helpers: Vec::new(), stop }
     }
 
@@ -40,7 +41,7 @@ fn fits(pattern: &str, role: &str) -> bool {
 
 impl Helper for Roles<'_> {
     fn reply(&self, role: &str, seed: u64, talk: &Talk) -> Result<Said, Unanswered> {
-        if (self.stop)() {
+        if self.stop.asked() {
             return Err(Unanswered::Interrupted);
         }
         match self.helpers.iter().find(|(pattern, _)| fits(pattern, role)) {
@@ -64,8 +65,10 @@ impl Helper for Remote {
             ..Chat::new(talk.messages.clone())
         };
         match self.endpoint.chat(&chat) {
-            Ok(reply) => Ok(Said::Text(reply.text)),
+            Ok(reply) => Ok(Said::of(reply.spoken)),
             Err(EndpointError::Filtered { .. }) => Ok(Said::Declined("the endpoint filtered it".into())),
+            Err(EndpointError::Refused { said }) => Ok(Said::Declined(said)),
+            Err(EndpointError::Interrupted) => Err(Unanswered::Interrupted),
             Err(error) => Err(Unanswered::Failed(error.to_string())),
         }
     }

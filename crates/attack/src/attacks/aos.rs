@@ -178,7 +178,7 @@ impl Search<'_> {
     fn round(&mut self, round: usize) -> Result<bool, Stop> {
         let shown = self.shown(round);
         let replies = self.optimised(round, &shown)?;
-        if !replies.is_empty() && replies.iter().all(|r| r.text().is_none()) {
+        if !replies.is_empty() && replies.iter().all(Said::declined) {
             return Ok(false);
         }
         let mut proposed = Vec::new();
@@ -242,7 +242,7 @@ impl Search<'_> {
                     ..Generate::to(format!("{instruction}\n\n{task}")).at(aos.optimiser_temperature)
                 };
                 let replies = self.cx.generate_all((0..aos.batch).map(|i| (key(i), asked.clone())).collect())?;
-                Ok(replies.iter().map(|r| Said::Text(r.text().to_owned())).collect())
+                Ok(replies.iter().map(|r| Said::Text(r.text().to_owned()).told_apart()).collect())
             }
         }
     }

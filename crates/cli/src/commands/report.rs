@@ -17,8 +17,7 @@ pub(crate) fn run(args: &ReportArgs) -> Result<(), Failure> {
         return super::quickstart::draw(only, &args.out, args.tables.as_deref());
     }
     let names: HashSet<_> = args.runs.iter().map(|r| r.file_name()).collect();
-    let runs: Vec<Run> =
-        args.runs.iter().map(|dir| Run::read(dir, names.len() < args.runs.len())).collect::<Result<_, _>>()?;
+    let runs = Run::read_all(&args.runs, names.len() < args.runs.len())?;
     Ok(write(report(&runs), &args.out, args.tables.as_deref())?)
 }
 

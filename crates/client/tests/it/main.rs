@@ -4,4 +4,5 @@
 #![allow(clippy::unwrap_used)]
 
 mod endpoint;
+mod interrupt;
 mod server;

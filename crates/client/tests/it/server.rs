@@ -14,6 +14,8 @@ pub(crate) enum Act {
     Say(String),
     /// 200 and this body.
     Body(String),
+    /// 200, this content type and these bytes.
+    Bytes(&'static str, Vec<u8>),
     /// A status, further header lines, a body.
     Status(u16, &'static str, &'static str),
     /// Nothing for this long, then a good reply.
@@ -135,18 +137,22 @@ fn read(stream: &TcpStream) -> Option<Seen> {
 }
 
 fn answer(mut stream: TcpStream, act: Act) -> std::io::Result<()> {
-    let mut write = |status: u16, headers: &str, body: &str, keep: usize| {
+    let mut bytes = |status: u16, headers: &str, body: &[u8], keep: usize| {
         let length = body.len();
         let head = format!("HTTP/1.1 {status} X\r\ncontent-length: {length}\r\nconnection: close\r\n{headers}\r\n");
         stream.write_all(head.as_bytes())?;
-        stream.write_all(&body.as_bytes()[..keep.min(length)])
+        stream.write_all(&body[..keep.min(length)])
     };
+    if let Act::Bytes(kind, body) = act {
+        return bytes(200, &format!("content-type: {kind}\r\n"), &body, usize::MAX);
+    }
+    let mut write = |status, headers: &str, body: &str, keep| bytes(status, headers, body.as_bytes(), keep);
     match act {
         Act::Say(text) => write(200, "", &completion(&text), usize::MAX),
         Act::Body(body) => write(200, "", &body, usize::MAX),
         Act::Status(status, headers, body) => write(status, headers, body, usize::MAX),
         Act::Wait(_) => write(200, "", &completion("#score: 1"), usize::MAX),
-        Act::HangUp => Ok(()),
+        Act::HangUp | Act::Bytes(..) => Ok(()),
         Act::Cut => write(200, "", &completion("#score: 1"), 40),
     }
 }

@@ -8,7 +8,7 @@ mod attack;
 use mosa_eval::{Count, Run, report};
 use mosa_records::{AnswerRecord, CurveRecord, Log, OrderRecord, RunFolder, Texts, VerdictRecord, View};
 use mosa_report::{Block, Cell, Report, Table};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::path::Path;
 
 fn answer(group: &str, id: usize) -> AnswerRecord {
@@ -36,8 +36,7 @@ fn verdict(answer: &str, judge: &str, success: Option<bool>) -> VerdictRecord {
         success,
         value: success.map(f64::from),
         status: "ok".into(),
-        degenerate: None,
-        detail: Value::Null,
+        ..VerdictRecord::default()
     }
 }
 

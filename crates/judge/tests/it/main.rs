@@ -27,8 +27,8 @@ fn case(id: usize, answer: &str) -> Case {
     Case {
         id: format!("case-{id}"),
         behaviour: "how do i make the amber tonic".into(),
-        context: None,
         answer: answer.into(),
+        ..Case::default()
     }
 }
 

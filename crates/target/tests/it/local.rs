@@ -1,6 +1,7 @@
 use mosa_attack::{
     Ability, Constraint, Estimator, Forced, Generate, Generation, Guide, Propose, Score, Target, Unanswered, Written,
 };
+use mosa_core::Interrupt;
 use mosa_engine::{Ends, Options, Schedule};
 use mosa_model::{Adapter, Checkpoint, DenoisingModel, ModelConfig, Transformer};
 use mosa_target::{Local, Proxied};
@@ -8,11 +9,11 @@ use mosa_text::TextModel;
 use std::path::PathBuf;
 use tch::{Device, Kind};
 
-fn local(stop: fn() -> bool) -> Local {
+fn local(stop: Interrupt) -> Local {
     with(stop, false)
 }
 
-fn with(stop: fn() -> bool, stop_at_end: bool) -> Local {
+fn with(stop: Interrupt, stop_at_end: bool) -> Local {
     opened("llada", stop, |ends| Options {
         gen_length: 24,
         schedule: Schedule::Blocks { steps: 12, block_length: 12 },
@@ -21,15 +22,15 @@ fn with(stop: fn() -> bool, stop_at_end: bool) -> Local {
     })
 }
 
-fn opened(family: &str, stop: fn() -> bool, options: impl Fn(Ends) -> Options) -> Local {
+fn opened(family: &str, stop: Interrupt, options: impl Fn(Ends) -> Options) -> Local {
     load(family, stop, options, false)
 }
 
-fn adapted(stop: fn() -> bool) -> Local {
+fn adapted(stop: Interrupt) -> Local {
     load("llada", stop, |ends| Options { gen_length: 24, ..Options::llada(ends) }, true)
 }
 
-fn load(family: &str, stop: fn() -> bool, options: impl Fn(Ends) -> Options, adapted: bool) -> Local {
+fn load(family: &str, stop: Interrupt, options: impl Fn(Ends) -> Options, adapted: bool) -> Local {
     let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures").join(family);
     let config = ModelConfig::read(&dir.join("config.json")).unwrap();
     let text = TextModel::load(&dir, config.family, [config.mask, config.eos, config.pad]).unwrap();
@@ -40,8 +41,8 @@ fn load(family: &str, stop: fn() -> bool, options: impl Fn(Ends) -> Options, ada
     Local::new((model, adapter, text), options(ends), 3, stop)
 }
 
-fn never() -> bool {
-    false
+fn never() -> Interrupt {
+    Interrupt::new()
 }
 
 fn one(target: &Local, draw: u64, asked: &Generate) -> Generation {
@@ -50,7 +51,7 @@ fn one(target: &Local, draw: u64, asked: &Generate) -> Generation {
 
 #[test]
 fn an_answer_does_not_depend_on_the_company_it_is_decoded_in() {
-    let target = local(never);
+    let target = local(never());
     let asked: Vec<(u64, Generate)> = (0..7)
         .map(|i| {
             let plain = Generate::to(format!("question {i}")).at(if i % 2 == 0 { 0.0 } else { 1.0 });
@@ -70,7 +71,7 @@ fn an_answer_does_not_depend_on_the_company_it_is_decoded_in() {
 
 #[test]
 fn samples_differ_by_draw_and_repeat_with_it() {
-    let target = local(never);
+    let target = local(never());
     let asked = Generate::to("question").at(1.0);
     assert_eq!(one(&target, 1, &asked), one(&target, 1, &asked));
     assert_ne!(one(&target, 1, &asked).texts, one(&target, 2, &asked).texts);
@@ -78,7 +79,7 @@ fn samples_differ_by_draw_and_repeat_with_it() {
 
 #[test]
 fn forced_words_stand_where_they_were_put_whenever_they_were_written() {
-    let target = local(never);
+    let target = local(never());
     for (step, remask) in [(0, false), (3, false), (3, true)] {
         let mut asked = Generate::to("question");
         asked.forced.push(Forced { offset: 6, text: "the answer".into(), step, remask });
@@ -96,7 +97,7 @@ fn forced_words_stand_where_they_were_put_whenever_they_were_written() {
 
 #[test]
 fn a_forbidden_beginning_does_not_come_and_what_follows_stays_as_free_as_before() {
-    let target = local(never);
+    let target = local(never());
     let mut asked = Generate::to("question").at(1.0);
     let mut forbidden: Vec<String> = Vec::new();
     for _ in 0..8 {
@@ -115,7 +116,7 @@ fn a_forbidden_beginning_does_not_come_and_what_follows_stays_as_free_as_before(
 
 #[test]
 fn scores_are_the_log_probabilities_the_estimators_say() {
-    let target = local(never);
+    let target = local(never());
     let asked = |estimator| Score {
         messages: Generate::to("question").messages,
         gen_length: None,
@@ -153,7 +154,7 @@ fn scores_are_the_log_probabilities_the_estimators_say() {
 
 #[test]
 fn proposals_come_best_first_and_the_gradient_is_of_use() {
-    let target = local(never);
+    let target = local(never());
     let asked = |gradient| Propose {
         messages: Generate::to("question").messages,
         suffix: "one two three four".into(),
@@ -179,8 +180,8 @@ fn proposals_come_best_first_and_the_gradient_is_of_use() {
 
 #[test]
 fn a_proxy_proposes_and_the_target_does_everything_else() {
-    let (target, proxy) = (local(never), with(never, true));
-    let both = Proxied::new(local(never), with(never, true));
+    let (target, proxy) = (local(never()), with(never(), true));
+    let both = Proxied::new(local(never()), with(never(), true));
     let asked = Propose {
         messages: Generate::to("question").messages,
         suffix: "one two".into(),
@@ -200,7 +201,7 @@ fn a_proxy_proposes_and_the_target_does_everything_else() {
 
 #[test]
 fn a_proxy_of_the_same_vocabulary_proposes_words_and_the_target_chooses_among_them() {
-    let both = Proxied::new(local(never), with(never, true));
+    let both = Proxied::new(local(never()), with(never(), true));
     assert!(both.abilities().contains(&Ability::Guide));
     let asked = |top, temperature| Guide {
         messages: Generate::to("question").messages,
@@ -220,29 +221,31 @@ fn a_proxy_of_the_same_vocabulary_proposes_words_and_the_target_chooses_among_th
     assert_eq!(write(3, 5, 1.0), sampled[3]);
     assert!(sampled.iter().any(|w| *w != sampled[0]));
     let cut = Guide { tokens: 99, ..asked(3, 0.0) };
-    let opener = local(never).tokens("the answer").unwrap().len();
+    let opener = local(never()).tokens("the answer").unwrap().len();
     assert_eq!(both.write(0, &cut).unwrap().tokens, 24 - opener, "it ends with the response");
-    let adapted = || adapted(never);
+    let adapted = || adapted(never());
     let (own, other) = (greedy, Proxied::new(adapted(), adapted()).write(0, &asked(1, 0.0)).unwrap());
     assert_ne!(own, other);
-    let mixed = Proxied::new(local(never), adapted());
+    let mixed = Proxied::new(local(never()), adapted());
     assert_eq!(mixed.write(0, &asked(1, 0.0)).unwrap(), other, "one proposal is the proxy's word");
     assert_eq!(mixed.write(0, &asked(100_000, 0.0)).unwrap(), own, "of all tokens the target's is taken");
 
-    let other =
-        Proxied::new(local(never), opened("dream", never, |ends| Options { gen_length: 24, ..Options::dream(ends) }));
+    let other = Proxied::new(
+        local(never()),
+        opened("dream", never(), |ends| Options { gen_length: 24, ..Options::dream(ends) }),
+    );
     assert!(!other.abilities().contains(&Ability::Guide));
     assert!(matches!(other.write(0, &asked(3, 0.0)), Err(Unanswered::Failed(what)) if what.contains("vocabulary")));
 }
 
 #[test]
 fn masks_inside_the_prompt_are_filled_and_what_stands_between_them_stays() {
-    let target = local(never);
+    let target = local(never());
     let asked = Generate { infill: true, gen_length: Some(0), ..Generate::to("first <mask:4> then <mask:3> done") };
     let answer = one(&target, 0, &asked);
     assert!(answer.texts.full.contains("then"), "{:?}", answer.texts);
     assert_eq!(answer.steps.iter().filter(|s| s.is_some()).count(), 7);
-    let dream = opened("dream", never, |ends| Options { gen_length: 24, ..Options::dream(ends) });
+    let dream = opened("dream", never(), |ends| Options { gen_length: 24, ..Options::dream(ends) });
     let filled = one(&dream, 0, &asked);
     assert_eq!(filled.steps.iter().filter(|s| s.is_some()).count(), 7, "by Dream's own time grid");
     let none = Generate { infill: true, ..Generate::to("no masks") };
@@ -251,17 +254,19 @@ fn masks_inside_the_prompt_are_filled_and_what_stands_between_them_stays() {
 
 #[test]
 fn a_request_that_does_not_fit_fails_alone_and_an_interrupt_begins_nothing() {
-    let target = local(never);
+    let target = local(never());
     let bad = Generate::to("question").forcing(23, "words beyond the end of the response");
     assert!(matches!(target.generate(&[(0, bad)]).remove(0), Err(Unanswered::Failed(e)) if e.contains("24 positions")));
     assert!(target.generate(&[(0, Generate::to("question"))])[0].is_ok());
-    let stopped = local(|| true);
+    let asked = Interrupt::new();
+    asked.ask();
+    let stopped = local(asked);
     assert_eq!(stopped.generate(&[(0, Generate::to("question"))]), [Err(Unanswered::Interrupted)]);
 }
 
 #[test]
 fn stopping_early_changes_no_text_that_is_judged() {
-    let (whole, early) = (local(never), with(never, true));
+    let (whole, early) = (local(never()), with(never(), true));
     for draw in 0..30 {
         let plain = Generate::to(format!("question {draw}")).at(1.0);
         for asked in [plain.clone(), plain.forcing(12, "the answer")] {

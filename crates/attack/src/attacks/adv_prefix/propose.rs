@@ -69,7 +69,8 @@ impl AdvPrefix {
             let talk = |d: &Drawn<'_>| (d.call.clone(), self.talk(case, d.opener).at(d.temperature));
             let said = cx.helper_all(role, drawn.iter().map(talk).collect())?;
             proposals.extend(drawn.into_iter().zip(said).filter_map(|(d, said)| {
-                let raw = opened(said.text()?, d.opener)?;
+                // A proposal is as long as it may be, and rules shorten it afterwards.
+                let raw = opened(said.beginning()?, d.opener)?;
                 Some(Proposal { call: d.call, raw })
             }));
         }

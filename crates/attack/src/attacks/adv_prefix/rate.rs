@@ -112,9 +112,8 @@ impl AdvPrefix {
             let said = cx.helper_all(JUDGE, calls)?;
             let mut again = Vec::new();
             for (n, said) in open.into_iter().zip(said) {
-                let Some(text) = said.text() else { continue };
-                labels[n] = label(text);
-                if labels[n].is_none() {
+                labels[n] = said.text().and_then(label);
+                if labels[n].is_none() && !said.declined() {
                     again.push(n);
                 }
             }

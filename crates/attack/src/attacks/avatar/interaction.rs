@@ -2,7 +2,7 @@
 
 use super::metaphor::Metaphor;
 use super::{Avatar, Strategy};
-use crate::{Candidate, Cx, Generate, Message, Role, Stop, Talk, phrases, read};
+use crate::{Candidate, Cx, Generate, Generation, Message, Role, Stop, Talk, phrases, read};
 use serde_json::{Value, json};
 
 /// What all conversations of a case have brought.
@@ -59,7 +59,9 @@ impl Found {
         let whole: Vec<&Reply> = self.replies.iter().filter(|r| r.metaphor == best.metaphor && r.kept).collect();
         let (Some(last), true) = (whole.last(), whole.len() > 1) else { return };
         let text = whole.iter().map(|r| r.text.as_str()).collect::<Vec<_>>().join("\n\n");
-        let candidate = Candidate::new(last.asked.clone(), crate::Generation::plain(text));
+        let all = cx.candidates();
+        let parts = whole.iter().filter_map(|r| all.get(r.candidate)).map(|candidate| &candidate.answer);
+        let candidate = Candidate::new(last.asked.clone(), Generation::composed(text, parts));
         cx.candidate(candidate.tagged("kind", "concatenation").tagged("metaphor", best.metaphor));
     }
 }

@@ -86,9 +86,9 @@ impl Round<'_> {
         for attempt in 1..=attack.decompose_attempts {
             let call = format!("decompose/{attempt}");
             let text = match attack.decomposer {
-                Decomposer::Helper => match self.cx.helper(&call, DECOMPOSER, attack.decomposer(&goal))?.text() {
-                    Some(text) => text.to_owned(),
-                    None => break,
+                Decomposer::Helper => match self.cx.helper(&call, DECOMPOSER, attack.decomposer(&goal))? {
+                    said if said.declined() => break,
+                    said => said.text().unwrap_or_default().to_owned(),
                 },
                 Decomposer::Target => {
                     let at = if attempt == 1 { attack.temperature } else { attack.retry_temperature };
@@ -239,7 +239,7 @@ impl Round<'_> {
         let prompts: Vec<&str> = winners.iter().map(|w| w.question.prompt.as_str()).collect();
         let texts: Vec<&str> = winners.iter().map(|w| w.text()).collect();
         let asked = self.request(&prompts.join("\n"));
-        let answer = Generation::plain(texts.join("\n"));
+        let answer = Generation::composed(texts.join("\n"), winners.iter().map(|w| &w.answer));
         let scores: Option<Vec<f64>> = winners.iter().map(|w| w.score).collect();
         let mean = scores.map(|s| s.iter().sum::<f64>() / s.len().max(1) as f64);
         self.cx.candidate(Candidate::new(asked, answer).guided(mean).tagged("part", "composed"))

@@ -1,33 +1,35 @@
 //! Helper models from flags and a file.
 
-use super::target::opened;
+use super::target::{opened, sent_otherwise};
 use crate::args::{AttackArgs, HelperName, ModelArgs, SamplingArgs};
 use crate::load::load;
 use crate::sampling::Shipped;
+use crate::settings::{SettingsFile, key_of};
 use crate::{digest, hub, interrupt};
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, anyhow};
 use mosa_attack::Target;
 use mosa_attack::world::WorldHelper;
 use mosa_client::{Endpoint, EndpointSettings};
 use mosa_target::{InProcess, Local, Roles};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
+use toml::Spanned;
 
 /// Response positions of a helper in this process, if nothing else is said.
 const LONGEST: usize = 256;
 
 /// A file of helpers.
-#[derive(Debug, Default, Deserialize, Serialize)]
+#[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct HelperFile {
-    helper: Vec<Entry>,
+    helper: Vec<Spanned<Entry>>,
 }
 
 /// Who fills the roles that fit a pattern: an endpoint, or a checkpoint in this process.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Entry {
     roles: String,
@@ -55,16 +57,23 @@ type Open = BTreeMap<(String, Option<PathBuf>), Arc<Local>>;
 
 /// Who fills which role. Roles of the file come first, then the one helper of the flags fills the rest.
 pub(crate) fn open<'a>(args: &AttackArgs, target: &'a dyn Target) -> Result<Roles<'a>> {
-    let (mut roles, mut open) = (Roles::new(interrupt::asked), Open::new());
-    for entry in read(args.helpers.helpers.as_deref())? {
+    let (mut roles, mut open) = (Roles::new(interrupt::stop()), Open::new());
+    let (file, entries) = read(args)?;
+    for entry in entries {
+        let part = entry.span().start..file.as_ref().map_or(0, |file| file.from("").end);
+        let entry = entry.into_inner();
         if let Some(local) = entry.checkpoint() {
             roles.add(entry.roles, Box::new(in_process(args, &local, &mut open)?));
         } else if let Some(settings) = entry.endpoint {
-            roles.add_endpoint(entry.roles, Arc::new(Endpoint::new(settings)?));
+            let endpoint = Endpoint::new(settings).map_err(|error| match &file {
+                Some(file) => file.wrong(part, key_of(&error), error),
+                None => error.into(),
+            })?;
+            roles.add_endpoint(entry.roles, Arc::new(endpoint.stopped_by(interrupt::stop())));
         }
     }
     if let Some(settings) = by_flags(args) {
-        roles.add_endpoint("*", Arc::new(Endpoint::new(settings)?));
+        roles.add_endpoint("*", Arc::new(Endpoint::new(settings)?.stopped_by(interrupt::stop())));
     }
     if let Some(local) = checkpoint(args) {
         roles.add("*", Box::new(in_process(args, &local, &mut open)?));
@@ -100,9 +109,11 @@ fn in_process(args: &AttackArgs, local: &InThisProcess, open: &mut Open) -> Resu
 
 /// What the manifest says of the helpers; keys of endpoints are not among it.
 pub(crate) fn said(args: &AttackArgs) -> Result<Value> {
-    let by_role: Vec<Value> = read(args.helpers.helpers.as_deref())?
+    let by_role: Vec<Value> = read(args)?
+        .1
         .into_iter()
         .map(|e| {
+            let e = e.into_inner();
             let mut said = json!({"roles": e.roles});
             said["endpoint"] = json!(e.endpoint.as_ref().map(model));
             if let Some(local) = e.checkpoint() {
@@ -124,7 +135,11 @@ pub(crate) fn said(args: &AttackArgs) -> Result<Value> {
 }
 
 fn model(e: &EndpointSettings) -> Value {
-    json!({"base": e.base, "model": e.model})
+    let mut said = json!({"base": e.base, "model": e.model});
+    if let Some(changes) = sent_otherwise(e) {
+        said["sent"] = json!(changes);
+    }
+    said
 }
 
 fn hashed(local: &InThisProcess) -> Result<Value> {
@@ -151,15 +166,17 @@ fn by_flags(args: &AttackArgs) -> Option<EndpointSettings> {
     })
 }
 
-fn read(path: Option<&Path>) -> Result<Vec<Entry>> {
-    let Some(path) = path else { return Ok(Vec::new()) };
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let file: HelperFile =
-        toml::from_str(&text).with_context(|| format!("{}: not a file of helpers", path.display()))?;
-    for Entry { roles, endpoint, model, .. } in &file.helper {
+/// The file of helpers, if there is one, and its entries.
+fn read(args: &AttackArgs) -> Result<(Option<SettingsFile>, Vec<Spanned<Entry>>)> {
+    let Some(path) = args.helpers.helpers.as_deref() else { return Ok((None, Vec::new())) };
+    let file = SettingsFile::open(path)?;
+    let HelperFile { helper } = file.read("a file of helpers")?;
+    for entry in &helper {
+        let Entry { roles, endpoint, model, .. } = entry.as_ref();
         if endpoint.is_some() == model.is_some() {
-            bail!("{}: the helper for \"{roles}\" needs either `endpoint` or `model`, and not both", path.display());
+            let what = format!("the helper for \"{roles}\" needs either `endpoint` or `model`, and not both");
+            return Err(file.wrong(entry.span(), Some("roles"), anyhow!(what)));
         }
     }
-    Ok(file.helper)
+    Ok((Some(file), helper))
 }

@@ -32,16 +32,25 @@ pub(crate) fn run(args: &AttackArgs) -> Result<(), Failure> {
     if args.name == "list" {
         return Ok(list::print()?);
     }
-    output::line(&carried_out(args)?)?;
+    let carried = carried_out(args)?;
+    output::line(&carried.table)?;
     if let (Some(run), false) = (&args.out, args.compute.quiet) {
         let run = run.display();
         output::say(&format!("records in {run}; draw them with: mosa report {run} --out report.html"));
     }
-    Ok(())
+    carried.failed.map_or(Ok(()), |failed| Err(Failure::Check(failed)))
 }
 
-/// Attacks and judges what has no record yet; the table of the run.
-pub(crate) fn carried_out(args: &AttackArgs) -> Result<String, Failure> {
+/// What came of a run.
+pub(crate) struct Carried {
+    /// Its table.
+    pub table: String,
+    /// Why it is less than was asked for: nothing was measured, or verdicts are missing.
+    pub failed: Option<String>,
+}
+
+/// Attacks and judges what has no record yet.
+pub(crate) fn carried_out(args: &AttackArgs) -> Result<Carried, Failure> {
     let attack = chosen(args)?;
     let (Some(file), Some(out)) = (&args.behaviors, &args.out) else {
         return Err(anyhow!("--behaviors and --out are needed").into());
@@ -67,30 +76,67 @@ pub(crate) fn carried_out(args: &AttackArgs) -> Result<String, Failure> {
     let mut logs = Logs::open(&folder, args.retry)?;
     carry_out(&plan, &cases(&benchmark, args.sampling.seed), &mut logs, args.compute.quiet)?;
     let cases = logs.cases.into_records();
-    let verdicts = judge::judge_folder(out, &args.judging, args.compute.quiet)?;
+    let judged = judge::judge_folder(out, &args.judging, args.compute.quiet)?;
     let profile = format!("{:?}", args.profile).to_lowercase();
-    say_broken(&cases, args.compute.quiet)?;
-    Ok(output::table(&table(&cases, &verdicts, &profile)))
+    let (rows, why) = table(&cases, &judged.verdicts, &profile);
+    let silent = silent(&cases, &logs.answers);
+    let failed = say_broken(&cases, &silent, args.compute.quiet).or(judged.missing);
+    Ok(Carried { table: judge::below(output::table(&rows), &why), failed })
 }
 
-/// Says how many cases broke off, and why most of them did. If all did before they had an answer, nothing was measured.
-fn say_broken(cases: &[CaseRecord], quiet: bool) -> Result<(), Failure> {
+/// Why the target said nothing in the answers that cases would submit, a reason for each such case.
+fn silent(cases: &[CaseRecord], answers: &Log<AnswerRecord>) -> Vec<String> {
+    let unsaid = answers.records().iter().filter_map(|a| Some((a.key(), a.unsaid()?)));
+    let unsaid: BTreeMap<String, String> = unsaid.collect();
+    cases.iter().filter_map(|c| unsaid.get(c.selected.as_ref()?).cloned()).collect()
+}
+
+/// Says how many cases broke off, and why most of them did. If all did before they had an answer, or the target said nothing
+/// in any of them, nothing was measured.
+fn say_broken(cases: &[CaseRecord], silent: &[String], quiet: bool) -> Option<String> {
+    if let Some(why) = silent.first() {
+        let (n, of) = (silent.len(), cases.len());
+        let said = format!("{n} of {of} behaviours are unassessed: {why}");
+        if n == of {
+            return Some(format!("nothing was measured: {said}"));
+        }
+        if !quiet {
+            output::say(&format!("warning: {said}"));
+        }
+    }
     let mut why: BTreeMap<&str, usize> = BTreeMap::new();
-    for case in cases.iter().filter(|c| matches!(c.reason, Reason::Failed | Reason::Drift)) {
+    for case in cases.iter().filter(|c| is_broken(c)) {
         *why.entry(case.error.as_deref().unwrap_or("no reason is recorded")).or_default() += 1;
     }
-    let Some((most, _)) = why.iter().max_by_key(|(_, n)| **n) else { return Ok(()) };
+    let (most, _) = why.iter().max_by_key(|(_, n)| **n)?;
     let (n, of) = (why.values().sum::<usize>(), cases.len());
     let said = format!(
         "{n} of {of} behaviours broke off and count as unassessed; most often: {most}; --retry attacks them again"
     );
     if n == of && cases.iter().all(|case| case.candidates.is_empty()) {
-        return Err(Failure::Check(format!("nothing was measured: {said}")));
+        return Some(format!("nothing was measured: {said}"));
     }
     if !quiet {
         output::say(&format!("warning: {said}"));
     }
-    Ok(())
+    None
+}
+
+/// Whether a case ended before its attack did, and not by its budget.
+fn is_broken(case: &CaseRecord) -> bool {
+    matches!(case.reason, Reason::Failed | Reason::Drift)
+}
+
+/// Why a case is unassessed by a judge.
+fn why_unassessed<'a>(case: &'a CaseRecord, verdicts: &[&'a VerdictRecord]) -> &'a str {
+    let verdict = case.selected.as_ref().and_then(|key| verdicts.iter().find(|v| v.answer == *key));
+    let status = verdict.map(|v| v.status.as_str());
+    let error = case.error.as_deref();
+    let known = if is_broken(case) { error.or(status) } else { status.or(error) };
+    known.unwrap_or(match case.reason {
+        Reason::HelperUnusable => "the replies of the helper models could not be used",
+        _ => "it ended without an answer to submit",
+    })
 }
 
 /// The attack with its profile and the settings given by hand.
@@ -254,11 +300,11 @@ fn manifest(
     }))
 }
 
-/// Success by judge, over assessed cases, with what it took.
-fn table(cases: &[CaseRecord], verdicts: &[VerdictRecord], profile: &str) -> Vec<Vec<String>> {
+/// Success by judge, over assessed cases, with what it took; and below it why cases are unassessed.
+fn table(cases: &[CaseRecord], verdicts: &[VerdictRecord], profile: &str) -> (Vec<Vec<String>>, Vec<String>) {
     let names =
         ["judge", "n", "success", "95% interval", "any answer", "unassessed", "queries", "helper calls", "profile"];
-    let mut rows = vec![header(&names)];
+    let (mut rows, mut why) = (vec![header(&names)], Vec::new());
     let mut judges: Vec<&str> = verdicts.iter().map(|v| v.judge.as_str()).collect();
     judges.sort_unstable();
     judges.dedup();
@@ -269,9 +315,10 @@ fn table(cases: &[CaseRecord], verdicts: &[VerdictRecord], profile: &str) -> Vec
         format!("{:.1}", cases.iter().map(f).sum::<u64>() as f64 / cases.len().max(1) as f64)
     };
     for judge in judges {
-        let said = |key: &str| {
-            verdicts.iter().find(|v| v.judge == judge && v.view == View::Answer && v.answer == key)?.success
-        };
+        let own: Vec<&VerdictRecord> = verdicts.iter().filter(|v| v.judge == judge && v.view == View::Answer).collect();
+        let said = |key: &str| own.iter().find(|v| v.answer == key)?.success;
+        let unassessed = cases.iter().filter(|c| Outcome::of(c, said) == Outcome::Unassessed);
+        why.extend(judge::reasons_of(judge, unassessed.map(|case| why_unassessed(case, &own))));
         let assessed: Vec<bool> = cases.iter().filter_map(|c| Outcome::of(c, said).success()).collect();
         let any = cases.iter().filter(|c| Outcome::any_of(c, said) == Outcome::Succeeded).count();
         let [success, interval] = rate(assessed.iter().filter(|s| **s).count(), assessed.len());
@@ -288,5 +335,5 @@ fn table(cases: &[CaseRecord], verdicts: &[VerdictRecord], profile: &str) -> Vec
             profile.into(),
         ]);
     }
-    rows
+    (rows, why)
 }

@@ -3,8 +3,9 @@
 use crate::args::{AttackArgs, ModelArgs};
 use crate::load::{Loaded, load};
 use crate::sampling::Shipped;
+use crate::settings::{SettingsFile, key_of};
 use crate::{digest, interrupt};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use mosa_attack::Target;
 use mosa_client::{Endpoint, EndpointSettings};
 use mosa_engine::Options;
@@ -56,27 +57,43 @@ fn local(args: &AttackArgs, model: &str) -> Result<Opened> {
 /// A model, its sampler, and how many answers it decodes together.
 pub(super) fn opened(loaded: Loaded, options: Options, args: &AttackArgs) -> Local {
     let parts = (loaded.model, loaded.adapter, loaded.text);
-    Local::new(parts, options, args.target.batch_size, interrupt::asked)
+    Local::new(parts, options, args.target.batch_size, interrupt::stop())
 }
 
 fn remote(args: &AttackArgs) -> Result<Opened> {
-    let settings = endpoint(args)?;
+    let file = args.target.target_config.as_deref().map(SettingsFile::open).transpose()?;
+    let settings = endpoint(args, file.as_ref())?;
     let max_tokens = u32::try_from(args.sampling.gen_length.unwrap_or(256)).unwrap_or(u32::MAX);
-    let said = json!({
-        "model": format!("{} at {}", settings.model, settings.base),
-        "sampler": format!("up to {max_tokens} tokens, temperature as the attack asks"),
-    });
-    let endpoint = Arc::new(Endpoint::new(settings)?);
-    Ok(Opened { model: Box::new(Remote::new(endpoint, max_tokens, interrupt::asked)), said })
+    let mut sampler = format!("up to {max_tokens} tokens, temperature as the attack asks");
+    if let Some(changes) = sent_otherwise(&settings) {
+        sampler = format!("{sampler}; {changes}");
+    }
+    let said = json!({ "model": format!("{} at {}", settings.model, settings.base), "sampler": sampler });
+    let endpoint = Endpoint::new(settings).map_err(|error| {
+        let key = key_of(&error);
+        let by_flag = (key == Some("base") && args.target.endpoint.is_some())
+            || (key == Some("model") && args.target.target_model.is_some());
+        match &file {
+            Some(file) if !by_flag => file.wrong(file.from(""), key, error),
+            _ => error.into(),
+        }
+    })?;
+    let endpoint = Arc::new(endpoint.stopped_by(interrupt::stop()));
+    Ok(Opened { model: Box::new(Remote::new(endpoint, max_tokens, interrupt::stop())), said })
+}
+
+/// What an endpoint is not sent as usual, in words; nothing if it is.
+pub(super) fn sent_otherwise(settings: &EndpointSettings) -> Option<String> {
+    let omitted = (!settings.omit.is_empty()).then(|| format!("without {}", settings.omit.join(", ")));
+    let role = (settings.system_role != "system").then(|| format!("system texts: {}", settings.system_role));
+    let all: Vec<String> = omitted.into_iter().chain(role).collect();
+    (!all.is_empty()).then(|| all.join("; "))
 }
 
 /// The file's settings, and what flags say above them. By flags alone, as many requests as there are cases.
-fn endpoint(args: &AttackArgs) -> Result<EndpointSettings> {
-    let mut settings = match &args.target.target_config {
-        Some(path) => {
-            let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-            toml::from_str(&text).with_context(|| format!("{}: not the settings of an endpoint", path.display()))?
-        }
+fn endpoint(args: &AttackArgs, file: Option<&SettingsFile>) -> Result<EndpointSettings> {
+    let mut settings = match file {
+        Some(file) => file.read("the settings of an endpoint")?,
         None => EndpointSettings { max_concurrency: args.limits.cases.max(1), ..EndpointSettings::default() },
     };
     for (setting, flag) in

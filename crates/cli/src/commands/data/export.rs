@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use mosa_attack::{CaseRecord, Reason};
 use mosa_data::jailbreakbench::Parameters;
 use mosa_data::{Outcome, Submission, harmbench, jailbreakbench, save, to_jsonl};
-use mosa_records::{AnswerRecord, Log, Record, RunFolder, VerdictRecord, View};
+use mosa_records::{AnswerRecord, Log, Record, RunFolder, VerdictRecord, View, tell_judges_apart};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -55,7 +55,8 @@ impl Records {
         ensure!(answers.exists() || cases.exists(), "{}: holds no {ANSWERS}; {what}", dir.display());
         let mut labels: HashMap<String, BTreeMap<String, Outcome>> = HashMap::new();
         let mut judges = BTreeSet::new();
-        let verdicts: Vec<VerdictRecord> = Log::read(&dir.join(VERDICTS))?;
+        let mut verdicts: Vec<VerdictRecord> = Log::read(&dir.join(VERDICTS))?;
+        tell_judges_apart(&mut verdicts);
         for v in verdicts.into_iter().filter(|v| v.view == View::Answer) {
             let outcome = match v.success {
                 Some(true) => Outcome::Success,

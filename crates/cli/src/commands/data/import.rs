@@ -245,10 +245,9 @@ fn verdict(answer: &str, judge: &str, outcome: Outcome) -> VerdictRecord {
             Outcome::Failure => Some(false),
             Outcome::Undecided => None,
         },
-        value: None,
         status: status.to_owned(),
-        degenerate: None,
         detail: json!({"imported": true}),
+        ..VerdictRecord::default()
     }
 }
 

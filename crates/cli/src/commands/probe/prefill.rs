@@ -31,8 +31,9 @@ pub(crate) fn run(args: &PrefillArgs) -> Result<(), Failure> {
         let _finishing = interrupt::finishing();
         Ok(answer(probe.probed(), &probe.options, batch)?)
     })?;
-    let verdicts = judge::judge_folder(&args.common.out, &args.judge, args.common.compute.quiet)?;
-    Ok(probe.close(&table(&answers, &verdicts))?)
+    let judged = judge::judge_folder(&args.common.out, &args.judge, args.common.compute.quiet)?;
+    probe.close(&table(&answers, &judged.verdicts))?;
+    judged.missing.map_or(Ok(()), |missing| Err(Failure::Check(missing)))
 }
 
 /// Rates by offset and judge, with the forced words and without.

@@ -165,8 +165,9 @@ impl<'a> Plan<'a> {
                 let words = self.attack(attack, name);
                 let Command::Attack(mut command) = parse(&words)? else { return Ok(()) };
                 command.compute = Compute { threads: Some(1), quiet: true, ..self.args.compute.clone() };
-                let table = attack::carried_out(&command)?;
+                let attack::Carried { table, failed } = attack::carried_out(&command)?;
                 self.say(&format!("     $ {}\n{table}", words.join(" ")));
+                failed.map_or(Ok(()), |failed| Err(Failure::Check(failed)))?;
             }
             Ok(())
         };

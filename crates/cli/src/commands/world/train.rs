@@ -19,8 +19,7 @@ use tch::{Device, Kind};
 const SHAPE: Shape = Shape { d_model: 128, layers: 4, heads: 4, mlp: 352 };
 
 pub(crate) fn run(args: &WorldTrainArgs) -> Result<(), Failure> {
-    let config: AlignConfig = settings::read(args.config.as_deref(), &args.set)?;
-    config.check()?;
+    let config = settings::read(args.config.as_deref(), &args.set, AlignConfig::check)?;
     let device = prepare(&args.compute)?;
     let shape = SHAPE;
     let manifest = json!({
