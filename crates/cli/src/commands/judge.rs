@@ -269,7 +269,7 @@ impl<'a> Asking<'a> {
     ) -> Result<(), Failure> {
         let (open, failed) = self.open(texts, log.records());
         let bar = output::bar(quiet, texts.len())?;
-        bar.set_message(self.judge.name().to_owned());
+        bar.set_message(self.judge.name());
         bar.set_position((texts.len() - open.len()) as u64);
         let mut anew: HashMap<String, VerdictRecord> = HashMap::new();
         let mut stopped = false;
@@ -282,8 +282,9 @@ impl<'a> Asking<'a> {
             });
             for (verdict, &i) in verdicts.iter().flatten().zip(batch) {
                 if verdict.status == Status::Interrupted {
+                    // It keeps its place: those behind it are judged again.
                     stopped = true;
-                    continue;
+                    break;
                 }
                 let record = self.record(&texts[i], verdict);
                 match failed.get(&i) {

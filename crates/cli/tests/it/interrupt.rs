@@ -64,20 +64,25 @@ fn interrupted(words: &[String], little: Duration, there: impl Fn() -> bool) -> 
 
 const LITTLE: Duration = Duration::from_millis(300);
 
-/// A server that does `act` with requests of a model, and replies to all others, and to all from the moment it is mended.
+/// A server that does `act` with some requests of a model, replies to all others, and to all from the moment it is mended.
 struct Faulty {
     server: Server,
     mended: Arc<AtomicBool>,
 }
 
 impl Faulty {
-    fn start(model: &'static str, from: usize, act: fn() -> Act) -> Self {
+    /// `fails` gets the number of a request of that model, and its text.
+    fn start(
+        model: &'static str,
+        fails: impl Fn(usize, &str) -> bool + Send + Sync + 'static,
+        act: fn() -> Act,
+    ) -> Self {
         let mended = Arc::new(AtomicBool::new(false));
         let (good, seen) = (mended.clone(), Arc::new(std::sync::atomic::AtomicUsize::new(0)));
         let server = Server::start(move |_, body| {
             let own = body["model"] == model;
             let number = if own { seen.fetch_add(1, Ordering::SeqCst) } else { 0 };
-            if own && number >= from && !good.load(Ordering::SeqCst) {
+            if own && !good.load(Ordering::SeqCst) && fails(number, &body.to_string()) {
                 return act();
             }
             Act::Say(match body["model"].as_str() {
@@ -117,7 +122,7 @@ fn goals(dir: &Path) -> PathBuf {
 /// well, it ends in the records of a run that was never disturbed.
 fn attack_goes_on(model: &'static str, from: usize, act: fn() -> Act, more: &str) {
     let dir = tempfile::tempdir().unwrap();
-    let faulty = Faulty::start(model, from, act);
+    let faulty = Faulty::start(model, move |number, _| number >= from, act);
     let target = faulty.settings(dir.path(), "target", if model == "target" { more } else { "" });
     let helper = faulty.settings(dir.path(), "helper", if model == "helper" { more } else { "" });
     let (goals, cut, whole) = (goals(dir.path()), dir.path().join("cut"), dir.path().join("whole"));
@@ -164,7 +169,7 @@ fn the_wait_before_a_failed_request_is_repeated() {
 #[test]
 fn the_pace_of_an_endpoint() {
     let dir = tempfile::tempdir().unwrap();
-    let faulty = Faulty::start("nobody", 0, hang);
+    let faulty = Faulty::start("nobody", |_, _| true, hang);
     let target = faulty.settings(dir.path(), "target", "requests_per_minute = 1\n");
     let (goals, out) = (goals(dir.path()), dir.path().join("run"));
     let paths = [("t", target.as_path()), ("b", &goals), ("o", &out)];
@@ -177,7 +182,7 @@ fn the_pace_of_an_endpoint() {
 #[test]
 fn a_judge_that_never_replies() {
     let dir = tempfile::tempdir().unwrap();
-    let faulty = Faulty::start("judge", 2, hang);
+    let faulty = Faulty::start("judge", |_, text| text.contains("Steep it 2 times."), hang);
     let judge = faulty.settings(dir.path(), "judge", "timeout_seconds = 100\n");
     let record = |i: usize| {
         let text = format!("Steep it {i} times.");
@@ -196,15 +201,19 @@ fn a_judge_that_never_replies() {
         run
     });
     let typed = |run: &Path| {
-        words("judge {r} --judge rubric --judge-config {j} --concurrency 1", &[("r", run), ("j", judge.as_path())])
+        words("judge {r} --judge rubric --judge-config {j} --concurrency 2", &[("r", run), ("j", judge.as_path())])
     };
-    interrupted(&typed(&made[0]), LITTLE, || faulty.server.requests() == 3);
+    // While one reply is waited for, all others come.
+    interrupted(&typed(&made[0]), LITTLE, || faulty.server.requests() == 6);
+    let kept = fs::read_to_string(made[0].join("verdicts.jsonl")).unwrap();
+    assert_eq!(kept.lines().count(), 2, "those before it are kept, in their place: {kept}");
     faulty.mended.store(true, Ordering::SeqCst);
     for run in &made {
         Run::from(command(&typed(run)).output().unwrap()).ok();
     }
     let [cut, whole] = made.map(|run| fs::read_to_string(run.join("verdicts.jsonl")).unwrap());
     assert_eq!(cut, whole);
+    assert!(cut.starts_with(&kept));
     assert_eq!(cut.lines().filter(|l| l.contains("\"status\":\"ok\"")).count(), 6, "{cut}");
 }
 
