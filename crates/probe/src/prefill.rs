@@ -52,9 +52,9 @@ impl Prefill {
         phrase: &str,
     ) -> Result<Case, ProbeError> {
         // In the middle of a text the first word of a phrase has a space before it.
-        let mut tokens = text.tokenizer.encode(&if offset == 0 { phrase.to_owned() } else { format!(" {phrase}") })?;
+        let mut tokens = text.words(&if offset == 0 { phrase.to_owned() } else { format!(" {phrase}") })?;
         if tokens.is_empty() {
-            tokens = text.tokenizer.encode(phrase)?;
+            tokens = text.words(phrase)?;
         }
         if offset + tokens.len() >= self.gen_length {
             let what = format!(

@@ -223,20 +223,17 @@ impl Tokenizer {
         thread.map_err(|e| TextError::Encode(format!("no thread can be started for it: {e}")))?;
         match result.recv_timeout(LONGEST) {
             Ok(result) => self.told(result),
-            Err(_) => Err(TextError::Slow {
-                path: self.file.clone(),
-                bytes,
-                seconds: LONGEST.as_secs(),
-                patterns: self.patterns.clone(),
-            }),
+            Err(_) => Err(self.gave_up(format!("took more than {} s on a text of {bytes} bytes", LONGEST.as_secs()))),
         }
     }
 
     /// A panic of the tokeniser, which is how its regular expressions give up, as an error.
     fn told<T>(&self, result: Result<Result<T, TextError>, String>) -> Result<T, TextError> {
-        result.unwrap_or_else(|what| {
-            Err(TextError::Broke { path: self.file.clone(), what, patterns: self.patterns.clone() })
-        })
+        result.unwrap_or_else(|what| Err(self.gave_up(format!("broke down on a text ({what})"))))
+    }
+
+    fn gave_up(&self, what: String) -> TextError {
+        TextError::GaveUp { path: self.file.clone(), what, patterns: self.patterns.clone() }
     }
 
     /// The id of a token by its exact string.

@@ -11,6 +11,7 @@ mod generate;
 mod hub;
 mod load;
 mod probe;
+mod text;
 mod tools;
 mod verify;
 mod world;
