@@ -84,6 +84,7 @@ pub(crate) fn load_adapter(folder: &Path, spec: &ModelSpec, device: Device, quie
 fn load_model(dir: &Path, compute: &Compute, device: Device) -> Result<(Transformer, TextModel)> {
     let config = ModelConfig::read(&dir.join("config.json"))?;
     let text = TextModel::load(dir, config.family, [config.mask, config.eos, config.pad])?;
+    text.fits(config.vocab)?;
     let checkpoint = Checkpoint::open(dir)?;
     let kind = compute.dtype.resolve(stored_kind(&checkpoint, compute)?, device);
     Ok((Transformer::load(&config, &checkpoint, kind, device)?, text))

@@ -53,6 +53,14 @@ pub enum ProbeError {
         /// What does not fit.
         what: String,
     },
+    /// A prompt cannot be tokenised.
+    #[error("prompt {id}: {source}")]
+    Prompt {
+        /// The prompt's id.
+        id: String,
+        /// Why.
+        source: TextError,
+    },
     /// A text cannot be tokenised.
     #[error(transparent)]
     Text(#[from] TextError),

@@ -1,7 +1,7 @@
 //! The prefill probe (MOSA, Fig. 3): words forced at an offset of the answer, the rest decoded as usual.
 
 use crate::{Case, ProbeError};
-use mosa_core::{Rng, Stream, sample_key};
+use mosa_core::{Rng, Stream, TokenId, sample_key};
 use mosa_text::{Prompt, PromptRecord, TextModel};
 use std::collections::BTreeMap;
 
@@ -52,9 +52,9 @@ impl Prefill {
         phrase: &str,
     ) -> Result<Case, ProbeError> {
         // In the middle of a text the first word of a phrase has a space before it.
-        let mut tokens = text.tokenizer.encode(&if offset == 0 { phrase.to_owned() } else { format!(" {phrase}") })?;
+        let mut tokens = text.words(&if offset == 0 { phrase.to_owned() } else { format!(" {phrase}") })?;
         if tokens.is_empty() {
-            tokens = text.tokenizer.encode(phrase)?;
+            tokens = text.words(phrase)?;
         }
         if offset.saturating_add(tokens.len()) >= self.gen_length {
             let what = format!(
@@ -84,9 +84,14 @@ pub fn plain(text: &TextModel, behaviour: &PromptRecord, group: &str) -> Result<
         behaviour: words(&behaviour.prompt),
         sent: String::new(),
         tags: tags.collect::<BTreeMap<_, _>>(),
-        prompt: text.encode(&behaviour.prompt)?,
+        prompt: encoded(text, &behaviour.id, &behaviour.prompt)?,
         forced: None,
     })
+}
+
+/// The ids of a prompt; an error names it.
+pub(crate) fn encoded(text: &TextModel, id: &str, prompt: &Prompt) -> Result<Vec<TokenId>, ProbeError> {
+    text.encode(prompt).map_err(|source| ProbeError::Prompt { id: id.to_owned(), source })
 }
 
 /// The words of a prompt: for a conversation its user turns.

@@ -1,5 +1,6 @@
 //! The steering probe (MOSA, section on black-box control): a prompt that orders a phrase at the k-th word.
 
+use crate::prefill::encoded;
 use crate::{Case, ProbeError, plain};
 use mosa_core::{Rng, Stream, sample_key};
 use mosa_records::AnswerRecord;
@@ -66,7 +67,7 @@ impl Steer {
             Prompt::Chat(_) => Prompt::Chat(vec![Message::user(&case.sent)]),
             _ => Prompt::Raw(case.sent.clone()),
         };
-        case.prompt = text.encode(&prompt)?;
+        case.prompt = encoded(text, &behaviour.id, &prompt)?;
         case.tags.insert("phrase".into(), phrase.into());
         case.tags.insert("position".into(), position.to_string());
         Ok(case)

@@ -45,7 +45,7 @@ pub(crate) fn prompt(text: &TextModel, messages: &[Message]) -> Result<Vec<Token
 /// The tokens of words that stand at an offset of a response: behind others, they begin with a space.
 pub(crate) fn words(text: &TextModel, offset: usize, words: &str) -> Result<Vec<TokenId>, TargetError> {
     let spaced = offset > 0 && !words.starts_with(char::is_whitespace);
-    Ok(text.tokenizer.encode(&if spaced { format!(" {words}") } else { words.to_owned() })?)
+    Ok(text.words(&if spaced { format!(" {words}") } else { words.to_owned() })?)
 }
 
 /// Where everything of a request stands.
@@ -79,8 +79,7 @@ fn infill(text: &TextModel, asked: &Generate, gen_length: usize) -> Result<Layou
 
 /// The rendered conversation with N mask tokens for every `<mask:N>`.
 fn prompt_with_masks(text: &TextModel, asked: &Generate) -> Result<Vec<TokenId>, TargetError> {
-    let template = text.chat.as_ref().ok_or(mosa_text::TextError::NoChatTemplate)?;
-    let rendered = template.render(&conversation(&asked.messages), true)?;
+    let rendered = text.template()?.render(&conversation(&asked.messages), true)?;
     let (mut ids, mut rest) = (Vec::new(), rendered.as_str());
     while let Some(start) = rest.find("<mask:") {
         let inside = &rest[start + "<mask:".len()..];

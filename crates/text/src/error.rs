@@ -63,7 +63,7 @@ pub enum TextError {
     },
     /// The tokeniser lacks the tokens of a conversation.
     #[error(
-        "the tokeniser has no token `{token}`, which ends a turn in this family: this looks like a base checkpoint; use --raw to send plain text"
+        "the tokeniser has no token `{token}`, which ends a turn in this family, though there is a chat template: either they belong to different models (copy both from the model's own repository), or this is a base checkpoint, which takes plain text (--raw)"
     )]
     NoTurnEnd {
         /// The token's text.
@@ -71,9 +71,27 @@ pub enum TextError {
     },
     /// The checkpoint has no chat template.
     #[error(
-        "the checkpoint has no chat template (no `chat_template` in tokenizer_config.json, no chat_template.jinja): use --raw to send plain text"
+        "the checkpoint has no chat template (none in chat_template.jinja, additional_chat_templates/, `chat_template` of tokenizer_config.json or chat_template.json): {advice}",
+        advice = without_template(*turn_end)
     )]
-    NoChatTemplate,
+    NoChatTemplate {
+        /// The token that ends a turn, if the tokeniser has it: then this looks like an instruct model.
+        turn_end: Option<&'static str>,
+    },
+    /// The text holds the mask token where nobody asked to fill masks.
+    #[error(
+        "the {what} holds the mask token `{token}` (id {id}), {count} in all: each would become a position to fill, which was not asked for; take it out, or break it up with a blank to send it as text (infilling is what the attack dija asks for)"
+    )]
+    Mask {
+        /// What holds it.
+        what: &'static str,
+        /// The mask token.
+        token: String,
+        /// Its id.
+        id: u32,
+        /// How often it stands there.
+        count: usize,
+    },
     /// The chat template failed.
     #[error("the chat template failed: {0}")]
     Template(String),
@@ -86,32 +104,16 @@ pub enum TextError {
         /// Its length.
         bytes: usize,
     },
-    /// The tokeniser takes too long.
+    /// The tokeniser takes too long, or breaks down.
     #[error(
-        "{path}: the tokeniser was given up after {seconds} s on a text of {bytes} bytes: one of its patterns tries too many ways ({patterns}); use the tokeniser of the model's own repository, or a shorter text",
+        "{path}: the tokeniser {what}: one of its patterns tries too many ways ({patterns}); use the tokeniser of the model's own repository, or a shorter text",
         path = path.display(),
         patterns = quoted(patterns)
     )]
-    Slow {
+    GaveUp {
         /// The tokeniser.
         path: PathBuf,
-        /// Length of the text.
-        bytes: usize,
-        /// How long it was waited for.
-        seconds: u64,
-        /// Its regular expressions.
-        patterns: Vec<String>,
-    },
-    /// The tokeniser gave up inside.
-    #[error(
-        "{path}: the tokeniser broke down on a text ({what}): one of its patterns tries too many ways ({patterns}); use the tokeniser of the model's own repository",
-        path = path.display(),
-        patterns = quoted(patterns)
-    )]
-    Broke {
-        /// The tokeniser.
-        path: PathBuf,
-        /// What it said.
+        /// On what it gave up.
         what: String,
         /// Its regular expressions.
         patterns: Vec<String>,
@@ -130,5 +132,14 @@ fn quoted(patterns: &[String]) -> String {
     match patterns {
         [] => "it has none".into(),
         some => some.iter().map(short).collect::<Vec<_>>().join(", "),
+    }
+}
+
+fn without_template(turn_end: Option<&str>) -> String {
+    match turn_end {
+        Some(token) => format!(
+            "the tokeniser has `{token}`, so this looks like an instruct model, which answers only to the template it was trained with; copy that file from the model's own repository (plain text is for base models alone)"
+        ),
+        None => "this looks like a base checkpoint, which takes plain text (--raw); an instruct model's template is in its own repository".into(),
     }
 }

@@ -2,6 +2,11 @@
 //!
 //! Everything is read from the checkpoint folder; no id is a constant in code. A [`TextModel`] bundles what belongs
 //! to one checkpoint: its [`Tokenizer`], its [`ChatTemplate`] if it has one, and its [`SpecialIds`].
+//!
+//! Three rules hold for every command. The files of a checkpoint have to mean the same by every id (`ids.rs`). A prompt, an
+//! answer or a phrase that is given in words or ids holds no mask: its text is refused, since the engine would fill it; only
+//! who asks for infilling makes masks. And what is read is bounded: a text has at most [`MAX_TEXT`] bytes, a template has
+//! fuel, a limit on what it writes and a stack of its own, and a tokeniser a limit on time and growth.
 
 mod chat;
 mod conversation;
@@ -73,18 +78,48 @@ impl TextModel {
         }
     }
 
-    /// The ids of one prompt: a conversation goes through the chat template, raw text does not.
+    /// The chat template.
     ///
     /// # Errors
-    /// [`TextError`] if the checkpoint has no chat template or the template refuses the messages.
+    /// [`TextError::NoChatTemplate`] if the checkpoint has none.
+    pub fn template(&self) -> Result<&ChatTemplate, TextError> {
+        let turn_end = self.special.require_turn_end().ok().map(|_| self.special.turn_end());
+        self.chat.as_ref().ok_or(TextError::NoChatTemplate { turn_end })
+    }
+
+    /// The ids of one prompt: a conversation goes through the chat template, raw text does not. A prompt never holds a
+    /// mask: the engine would fill it. Who asks for infilling makes the ids of the masks itself.
+    ///
+    /// # Errors
+    /// [`TextError`] if the checkpoint has no chat template, the template refuses the messages, or the prompt holds the
+    /// mask token.
     pub fn encode(&self, prompt: &Prompt) -> Result<Vec<TokenId>, TextError> {
         match prompt {
-            Prompt::Ids(ids) => Ok(ids.clone()),
-            Prompt::Raw(text) => self.tokenizer.encode(text),
+            Prompt::Ids(ids) => self.without_masks("list of token ids", ids.clone()),
+            Prompt::Raw(text) => self.words(text),
             Prompt::Chat(messages) => {
-                let template = self.chat.as_ref().ok_or(TextError::NoChatTemplate)?;
+                let template = self.template()?;
                 self.special.require_turn_end()?;
-                self.tokenizer.encode(&template.render(messages, true)?)
+                self.words(&template.render(messages, true)?)
+            }
+        }
+    }
+
+    /// The ids of text that stands for itself, as in an answer, a forced phrase or a sentence.
+    ///
+    /// # Errors
+    /// [`TextError`] if the tokeniser fails or the text holds the mask token.
+    pub fn words(&self, text: &str) -> Result<Vec<TokenId>, TextError> {
+        self.without_masks("text", self.tokenizer.encode(text)?)
+    }
+
+    fn without_masks(&self, what: &'static str, ids: Vec<TokenId>) -> Result<Vec<TokenId>, TextError> {
+        let id = self.special.mask;
+        match ids.iter().filter(|t| **t == id).count() {
+            0 => Ok(ids),
+            count => {
+                let token = self.tokenizer.token(id).unwrap_or_default();
+                Err(TextError::Mask { what, token, id, count })
             }
         }
     }

@@ -43,6 +43,11 @@ impl SpecialIds {
         std::iter::once(self.eos).chain(self.eot).collect()
     }
 
+    /// The text of the token that ends a turn in this family.
+    pub fn turn_end(&self) -> &'static str {
+        self.turn_end
+    }
+
     /// The end-of-turn id.
     ///
     /// # Errors

@@ -51,6 +51,9 @@ struct Parts {
 struct Added {
     id: TokenId,
     content: String,
+    /// Whether its text goes through the normaliser when the file is read.
+    #[serde(default)]
+    normalized: bool,
 }
 
 #[derive(Default, Deserialize)]
@@ -91,6 +94,10 @@ impl Tokenizer {
         if let Some(dropout) = parts.model.dropout.filter(|d| *d > 0.0) {
             let what = "makes other ids of the same text at every call; it is for training, set it to null";
             return Err(files::malformed(&path, format!("`model.dropout` = {dropout} {what}")));
+        }
+        let growth = Growth::of(&parts.normalizer);
+        for token in parts.added_tokens.iter().filter(|t| t.normalized) {
+            grown(&path, "normalizer", growth.most(token.content.len()), token.content.len())?;
         }
         if !parts.truncation.is_null() || !parts.padding.is_null() {
             let mut whole: Value = serde_json::from_str(&text).map_err(|e| files::malformed(&path, e))?;
@@ -166,7 +173,7 @@ impl Tokenizer {
         if text.len() > MAX_TEXT {
             return Err(TextError::TooLong { bytes: text.len() });
         }
-        self.grown("normalizer", self.normalizer.most(text.len()), text.len())?;
+        grown(&self.file, "normalizer", self.normalizer.most(text.len()), text.len())?;
         let encode = move |inner: &tokenizers::Tokenizer, text: &str| {
             let encoding = inner.encode_fast(text, default).map_err(|e| TextError::Encode(e.to_string()))?;
             Ok(encoding.get_ids().to_vec())
@@ -187,7 +194,7 @@ impl Tokenizer {
         if self.decoder.factor > 64.0 || self.decoder.more > 64.0 {
             let text = ids.iter().filter_map(|id| self.token(*id)).map(|t| t.len()).sum();
             let more = self.decoder.more * ids.len() as f64;
-            self.grown("decoder", self.decoder.most(text) + more, text)?;
+            grown(&self.file, "decoder", self.decoder.most(text) + more, text)?;
         }
         let decode = move |inner: &tokenizers::Tokenizer, ids: &[TokenId]| {
             inner.decode(ids, specials == Specials::Skip).map_err(|e| TextError::Decode(e.to_string()))
@@ -197,17 +204,6 @@ impl Tokenizer {
         }
         let (inner, ids) = (Arc::clone(&self.inner), ids.to_vec());
         self.watched(bytes, move || decode(&inner, &ids))
-    }
-
-    /// Refuses what a stage could make too long.
-    fn grown(&self, stage: &str, most: f64, bytes: usize) -> Result<(), TextError> {
-        if most <= MOST_GROWN {
-            return Ok(());
-        }
-        let what = format!(
-            "`{stage}` can make {most:.0} bytes of a text of {bytes}, more than {MOST_GROWN:.0}: look at its Replace and Prepend entries"
-        );
-        Err(files::malformed(&self.file, what))
     }
 
     /// Does `work` on a thread of its own and gives up when it takes too long; it then goes on unseen.
@@ -223,20 +219,17 @@ impl Tokenizer {
         thread.map_err(|e| TextError::Encode(format!("no thread can be started for it: {e}")))?;
         match result.recv_timeout(LONGEST) {
             Ok(result) => self.told(result),
-            Err(_) => Err(TextError::Slow {
-                path: self.file.clone(),
-                bytes,
-                seconds: LONGEST.as_secs(),
-                patterns: self.patterns.clone(),
-            }),
+            Err(_) => Err(self.gave_up(format!("took more than {} s on a text of {bytes} bytes", LONGEST.as_secs()))),
         }
     }
 
     /// A panic of the tokeniser, which is how its regular expressions give up, as an error.
     fn told<T>(&self, result: Result<Result<T, TextError>, String>) -> Result<T, TextError> {
-        result.unwrap_or_else(|what| {
-            Err(TextError::Broke { path: self.file.clone(), what, patterns: self.patterns.clone() })
-        })
+        result.unwrap_or_else(|what| Err(self.gave_up(format!("broke down on a text ({what})"))))
+    }
+
+    fn gave_up(&self, what: String) -> TextError {
+        TextError::GaveUp { path: self.file.clone(), what, patterns: self.patterns.clone() }
     }
 
     /// The id of a token by its exact string.
@@ -253,4 +246,15 @@ impl Tokenizer {
     pub fn size(&self) -> usize {
         self.inner.get_vocab_size(true)
     }
+}
+
+/// Refuses what a stage of the tokeniser in `file` could make too long.
+fn grown(file: &Path, stage: &str, most: f64, bytes: usize) -> Result<(), TextError> {
+    if most <= MOST_GROWN {
+        return Ok(());
+    }
+    let what = format!(
+        "`{stage}` can make {most:.0} bytes of a text of {bytes}, more than {MOST_GROWN:.0}: look at its Replace and Prepend entries"
+    );
+    Err(files::malformed(file, what))
 }

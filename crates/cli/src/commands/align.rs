@@ -129,7 +129,7 @@ fn sentence_ids(sentences: &[String], end: EndToken, loaded: &Loaded) -> Result<
     let end = end
         .tokens(loaded.spec().eos, loaded.text.special.eot)
         .context("`end`: the tokenizer has no end-of-turn token; use \"eos\"")?;
-    let one = |s: &String| Ok(loaded.text.tokenizer.encode(s)?.into_iter().chain(end.iter().copied()).collect());
+    let one = |s: &String| Ok(loaded.text.words(s)?.into_iter().chain(end.iter().copied()).collect());
     sentences.iter().map(one).collect()
 }
 
@@ -189,7 +189,7 @@ fn name_sentence(error: AlignError, loaded: &Loaded) -> anyhow::Error {
 fn encode(r: &PromptRecord, loaded: &Loaded) -> Result<Record> {
     let named = || format!("prompt {}", r.id);
     let prompt = loaded.text.encode(&r.prompt).with_context(named)?;
-    let response = r.response.as_deref().map(|t| loaded.text.tokenizer.encode(t)).transpose().with_context(named)?;
+    let response = r.response.as_deref().map(|t| loaded.text.words(t)).transpose().with_context(named)?;
     Ok(Record { id: r.id.clone(), prompt, response: response.unwrap_or_default(), masked: None })
 }
 

@@ -187,7 +187,7 @@ fn request(loaded: &Loaded, record: &PromptRecord, args: &GenerateArgs) -> Resul
 fn forced(loaded: &Loaded, args: &GenerateArgs) -> Result<Vec<(usize, TokenId)>> {
     let mut out: Vec<(usize, TokenId)> = Vec::new();
     for (offset, words) in &args.force {
-        let ids = loaded.text.tokenizer.encode(words)?;
+        let ids = loaded.text.words(words).with_context(|| format!("--force {offset}"))?;
         let end = offset + ids.len();
         ensure!(
             end <= args.sampling.positions(),

@@ -16,6 +16,7 @@ pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
     let kind = checkpoint.weights_kind()?;
     let model = Transformer::load(&config, &checkpoint, kind, Device::Cpu)?;
     let text = TextModel::load(&dir, config.family, [config.mask, config.eos, config.pad])?;
+    text.fits(config.vocab)?;
     let mut facts = facts(&config, &model, &text, &checkpoint)?;
     hub::record(&mut facts, &dir);
     if args.json {
@@ -61,7 +62,11 @@ fn facts(
         "eos": format!("{} {}", spec.eos, name(spec.eos)),
         "pad": format!("{} {}", spec.pad, name(spec.pad)),
         "end_of_turn": text.special.eot.map_or("none".into(), |id| format!("{id} {}", name(id))),
-        "chat_template": if text.chat.is_some() { "yes" } else { "no (use --raw)" },
+        "chat_template": match (&text.chat, text.special.eot) {
+            (Some(_), _) => "yes",
+            (None, Some(_)) => "no (an instruct model needs its own)",
+            (None, None) => "no (use --raw)",
+        },
         "stored_as": format!("{:?}", model.kind()),
         "shards": checkpoint.shards().len(),
         "bytes": bytes,

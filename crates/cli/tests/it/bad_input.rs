@@ -83,11 +83,11 @@ fn damaged_checkpoints_are_refused_with_file_and_key() {
         ("llada", |d| edit(&d.join("config.json"), "architectures", json!(["Mystery"])), &["Mystery", "LLaDAModelLM"]),
         ("llada", |d| edit(&d.join("config.json"), "mask_token_id", Value::Null), &["config.json", "mask_token_id"]),
         ("llada", |d| edit(&d.join("config.json"), "mlp_hidden_size", json!(57)), &["ff_proj", "[57, 48]"]),
-        ("llada", without_special_tokens, &["mask_token_id", "tokeniser has no token"]),
+        ("llada", without_special_tokens, &["tokenizer_config.json", "tokenizer.json lacks it", "<|startoftext|>"]),
         (
             "llada",
             |d| edit(&d.join("tokenizer_config.json"), "chat_template", Value::Null),
-            &["chat template", "--raw"],
+            &["chat template", "chat_template.jinja", "<|eot_id|>"],
         ),
     ];
     for (name, damage, expected) in cases {

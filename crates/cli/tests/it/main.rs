@@ -19,6 +19,7 @@ mod probe;
 mod safety;
 #[cfg(target_os = "linux")]
 mod terminal;
+mod text;
 mod tools;
 mod verify;
 mod world;

@@ -50,9 +50,9 @@ fn changed_config_values_are_noticed() {
         ("llada", "rope_theta", json!(400_000.0), "logits.single"),
         ("llada", "rms_norm_eps", json!(1e-3), "logits.single"),
         ("mmada", "n_heads", json!(4), ""),
-        ("llada", "eos_token_id", json!(7), "special_ids.eos"),
+        ("llada", "eos_token_id", json!(333), "special_ids.eos"),
         ("dream", "rope_theta", json!(10_000.0), "logits.single"),
-        ("dream", "pad_token_id", json!(3), "special_ids.pad"),
+        ("dream", "pad_token_id", json!(340), "special_ids.pad"),
     ] {
         let dir = copy(name);
         edit(&dir.path().join("config.json"), key, value);

@@ -277,3 +277,15 @@ fn stopping_early_changes_no_text_that_is_judged() {
         }
     }
 }
+
+#[test]
+fn the_mask_tokens_text_is_refused_unless_infilling_is_asked_for() {
+    let target = local(never);
+    let said = "first <|mdm_mask|> then <|mdm_mask|> done";
+    for asked in [Generate::to(said), Generate::to("hello").forcing(2, "x <|mdm_mask|>")] {
+        let answer = target.generate(&[(0, asked)]).remove(0);
+        assert!(matches!(&answer, Err(Unanswered::Failed(e)) if e.contains("<|mdm_mask|>")), "{answer:?}");
+    }
+    let answer = one(&target, 0, &Generate { infill: true, gen_length: Some(0), ..Generate::to(said) });
+    assert_eq!(answer.steps.iter().filter(|s| s.is_some()).count(), 2, "{:?}", answer.texts);
+}

@@ -132,6 +132,15 @@ fn stages_that_make_texts_huge_are_named_with_their_file() {
         let error = Tokenizer::load(dir.path()).unwrap().encode(&"a".repeat(100)).unwrap_err().to_string();
         assert!(error.contains("tokenizer.json") && error.contains("`normalizer`"), "{error}");
     }
+    // A token's own text goes through it when the file is read.
+    let dir = edited("llada", |t| {
+        t["normalizer"] = json!({"type": "Sequence", "normalizers": [double("a"), double("a"), double("a")]});
+        let tokens = t["added_tokens"].as_array_mut().unwrap();
+        tokens[0]["content"] = json!("aaaa");
+        tokens[0]["normalized"] = json!(true);
+    });
+    let error = Tokenizer::load(dir.path()).unwrap_err().to_string();
+    assert!(error.contains("tokenizer.json") && error.contains("`normalizer`"), "{error}");
     let dir = edited("llada", |t| {
         t["decoder"] = json!({"type": "Sequence", "decoders": [double("a"), double("a"), double("a")]});
     });

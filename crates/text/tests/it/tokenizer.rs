@@ -130,3 +130,47 @@ fn merges_left_out_by_chance_are_refused() {
     let dir = edited("llada", |t| t["model"]["dropout"] = serde_json::json!(0.0));
     assert!(Tokenizer::load(dir.path()).is_ok());
 }
+
+#[test]
+fn a_prompt_holds_no_mask_and_neither_do_words() {
+    for name in ["llada", "dream"] {
+        let family = if name == "dream" { Family::Dream } else { Family::Llada };
+        let text = TextModel::load(&fixture(name), family, special_ids(name)).unwrap();
+        let mask = text.tokenizer.token(text.special.mask).unwrap();
+        let said = format!("fill {mask} and {mask}");
+        for prompt in [
+            Prompt::Raw(said.clone()),
+            Prompt::Chat(vec![Message::user(&said)]),
+            Prompt::Ids(vec![5, text.special.mask, 6, text.special.mask]),
+        ] {
+            let error = text.encode(&prompt).unwrap_err();
+            assert!(matches!(&error, TextError::Mask { token, count: 2, .. } if *token == mask), "{error}");
+        }
+        assert!(matches!(text.words(&said), Err(TextError::Mask { count: 2, .. })));
+        // Whoever asks for infilling tokenises by himself, and what only looks like a mask is text.
+        assert_eq!(text.tokenizer.encode(&mask).unwrap(), [text.special.mask]);
+        for plain in [mask.replace('|', " | "), mask.to_uppercase(), mask[1..].to_owned()] {
+            assert!(text.encode(&Prompt::Raw(plain.clone())).is_ok(), "{plain}");
+            assert_eq!(text.words(&plain).unwrap(), text.tokenizer.encode(&plain).unwrap());
+        }
+    }
+}
+
+#[test]
+fn a_model_without_a_template_gets_advice_that_fits() {
+    let mut text = TextModel::load(&fixture("llada"), Family::Llada, special_ids("llada")).unwrap();
+    text.chat = None;
+    let chat = Prompt::Chat(vec![Message::user("hi")]);
+    let error = text.encode(&chat).unwrap_err().to_string();
+    assert!(error.contains("instruct") && error.contains("<|eot_id|>") && !error.contains("--raw"), "{error}");
+    // A Dream tokeniser has no <|eot_id|>: nothing speaks for turns.
+    let mut text = TextModel::load(&fixture("dream"), Family::Llada, special_ids("dream")).unwrap();
+    text.chat = None;
+    assert!(text.encode(&chat).unwrap_err().to_string().contains("--raw"));
+}
+
+#[test]
+fn threads_may_share_everything_about_text() {
+    fn shared<T: Send + Sync + 'static>() {}
+    shared::<TextModel>();
+}

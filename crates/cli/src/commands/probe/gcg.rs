@@ -78,7 +78,7 @@ impl Search {
             id: case.key(),
             prompt,
             suffix,
-            target: text.tokenizer.encode(&spaced)?,
+            target: text.words(&spaced)?,
             offset,
             gen_length: probe.options.gen_length,
         };

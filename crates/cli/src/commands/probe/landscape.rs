@@ -16,7 +16,7 @@ pub(crate) fn run(args: &LandscapeArgs) -> Result<(), Failure> {
     let eos = probe.loaded.text.special.eos;
     let tokens = |set: &[String], end: bool| -> Result<Vec<Vec<TokenId>>> {
         let one = |s: &String| {
-            let ids = probe.loaded.text.tokenizer.encode(s)?;
+            let ids = probe.loaded.text.words(s)?;
             Ok(ids.into_iter().chain(end.then_some(eos)).collect())
         };
         set.iter().map(one).collect()

@@ -78,6 +78,7 @@ impl Folder {
         let config = ModelConfig::read(&dir.join("config.json"))?;
         let weights = Checkpoint::open(dir)?;
         let text = TextModel::load(dir, config.family, [config.mask, config.eos, config.pad])?;
+        text.fits(config.vocab)?;
         let tensors = Checkpoint::open_file(&dir.join("golden.safetensors"))?;
         Ok(Self {
             golden: Golden::read(&dir.join("golden.json"))?,
