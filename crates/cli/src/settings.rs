@@ -8,8 +8,14 @@ use std::path::Path;
 pub(crate) fn read<T: DeserializeOwned>(file: Option<&Path>, pairs: &[String]) -> Result<T> {
     let mut table = table(file)?;
     overlay(&mut table, pairs)?;
-    finite(&table)?;
-    table.try_into().context("alignment settings")
+    let named = || file.map_or("--set".into(), |path| path.display().to_string());
+    finite(&table).with_context(named)?;
+    table.try_into().with_context(|| format!("{}: alignment settings", named()))
+}
+
+/// The same for a settings file, by its name. A text that is no TOML is left to whoever reads it.
+pub(crate) fn finite_file(path: &Path, text: &str) -> Result<()> {
+    text.parse().map_or(Ok(()), |table| finite(&table)).with_context(|| path.display().to_string())
 }
 
 /// Refuses numbers that are none: TOML has nan and inf.

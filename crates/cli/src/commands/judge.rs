@@ -3,7 +3,7 @@
 use super::probe::ANSWERS;
 use crate::args::{JudgeArgs, JudgingArgs};
 use crate::failure::Failure;
-use crate::{interrupt, output};
+use crate::{interrupt, output, settings};
 use anyhow::{Context, Result};
 use mosa_client::{Endpoint, EndpointSettings};
 use mosa_judge::{Cache, Case, DegeneracyGate, Judge, Settings, Verdict, judge, judge_all};
@@ -69,6 +69,7 @@ fn settings(args: &JudgingArgs) -> Result<JudgeFile> {
     let mut file: JudgeFile = match &args.judge_config {
         Some(path) => {
             let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+            settings::finite_file(path, &text)?;
             toml::from_str(&text).with_context(|| format!("{}: not judge settings", path.display()))?
         }
         None => {

@@ -4,7 +4,7 @@ use super::target::opened;
 use crate::args::{AttackArgs, HelperName, ModelArgs, SamplingArgs};
 use crate::load::load;
 use crate::sampling::Shipped;
-use crate::{digest, hub, interrupt};
+use crate::{digest, hub, interrupt, settings};
 use anyhow::{Context, Result, bail};
 use mosa_attack::Target;
 use mosa_attack::world::WorldHelper;
@@ -154,6 +154,7 @@ fn by_flags(args: &AttackArgs) -> Option<EndpointSettings> {
 fn read(path: Option<&Path>) -> Result<Vec<Entry>> {
     let Some(path) = path else { return Ok(Vec::new()) };
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    settings::finite_file(path, &text)?;
     let file: HelperFile =
         toml::from_str(&text).with_context(|| format!("{}: not a file of helpers", path.display()))?;
     for Entry { roles, endpoint, model, .. } in &file.helper {

@@ -3,7 +3,7 @@
 use crate::args::{AttackArgs, ModelArgs};
 use crate::load::{Loaded, load};
 use crate::sampling::Shipped;
-use crate::{digest, interrupt};
+use crate::{digest, interrupt, settings};
 use anyhow::{Context, Result, ensure};
 use mosa_attack::Target;
 use mosa_client::{Endpoint, EndpointSettings};
@@ -75,6 +75,7 @@ fn endpoint(args: &AttackArgs) -> Result<EndpointSettings> {
     let mut settings = match &args.target.target_config {
         Some(path) => {
             let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+            settings::finite_file(path, &text)?;
             toml::from_str(&text).with_context(|| format!("{}: not the settings of an endpoint", path.display()))?
         }
         None => EndpointSettings { max_concurrency: args.limits.cases.max(1), ..EndpointSettings::default() },
