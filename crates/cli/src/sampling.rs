@@ -3,7 +3,7 @@
 use crate::args::{BatchingName, CacheName, SamplerName, SamplingArgs};
 use anyhow::{Context, Result, bail};
 use mosa_core::Family;
-use mosa_engine::{Batching, CacheMode, Commit, EndRule, Ends, MaskRule, Options, RevealCount, Schedule};
+use mosa_engine::{Batching, CacheMode, Commit, EndRule, Ends, LARGEST, MaskRule, Options, RevealCount, Schedule};
 use serde::Deserialize;
 use std::path::Path;
 
@@ -26,7 +26,19 @@ impl Shipped {
             return Ok(Self::default());
         }
         let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        serde_json::from_str(&text).with_context(|| format!("{}: not a generation config", path.display()))
+        let read: Self =
+            serde_json::from_str(&text).with_context(|| format!("{}: not a generation config", path.display()))?;
+        for (key, value, most) in [
+            ("temperature", read.temperature, LARGEST),
+            ("alg_temp", read.alg_temp, LARGEST),
+            ("top_p", read.top_p, 1.0),
+            ("eps", read.eps, 1.0),
+        ] {
+            if let Some(value) = value.filter(|value| !(0.0..=most).contains(value)) {
+                bail!("{}: `{key}` = {value} is not in 0..={most}", path.display());
+            }
+        }
+        Ok(read)
     }
 }
 

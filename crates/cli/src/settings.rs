@@ -14,8 +14,11 @@ pub(crate) struct SettingsFile {
 }
 
 impl SettingsFile {
+    /// Reads the file, and refuses numbers that are none.
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        // A text that is no TOML is left to whoever reads it.
+        text.parse().map_or(Ok(()), |table| finite(&table)).with_context(|| path.display().to_string())?;
         Ok(Self { path: path.to_owned(), text })
     }
 
@@ -87,7 +90,7 @@ pub(crate) fn read<T: DeserializeOwned>(
         None => toml::Table::new(),
     };
     overlay(&mut table, pairs)?;
-    finite(&table)?;
+    finite(&table).context("--set")?;
     let settings: T = table.try_into().map_err(|e: toml::de::Error| anyhow!("--set: {}", e.message()))?;
     check(&settings).map_err(|error| {
         let key = if let AlignError::Setting { key, .. } = &error { Some(*key) } else { None };

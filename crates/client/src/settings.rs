@@ -127,14 +127,14 @@ impl EndpointSettings {
                 return bad(key, "must be a number of seconds from 0 on, above 0 for a timeout");
             }
         }
-        if self.requests_per_minute.is_some_and(|r| !(r.is_finite() && r > 1e-3)) {
-            return bad("requests_per_minute", "must be above 0; leave it out for no limit");
+        if self.requests_per_minute.is_some_and(|r| !(r.is_finite() && r > 1e-3 && r <= 1e6)) {
+            return bad("requests_per_minute", "must be above 0 and up to 1000000; leave it out for no limit");
         }
         if !(1..=1024).contains(&self.max_concurrency) {
-            return bad("max_concurrency", "must be from 1 to 1024");
+            return bad("max_concurrency", &format!("= {} is not from 1 to 1024", self.max_concurrency));
         }
         if self.retries > 1000 {
-            return bad("retries", "must not be more than 1000");
+            return bad("retries", &format!("= {} is more than 1000", self.retries));
         }
         self.check_parameters()?;
         self.check_money()?;

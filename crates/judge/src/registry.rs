@@ -96,8 +96,14 @@ impl Settings {
         if !(self.temperature.is_finite() && self.temperature >= 0.0) {
             return setting("temperature", "must be a number from 0 on");
         }
-        if self.max_tokens == 0 {
-            return setting("max_tokens", "must be at least 1");
+        if self.temperature > 1e6 {
+            return setting("temperature", &format!("= {} is more than 1000000", self.temperature));
+        }
+        if !(1..=10_000_000).contains(&self.max_tokens) {
+            return setting("max_tokens", &format!("= {} is not from 1 to 10000000", self.max_tokens));
+        }
+        if let Some(n) = self.parse_retries.filter(|n| *n > 1000) {
+            return setting("parse_retries", &format!("= {n} is more than 1000"));
         }
         Ok(Asking {
             endpoint: Arc::clone(self.endpoint.as_ref().ok_or(missing)?),

@@ -213,3 +213,28 @@ fn masks_in_a_row_of_ids_need_infill_and_no_answer_holds_one() {
         mosa(&["generate", "--model", model.to_str().unwrap(), "--prompt", "hi", "--gen-length", "8", "--json"]);
     assert_eq!(plain.ok().json()[0].get("prompt_filled"), None);
 }
+
+#[test]
+fn settings_files_that_hold_no_numbers_are_refused_with_file_and_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, run) = (dir.path().join("settings.toml"), dir.path().join("run"));
+    std::fs::create_dir_all(&run).unwrap();
+    std::fs::write(run.join("answers.jsonl"), "").unwrap();
+    let paths = [("c", file.as_path()), ("r", run.as_path()), ("m", &fixture("llada"))];
+    std::fs::write(&file, "[gate]\nmin_distinct3 = nan\n").unwrap();
+    refused("judge {r} --judge-config {c}", &paths, &["settings.toml", "`gate.min_distinct3`", "no finite number"]);
+    let model = dir.path().join("model");
+    crate::copy_all(&fixture("dream"), &model);
+    std::fs::write(model.join("generation_config.json"), r#"{"temperature": 1e200}"#).unwrap();
+    refused(
+        "generate --model {m} --prompt x",
+        &[("m", &model)],
+        &["generation_config.json", "`temperature`", "1000000"],
+    );
+    std::fs::write(&file, "[lora]\nr = 1000000000\n").unwrap();
+    refused(
+        "align --model {m} --data {c} --out {r}x --config {c}",
+        &paths,
+        &["`lora.r`", "1000000000 is more than 16384"],
+    );
+}
