@@ -253,9 +253,9 @@ fn text(name: &str, value: &Value) -> Result<String, String> {
         }
         other => other,
     };
-    let text = text.as_str().ok_or_else(|| format!("`{name}` is not text"))?;
+    let text = text.as_str().ok_or_else(|| format!("`{name}` is not text; put it in quotes"))?;
     if text.trim().is_empty() {
-        return Err(format!("`{name}` is empty"));
+        return Err(format!("`{name}` is empty; fill it, or remove the row"));
     }
     Ok(text.to_owned())
 }

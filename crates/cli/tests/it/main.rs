@@ -13,6 +13,7 @@ mod generate;
 mod hub;
 mod load;
 mod probe;
+mod reading;
 mod tools;
 mod verify;
 mod world;
