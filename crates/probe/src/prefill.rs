@@ -2,7 +2,7 @@
 
 use crate::{Case, ProbeError};
 use mosa_core::{Rng, Stream, sample_key};
-use mosa_text::{Prompt, PromptRecord, TextModel};
+use mosa_text::{PromptRecord, TextModel};
 use std::collections::BTreeMap;
 
 /// Which words are forced where.
@@ -81,22 +81,10 @@ pub fn plain(text: &TextModel, behaviour: &PromptRecord, group: &str) -> Result<
     Ok(Case {
         group: group.to_owned(),
         id: behaviour.id.clone(),
-        behaviour: words(&behaviour.prompt),
+        behaviour: behaviour.prompt.words(),
         sent: String::new(),
         tags: tags.collect::<BTreeMap<_, _>>(),
         prompt: text.encode(&behaviour.prompt)?,
         forced: None,
     })
-}
-
-/// The words of a prompt: for a conversation its user turns.
-pub fn words(prompt: &Prompt) -> String {
-    match prompt {
-        Prompt::Raw(text) => text.clone(),
-        Prompt::Ids(ids) => format!("{ids:?}"),
-        Prompt::Chat(messages) => {
-            let turns = messages.iter().filter(|m| m.role == "user").map(|m| m.content.as_str());
-            turns.collect::<Vec<_>>().join("\n")
-        }
-    }
 }

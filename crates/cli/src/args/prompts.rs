@@ -126,6 +126,11 @@ impl PromptArgs {
     pub(crate) fn read(&self, path: &Path, seed: u64, quiet: bool) -> Result<PromptFile> {
         let benchmark = self.select.benchmark(path, seed, true)?;
         say_notes(path, &benchmark, quiet);
+        let contexts = benchmark.behaviours.iter().filter(|b| b.context.is_some()).count();
+        if contexts > 0 && !quiet {
+            let of = benchmark.behaviours.len();
+            output::say(&format!("note: {}: {contexts} of {of} prompts stand behind their context", path.display()));
+        }
         let records = benchmark.behaviours.iter().map(|b| b.record(self.raw)).collect();
         Ok(PromptFile { records, said: self.said(&benchmark, seed)? })
     }
