@@ -199,24 +199,12 @@ pub(crate) fn number(value: &Value) -> Option<usize> {
 fn asked(prompt: Prompt, conversations: bool) -> Result<(String, Option<Prompt>), String> {
     match prompt {
         Prompt::Raw(text) => Ok((text, None)),
-        more if conversations => Ok((words(&more), Some(more))),
+        more if conversations => Ok((more.words(), Some(more))),
         Prompt::Chat(messages) => match messages.as_slice() {
             [only] if only.role == "user" => Ok((only.content.clone(), None)),
             _ => Err("the conversation is not one user message; only single turns are supported".into()),
         },
         Prompt::Ids(_) => Err("token ids are no behaviour; give its text".into()),
-    }
-}
-
-/// What stands for a prompt in records: the user's turns of a conversation.
-fn words(prompt: &Prompt) -> String {
-    match prompt {
-        Prompt::Raw(text) => text.clone(),
-        Prompt::Ids(ids) => format!("{ids:?}"),
-        Prompt::Chat(messages) => {
-            let turns = messages.iter().filter(|m| m.role == "user").map(|m| m.content.as_str());
-            turns.collect::<Vec<_>>().join("\n")
-        }
     }
 }
 

@@ -19,5 +19,5 @@ pub use answer::{Case, Probed, Shown, answer, shown};
 pub use error::ProbeError;
 pub use landscape::{Sentences, landscape, propose_window};
 pub use order::order;
-pub use prefill::{Prefill, plain, words};
+pub use prefill::{Prefill, plain};
 pub use steer::{Steer, TEMPLATE, TOLERANCE, obeyed, placed_at};

@@ -81,7 +81,7 @@ pub fn plain(text: &TextModel, behaviour: &PromptRecord, group: &str) -> Result<
     Ok(Case {
         group: group.to_owned(),
         id: behaviour.id.clone(),
-        behaviour: words(&behaviour.prompt),
+        behaviour: behaviour.prompt.words(),
         sent: String::new(),
         tags: tags.collect::<BTreeMap<_, _>>(),
         prompt: encoded(text, &behaviour.id, &behaviour.prompt)?,
@@ -92,16 +92,4 @@ pub fn plain(text: &TextModel, behaviour: &PromptRecord, group: &str) -> Result<
 /// The ids of a prompt; an error names it.
 pub(crate) fn encoded(text: &TextModel, id: &str, prompt: &Prompt) -> Result<Vec<TokenId>, ProbeError> {
     text.encode(prompt).map_err(|source| ProbeError::Prompt { id: id.to_owned(), source })
-}
-
-/// The words of a prompt: for a conversation its user turns.
-pub fn words(prompt: &Prompt) -> String {
-    match prompt {
-        Prompt::Raw(text) => text.clone(),
-        Prompt::Ids(ids) => format!("{ids:?}"),
-        Prompt::Chat(messages) => {
-            let turns = messages.iter().filter(|m| m.role == "user").map(|m| m.content.as_str());
-            turns.collect::<Vec<_>>().join("\n")
-        }
-    }
 }

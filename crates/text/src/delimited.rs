@@ -185,7 +185,7 @@ impl Reader<'_> {
         }
         let end = |b: &u8| *b == self.form.separator || matches!(b, b'\n' | b'\r');
         let bytes = &self.text.as_bytes()[self.at..];
-        self.at += bytes.iter().position(|b| end(b)).unwrap_or(bytes.len());
+        self.at += bytes.iter().position(end).unwrap_or(bytes.len());
         let text = &self.text[start..self.at];
         Ok(if self.form.blanks { text.trim_matches(' ') } else { text }.to_owned())
     }

@@ -19,6 +19,20 @@ pub enum Prompt {
     Ids(Vec<TokenId>),
 }
 
+impl Prompt {
+    /// The words of a prompt, as records have them: for a conversation its user turns.
+    pub fn words(&self) -> String {
+        match self {
+            Self::Raw(text) => text.clone(),
+            Self::Ids(ids) => format!("{ids:?}"),
+            Self::Chat(messages) => {
+                let turns = messages.iter().filter(|m| m.role == "user").map(|m| m.content.as_str());
+                turns.collect::<Vec<_>>().join("\n")
+            }
+        }
+    }
+}
+
 /// One row of a prompt file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PromptRecord {
@@ -253,9 +267,9 @@ fn text(name: &str, value: &Value) -> Result<String, String> {
         }
         other => other,
     };
-    let text = text.as_str().ok_or_else(|| format!("`{name}` is not text"))?;
+    let text = text.as_str().ok_or_else(|| format!("`{name}` is not text; put it in quotes"))?;
     if text.trim().is_empty() {
-        return Err(format!("`{name}` is empty"));
+        return Err(format!("`{name}` is empty; fill it, or remove the row"));
     }
     Ok(text.to_owned())
 }

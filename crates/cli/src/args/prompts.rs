@@ -1,7 +1,7 @@
 //! Which prompts and sentences a command works on.
 
 use super::limits::{PROMPTS, within};
-use crate::output;
+use crate::{digest, output};
 use anyhow::{Context, Result, ensure};
 use clap::{Args as ClapArgs, ValueEnum};
 use mosa_data::{Benchmark, Columns, Functional, Kind, Pairing, ReadOptions, Selection};
@@ -41,8 +41,24 @@ fn subset(name: &str) -> Result<Functional, String> {
 impl ReadArgs {
     /// The behaviours of a file; a missing one is said to be missing.
     pub(crate) fn read(&self, path: &Path, conversations: bool) -> Result<Benchmark> {
-        ensure!(path.exists(), "{}: no such file; give the path of a .jsonl, .json, .csv or .tsv file", path.display());
+        let what = "No such file or directory; give the path of a .jsonl, .json, .csv or .tsv file";
+        ensure!(path.exists(), "{}: {what}", path.display());
         Ok(mosa_data::read(path, &self.options(conversations))?)
+    }
+
+    /// What the record of a run has to say of how a file is read; null if nothing is set.
+    pub(crate) fn said(&self) -> Result<Value> {
+        let mut said = Value::Null;
+        if let Some(columns) = &self.columns {
+            said["columns"] = names(columns);
+        }
+        if let Some(targets) = &self.targets {
+            said["targets"] = digest::of_file(targets)?.into();
+        }
+        if self.pairing == PairingName::Repair {
+            said["repaired"] = true.into();
+        }
+        Ok(said)
     }
 
     /// The same for a second file, which has columns of its own and to which the targets do not belong.
@@ -111,8 +127,13 @@ impl PromptArgs {
     pub(crate) fn read(&self, path: &Path, seed: u64, quiet: bool) -> Result<PromptFile> {
         let benchmark = self.select.benchmark(path, seed, true)?;
         say_notes(path, &benchmark, quiet);
+        let contexts = benchmark.behaviours.iter().filter(|b| b.context.is_some()).count();
+        if contexts > 0 && !quiet {
+            let of = benchmark.behaviours.len();
+            output::say(&format!("note: {}: {contexts} of {of} prompts stand behind their context", path.display()));
+        }
         let records = benchmark.behaviours.iter().map(|b| b.record(self.raw)).collect();
-        Ok(PromptFile { records, said: self.said(&benchmark, seed) })
+        Ok(PromptFile { records, said: self.said(&benchmark, seed)? })
     }
 
     /// The same for a second file with the same columns, to which the targets do not belong.
@@ -122,25 +143,30 @@ impl PromptArgs {
         other
     }
 
-    fn said(&self, benchmark: &Benchmark, seed: u64) -> Value {
-        let read = &self.select.read;
-        let mut said = serde_json::Map::new();
-        let as_it_stands = benchmark.kind == Kind::Plain && benchmark.behaviours.iter().all(|b| b.context.is_none());
-        let plain = ReadArgs::default();
-        for (key, value, usual) in [
-            ("kind", json!(benchmark.kind.name()), as_it_stands),
-            ("subsets", json!(read.subsets), read.subsets == plain.subsets),
-            ("targets", json!(read.targets), read.targets.is_none()),
-            ("repaired", json!(true), read.pairing == plain.pairing),
-            ("columns", json!(read.columns.as_ref().map(names)), read.columns.is_none()),
+    /// How a file was read, as far as it is not read as it stands. Null then, as in the records of runs that are older
+    /// than the choice.
+    fn said(&self, benchmark: &Benchmark, seed: u64) -> Result<Value> {
+        let usual = ReadArgs::default();
+        let (own, read) = (stands(benchmark), &self.select.read);
+        let mut said = read.said()?;
+        for (key, value, is_usual) in [
+            ("kind", json!(benchmark.kind.name()), own),
+            ("subsets", json!(read.subsets), read.subsets == usual.subsets),
             ("sample_seed", json!(seed), self.select.sample.is_none() || seed == 0),
         ] {
-            if !usual {
-                said.insert(key.into(), value);
+            if !is_usual {
+                said[key] = value;
             }
         }
-        if said.is_empty() { Value::Null } else { said.into() }
+        Ok(said)
     }
+}
+
+/// Whether the rows of a file are asked as their prompt column has them, under the ids of their id column, and all.
+fn stands(benchmark: &Benchmark) -> bool {
+    let plain = matches!(benchmark.kind, Kind::Plain | Kind::SorryBench | Kind::HarmBench);
+    let whole = benchmark.notes.iter().all(|note| !note.starts_with("left out"));
+    plain && whole && benchmark.behaviours.iter().all(|b| b.context.is_none())
 }
 
 /// The columns that are named, by what they hold.

@@ -16,6 +16,7 @@ mod interrupt;
 mod limits;
 mod load;
 mod probe;
+mod reading;
 mod safety;
 #[cfg(target_os = "linux")]
 mod terminal;

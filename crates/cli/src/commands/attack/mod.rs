@@ -238,6 +238,7 @@ fn manifest(
             "behaviors": digest::of_file(file)?,
         },
         "behaviors": {"kind": benchmark.kind.name(), "ids": ids, "notes": benchmark.notes},
+        "reading": args.select.read.said()?,
         "dtype": format!("{:?}", args.compute.dtype).to_lowercase(),
         "sampler": target["sampler"],
         "proxy": target["proxy"],

@@ -18,6 +18,9 @@ struct Found<'a> {
     file: &'a Path,
     #[serde(flatten)]
     check: Check,
+    /// The ids that the flags choose, unless these are all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ids: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     against: Option<Against>,
 }
@@ -41,7 +44,9 @@ pub(crate) fn run(args: &DataCheckArgs) -> Result<(), Failure> {
     let nearness = Nearness::new(args.near_words, args.near_threshold)?;
     let first = args.select.benchmark(&args.file, args.seed, true)?;
     let against = args.against.as_deref().map(|path| against(path, args, &first, &nearness)).transpose()?;
-    let found = Found { file: &args.file, check: check(&first, &nearness), against };
+    let chosen = args.select.limit.is_some() || args.select.sample.is_some() || args.select.styles.is_some();
+    let ids = chosen.then(|| first.behaviours.iter().map(|b| b.id.clone()).collect());
+    let found = Found { file: &args.file, check: check(&first, &nearness), ids, against };
     if args.json {
         return Ok(output::json(&found)?);
     }

@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use crate::{folder, interrupt, output};
 use anyhow::{Result, bail, ensure};
 use mosa_probe::gcg::{Filter, Gcg, GcgSettings, Goal, Iteration, TargetLikelihood, added_between};
-use mosa_probe::{Case, answer, plain, words};
+use mosa_probe::{Case, answer, plain};
 use mosa_records::{AnswerRecord, CurveRecord, Log};
 use mosa_text::{Message, Prompt, PromptRecord, Specials};
 use serde_json::json;
@@ -182,7 +182,7 @@ fn with_suffix(prompt: &Prompt, suffix: &str) -> Prompt {
             }
             Prompt::Chat(messages)
         }
-        other => Prompt::Raw(format!("{} {suffix}", words(other))),
+        other => Prompt::Raw(format!("{} {suffix}", other.words())),
     }
 }
 
