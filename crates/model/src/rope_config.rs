@@ -164,9 +164,14 @@ impl Object<'_, '_> {
                 Err(self.error("type", format!("= {b:?}, but `rope_type` = {a:?}: keep one of them")))
             }
             (Some(kind), _) | (None, Some(kind)) => Ok(kind),
-            (None, None) if given.iter().all(|k| *k == "rope_theta") => Ok(DEFAULT),
+            (None, None) if given.iter().all(|k| self.says_nothing(k)) => Ok(DEFAULT),
             (None, None) => Err(self.error("rope_type", "is missing, so what the other keys ask for is unclear")),
         }
+    }
+
+    /// Whether a key changes nothing whatever the type is.
+    fn says_nothing(&self, key: &str) -> bool {
+        self.known(key).is_ok() && (key != "factor" || self.map[key].as_f64() == Some(1.0))
     }
 
     /// Refuses a key that mosa does not compute with.
