@@ -3,6 +3,7 @@
 // A test fails by panicking.
 #![allow(clippy::unwrap_used)]
 
+mod adapters;
 mod align;
 mod attack;
 mod bad_input;
