@@ -41,7 +41,9 @@ fn the_cache_is_laid_out_as_huggingface_hub_lays_it_out() {
 
 #[test]
 fn a_cached_file_that_is_broken_is_fetched_again() {
-    for (name, keep) in [("model.safetensors", 500), ("model.safetensors", 0), ("config.json", 5), ("tokenizer.json", 0)] {
+    for (name, keep) in
+        [("model.safetensors", 500), ("model.safetensors", 0), ("config.json", 5), ("tokenizer.json", 0)]
+    {
         let (place, server) = (Place::new(), plain(repo()));
         let snapshot = place.get(&server).unwrap();
         let path = snapshot.dir.join(name);
@@ -80,7 +82,7 @@ fn a_cache_of_huggingface_hub_is_used_and_looked_after_once() {
     place.offline().unwrap();
     let away = Settings { endpoint: "http://127.0.0.1:9".into(), ..place.settings("") };
     place.with(away, "main").unwrap();
-    assert!(place.notes().contains("cannot be reached") && place.notes().contains(COMMIT), "{}", place.notes());
+    assert!(place.notes().contains("cannot be asked") && place.notes().contains(COMMIT), "{}", place.notes());
     let before = server.asked().len();
     place.get(&server).unwrap();
     assert_eq!(server.asked().len(), before + 1, "only the list is asked for");

@@ -97,6 +97,23 @@ fn a_body_that_always_breaks_off_is_never_taken_for_whole() {
 }
 
 #[test]
+fn a_body_in_parts_is_whole_with_its_last_one_only() {
+    for whole in [true, false] {
+        let server = serve(repo(), move |repo, asked| {
+            let bytes = repo.files["config.json"].clone();
+            asks_for(asked, "config.json").then(|| Act::Chunked(headers("unknown"), bytes, whole))
+        });
+        let place = Place::new();
+        if whole {
+            place.get(&server).unwrap();
+        } else {
+            assert!(place.refused(&server).contains("config.json"));
+            assert!(!all(&place.cache()).iter().any(|f| f.contains("config.json")));
+        }
+    }
+}
+
+#[test]
 fn a_download_goes_on_where_it_broke_off() {
     let cut = AtomicUsize::new(0);
     let server = serve(repo(), move |repo, asked| {
@@ -107,7 +124,8 @@ fn a_download_goes_on_where_it_broke_off() {
     let place = Place::new();
     let snapshot = place.get(&server).unwrap();
     assert_eq!(std::fs::read(snapshot.dir.join("model.safetensors")).unwrap(), weights(100_000));
-    let from: Vec<_> = server.asked().into_iter().filter(|a| asks_for(a, "model.safetensors")).map(|a| a.from).collect();
+    let from: Vec<_> =
+        server.asked().into_iter().filter(|a| asks_for(a, "model.safetensors")).map(|a| a.from).collect();
     assert!(from.len() == 2 && from[0].is_none() && from[1].is_some_and(|n| n > 0 && n <= 60_000), "{from:?}");
 }
 
@@ -135,7 +153,7 @@ fn more_bytes_than_announced_are_refused() {
         let size = bytes.len();
         bytes.extend([0; 1000]);
         let head = format!("{}x-linked-etag: \"{}\"\r\nx-linked-size: {size}\r\n", headers("x"), sha256(&bytes));
-        asks_for(asked, "model.safetensors").then(|| Act::Unframed(head, bytes))
+        asks_for(asked, "model.safetensors").then_some(Act::Unframed(head, bytes))
     });
     let place = Place::new();
     let error = place.refused(&server);

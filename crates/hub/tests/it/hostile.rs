@@ -24,7 +24,10 @@ fn an_index_that_names_other_than_plain_files_is_refused_before_any_of_them_is_f
         repo.files.insert(name.into(), b"x".to_vec());
         let (place, server) = (Place::new(), plain(repo));
         let error = place.refused(&server);
-        assert!(error.contains("model.safetensors.index.json") && error.contains("names the file"), "{name:?}: {error}");
+        assert!(
+            error.contains("model.safetensors.index.json") && error.contains("names the file"),
+            "{name:?}: {error}"
+        );
         let fetched = server.asked().into_iter().filter(|a| a.path.ends_with(".safetensors")).count();
         assert_eq!(fetched, 0, "{name:?}");
     }
@@ -44,7 +47,8 @@ fn files_a_repository_lists_under_paths_are_never_asked_for() {
 
 #[test]
 fn a_commit_that_is_no_hash_is_refused_wherever_it_is_named() {
-    for bad in ["../../../../x", "/tmp/x", "..", "", "main", "0123456789ABCDEF", "0123", &"0".repeat(65), "a\u{1b}[2J"] {
+    for bad in ["../../../../x", "/tmp/x", "..", "", "main", "0123456789ABCDEF", "0123", &"0".repeat(65), "a\u{1b}[2J"]
+    {
         let mut named = repo();
         named.commit = bad.to_owned();
         let error = Place::new().refused(&plain(named));
@@ -69,7 +73,7 @@ fn files_of_another_commit_than_the_list_are_refused() {
     let server = serve(repo(), |repo, asked| {
         let bytes = repo.files["tokenizer.json"].clone();
         let headers = format!("x-repo-commit: {}\r\n", COMMIT.replace('0', "f"));
-        asks_for(asked, "tokenizer.json").then(|| Act::Reply(200, headers, bytes))
+        asks_for(asked, "tokenizer.json").then_some(Act::Reply(200, headers, bytes))
     });
     let error = Place::new().refused(&server);
     assert!(error.contains("try again") && error.contains(COMMIT), "{error}");
@@ -93,6 +97,7 @@ fn a_tag_never_becomes_a_path() {
     }
 }
 
+#[cfg(unix)]
 #[test]
 fn a_link_in_the_cache_that_leads_out_of_it_is_replaced_and_what_it_leads_to_stays() {
     let (place, server) = (Place::new(), plain(repo()));

@@ -108,7 +108,12 @@ impl Place {
     }
 
     fn notes(&self) -> String {
-        self.events.lock().unwrap().iter().filter_map(|e| if let Event::Note(n) = e { Some(n.clone()) } else { None }).collect()
+        self.events
+            .lock()
+            .unwrap()
+            .iter()
+            .filter_map(|e| if let Event::Note(n) = e { Some(n.clone()) } else { None })
+            .collect()
     }
 
     fn repository(&self) -> PathBuf {

@@ -23,6 +23,8 @@ pub(crate) enum Act {
     Unframed(String, Vec<u8>),
     /// The length of a whole body, of which only the beginning comes.
     Cut(String, Vec<u8>, usize),
+    /// A body in parts with their lengths; without the last one if it is not whole.
+    Chunked(String, Vec<u8>, bool),
     /// Headers and the beginning of a body, and then nothing for so long.
     Stall(String, Vec<u8>, Duration),
 }
@@ -77,6 +79,10 @@ fn answer(mut stream: TcpStream, seen: &Mutex<Vec<Asked>>, act: &dyn Fn(&Asked) 
         Act::Unframed(headers, body) => send(format!("{}\r\n", head(200, &headers)), &body),
         Act::Cut(headers, body, at) => {
             send(format!("{}content-length: {}\r\n\r\n", head(200, &headers), body.len()), &body[..at]);
+        }
+        Act::Chunked(headers, body, whole) => {
+            let part = format!("{}transfer-encoding: chunked\r\n\r\n{:x}\r\n", head(200, &headers), body.len());
+            send(part, &[&body[..], if whole { b"\r\n0\r\n\r\n" } else { b"\r\n" }].concat());
         }
         Act::Stall(headers, body, time) => {
             send(format!("{}content-length: {}\r\n\r\n", head(200, &headers), body.len() + 100), &body);

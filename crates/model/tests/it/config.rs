@@ -106,7 +106,8 @@ fn rotation_that_is_not_computed_is_refused_by_file_and_key() {
             }
         }
     }
-    for value in [json!({"type": "linear"}), json!({"type": "linear", "factor": 0}), json!({"type": "linear", "factor": "4"})]
+    for value in
+        [json!({"type": "linear"}), json!({"type": "linear", "factor": 0}), json!({"type": "linear", "factor": "4"})]
     {
         assert!(refused("dream", &[("rope_scaling", value)]).contains("rope_scaling.factor"));
     }

@@ -235,6 +235,11 @@ fn weights_beside_the_shards_of_an_index_are_refused() {
     fs::copy(first, dir.path().join("model.safetensors")).unwrap();
     let error = message(open(dir.path()));
     assert!(error.contains("model.safetensors") && error.contains(INDEX) && error.contains("unclear"), "{error}");
+    // Left over from shards that are gone, an index says nothing.
+    let dir = copy("llada");
+    fs::write(dir.path().join(INDEX), json!({"weight_map": {"a": "model-00001-of-00002.safetensors"}}).to_string())
+        .unwrap();
+    same("llada", dir.path());
 }
 
 #[test]
