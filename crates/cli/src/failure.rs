@@ -74,7 +74,9 @@ fn told(error: &anyhow::Error) -> String {
 impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
         let error = error.into();
-        if let Some(stopped) = error.chain().find_map(|e| e.downcast_ref().filter(|e| matches!(e, HubError::Interrupted))) {
+        if let Some(stopped) =
+            error.chain().find_map(|e| e.downcast_ref().filter(|e| matches!(e, HubError::Interrupted)))
+        {
             return Self::Interrupted(stopped.to_string());
         }
         if error.chain().any(|cause| is_want_of_memory(cause) || is_full_disk(cause)) {

@@ -10,7 +10,7 @@ use mosa_core::Interrupt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// How often a file that breaks off is asked for again, from where it broke off.
 const ATTEMPTS: usize = 3;
@@ -197,7 +197,7 @@ struct Partial {
 
 impl Partial {
     fn open(cache: &Cache, digest: Option<&Digest>) -> Result<Self, HubError> {
-        let name = digest.map_or_else(|| format!("mosa-{}", std::process::id()), |d| d.hex().to_owned());
+        let name = digest.map_or_else(passing_name, |d| d.hex().to_owned());
         let path = cache.blobs().join(format!("{name}.incomplete"));
         create_parent(&path)?;
         let mut options = OpenOptions::new();
@@ -222,6 +222,12 @@ impl Drop for Partial {
             let _ = fs::remove_file(&self.path);
         }
     }
+}
+
+/// A name that no other process has, on this machine or on another one with the same cache.
+fn passing_name() -> String {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    format!("mosa-{}-{}", std::process::id(), now.as_nanos())
 }
 
 fn remove(path: &Path) -> Result<(), HubError> {

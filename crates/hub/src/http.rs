@@ -11,9 +11,10 @@ use ureq::{Agent, Body};
 
 /// As many redirects as `huggingface_hub` and browsers follow at least.
 const MOST_REDIRECTS: usize = 10;
-/// How often a request that failed in passing is made, and how long it waits before the second time.
-const ATTEMPTS: u32 = 3;
+/// How long a request that failed in passing waits before the second time.
 const WAIT: Duration = Duration::from_secs(1);
+/// How long a connection may take to be there.
+const LONGEST_CONNECT: Duration = Duration::from_secs(10);
 /// The longest answer that is no file.
 const LONGEST_ANSWER: u64 = 64 << 20;
 /// How often somebody who waits for bytes looks up.
@@ -24,6 +25,8 @@ pub(crate) struct Http<'a> {
     agent: Agent,
     settings: &'a Settings,
     interrupt: &'a Interrupt,
+    /// How often a request that fails in passing is made.
+    attempts: u32,
 }
 
 /// A response with status 200 or 206.
@@ -40,11 +43,11 @@ pub(crate) struct Answer {
 }
 
 impl<'a> Http<'a> {
-    pub(crate) fn new(settings: &'a Settings, interrupt: &'a Interrupt) -> Self {
+    pub(crate) fn new(settings: &'a Settings, interrupt: &'a Interrupt, attempts: u32) -> Self {
         let mut config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
-            .timeout_connect(Some(settings.timeout))
+            .timeout_connect(Some(settings.timeout.min(LONGEST_CONNECT)))
             .timeout_recv_response(Some(settings.timeout))
             .timeout_per_read(Some(settings.timeout))
             // Lengths and hashes are those of the file, not of a compressed one.
@@ -53,7 +56,7 @@ impl<'a> Http<'a> {
         if is_local(&settings.endpoint) {
             config = config.proxy(None);
         }
-        Self { agent: config.build().new_agent(), settings, interrupt }
+        Self { agent: config.build().new_agent(), settings, interrupt, attempts }
     }
 
     /// Asks for `path` at the endpoint, from byte `from` on; what fails in passing is asked again.
@@ -69,7 +72,7 @@ impl<'a> Http<'a> {
                 HubError::Status { status, .. } => *status == 429 || *status >= 500,
                 _ => false,
             };
-            if !passing || attempt == ATTEMPTS {
+            if !passing || attempt >= self.attempts {
                 return Err(failed);
             }
             if !self.interrupt.sleep(WAIT * attempt) {
@@ -157,15 +160,16 @@ impl Answer {
         self.last.get(name).and_then(|v| v.to_str().ok())
     }
 
-    /// The length of the body, if it is said.
+    /// The length of the body, if it is said and is that of the file.
     pub(crate) fn length(&self) -> Option<u64> {
-        self.header("content-length").and_then(|v| v.trim().parse().ok())
+        let plain = self.header("content-encoding").is_none_or(|v| v.trim().eq_ignore_ascii_case("identity"));
+        self.header("content-length").filter(|_| plain).and_then(|v| v.trim().parse().ok())
     }
 
     /// Whether the end of the body can be told from a connection that broke.
     pub(crate) fn is_framed(&self) -> bool {
         let chunked = self.header("transfer-encoding").is_some_and(|v| v.to_ascii_lowercase().contains("chunked"));
-        chunked || self.length().is_some()
+        chunked || self.header("content-length").is_some()
     }
 
     /// Hands over the body part by part; more than `most` bytes are an error.
@@ -261,7 +265,9 @@ fn joined(url: &str, location: &str) -> Option<String> {
 
 fn advice(status: u16, token: bool) -> &'static str {
     match (status, token) {
-        (401 | 403, true) => "the token does not open this repository: accept its terms on its page, or use another token",
+        (401 | 403, true) => {
+            "the token does not open this repository: accept its terms on its page, or use another token"
+        }
         (401 | 403, false) => "the repository is private, gated or absent: set HF_TOKEN, or run `hf auth login`",
         (404 | 410, _) => "there is no such repository, revision or file",
         (416, _) => "the part that is still to come is not there: the file changed",

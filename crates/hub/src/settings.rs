@@ -109,7 +109,8 @@ impl Environment<'_> {
         const NAME: &str = "HF_HUB_DOWNLOAD_TIMEOUT";
         let Some(text) = self.text(NAME)? else { return Ok(Duration::from_secs_f64(SILENCE)) };
         let seconds = text.trim().parse::<f64>().ok().filter(|s| *s > 0.0 && *s <= 86_400.0);
-        let seconds = seconds.ok_or_else(|| setting(NAME, format!("= {text:?} is not a number of seconds up to a day")))?;
+        let seconds =
+            seconds.ok_or_else(|| setting(NAME, format!("= {text:?} is not a number of seconds up to a day")))?;
         Ok(Duration::from_secs_f64(seconds))
     }
 }
@@ -135,7 +136,8 @@ mod tests {
             ("HF_HUB_DOWNLOAD_TIMEOUT", "2.5"),
         ]);
         let set = set.ok().map(|s| (s.endpoint, s.cache, s.token, s.offline, s.timeout));
-        let want = ("http://127.0.0.1:1/mirror".into(), "/c".into(), Some("hf_x".into()), true, Duration::from_millis(2500));
+        let want =
+            ("http://127.0.0.1:1/mirror".into(), "/c".into(), Some("hf_x".into()), true, Duration::from_millis(2500));
         assert_eq!(set, Some(want));
     }
 

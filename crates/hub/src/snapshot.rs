@@ -20,6 +20,8 @@ pub struct Snapshot {
     pub commit: Commit,
 }
 
+/// How often a request that fails in passing is made.
+const ATTEMPTS: u32 = 3;
 const CONFIG: &str = "config.json";
 const INDEX: &str = "model.safetensors.index.json";
 const SINGLE: &str = "model.safetensors";
@@ -81,11 +83,12 @@ pub(crate) fn resolve(hub: &mut Hub<'_>, repo: &RepoId, revision: &Revision) -> 
         Some((found, commit)) => found.is_usable().then_some(commit),
         None => None,
     };
-    let http = Http::new(settings, interrupt);
+    // Who can do without the hub does not wait for it.
+    let http = Http::new(settings, interrupt, if usable.is_some() { 1 } else { ATTEMPTS });
     let fetch = Fetch { http: &http, cache: &cache, repo, revision, interrupt };
     match (fetch.all(&mut **tell), usable) {
-        (Err(error @ HubError::Unreachable { .. }), Some(commit)) => {
-            let note = format!("the hub cannot be reached ({error}): using the cached commit {}", commit.as_str());
+        (Err(error @ (HubError::Unreachable { .. } | HubError::Status { .. })), Some(commit)) => {
+            let note = format!("the hub cannot be asked ({error}): using the cached commit {}", commit.as_str());
             tell(Event::Note(note));
             Ok(whole(commit))
         }
@@ -110,7 +113,8 @@ fn look(cache: &Cache, commit: &Commit, interrupt: &Interrupt) -> Result<Found, 
     if !has(CONFIG) {
         found.missing.push(CONFIG.into());
     }
-    if !has("tokenizer.json") && !(has("vocab.json") && has("merges.txt")) {
+    let has_tokenizer = has("tokenizer.json") || (has("vocab.json") && has("merges.txt"));
+    if !has_tokenizer {
         found.missing.push("tokenizer.json".into());
     }
     let shards: Vec<String> = if has(INDEX) {
@@ -163,7 +167,10 @@ fn shards(index: &[u8]) -> Result<BTreeSet<String>, String> {
     let index: Index = serde_json::from_slice(index).map_err(|e| format!("{INDEX} is no weight index: {e}"))?;
     let files: BTreeSet<String> = index.weight_map.into_values().collect();
     if let Some(bad) = files.iter().find(|f| !is_plain(f) || !f.ends_with(".safetensors")) {
-        return Err(format!("{INDEX} names the file {}, which is not the plain name of a safetensors file", shown(bad)));
+        return Err(format!(
+            "{INDEX} names the file {}, which is not the plain name of a safetensors file",
+            shown(bad)
+        ));
     }
     if files.is_empty() {
         return Err(format!("{INDEX} names no file"));
@@ -245,7 +252,8 @@ impl Fetch<'_> {
             what: format!("names the commit {}, which is none", shown(&info.sha)),
         })?;
         if self.revision.as_commit().is_some_and(|c| c != commit) {
-            let what = format!("was asked for the commit {} and answers with {}", self.revision.as_str(), commit.as_str());
+            let what =
+                format!("was asked for the commit {} and answers with {}", self.revision.as_str(), commit.as_str());
             return Err(HubError::Broken { url: path, what });
         }
         Ok((commit, info.siblings.into_iter().map(|s| s.rfilename).filter(|n| is_plain(n)).collect()))

@@ -70,12 +70,7 @@ impl Checkpoint {
     }
 
     fn empty(source: &Path) -> Self {
-        Self {
-            source: source.to_owned(),
-            shards: Vec::new(),
-            tensors: BTreeMap::new(),
-            unlisted: BTreeMap::new(),
-        }
+        Self { source: source.to_owned(), shards: Vec::new(), tensors: BTreeMap::new(), unlisted: BTreeMap::new() }
     }
 
     fn open_numbered(dir: &Path, paths: Vec<PathBuf>) -> Result<Self, ModelError> {
@@ -105,7 +100,8 @@ impl Checkpoint {
             let mut held = checkpoint.add_shard(path.clone())?;
             for name in names {
                 let stored = held.remove(name).ok_or_else(|| {
-                    let what = format!("is missing, but {INDEX} says it is there: the files belong to different downloads");
+                    let what =
+                        format!("is missing, but {INDEX} says it is there: the files belong to different downloads");
                     ModelError::stored(&path, name, what)
                 })?;
                 checkpoint.tensors.insert(name.to_owned(), stored);
@@ -128,7 +124,8 @@ impl Checkpoint {
             return Ok(());
         }
         let (here, there) = (&self.shards[stored.shard].path, self.shards[other.shard].path.display());
-        let what = format!("is another one than the tensor of that name in {there}: the shards are of different checkpoints");
+        let what =
+            format!("is another one than the tensor of that name in {there}: the shards are of different checkpoints");
         Err(ModelError::stored(here, name, what))
     }
 

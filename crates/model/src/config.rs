@@ -244,7 +244,9 @@ impl Keys<'_> {
     /// Refuses any value but `wanted`, and an absent key, which the published code would take for something else.
     pub(crate) fn must_be(&self, key: &str, wanted: &Value) -> Result<(), ModelError> {
         match self.get(key) {
-            None => Err(self.error(key, format!("is missing, and the published code's default is not {wanted}: add it"))),
+            None => {
+                Err(self.error(key, format!("is missing, and the published code's default is not {wanted}: add it")))
+            }
             Some(_) => self.only(key, wanted),
         }
     }

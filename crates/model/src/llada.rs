@@ -58,7 +58,9 @@ pub(crate) fn config(keys: &Keys, family: Family) -> Result<ModelConfig, ModelEr
     let linear_bias = keys.flag("include_bias", false)?;
     // Where it is absent, norms have a bias if linear layers have one.
     if keys.flag("bias_for_layer_norm", linear_bias)? {
-        return Err(keys.error("bias_for_layer_norm", "asks for biases in the norms, which is not supported, only false"));
+        return Err(
+            keys.error("bias_for_layer_norm", "asks for biases in the norms, which is not supported, only false")
+        );
     }
     let rope = keys.rope(&[rope_config::DEFAULT])?;
     Ok(ModelConfig {
@@ -116,7 +118,9 @@ fn tied_head(keys: &Keys) -> Result<bool, ModelError> {
     }
     let tied = keys.flag("weight_tying", true)?;
     if keys.flag("tie_word_embeddings", tied)? != tied {
-        return Err(keys.error("tie_word_embeddings", format!("contradicts `weight_tying` = {tied}: remove one of them")));
+        return Err(
+            keys.error("tie_word_embeddings", format!("contradicts `weight_tying` = {tied}: remove one of them"))
+        );
     }
     Ok(tied)
 }

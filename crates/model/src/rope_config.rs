@@ -39,7 +39,8 @@ impl Rope {
             theta = agreed(keys, theta, inner)?;
             factor = match factor {
                 Some((other, f)) if f != said.factor => {
-                    let what = format!("and `{other}` ask for different scalings: keep the one the model was made with");
+                    let what =
+                        format!("and `{other}` ask for different scalings: keep the one the model was made with");
                     return Err(keys.error(place, what));
                 }
                 _ => Some((place, said.factor)),
@@ -127,7 +128,7 @@ impl Said {
             (LINEAR, Some(f)) => return Err(object.error("factor", format!("= {f} is not a positive number"))),
             (LINEAR, None) => return Err(object.error("factor", "is missing: linear scaling needs it")),
             (_, None) => 1.0,
-            (_, Some(f)) if f == 1.0 => 1.0,
+            (_, Some(1.0)) => 1.0,
             (_, Some(f)) => {
                 let what = format!("= {f} has no meaning for rope_type {kind:?}: name the type, or remove the factor");
                 return Err(object.error("factor", what));
@@ -164,9 +165,14 @@ impl Object<'_, '_> {
                 Err(self.error("type", format!("= {b:?}, but `rope_type` = {a:?}: keep one of them")))
             }
             (Some(kind), _) | (None, Some(kind)) => Ok(kind),
-            (None, None) if given.iter().all(|k| *k == "rope_theta") => Ok(DEFAULT),
+            (None, None) if given.iter().all(|k| self.says_nothing(k)) => Ok(DEFAULT),
             (None, None) => Err(self.error("rope_type", "is missing, so what the other keys ask for is unclear")),
         }
+    }
+
+    /// Whether a key changes nothing whatever the type is.
+    fn says_nothing(&self, key: &str) -> bool {
+        self.known(key).is_ok() && (key != "factor" || self.map[key].as_f64() == Some(1.0))
     }
 
     /// Refuses a key that mosa does not compute with.

@@ -36,6 +36,10 @@ impl Layout {
         if index.exists() {
             let index = Index::read(index)?;
             if single.exists() && !index.map.values().any(|f| f == SINGLE) {
+                // Saving a smaller model into the same folder leaves the index of shards that are gone.
+                if index.map.values().any(|f| !dir.join(f).exists()) {
+                    return Ok(Self::Single(single));
+                }
                 let what = format!(
                     "there is {SINGLE} besides the shards of {INDEX}, and which of them are the weights is unclear: move \
                      one of the two away"

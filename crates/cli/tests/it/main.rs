@@ -3,6 +3,7 @@
 // A test fails by panicking.
 #![allow(clippy::unwrap_used)]
 
+mod adapters;
 mod align;
 #[path = "../../../data/tests/it/at_hand.rs"]
 mod at_hand;

@@ -95,8 +95,8 @@ fn layer(module: &str, spec: &ModelSpec) -> Result<usize, String> {
         (None, _) => {
             let examples: Vec<&str> = spec.linears.iter().take(7).map(|l| l.name.as_str()).collect();
             Err(format!(
-                "is for the module {module}, which this {} model does not have (it has {}, ...): the adapter belongs to \
-                 another model",
+                "is for the module {module}, which this {} model does not have (it has {}, ...): the adapter does not \
+                 fit, it belongs to another model",
                 spec.family,
                 examples.join(", ")
             ))

@@ -3,8 +3,8 @@
 use super::adapter::{Adapter, LoraPair};
 use super::factors::{Factors, Side};
 use super::target::{Selection, Targets, pattern_key};
-use crate::shards::PICKLE;
 use crate::save::{save_tensors, write_whole};
+use crate::shards::PICKLE;
 use crate::{Checkpoint, ModelError, ModelSpec};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,6 +33,8 @@ pub struct AdapterConfig {
 }
 
 const CONFIG: &str = "adapter_config.json";
+/// Far above any adapter; keeps a damaged config from asking for memory.
+const MOST_RANK: u64 = 1 << 20;
 const WEIGHTS: &str = "adapter_model.safetensors";
 
 /// Keys that say nothing about how the adapter is applied.
@@ -171,8 +173,10 @@ impl Reader<'_> {
     }
 
     fn rank(&self, key: &str, value: Option<&Value>) -> Result<usize, ModelError> {
-        let rank = value.and_then(Value::as_u64).filter(|r| (1..1 << 20).contains(r));
-        rank.map(|r| r as usize).ok_or_else(|| self.error(key, "must be a positive integer"))
+        let rank = value.and_then(Value::as_u64).filter(|r| (1..=MOST_RANK).contains(r));
+        let shown = value.unwrap_or(&Value::Null);
+        rank.map(|r| r as usize)
+            .ok_or_else(|| self.error(key, format!("= {shown} must be a whole number from 1 to {MOST_RANK}")))
     }
 
     fn alpha(&self, key: &str, value: Option<&Value>) -> Result<f64, ModelError> {

@@ -1,4 +1,4 @@
-use crate::{canvas, distance, edit, fixture, load, logits};
+use crate::{canvas, distance, edit, fixture, load, logits, read_tensors, rename, write_tensors};
 use mosa_model::{Adapter, AdapterConfig, Call, DenoisingModel, ModelError, Slot, Targets, Transformer};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -206,6 +206,137 @@ fn tensors_the_config_does_not_ask_for_are_refused() {
     edit(&dir.path().join("adapter_config.json"), "target_modules", Some(json!(["q_proj"])));
     let error = Adapter::load(dir.path(), model.spec(), Device::Cpu).unwrap_err().to_string();
     assert!(error.contains("target_modules") && error.contains("lora_"), "{error}");
+}
+
+const LLAMA: [&str; 7] = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
+
+/// An adapter for the layers of LLaDA that have a name of Llama's.
+fn trained_as_llama() -> tempfile::TempDir {
+    let model = load("llada");
+    let names = Targets::Names(["q_proj", "k_proj", "v_proj", "up_proj"].map(String::from).to_vec());
+    let dir = tempfile::tempdir().unwrap();
+    let adapter = Adapter::init(AdapterConfig::new(4, 8.0, names), model.spec(), 3, Device::Cpu).unwrap();
+    adapter.save(dir.path(), model.spec()).unwrap();
+    edit(&dir.path().join("adapter_config.json"), "target_modules", Some(json!(LLAMA)));
+    dir
+}
+
+fn weights(dir: &Path) -> std::path::PathBuf {
+    dir.join("adapter_model.safetensors")
+}
+
+fn refused(dir: &Path, model: &Transformer) -> String {
+    Adapter::load(dir, model.spec(), Device::Cpu).err().map(|e| e.to_string()).unwrap_or_else(|| panic!("it loads"))
+}
+
+#[test]
+fn an_adapter_whose_names_are_more_than_the_model_has_loads_and_says_which() {
+    let model = load("llada");
+    let dir = trained_as_llama();
+    let adapter = Adapter::load(dir.path(), model.spec(), Device::Cpu).unwrap();
+    assert_eq!(adapter.pairs().count(), 4 * model.spec().layers);
+    let notes = adapter.notes().join(" ");
+    assert!(["o_proj", "gate_proj", "down_proj"].iter().all(|n| notes.contains(n)), "{notes}");
+    assert!(!notes.contains("q_proj") && !notes.contains("up_proj"), "{notes}");
+    assert!(fixture_adapter("llada", &model).notes().is_empty());
+}
+
+#[test]
+fn a_tensor_without_a_layer_is_refused_by_its_name() {
+    let model = load("llada");
+    for extra in [
+        "base_model.model.model.transformer.blocks.1.o_proj.lora_A.weight",
+        "base_model.model.model.transformer.blocks.9.q_proj.lora_B.weight",
+        "base_model.model.model.transformer.wte.lora_embedding_A",
+        "base_model.model.model.transformer.blocks.0.q_proj.lora_magnitude_vector",
+        "base_model.model.model.transformer.ff_out.modules_to_save.default.weight",
+        "base_model.model.q_proj.lora_A.weight",
+        "base_model.model.model.transformer.blocks.0.q_proj.lora_A.bias",
+        "step",
+    ] {
+        let dir = trained_as_llama();
+        let mut tensors = read_tensors(&weights(dir.path()));
+        let like = tensors[0].clone();
+        tensors.push((extra.to_owned(), like.1, like.2, like.3));
+        write_tensors(&weights(dir.path()), &tensors);
+        let error = refused(dir.path(), &model);
+        assert!(error.contains(extra) && error.contains("adapter_model.safetensors"), "{extra}: {error}");
+    }
+}
+
+#[test]
+fn a_factor_that_is_missing_is_refused_by_its_name() {
+    let model = load("llada");
+    for side in ["lora_A", "lora_B"] {
+        let dir = trained_as_llama();
+        let gone = format!("base_model.model.model.transformer.blocks.1.v_proj.{side}.weight");
+        let kept: Vec<_> = read_tensors(&weights(dir.path())).into_iter().filter(|t| t.0 != gone).collect();
+        write_tensors(&weights(dir.path()), &kept);
+        let error = refused(dir.path(), &model);
+        assert!(error.contains(&gone) && error.contains("missing"), "{error}");
+    }
+}
+
+#[test]
+fn names_that_peft_and_training_tools_write_otherwise_find_their_layers() {
+    let model = load("llada");
+    let plain = fixture_adapter("llada", &model);
+    for to in [
+        |n: &str| n.replace(".weight", ".default.weight"),
+        |n: &str| n.replace("base_model.model.", "base_model.model._orig_mod."),
+        |n: &str| n.replace("blocks.0.", "blocks.0._orig_mod."),
+        |n: &str| n.replace("base_model.model.", ""),
+        |n: &str| n.replace("base_model.model.model.", "base_model.model."),
+        |n: &str| format!("module.{n}"),
+        |n: &str| format!("_orig_mod.{n}"),
+        |n: &str| n.replace("base_model.model.", "base_model.model.base_model.model."),
+    ] {
+        let dir = copy_adapter("llada");
+        rename(&weights(dir.path()), to);
+        let other = Adapter::load(dir.path(), model.spec(), Device::Cpu).unwrap_or_else(|e| panic!("{e}"));
+        let (a, b) = (plain.tensors(), other.tensors());
+        assert!(a.len() == b.len() && a.iter().zip(&b).all(|(a, b)| a.0 == b.0 && distance(a.1, b.1) == 0.0));
+    }
+    // Two adapters in one file are not one.
+    let dir = copy_adapter("llada");
+    let mut tensors = read_tensors(&weights(dir.path()));
+    let mut twin = tensors[0].clone();
+    twin.0 = twin.0.replace(".weight", ".reference.weight");
+    tensors.push(twin);
+    write_tensors(&weights(dir.path()), &tensors);
+    assert!(refused(dir.path(), &model).contains("several adapters"));
+}
+
+#[test]
+fn an_expression_with_look_around_is_left_to_the_factors_that_are_there() {
+    let model = load("llada");
+    let plain = fixture_adapter("llada", &model);
+    for pattern in [r"(?!.*lm_head).*\.(q_proj|v_proj)", r".*(?<!gate)_proj", r"(.*)\.(\d+)\.\2"] {
+        let dir = copy_adapter("llada");
+        edit(&dir.path().join("adapter_config.json"), "target_modules", Some(json!(pattern)));
+        let adapter = Adapter::load(dir.path(), model.spec(), Device::Cpu).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(adapter.pairs().count(), plain.pairs().count());
+        assert!(adapter.notes().join(" ").contains("look-around"));
+    }
+    let dir = copy_adapter("llada");
+    edit(&dir.path().join("adapter_config.json"), "target_modules", Some(json!("(")));
+    let error = refused(dir.path(), &model);
+    assert!(error.contains("adapter_config.json") && error.contains("regular expression"), "{error}");
+}
+
+#[test]
+fn files_that_are_no_adapter_say_what_they_are() {
+    let model = load("llada");
+    let dir = copy_adapter("llada");
+    std::fs::rename(weights(dir.path()), dir.path().join("adapter_model.bin")).unwrap();
+    let error = refused(dir.path(), &model);
+    assert!(error.contains("adapter_model.bin") && error.contains("pickle") && error.contains("save_file"), "{error}");
+    let error = refused(&fixture("llada"), &model);
+    assert!(error.contains("is a checkpoint"), "{error}");
+    let dir = copy_adapter("llada");
+    edit(&dir.path().join("adapter_config.json"), "rank_pattern", Some(json!({"(?!x)q_proj": 2})));
+    let error = refused(dir.path(), &model);
+    assert!(error.contains("adapter_config.json") && error.contains("look-around"), "{error}");
 }
 
 /// d f / d w for a few entries of every factor against (f(w + h) - f(w - h)) / 2h, f a weighted sum of logits.

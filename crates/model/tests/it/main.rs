@@ -6,11 +6,15 @@
 mod adapter;
 mod bad_files;
 mod checkpoint;
+mod config;
+mod exports;
 mod forward;
 mod merge;
 mod mutation;
 
 use mosa_model::{Call, Checkpoint, DenoisingModel, ModelConfig, ModelError, Slot, Transformer};
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
 
@@ -38,6 +42,27 @@ fn copy(name: &str) -> tempfile::TempDir {
         }
     }
     dir
+}
+
+/// A tensor of a safetensors file: name, type, shape, bytes.
+type Stored = (String, Dtype, Vec<usize>, Vec<u8>);
+
+fn read_tensors(path: &Path) -> Vec<Stored> {
+    let bytes = std::fs::read(path).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    file.iter().map(|(n, t)| (n.to_owned(), t.dtype(), t.shape().to_vec(), t.data().to_vec())).collect()
+}
+
+fn write_tensors(path: &Path, tensors: &[Stored]) {
+    let views = tensors.iter().map(|(n, d, s, b)| (n.as_str(), TensorView::new(*d, s.clone(), b).unwrap()));
+    std::fs::write(path, safetensors::serialize(views, None).unwrap()).unwrap();
+}
+
+/// Gives the tensors of a file other names.
+fn rename(path: &Path, name: impl Fn(&str) -> String) {
+    let mut tensors = read_tensors(path);
+    tensors.iter_mut().for_each(|t| t.0 = name(&t.0));
+    write_tensors(path, &tensors);
 }
 
 /// Changes one key of a JSON file; `None` removes it.
