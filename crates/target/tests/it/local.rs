@@ -280,7 +280,7 @@ fn stopping_early_changes_no_text_that_is_judged() {
 
 #[test]
 fn the_mask_tokens_text_is_refused_unless_infilling_is_asked_for() {
-    let target = local(never);
+    let target = local(never());
     let said = "first <|mdm_mask|> then <|mdm_mask|> done";
     for asked in [Generate::to(said), Generate::to("hello").forcing(2, "x <|mdm_mask|>")] {
         let answer = target.generate(&[(0, asked)]).remove(0);
