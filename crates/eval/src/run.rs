@@ -112,7 +112,7 @@ impl Run {
         );
         let (dir, of) = (dir.display(), self.cases.len());
         let answers = (unheld > 0).then(|| {
-            format!("{dir}: answers.jsonl lacks {unheld} answers that cases.jsonl names; the command that made the run makes them again from its journal")
+            format!("{dir}: answers.jsonl lacks {unheld} answers that cases.jsonl names; the command that made the run makes them again")
         });
         // Imported attacks and those of earlier versions have no times at all.
         let seconds = (untimed > 0 && !timed.is_empty())

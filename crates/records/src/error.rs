@@ -25,8 +25,8 @@ pub enum RecordsError {
     },
     /// A record file holds two records where one may be.
     #[error(
-        "{}: lines {} and {} hold different records of {key}: two commands wrote at once; remove one of the two lines, or both, and the same command makes the record again",
-        .path.display(), .lines[0], .lines[1]
+        "{}: lines {} and {} hold different records of {key}{}: two commands wrote at once; remove one of the two lines, or both, and the same command makes the record again",
+        .path.display(), .lines[0], .lines[1], more(*.others)
     )]
     Conflict {
         /// The file.
@@ -35,6 +35,8 @@ pub enum RecordsError {
         lines: [usize; 2],
         /// What both are the record of.
         key: String,
+        /// How many more such pairs there are.
+        others: usize,
     },
     /// Another command writes into the folder.
     #[error("{}: another command writes into this folder{}; wait until it is done, or name another folder", .dir.display(), by(.holder))]
@@ -52,6 +54,10 @@ pub enum RecordsError {
         /// Why not.
         what: String,
     },
+}
+
+fn more(others: usize) -> String {
+    if others == 0 { String::new() } else { format!(", and {others} more pairs of lines do") }
 }
 
 fn by(holder: &str) -> String {

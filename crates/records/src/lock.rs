@@ -4,6 +4,7 @@ use crate::RecordsError;
 use std::fs::{self, File, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The file that is locked. It says which process holds the lock; without a lock on it its content means nothing.
 pub const LOCK: &str = ".mosa.lock";
@@ -32,17 +33,15 @@ impl Lock {
         let warning = match file.try_lock() {
             Ok(()) => None,
             Err(TryLockError::WouldBlock) => {
-                let mut holder = String::new();
-                // What cannot be read is not said.
-                let _ = file.read_to_string(&mut holder);
-                return Err(RecordsError::Busy { dir: dir.to_owned(), holder: holder.trim().to_owned() });
+                let (dir, holder) = (dir.to_owned(), holder(&mut file));
+                return Err(RecordsError::Busy { dir, holder });
             }
             Err(TryLockError::Error(e)) => Some(format!(
                 "{}: cannot be locked on this file system ({e}); see that no other command writes into this folder",
                 dir.display()
             )),
         };
-        let said = format!("process {} (mosa {command})\n", std::process::id());
+        let said = format!("process {} ({})\n", std::process::id(), format!("mosa {command}").trim_end());
         let written = file.set_len(0).and_then(|()| file.seek(SeekFrom::Start(0)));
         written.and_then(|_| file.write_all(said.as_bytes())).map_err(wrong)?;
         Ok(Self { dir: dir.to_owned(), file, warning })
@@ -62,6 +61,19 @@ impl Lock {
     pub fn warning(&self) -> Option<&str> {
         self.warning.as_deref()
     }
+}
+
+/// Who holds the lock, by what the file says; nothing if it cannot be read. Whoever has just taken it is about to say so.
+fn holder(file: &mut File) -> String {
+    for wait in [0, 10, 40] {
+        std::thread::sleep(Duration::from_millis(wait));
+        let mut said = String::new();
+        let read = file.seek(SeekFrom::Start(0)).and_then(|_| file.read_to_string(&mut said));
+        if read.is_ok() && !said.trim().is_empty() {
+            return said.trim().to_owned();
+        }
+    }
+    String::new()
 }
 
 impl Drop for Lock {

@@ -210,6 +210,7 @@ impl<R: Record> Log<R> {
 fn parse<R: Record>(path: &Path, bytes: &[u8]) -> Result<Parsed<R>, RecordsError> {
     let mut seen: HashMap<String, (usize, usize)> = HashMap::new();
     let mut parsed = Parsed { records: Vec::new(), repeated: 0 };
+    let mut conflicts = Vec::new();
     for (line, content) in lines(bytes) {
         let record: R = record_of(path, line, content)?;
         match seen.entry(record.key()) {
@@ -219,15 +220,19 @@ fn parse<R: Record>(path: &Path, bytes: &[u8]) -> Result<Parsed<R>, RecordsError
             }
             Entry::Occupied(taken) => {
                 let (first, at) = *taken.get();
-                if !parsed.records[at].repeats(&record) {
-                    let (path, key) = (path.to_owned(), record.key());
-                    return Err(RecordsError::Conflict { path, lines: [first, line], key });
+                if parsed.records[at].repeats(&record) {
+                    parsed.repeated += 1;
+                } else {
+                    conflicts.push(([first, line], record.key()));
                 }
-                parsed.repeated += 1;
             }
         }
     }
-    Ok(parsed)
+    let others = conflicts.len().saturating_sub(1);
+    match conflicts.into_iter().next() {
+        Some((lines, key)) => Err(RecordsError::Conflict { path: path.to_owned(), lines, key, others }),
+        None => Ok(parsed),
+    }
 }
 
 fn repetition(path: &Path, repeated: usize) -> Option<String> {

@@ -2,7 +2,7 @@
 
 use crate::{Run, command, copy_all, fixture, line, mosa, prompt_file, read_json};
 use mosa_records::{LOCK, Lock};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -152,7 +152,10 @@ fn fresh_follows_no_link() {
     refused(&line("quickstart --fresh --quiet --n 1 --out {o}", &[("o", &out)]), &["probes/order"]);
     fs::remove_file(out.join("probes/order")).unwrap();
     std::os::unix::fs::symlink(&out, dir.path().join("link")).unwrap();
-    refused(&line("quickstart --fresh --quiet --n 1 --out {o}", &[("o", &dir.path().join("link"))]), &["symbolic link"]);
+    refused(
+        &line("quickstart --fresh --quiet --n 1 --out {o}", &[("o", &dir.path().join("link"))]),
+        &["symbolic link"],
+    );
     assert_eq!(fs::read_to_string(far.join("orders.jsonl")).unwrap(), "mine");
     assert!(out.join("manifest.json").exists());
 }
@@ -182,10 +185,7 @@ fn every_command_that_writes_into_a_run_folder_is_refused_while_another_does_and
     fs::write(&phrases, "ab cd\n").unwrap();
     line("world data --out {d}", &[("d", &dir.path().join("world"))]).ok();
     let csv = dir.path().join("world/harmbench/harmbench_behaviors_text_all.csv");
-    let (world, artifact) = (world_model(), dir.path().join("a.jsonl"));
-    let first = fs::read_to_string(&csv).unwrap();
-    let id = first.lines().nth(1).unwrap().rsplit(',').next().unwrap().to_owned();
-    fs::write(&artifact, json!({"behavior_id": id, "behavior": "x", "attack": "pair", "prompt": "p", "response": "r"}).to_string() + "\n").unwrap();
+    let (world, artifact, asked) = (world_model(), dir.path().join("a.jsonl"), dir.path().join("asked"));
     let paths = [
         ("m", model.as_path()),
         ("w", world.as_path()),
@@ -193,15 +193,19 @@ fn every_command_that_writes_into_a_run_folder_is_refused_while_another_does_and
         ("p", phrases.as_path()),
         ("c", csv.as_path()),
         ("a", artifact.as_path()),
+        ("x", asked.as_path()),
         ("o", out.as_path()),
     ];
+    line("attack direct --model {w} --behaviors {c} --out {x} --limit 1 --gen-length 96 --quiet", &paths).ok();
+    line("data export {x} --format jsonl --out {a}", &paths).ok();
     fs::create_dir(&out).unwrap();
     let lock = Lock::take(&out, "attack tap").unwrap();
     let pid = format!("process {} (mosa attack tap)", std::process::id());
     for text in [
         "probe prefill --model {m} --behaviors {d} --out {o} --gen-length 24 --steps 8 --quiet --affirmative {p} --procedural {p}",
         "probe order --model {m} --behaviors {d} --benign {d} --out {o} --gen-length 24 --steps 8 --quiet",
-        "attack direct --model {w} --behaviors {c} --out {o} --limit 1 --quiet",
+        "attack direct --model {w} --behaviors {c} --out {o} --limit 1 --gen-length 96 --quiet",
+        "data import {a} --format jsonl --benchmark {c} --out {o}",
         "align --model {m} --data {d} --out {o} --set canvas_length=64 --set lora.r=4 --set steps=2 --quiet",
         "world measure --model {w} --out {o} --n 1 --quiet",
         "world train --out {o} --set steps=1 --quiet",
@@ -281,7 +285,9 @@ fn answers_that_are_lost_are_made_again_from_the_journal_and_no_verdict_is_lost(
     let expected = records(&whole);
     let answers = &expected["answers.jsonl"];
     let first = answers.iter().position(|&b| b == b'\n').unwrap() + 1;
-    for (name, kept) in [("gone", None), ("empty", Some(0)), ("shortened", Some(first)), ("torn", Some(answers.len() - 30))] {
+    for (name, kept) in
+        [("gone", None), ("empty", Some(0)), ("shortened", Some(first)), ("torn", Some(answers.len() - 30))]
+    {
         let run = attacked.path(name);
         copy_all(&whole, &run);
         match kept {
@@ -290,7 +296,7 @@ fn answers_that_are_lost_are_made_again_from_the_journal_and_no_verdict_is_lost(
         }
         let export = page.with_extension("jsonl");
         let paths = [("r", run.as_path()), ("p", page.as_path()), ("e", export.as_path())];
-        refused(&line("judge {r} --judge exact --quiet", &paths), &["answers.jsonl lacks", "from its journal"]);
+        refused(&line("judge {r} --judge exact --quiet", &paths), &["answers.jsonl lacks", "makes them again"]);
         refused(&line("data export {r} --format jsonl --out {e}", &paths), &["answers.jsonl lacks"]);
         let drawn = line("report {r} --out {p}", &paths).ok();
         assert!(drawn.stderr.contains("answers.jsonl lacks"), "{name}: {}", drawn.stderr);
@@ -338,19 +344,16 @@ fn attacks_that_read_numbers_go_on_to_the_same_bytes_from_every_part_of_their_jo
     for (name, flags) in [
         ("pal", " --proxy {m} --set max_steps=2"),
         ("ral", " --proxy {m} --set max_steps=2"),
-        ("gcg", ""),
         ("adv-prefix-optimised", ""),
-        ("ept", ""),
     ] {
-        let flags: &'static str = Box::leak(flags.replace("{m}", &world_model().display().to_string()).into_boxed_str());
+        let flags: &'static str =
+            Box::leak(flags.replace("{m}", &world_model().display().to_string()).into_boxed_str());
         let attacked = Attacked::new(name, flags);
         let whole = attacked.path("whole");
         attacked.run(&whole).ok();
         let expected = records(&whole);
         let lines: Vec<&[u8]> = expected["journal.jsonl"].split_inclusive(|&b| b == b'\n').collect();
-        let mut cuts = vec![1, lines.len() / 3, 2 * lines.len() / 3, lines.len() - 1];
-        cuts.dedup();
-        for kept in cuts {
+        for kept in [lines.len() / 2, lines.len() - 1] {
             let run = attacked.path(&format!("cut-{kept}"));
             fs::create_dir(&run).unwrap();
             fs::copy(whole.join("manifest.json"), run.join("manifest.json")).unwrap();
@@ -420,7 +423,8 @@ fn exports_replace_exports_that_nobody_changed() {
     let (run, out) = (attacked.path("run"), attacked.path("out"));
     attacked.run(&run).ok();
     let paths = [("r", run.as_path()), ("o", out.as_path())];
-    for (format, target, file) in [("jsonl", "/a.jsonl", "a.jsonl"), ("harmbench", "/stages", "stages/test_cases.json")] {
+    for (format, target, file) in [("jsonl", "/a.jsonl", "a.jsonl"), ("harmbench", "/stages", "stages/test_cases.json")]
+    {
         let export = format!("data export {{r}} --format {format} --judge exact --out {{o}}{target}");
         put(&out, file, "[1, 2]");
         refused(&line(&export, &paths), &[file, "--out"]);
@@ -485,7 +489,9 @@ fn a_merge_takes_no_folder_of_the_users_for_its_own() {
     put(dir.path(), &format!("model-v1.5.mosa-2-0.partial/{LOCK}"), "process 2 (mosa merge)\n");
     put(dir.path(), "model-v1.5.mosa-2-0.partial/config.json", "{");
     line(merge, &paths).ok();
-    for own in ["model-v1.partial/weights.bin", "model-v1.5.partial/weights.bin", "model-v1.5.mosa-1-0.partial/notes.md"] {
+    for own in
+        ["model-v1.partial/weights.bin", "model-v1.5.partial/weights.bin", "model-v1.5.mosa-1-0.partial/notes.md"]
+    {
         assert_eq!(fs::read_to_string(dir.path().join(own)).unwrap(), "mine", "{own}");
     }
     assert!(!dir.path().join("model-v1.5.mosa-2-0.partial").exists(), "what a killed merge left is gone");
@@ -510,7 +516,7 @@ fn a_cache_of_verdicts_does_not_write_into_the_verdicts_of_a_run() {
 fn aligned() -> (tempfile::TempDir, PathBuf, Vec<String>) {
     let dir = tempfile::tempdir().unwrap();
     let (model, data, out) = (fixture("llada"), prompt_file(dir.path(), 9), dir.path().join("run"));
-    let text = "align --model {m} --data {d} --out {o} --set canvas_length=64 --set lora.r=4 --set lr=0.005 --set steps=12 --set save_every=2";
+    let text = "align --model {m} --data {d} --out {o} --set canvas_length=64 --set lora.r=4 --set lr=0.0030000000000000005 --set steps=12 --set save_every=2";
     let words = words(text, &[("m", &model), ("d", &data), ("o", &out)]);
     mosa(&words).ok();
     (dir, out, words)

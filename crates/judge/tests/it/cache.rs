@@ -88,3 +88,25 @@ fn a_folder_that_cannot_be_made_is_named() {
     let error = Cache::open(&file.join("cache")).unwrap_err().to_string();
     assert!(error.contains("file") && error.contains("another folder"), "{error}");
 }
+
+#[test]
+fn a_file_that_is_no_cache_is_named_and_left_as_it_is() {
+    for text in [
+        "{\"schema\":\"verdict/1\",\"answer\":\"tap/1\",\"judge\":\"exact\"}\n",
+        "my notes",
+        "{\"schema\":\"verdict/1\",\"answer\":\"tap/1\",\"judge\":\"exact\"}\n{\"schema\":\"ver",
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("verdicts.jsonl");
+        std::fs::write(&file, text).unwrap();
+        let message = Cache::open(dir.path()).unwrap_err();
+        let said =
+            format!("{message}: {}", std::error::Error::source(&message).map(ToString::to_string).unwrap_or_default());
+        assert!(said.contains("verdicts.jsonl") && said.contains("--judge-cache"), "{said}");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
+    }
+    // What a crash leaves of a cache is a cache.
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("verdicts.jsonl"), [b"{\"key\":\"a\",\"ver".as_slice(), &[0; 32]].concat()).unwrap();
+    assert_eq!(Cache::open(dir.path()).unwrap().damaged(), 1);
+}

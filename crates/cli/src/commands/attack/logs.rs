@@ -99,7 +99,7 @@ pub(crate) fn check_answers(run: &Path, answers: &[AnswerRecord]) -> Result<()> 
     let run = run.display();
     ensure!(
         lost == 0,
-        "{run}: {ANSWERS} lacks {lost} answers that {CASES} names; the command that made the run makes them again from its journal"
+        "{run}: {ANSWERS} lacks {lost} answers that {CASES} names; the command that made the run makes them again"
     );
     Ok(())
 }

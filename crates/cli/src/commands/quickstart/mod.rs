@@ -57,12 +57,14 @@ pub(crate) struct Findings {
 pub(crate) fn run(args: &QuickstartArgs) -> Result<(), Failure> {
     let started = Instant::now();
     if args.fresh {
-        fresh::check(&args.out)?;
+        fresh::check(args)?;
     }
     let lock = RunFolder::lock(&args.out, COMMAND)?;
     if args.fresh {
         fresh::remove(&lock)?;
     }
+    let report = args.out.join("report.html");
+    written::page_may_go(&report)?;
     let plan = Plan::new(args, lock)?;
     plan.say(
         "The embedded model answers questions about a fictional world; an imaginary council forbids some of its brews.",
@@ -86,7 +88,6 @@ pub(crate) fn run(args: &QuickstartArgs) -> Result<(), Failure> {
     let jobs: Vec<_> = OF_THE_PAPER.iter().flat_map(|attack| MODELS.map(|name| (*attack, name))).collect();
     plan.attacks(&jobs)?;
     let findings = Findings::read(&args.out)?;
-    let report = args.out.join("report.html");
     let html = story::report(&findings).html().context("the report")?;
     written::page(&report, &html)?;
     output::line(&story::summary(&findings))?;
