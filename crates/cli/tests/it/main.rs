@@ -11,6 +11,7 @@ mod generate;
 mod hub;
 mod load;
 mod probe;
+mod replies;
 mod tools;
 mod verify;
 mod world;
