@@ -7,7 +7,7 @@ use mosa_records::{
 };
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 /// The records of one run; kinds it does not have are empty.
@@ -23,8 +23,10 @@ pub struct Run {
     pub cases: Vec<CaseRecord>,
     /// `seconds.jsonl` of an attack.
     pub seconds: Vec<SecondsRecord>,
-    /// `verdicts.jsonl`.
+    /// `verdicts.jsonl`, without those on answers that were other ones then.
     pub verdicts: Vec<VerdictRecord>,
+    /// Verdicts that were left out.
+    pub outdated: usize,
     /// `orders.jsonl`.
     pub orders: Vec<OrderRecord>,
     /// `curves.jsonl`.
@@ -78,13 +80,26 @@ impl Run {
         let manifest = RunFolder::manifest(dir)?;
         let at = |name: &str| dir.join(name);
         let mut notes = Vec::new();
+        let answers: Vec<AnswerRecord> = Log::read_noting(&at("answers.jsonl"), &mut notes)?;
+        let mut verdicts: Vec<VerdictRecord> = Log::read_noting(&at("verdicts.jsonl"), &mut notes)?;
+        let all = verdicts.len();
+        let by_key: HashMap<String, &AnswerRecord> = answers.iter().map(|a| (a.key(), a)).collect();
+        verdicts.retain(|v| v.text.is_empty() || by_key.get(&v.answer).is_none_or(|a| v.text == a.text_hash(v.view)));
+        let outdated = all - verdicts.len();
+        // Earlier versions took an answer that was never given for one that resists.
+        for verdict in &mut verdicts {
+            if let Some(why) = by_key.get(&verdict.answer).and_then(|a| a.unsaid()) {
+                (verdict.success, verdict.value, verdict.status) = (None, None, why);
+            }
+        }
         let mut run = Self {
             name: name(dir, long),
             manifest,
-            answers: Log::read_noting(&at("answers.jsonl"), &mut notes)?,
+            outdated,
+            answers,
             cases: Log::read_noting(&at("cases.jsonl"), &mut notes)?,
             seconds: Log::read_noting(&at("seconds.jsonl"), &mut notes)?,
-            verdicts: Log::read_noting(&at("verdicts.jsonl"), &mut notes)?,
+            verdicts,
             orders: Log::read_noting(&at("orders.jsonl"), &mut notes)?,
             curves: Log::read_noting(&at("curves.jsonl"), &mut notes)?,
             landscapes: Log::read_noting(&at("landscapes.jsonl"), &mut notes)?,

@@ -67,7 +67,7 @@ pub enum JudgeError {
         source: std::io::Error,
     },
     /// A file or folder is not a cache's, and stays as it is.
-    #[error("{path} {what}; give the cache a folder of its own", path = path.display())]
+    #[error("{path} {what}; give the cache a folder of its own (--judge-cache)", path = path.display())]
     NotACache {
         /// What was found.
         path: PathBuf,

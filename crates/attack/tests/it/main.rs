@@ -13,6 +13,7 @@ mod journal;
 mod native;
 mod pal;
 mod registry;
+mod replies;
 mod script;
 mod speak_easy;
 mod tap;

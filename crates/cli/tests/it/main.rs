@@ -18,6 +18,7 @@ mod limits;
 mod load;
 mod probe;
 mod reading;
+mod replies;
 mod safety;
 #[cfg(target_os = "linux")]
 mod terminal;
