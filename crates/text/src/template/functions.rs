@@ -312,8 +312,13 @@ fn swapped(c: char) -> String {
 fn padded(text: &str, name: &str, args: &[Value]) -> Result<String, Error> {
     let width = args.first().and_then(Value::as_i64).ok_or_else(|| refused(format!("{name} needs a width")))?;
     let fill = args.get(1).and_then(Value::as_str).unwrap_or(if name == "zfill" { "0" } else { " " });
-    let missing = usize::try_from(width).unwrap_or(0).saturating_sub(text.chars().count());
-    let odd = missing % 2 & usize::try_from(width).unwrap_or(0) % 2;
+    if fill.chars().count() != 1 {
+        return Err(refused(format!("{name}: the fill character must be exactly one character long")));
+    }
+    let width = usize::try_from(width).unwrap_or(0);
+    let missing = width.saturating_sub(text.chars().count());
+    // Python's rule for what cannot be shared evenly.
+    let odd = usize::from(missing % 2 == 1 && width % 2 == 1);
     let left = match name {
         "ljust" => 0,
         "center" => missing / 2 + odd,

@@ -49,6 +49,7 @@ fn templates_that_ask_for_too_much_are_stopped() {
         "{% set a = 'a' * 1000000 %}{{ a.replace('a', a)|length }}",
         "{% set a = 'a' * 1000000 %}{{ a|replace('a', a)|length }}",
         "{{ 'a'.center(1000000000) }}{{ 'a'|center(1000000000) }}",
+        "{{ 'a'.ljust(8000000, 'x' * 100000) }}",
         "{{ [1]|batch(1000000000, 'x')|list|length }}",
         "{{ [[1]]|tojson(indent=1000000000) }}",
         "{{ strftime_now('%1000000000d') }}",
