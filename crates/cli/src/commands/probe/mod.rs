@@ -74,8 +74,8 @@ impl<'a> Opened<'a> {
         prompts: impl IntoIterator<Item = (&'p str, usize)>,
     ) -> Result<()> {
         let source = source.display().to_string();
-        let response = ("--gen-length", self.options.gen_length);
-        Room { source: &source, response, context: self.loaded.spec().max_length }.holds(prompts)
+        let (setting, response) = (Some("--gen-length"), self.options.gen_length);
+        Room { source: &source, setting, response, context: self.loaded.spec().max_length }.holds(prompts)
     }
 
     pub(crate) fn probed(&self) -> Probed<'_> {
