@@ -7,8 +7,10 @@ use std::collections::HashSet;
 pub(crate) struct Room<'a> {
     /// Where the prompts come from.
     pub source: &'a str,
-    /// What says how long the response is, and its length.
-    pub response: (&'a str, usize),
+    /// The setting that says how long the response is; none where that is not known yet.
+    pub setting: Option<&'a str>,
+    /// Response positions.
+    pub response: usize,
     /// Tokens of the model's context.
     pub context: usize,
 }
@@ -16,12 +18,11 @@ pub(crate) struct Room<'a> {
 impl Room<'_> {
     /// Refuses prompts (id, tokens) that are too long, all of them at once and before anything is computed.
     pub(crate) fn holds<'p>(&self, prompts: impl IntoIterator<Item = (&'p str, usize)>) -> Result<()> {
-        let (flag, length) = self.response;
         let (mut ids, mut named) = (HashSet::new(), HashSet::new());
         let mut long: Vec<String> = Vec::new();
         for (id, tokens) in prompts {
             ids.insert(id);
-            if tokens + length > self.context && named.insert(id) {
+            if tokens + self.response > self.context && named.insert(id) {
                 long.push(format!("{id} ({tokens} tokens)"));
             }
         }
@@ -29,9 +30,13 @@ impl Room<'_> {
             return Ok(());
         }
         let are = if long.len() == 1 { "prompt is" } else { "prompts are" };
+        let (with, lower) = match self.setting {
+            Some(name) => (format!("with {name} {} ", self.response), format!(", or lower {name}")),
+            None => (String::new(), String::new()),
+        };
         bail!(
-            "{}: {} of {} {are} too long: with {flag} {length} they exceed the model's context of {}: {}; shorten them \
-             or leave them out, or lower {flag}",
+            "{}: {} of {} {are} too long: {with}they exceed the model's context of {}: {}; shorten them or leave them \
+             out{lower}",
             self.source,
             long.len(),
             ids.len(),

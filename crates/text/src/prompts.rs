@@ -265,6 +265,11 @@ fn text(name: &str, value: &Value) -> Result<String, String> {
         Value::Array(turns) => {
             return Err(format!("`{name}` has {} turns; only single turns are supported", turns.len()));
         }
+        Value::Object(_) => {
+            return Err(format!(
+                "`{name}` is an object and not a text; a file of rows is needed, not one of columns (pandas: orient=\"records\")"
+            ));
+        }
         other => other,
     };
     let text = text.as_str().ok_or_else(|| format!("`{name}` is not text; put it in quotes"))?;

@@ -39,7 +39,8 @@ pub(crate) fn run(args: &GenerateArgs) -> Result<(), Failure> {
     options.check(loaded.spec())?;
     let requests = prompts.iter().map(|p| request(&loaded, p, args)).collect::<Result<Vec<_>>>()?;
     let source = args.prompts.as_ref().map_or("--prompt".into(), |p| p.display().to_string());
-    Room { source: &source, response: ("--gen-length", options.gen_length), context: loaded.spec().max_length }
+    let (setting, response) = (Some("--gen-length"), options.gen_length);
+    Room { source: &source, setting, response, context: loaded.spec().max_length }
         .holds(requests.iter().map(|r| (r.id.as_str(), r.prompt.len())))?;
     for request in &requests {
         request.check(&options, loaded.spec())?;

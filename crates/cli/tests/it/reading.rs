@@ -247,6 +247,10 @@ fn rows_that_are_too_long_are_all_named_before_the_first_answer_by_every_verb() 
         let answers = bench.out(verb).join("answers.jsonl");
         assert!(!answers.exists(), "{verb} has answered something");
     }
+    // What another attack makes of a behaviour is not known before, but it will not be shorter.
+    let typed = "attack prefill --model {m} --behaviors {f} --out {o} --gen-length 24 --judge keyword --threads 1";
+    let run = line(typed, &[("m", &bench.model), ("f", &file), ("o", &bench.out("other"))]);
+    refused(&run, &["2 of 4 prompts are too long: they exceed", "longA (", "longB ("]);
 }
 
 #[test]

@@ -66,6 +66,7 @@ fn every_malformed_file_is_refused_with_its_line_and_a_fix() {
         ("p.jsonl", "{\"prompt\": \"  \"}\n", "", "`prompt` is empty"),
         ("p.jsonl", "{\"text\": \"a\"}\n", "", "there are: text"),
         ("p.jsonl", "{\"prompt\": 5}\n", "", "`prompt` is not text"),
+        ("p.json", "{\"prompt\": {\"0\": \"a\", \"1\": \"b\"}}", "", "a file of rows is needed"),
         ("p.jsonl", "{\"messages\": []}\n", "", "`messages` is empty"),
         ("p.jsonl", "{\"messages\": [{\"role\": \"user\"}]}\n", "", "`content` is missing"),
         ("p.csv", "goal\na\n", "prompt=question", "no column `question`"),

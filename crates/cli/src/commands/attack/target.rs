@@ -34,10 +34,11 @@ impl Asked<'_> {
     /// Refuses behaviours that are too long for the model whatever the attack makes of them, all at once.
     fn fit(&self, args: &AttackArgs, loaded: &Loaded, options: &Options) -> Result<()> {
         let source = args.behaviors.as_ref().map_or_else(String::new, |p| p.display().to_string());
-        let length = if self.direct { self.gen_length.unwrap_or(options.gen_length) } else { 1 };
+        let response = if self.direct { self.gen_length.unwrap_or(options.gen_length) } else { 1 };
+        let setting = self.direct.then_some("--gen-length");
         let tokens = |b: &Behaviour| loaded.text.encode(&b.record(false).prompt).map(|ids| ids.len());
         let lengths = self.behaviours.iter().map(tokens).collect::<Result<Vec<_>, _>>()?;
-        let room = Room { source: &source, response: ("--gen-length", length), context: loaded.spec().max_length };
+        let room = Room { source: &source, setting, response, context: loaded.spec().max_length };
         room.holds(self.behaviours.iter().map(|b| b.id.as_str()).zip(lengths))
     }
 }

@@ -75,8 +75,8 @@ impl<'a> Opened<'a> {
         prompts: impl IntoIterator<Item = (&'p str, usize)>,
     ) -> Result<()> {
         let source = source.display().to_string();
-        let response = ("--gen-length", self.options.gen_length);
-        Room { source: &source, response, context: self.loaded.spec().max_length }.holds(prompts)
+        let (setting, response) = (Some("--gen-length"), self.options.gen_length);
+        Room { source: &source, setting, response, context: self.loaded.spec().max_length }.holds(prompts)
     }
 
     /// What is probed. While it decodes, the cases of a batch that are complete are worth keeping.
