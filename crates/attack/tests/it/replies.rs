@@ -92,12 +92,13 @@ fn a_reply_that_is_not_whole_is_asked_for_again_and_one_that_declines_is_not() {
             _ => Ok(Said::Text("[[10]]".into())),
         });
         let left = attack(&Tap { attacker_attempts: 2, roots: 1, ..tap() }, &script);
-        (script.talks_as("tap/attacker"), left.cases[0].reason)
+        let again = left.calls.iter().any(|call| call.kind == "tap/attacker" && call.call.ends_with("attacker/2"));
+        (again, left.cases[0].reason)
     };
     for said in unusable() {
-        assert_eq!(talks(said.clone()), (2, Reason::GuideSuccess), "{said:?}");
+        assert_eq!(talks(said.clone()), (true, Reason::GuideSuccess), "{said:?}");
     }
-    assert_eq!(talks(Said::Declined("no".into())), (1, Reason::HelperUnusable));
+    assert!(!talks(Said::Declined("no".into())).0);
 }
 
 #[test]
