@@ -61,18 +61,22 @@ fn setting(name: &'static str, what: impl Into<String>) -> HubError {
 struct Environment<'a>(&'a HashMap<OsString, OsString>);
 
 impl Environment<'_> {
+    /// A path; `~` in front is the home directory, as `huggingface_hub` reads it.
     fn path(&self, name: &str) -> Option<PathBuf> {
-        self.0.get(&OsString::from(name)).filter(|v| !v.is_empty()).map(PathBuf::from)
+        let path = self.0.get(&OsString::from(name)).filter(|v| !v.is_empty()).map(PathBuf::from)?;
+        match (path.strip_prefix("~"), std::env::home_dir()) {
+            (Ok(rest), Some(home)) => Some(home.join(rest)),
+            _ => Some(path),
+        }
     }
 
     fn text(&self, name: &'static str) -> Result<Option<String>, HubError> {
-        let Some(value) = self.path(name) else { return Ok(None) };
-        let text = value.into_os_string().into_string();
-        text.map(Some).map_err(|_| setting(name, "is not text"))
+        let Some(value) = self.0.get(&OsString::from(name)).filter(|v| !v.is_empty()) else { return Ok(None) };
+        value.to_str().map(|t| Some(t.to_owned())).ok_or_else(|| setting(name, "is not text"))
     }
 
     fn is_on(&self, name: &str) -> bool {
-        let value = self.path(name).map(|v| v.to_string_lossy().to_ascii_uppercase());
+        let value = self.0.get(&OsString::from(name)).map(|v| v.to_string_lossy().to_ascii_uppercase());
         value.is_some_and(|v| ["1", "ON", "YES", "TRUE"].contains(&v.as_str()))
     }
 
@@ -127,6 +131,8 @@ mod tests {
     fn the_environment_is_read_as_huggingface_hub_reads_it() {
         let plain = of(&[("XDG_CACHE_HOME", "/x")]).ok().map(|s| (s.endpoint, s.cache, s.offline));
         assert_eq!(plain, Some((ENDPOINT.into(), PathBuf::from("/x/huggingface/hub"), false)));
+        let home = of(&[("HF_HOME", "~/models")]).ok().map(|s| s.cache);
+        assert_eq!(home, std::env::home_dir().map(|h| h.join("models/hub")));
         let set = of(&[
             ("HF_HOME", "/h"),
             ("HF_HUB_CACHE", "/c"),

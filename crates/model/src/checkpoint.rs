@@ -288,9 +288,9 @@ impl Checkpoint {
 /// Why a tensor of this type cannot be a weight.
 fn unusable(dtype: Dtype) -> String {
     format!(
-        "is stored as {dtype:?}; only F32, F16 and BF16 weights can be used, and --dtype does not change how a file is \
-         stored: use the checkpoint it was made from, or convert it with the tool that wrote it, which knows the scales \
-         that belong to it"
+        "is stored as {dtype:?}; only F32, F16 and BF16 weights can be used, whatever type is computed in: use the \
+         checkpoint it was made from, or convert it to BF16 with the tool that wrote it, which knows the scales that \
+         belong to it"
     )
 }
 

@@ -90,18 +90,18 @@ impl Said {
         (place, map): (&str, &Map<String, Value>),
         kinds: &[&str],
     ) -> Result<Option<Self>, ModelError> {
-        let layers = keys.get("layer_types").and_then(Value::as_array);
-        for (name, inner) in map {
-            // `layer_types`, where it is there, was found to name full attention only.
-            if name != FULL && layers.is_none() {
-                let what = format!("has an entry for {name:?} layers; there are only {FULL:?} ones in this family");
-                return Err(keys.error(place, what));
-            }
-            if let (true, Value::Object(map)) = (name == FULL, inner) {
-                return Self::of_object(&Object { keys, place: &format!("{place}.{FULL}"), map }, kinds);
-            }
+        // `layer_types`, where it is there, was found to name full attention only: other entries are for nothing then.
+        let others_count = keys.get("layer_types").is_none();
+        if let Some(other) = map.keys().find(|name| *name != FULL).filter(|_| others_count) {
+            let what = format!("has an entry for {other:?} layers; there are only {FULL:?} ones in this family");
+            return Err(keys.error(place, what));
         }
-        Err(keys.error(place, format!("has no entry for {FULL:?} layers")))
+        match map.get(FULL) {
+            Some(Value::Object(map)) => {
+                Self::of_object(&Object { keys, place: &format!("{place}.{FULL}"), map }, kinds)
+            }
+            _ => Err(keys.error(place, format!("has no entry for {FULL:?} layers"))),
+        }
     }
 
     fn of_object(object: &Object<'_, '_>, kinds: &[&str]) -> Result<Option<Self>, ModelError> {
@@ -109,7 +109,10 @@ impl Said {
         if given.is_empty() {
             return Ok(None);
         }
-        let kind = object.kind(&given)?;
+        let kind = match object.kind(&given)? {
+            LINEAR if object.number("factor")? == Some(1.0) => DEFAULT,
+            kind => kind,
+        };
         if !kinds.contains(&kind) {
             let known: Vec<String> = kinds.iter().map(|k| format!("{k:?}")).collect();
             let what = format!(
@@ -122,19 +125,7 @@ impl Said {
         for key in given {
             object.known(key)?;
         }
-        let factor = object.number("factor")?;
-        let factor = match (kind, factor) {
-            (LINEAR, Some(f)) if f.is_finite() && f > 0.0 => f,
-            (LINEAR, Some(f)) => return Err(object.error("factor", format!("= {f} is not a positive number"))),
-            (LINEAR, None) => return Err(object.error("factor", "is missing: linear scaling needs it")),
-            (_, None) => 1.0,
-            (_, Some(1.0)) => 1.0,
-            (_, Some(f)) => {
-                let what = format!("= {f} has no meaning for rope_type {kind:?}: name the type, or remove the factor");
-                return Err(object.error("factor", what));
-            }
-        };
-        Ok(Some(Self { theta: object.number("rope_theta")?, factor }))
+        Ok(Some(Self { theta: object.number("rope_theta")?, factor: object.factor(kind)? }))
     }
 }
 
@@ -167,6 +158,20 @@ impl Object<'_, '_> {
             (Some(kind), _) | (None, Some(kind)) => Ok(kind),
             (None, None) if given.iter().all(|k| self.says_nothing(k)) => Ok(DEFAULT),
             (None, None) => Err(self.error("rope_type", "is missing, so what the other keys ask for is unclear")),
+        }
+    }
+
+    /// By how much a rotation of this kind stretches positions.
+    fn factor(&self, kind: &str) -> Result<f64, ModelError> {
+        match (kind, self.number("factor")?) {
+            (LINEAR, Some(f)) if f.is_finite() && f > 0.0 => Ok(f),
+            (LINEAR, Some(f)) => Err(self.error("factor", format!("= {f} is not a positive number"))),
+            (LINEAR, None) => Err(self.error("factor", "is missing: linear scaling needs it")),
+            (_, None | Some(1.0)) => Ok(1.0),
+            (_, Some(f)) => {
+                let what = format!("= {f} has no meaning for rope_type {kind:?}: name the type, or remove the factor");
+                Err(self.error("factor", what))
+            }
         }
     }
 

@@ -33,6 +33,7 @@ fn ways_to_say_that_rotation_is_the_default_change_nothing() {
             vec![("rope_scaling", json!({}))],
             vec![("rope_scaling", json!({"rope_type": "default"}))],
             vec![("rope_scaling", json!({"type": "default"}))],
+            vec![("rope_scaling", json!({"type": "linear", "factor": 1.0}))],
             vec![("rope_scaling", json!({"type": "default", "rope_type": "default", "factor": 1.0}))],
             vec![("rope_parameters", json!({"rope_type": "default", "rope_theta": theta}))],
             vec![("rope_parameters", json!({"rope_theta": theta})), ("rope_theta", Value::Null)],
@@ -98,6 +99,10 @@ fn rotation_that_is_not_computed_is_refused_by_file_and_key() {
             (json!("yarn"), "yarn"),
             (json!({"sliding_attention": {"rope_type": "default"}}), "sliding_attention"),
             (json!({"full_attention": {"rope_type": "yarn"}}), "yarn"),
+            (
+                json!({"full_attention": {"type": "default"}, "sliding_attention": {"type": "default"}}),
+                "sliding_attention",
+            ),
         ] {
             for name in ["llada", "dream", "mmada"] {
                 let error = refused(name, &[(place, value.clone())]);
