@@ -13,5 +13,5 @@ mod section;
 
 pub use count::Count;
 pub use outcome::{Outcome, why_unassessed};
-pub use run::Run;
+pub use run::{FILES, Run};
 pub use section::{digest, report, sections};

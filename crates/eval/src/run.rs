@@ -41,8 +41,8 @@ pub struct Run {
     pub notes: Vec<String>,
 }
 
-/// The files of a run, in the order of the digest.
-const FILES: [&str; 9] = [
+/// The files of a run that a page is made from, in the order of the digest.
+pub const FILES: [&str; 9] = [
     MANIFEST,
     "answers.jsonl",
     "verdicts.jsonl",

@@ -125,6 +125,9 @@ fn run_of_eight() -> (tempfile::TempDir, std::path::PathBuf) {
     (dir, run)
 }
 
+/// What a crash makes of a file.
+type Damage = dyn Fn(&[u8]) -> Vec<u8>;
+
 #[test]
 fn a_last_checkpoint_that_a_crash_spoiled_is_said_and_the_one_before_it_taken() {
     let (_whole, uninterrupted) = run_of_eight();
@@ -133,7 +136,7 @@ fn a_last_checkpoint_that_a_crash_spoiled_is_said_and_the_one_before_it_taken() 
     let tail = |bytes: &[u8]| [&bytes[..bytes.len() - 64], &[0; 64]].concat();
     let cut = |bytes: &[u8]| bytes[..bytes.len() / 2].to_vec();
     let empty = |_: &[u8]| Vec::new();
-    let damages: [(&str, &dyn Fn(&[u8]) -> Vec<u8>); 7] = [
+    let damages: [(&str, &Damage); 7] = [
         ("adapter_model.safetensors", &zeroed),
         ("adapter_model.safetensors", &tail),
         ("optimizer.safetensors", &cut),

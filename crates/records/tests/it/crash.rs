@@ -309,7 +309,7 @@ fn a_probability_of_zero_does_not_make_a_folder_unreadable() {
         end_by_step: vec![0.1 + 0.2],
     };
     Log::open(&path).unwrap().push(record.clone()).unwrap();
-    assert_eq!(Log::<LandscapeRecord>::read(&path).unwrap(), [record.clone()]);
+    assert_eq!(Log::<LandscapeRecord>::read(&path).unwrap(), std::slice::from_ref(&record));
     let text = fs::read_to_string(&path).unwrap();
     assert!(text.contains("\"end\":[0.25]"), "numbers are written as before: {text}");
     // Earlier versions wrote null.

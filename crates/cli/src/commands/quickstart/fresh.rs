@@ -4,22 +4,13 @@ use super::{COMMAND, MODEL, PHRASES};
 use crate::args::QuickstartArgs;
 use crate::written::is_page;
 use anyhow::{Context, Result, ensure};
+use mosa_eval::FILES;
 use mosa_records::{LOCK, Lock, MANIFEST, RunFolder, foreign, remove_known, unfinished_of};
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// Record files of probes and attacks.
-const RECORDS: [&str; 9] = [
-    MANIFEST,
-    "answers.jsonl",
-    "verdicts.jsonl",
-    "orders.jsonl",
-    "curves.jsonl",
-    "landscapes.jsonl",
-    "cases.jsonl",
-    "seconds.jsonl",
-    "journal.jsonl",
-];
+/// What attacks write beside the files that a page is made from.
+const JOURNAL: &str = "journal.jsonl";
 const ADAPTER: [&str; 2] = ["adapter_config.json", "adapter_model.safetensors"];
 
 /// Refuses what the command would refuse later, when the old run is gone, and what [`check_folder`] refuses.
@@ -105,7 +96,7 @@ fn is_known(path: &Path, page: &dyn Fn(&Path) -> bool) -> bool {
     let Some(parts) = path.iter().map(|part| part.to_str()).collect::<Option<Vec<_>>>() else { return false };
     let Some((last, folders)) = parts.split_last() else { return false };
     let name = unfinished_of(last).or_else(|| last.strip_suffix(".partial")).unwrap_or(last);
-    let record = |name: &str| name == LOCK || RECORDS.contains(&name);
+    let record = |name: &str| name == LOCK || name == JOURNAL || FILES.contains(&name);
     match folders {
         [] => match name {
             "report.html" => name != *last || page(path),
