@@ -82,12 +82,8 @@ mod tests {
             ["nan", "inf", "1e300", "-1"]
                 .map(|value| (flag, value, format!("generate --model x --prompt y --{flag} {value}")))
         });
-        let others = ["nan", "1.5"].into_iter().flat_map(|value| {
-            [
-                ("near-threshold", value, format!("data check x --near-threshold {value}")),
-                ("threshold", value, format!("world measure --model x --out y --threshold {value}")),
-            ]
-        });
+        let measure = "world measure --model x --out y --threshold";
+        let others = ["nan", "1.5"].map(|value| ("threshold", value, format!("{measure} {value}")));
         for (flag, value, line) in lines.chain(others) {
             let told = refused(&line);
             assert!(told.contains(&format!("--{flag}")) && told.contains(value), "{line}: {told}");
