@@ -1,6 +1,6 @@
 //! `mosa data`.
 
-use super::limits::{between, within};
+use super::limits::within;
 use super::{ReadArgs, SelectArgs};
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 use mosa_data::Columns;
@@ -35,7 +35,7 @@ pub(crate) struct DataCheckArgs {
     #[arg(long, value_parser = within::<usize>(1, 100), value_name = "N", default_value_t = 5)]
     pub near_words: usize,
     /// Prompts that have this share of their N-grams in common are near duplicates.
-    #[arg(long, value_parser = between(0.0, 1.0), value_name = "SHARE", default_value_t = 0.5)]
+    #[arg(long, value_name = "SHARE", default_value_t = 0.5)]
     pub near_threshold: f64,
     /// One JSON object on stdout.
     #[arg(long)]

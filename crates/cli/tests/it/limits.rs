@@ -16,54 +16,13 @@ fn refused(text: &str, paths: &[(&str, &Path)], parts: &[&str]) {
 }
 
 #[test]
-fn whole_numbers_beyond_their_bounds_are_refused_with_flag_value_and_bound() {
-    let huge = "1000000000000000000";
-    for (command, flags) in [
-        (
-            "generate --model x --prompt y",
-            &["gen-length", "steps", "block-length", "top-k", "batch-size", "threads", "limit", "sample"][..],
-        ),
-        (
-            "probe gcg --model x --behaviors y --out z",
-            &["candidates", "iterations", "search-top-k", "offsets", "batch-size", "gen-length"],
-        ),
-        ("probe prefill --model x --behaviors y --out z", &["offsets", "concurrency", "threads"]),
-        ("probe steer --model x --behaviors y --out z", &["positions"]),
-        ("probe landscape --model x --behaviors y --out z", &["width"]),
-        ("attack tap --model x --behaviors y --out z", &["cases", "batch-size", "limit", "sample", "concurrency"]),
-        ("judge x", &["concurrency"]),
-        ("data check x", &["near-words"]),
-        ("world measure --model x --out y", &["n", "steps", "block-length", "batch-size"]),
-        ("quickstart --out x", &["n", "threads"]),
-        ("bench generate --model x", &["prompt-len", "batch-size", "gen-length"]),
-        ("bench align --model x", &["prompt-len", "batch-size", "gen-length", "rank", "repeats", "micro-batch-size"]),
-        (
-            "bench gcg --model x",
-            &["prompt-len", "gen-length", "suffix-len", "target-len", "offset", "candidates", "rows-per-pass"],
-        ),
-        ("verify x", &["threads"]),
-    ] {
-        for flag in flags {
-            refused(&format!("{command} --{flag} {huge}"), &[], &[&format!("--{flag}"), huge, "is not in ", "..="]);
-        }
-    }
-    refused("attack tap --model x --behaviors y --out z --cases 10000", &[], &["--cases", "10000", "1..=1024"]);
-    refused("generate --model x --prompt y --force 18446744073709551615:z", &[], &["--force", "more than 1048576"]);
-    refused("probe prefill --model x --behaviors y --out z --batch-size 0", &[], &["--batch-size", "1..="]);
-}
-
-#[test]
-fn what_is_no_number_is_refused_with_its_flag() {
+fn numbers_beyond_their_bounds_are_refused_with_flag_value_and_bound() {
+    let attack = "attack tap --model x --behaviors y --out z";
+    refused(&format!("{attack} --cases 10000"), &[], &["--cases", "10000 is not in 1..=1024"]);
+    let gcg = "probe gcg --model x --behaviors y --out z";
+    refused(&format!("{gcg} --candidates 1000000000"), &[], &["--candidates", "1000000000 is not in 1..=65536"]);
     let generate = "generate --model x --prompt y";
-    for flag in ["temperature", "top-p", "threshold", "factor", "cfg-scale", "eps", "alg-temp"] {
-        for value in ["nan", "inf", "1e300", "-1"] {
-            refused(&format!("{generate} --{flag} {value}"), &[], &[&format!("--{flag}"), value, "is not in 0..="]);
-        }
-    }
-    for value in ["nan", "1.5"] {
-        refused(&format!("data check x --near-threshold {value}"), &[], &["--near-threshold", value]);
-        refused(&format!("world measure --model x --out y --threshold {value}"), &[], &["--threshold", value]);
-    }
+    refused(&format!("{generate} --temperature nan"), &[], &["--temperature", "nan", "is not in 0..=1000000"]);
 }
 
 #[test]
