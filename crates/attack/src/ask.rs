@@ -104,6 +104,9 @@ pub struct Generation {
     pub finish: String,
     /// Model calls.
     pub forwards: usize,
+    /// What an endpoint's model thought aloud; no part of the answer.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reasoning: String,
 }
 
 impl Generation {

@@ -40,7 +40,7 @@ pub struct EndpointSettings {
     /// Parameters that are not sent, because the endpoint does not accept them: `temperature`, `max_tokens`, `top_p`,
     /// `seed`, `stop`. The endpoint's own values hold for them.
     pub omit: Vec<String>,
-    /// The role of system texts: `system`, `developer`, or `merge` to put them above the next text of the user.
+    /// The role of system texts: `system`, `developer`, `user`, or `merge` to put them above the next text of the user.
     pub system_role: String,
     /// What may be used in all.
     pub budget: Budget,
@@ -144,8 +144,8 @@ impl EndpointSettings {
         if let Some(name) = self.omit.iter().find(|name| !PARAMETERS.contains(&name.as_str())) {
             return bad("omit", format!("has {name:?}; what can be left out is {}", PARAMETERS.join(", ")));
         }
-        if !["system", "developer", MERGE].contains(&self.system_role.as_str()) {
-            let why = format!("is {:?}; it can be \"system\", \"developer\" or \"merge\"", self.system_role);
+        if !["system", "developer", "user", MERGE].contains(&self.system_role.as_str()) {
+            let why = format!("is {:?}; it can be \"system\", \"developer\", \"user\" or \"merge\"", self.system_role);
             return bad("system_role", why);
         }
         let limited = self.budget.tokens.is_some() || self.budget.money.is_some();

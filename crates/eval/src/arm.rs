@@ -1,7 +1,7 @@
 //! One attack on one model, as one judge sees it.
 
 use crate::count::distinct;
-use crate::{Outcome, Run};
+use crate::{Outcome, Run, why_unassessed};
 use mosa_attack::CaseRecord;
 use mosa_records::{VerdictRecord, View};
 use std::collections::{HashMap, HashSet};
@@ -82,6 +82,13 @@ impl<'a> Arm<'a> {
             tally.degenerate += usize::from(verdict.is_some_and(|v| v.degenerate.is_some()));
         }
         tally
+    }
+
+    /// Why cases are unassessed, a reason for each.
+    pub(crate) fn reasons(&self) -> Vec<&str> {
+        let unassessed = self.cases.iter().filter(|c| self.outcome(c) == Outcome::Unassessed);
+        let status = |c: &CaseRecord| Some(self.verdict(c.selected.as_deref()?)?.status.as_str());
+        unassessed.map(|c| why_unassessed(c, status(c))).collect()
     }
 
     /// Mean share of the run's seconds; none where they were not kept.

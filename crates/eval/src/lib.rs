@@ -12,6 +12,6 @@ mod run;
 mod section;
 
 pub use count::Count;
-pub use outcome::Outcome;
+pub use outcome::{Outcome, why_unassessed};
 pub use run::Run;
 pub use section::{digest, report, sections};

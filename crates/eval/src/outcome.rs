@@ -51,6 +51,19 @@ impl Outcome {
     }
 }
 
+/// Why a case is unassessed, where its submitted answer has a verdict of this status, or none.
+pub fn why_unassessed<'a>(case: &'a CaseRecord, status: Option<&'a str>) -> &'a str {
+    let error = case.error.as_deref();
+    let known = match case.reason {
+        Reason::Failed | Reason::Drift => error.or(status),
+        _ => status.or(error),
+    };
+    known.unwrap_or(match case.reason {
+        Reason::HelperUnusable => "the replies of the helper models could not be used",
+        _ => "it ended without an answer to submit",
+    })
+}
+
 impl From<Option<bool>> for Outcome {
     fn from(success: Option<bool>) -> Self {
         match success {

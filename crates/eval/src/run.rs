@@ -2,11 +2,12 @@
 
 use mosa_attack::{CaseRecord, SecondsRecord};
 use mosa_records::{
-    AnswerRecord, CurveRecord, LandscapeRecord, Log, MANIFEST, OrderRecord, RecordsError, RunFolder, VerdictRecord,
-    tell_judges_apart,
+    AnswerRecord, CurveRecord, LandscapeRecord, Log, MANIFEST, OrderRecord, Record, RecordsError, RunFolder,
+    VerdictRecord, tell_judges_apart,
 };
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 /// The records of one run; kinds it does not have are empty.
@@ -22,8 +23,10 @@ pub struct Run {
     pub cases: Vec<CaseRecord>,
     /// `seconds.jsonl` of an attack.
     pub seconds: Vec<SecondsRecord>,
-    /// `verdicts.jsonl`.
+    /// `verdicts.jsonl`, without those on answers that were other ones then.
     pub verdicts: Vec<VerdictRecord>,
+    /// Verdicts that were left out.
+    pub outdated: usize,
     /// `orders.jsonl`.
     pub orders: Vec<OrderRecord>,
     /// `curves.jsonl`.
@@ -74,13 +77,26 @@ impl Run {
     fn read_one(dir: &Path, long: bool) -> Result<Self, RecordsError> {
         let manifest = RunFolder::manifest(dir)?;
         let at = |name: &str| dir.join(name);
+        let answers: Vec<AnswerRecord> = Log::read(&at("answers.jsonl"))?;
+        let mut verdicts: Vec<VerdictRecord> = Log::read(&at("verdicts.jsonl"))?;
+        let all = verdicts.len();
+        let by_key: HashMap<String, &AnswerRecord> = answers.iter().map(|a| (a.key(), a)).collect();
+        verdicts.retain(|v| v.text.is_empty() || by_key.get(&v.answer).is_none_or(|a| v.text == a.text_hash(v.view)));
+        let outdated = all - verdicts.len();
+        // Earlier versions took an answer that was never given for one that resists.
+        for verdict in &mut verdicts {
+            if let Some(why) = by_key.get(&verdict.answer).and_then(|a| a.unsaid()) {
+                (verdict.success, verdict.value, verdict.status) = (None, None, why);
+            }
+        }
         let run = Self {
             name: name(dir, long),
             manifest,
-            answers: Log::read(&at("answers.jsonl"))?,
+            outdated,
+            answers,
             cases: Log::read(&at("cases.jsonl"))?,
             seconds: Log::read(&at("seconds.jsonl"))?,
-            verdicts: Log::read(&at("verdicts.jsonl"))?,
+            verdicts,
             orders: Log::read(&at("orders.jsonl"))?,
             curves: Log::read(&at("curves.jsonl"))?,
             landscapes: Log::read(&at("landscapes.jsonl"))?,

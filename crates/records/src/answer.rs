@@ -1,7 +1,8 @@
 //! What a model answered.
 
-use crate::Record;
+use crate::{Record, View};
 use serde::{Deserialize, Deserializer, Serialize};
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
 /// One answer, token by token.
@@ -85,6 +86,28 @@ impl AnswerRecord {
     /// Why nothing was said, where that is not the model's own answer: see [`unsaid`].
     pub fn unsaid(&self) -> Option<String> {
         unsaid(&self.texts.to_end, &self.finish, self.forwards)
+    }
+
+    /// The text that is judged.
+    pub fn judged(&self, view: View) -> &str {
+        let texts = &self.texts;
+        let text = match view {
+            View::Answer => &texts.after_forced,
+            View::WithoutForced => &texts.without_forced,
+        };
+        text.as_deref().unwrap_or(&texts.to_end)
+    }
+
+    /// What a verdict on one of its texts is about: a hash of behaviour, context and text, each behind its length; 16 hex
+    /// digits.
+    pub fn text_hash(&self, view: View) -> String {
+        let context = self.tags.get("context").map_or("", String::as_str);
+        let mut hash = Sha256::new();
+        for part in [&self.behaviour, context, self.judged(view)] {
+            hash.update(format!("{}:", part.len()));
+            hash.update(part);
+        }
+        hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
     }
 }
 

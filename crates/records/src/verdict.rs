@@ -114,19 +114,20 @@ pub fn tell_judges_apart<'a>(verdicts: impl IntoIterator<Item = &'a mut VerdictR
     }
 }
 
-/// What a judge has that not all of them have.
+/// What a judge has that not all of them have; what it lacks, where that is all.
 fn difference(by: &BTreeMap<String, Value>, all: &[BTreeMap<String, Value>]) -> String {
     let keys = ["model", "template", "temperature", "max_tokens", "system_role"];
-    let differs = |key: &&str| all.iter().any(|other| other.get(*key) != by.get(*key));
-    let said = |key: &str| match (key, by.get(key)) {
-        ("model", Some(Value::String(model))) => model.clone(),
-        ("template", Some(Value::String(hash))) => format!("template {}", hash.chars().take(8).collect::<String>()),
-        (_, Some(Value::String(text))) => format!("{key} {text}"),
-        (_, Some(value)) => format!("{key} {value}"),
-        (_, None) => format!("{key} not known"),
+    let keys: Vec<&str> =
+        keys.into_iter().filter(|key| all.iter().any(|other| other.get(*key) != by.get(*key))).collect();
+    let said = |key: &&str| match (*key, by.get(*key)?) {
+        ("model", Value::String(model)) => Some(model.clone()),
+        ("template", Value::String(hash)) => Some(format!("template {}", hash.chars().take(8).collect::<String>())),
+        (key, Value::String(text)) => Some(format!("{key} {text}")),
+        (key, value) => Some(format!("{key} {value}")),
     };
-    let all: Vec<String> = keys.iter().filter(|key| differs(key)).map(|key| said(key)).collect();
-    all.join(", ")
+    let has: Vec<String> = keys.iter().filter_map(said).collect();
+    let lacks = || keys.iter().map(|key| format!("no {key}")).collect();
+    (if has.is_empty() { lacks() } else { has }).join(", ")
 }
 
 impl Record for VerdictRecord {

@@ -133,6 +133,7 @@ fn decoded(
             confidences: shown.confidences,
             finish: shown.finish,
             forwards: answer.forwards + row.forwards,
+            ..Generation::default()
         }))
     };
     answers.into_iter().zip(rows).map(one).collect()

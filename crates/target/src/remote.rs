@@ -56,11 +56,11 @@ fn answer(reply: Reply) -> Generation {
         (finish, _) if is_stop(finish) => "stop",
         (finish, _) => finish,
     };
-    ended(reply.spoken.text.clone(), finish)
+    Generation { reasoning: reply.spoken.reasoning.clone(), ..ended(reply.spoken.text.clone(), finish) }
 }
 
 fn ended(text: String, finish: &str) -> Generation {
-    Generation { finish: finish.to_owned(), forwards: 0, ..Generation::plain(text) }
+    Generation { finish: finish.to_owned(), ..Generation::plain(text) }
 }
 
 impl Target for Remote {

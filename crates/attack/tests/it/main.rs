@@ -12,6 +12,7 @@ mod ept;
 mod native;
 mod pal;
 mod registry;
+mod replies;
 mod script;
 mod speak_easy;
 mod tap;

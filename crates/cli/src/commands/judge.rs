@@ -214,17 +214,7 @@ fn texts(answers: &[AnswerRecord]) -> Vec<Text<'_>> {
 
 impl<'a> Text<'a> {
     fn new(answer: &'a AnswerRecord, view: View) -> Self {
-        let mut text = Self { answer, view, key: answer.key(), hash: String::new() };
-        text.hash = text.case().text_key().chars().take(16).collect();
-        text
-    }
-
-    fn words(&self) -> &str {
-        let texts = &self.answer.texts;
-        match self.view {
-            View::Answer => texts.after_forced.as_deref().unwrap_or(&texts.to_end),
-            View::WithoutForced => texts.without_forced.as_deref().unwrap_or(&texts.to_end),
-        }
+        Self { answer, view, key: answer.key(), hash: answer.text_hash(view) }
     }
 
     fn case(&self) -> Case {
@@ -232,7 +222,7 @@ impl<'a> Text<'a> {
             id: self.key.clone(),
             behaviour: self.answer.behaviour.clone(),
             context: self.answer.tags.get("context").cloned(),
-            answer: self.words().to_owned(),
+            answer: self.answer.judged(self.view).to_owned(),
             unsaid: self.answer.unsaid(),
         }
     }
@@ -320,7 +310,7 @@ impl<'a> Asking<'a> {
     }
 
     fn record(&self, text: &Text<'_>, verdict: &Verdict) -> VerdictRecord {
-        let found = self.gate.look(text.words());
+        let found = self.gate.look(text.answer.judged(text.view));
         let status = serde_json::to_value(&verdict.status).unwrap_or_default();
         VerdictRecord {
             answer: text.key.clone(),

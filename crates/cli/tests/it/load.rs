@@ -102,8 +102,11 @@ impl Setting {
         self.dir.path().join("run")
     }
 
+    /// The run, which ends with 1 where replies of the judge could not be read.
     fn attack(&self, more: &str) -> Run {
-        self.tried(more).ok()
+        let run = self.tried(more);
+        assert!(run.code == 0 || run.code == 1 && run.stderr.contains("have no verdict of rubric"), "{}", run.stderr);
+        run
     }
 
     fn tried(&self, more: &str) -> Run {
@@ -136,14 +139,19 @@ fn lines(path: &Path) -> Vec<Value> {
 fn outcome(case: &Value, verdicts: &[Value]) -> &'static str {
     let reason = case["reason"].as_str().unwrap();
     let broke = matches!(reason, "failed" | "drift");
-    assert_eq!(broke, !case["error"].as_str().unwrap_or_default().is_empty() && reason != "budget", "{case}");
+    let error = case["error"].as_str().unwrap_or_default();
+    let silent = error.contains("said nothing");
+    assert_eq!(broke, !error.is_empty() && !silent && reason != "budget", "{case}");
     let verdict = |key: &Value| verdicts.iter().find(|v| v["answer"] == *key).expect("every answer has a verdict");
     match &case["selected"] {
         Value::Null if matches!(reason, "exhausted" | "all_pruned" | "budget") => "resisted",
         Value::Null => "unassessed",
         selected => match verdict(selected)["success"].as_bool() {
             Some(true) => "succeeded",
-            Some(false) if !broke => "resisted",
+            Some(false) if !broke => {
+                assert!(!silent, "{case}");
+                "resisted"
+            }
             _ => "unassessed",
         },
     }
@@ -175,12 +183,17 @@ fn nothing_is_lost_at_an_endpoint_that_fails_in_every_way() {
     let targets = calls.iter().filter(|c| c["kind"] == "generate").count() as u64;
     assert!(targets >= used("queries") && calls.len() as u64 >= used("queries") + used("helper_calls"));
 
-    // The same command again finds nothing left to do, and what is there stays.
-    let names = ["cases.jsonl", "answers.jsonl", "journal.jsonl", "verdicts.jsonl", "seconds.jsonl"];
+    // The same command again asks for nothing but verdicts that are missing, and what is there stays.
+    let names = ["cases.jsonl", "answers.jsonl", "journal.jsonl", "seconds.jsonl"];
     let bytes = || names.map(|name| fs::read(set.out().join(name)).unwrap());
-    let (before, requests) = (bytes(), server.requests());
+    let asked = || server.seen().iter().filter(|s| s.body["model"] != "judge").count();
+    let judged = |all: &[Value]| all.iter().filter(|v| !v["success"].is_null()).cloned().collect::<Vec<_>>();
+    let (before, requests, all) = (bytes(), asked(), server.requests());
     set.attack(" --max-queries 9 --max-helper-calls 40");
-    assert_eq!((bytes(), server.requests()), (before, requests));
+    assert_eq!((bytes(), asked()), (before, requests));
+    assert!(server.requests() > all, "unreadable verdicts are asked for again");
+    let again = set.records("verdicts.jsonl");
+    assert!(again.len() == verdicts.len() && judged(&verdicts).iter().all(|v| again.contains(v)));
 
     // And the page says how many could not be assessed.
     let page = set.dir.path().join("report.html");

@@ -13,6 +13,7 @@ mod hub;
 mod interrupt;
 mod load;
 mod probe;
+mod replies;
 #[cfg(target_os = "linux")]
 mod terminal;
 mod tools;

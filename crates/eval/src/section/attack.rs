@@ -17,6 +17,7 @@ pub(super) fn blocks(runs: &[&Run]) -> Vec<Block> {
     }
     let mut blocks: Vec<Block> = judges(&arms).into_iter().map(|judge| rates(&arms, judge)).collect();
     blocks.push(numbers(&arms));
+    blocks.extend(reasons(&arms));
     blocks.extend(tests(
         "Pairs of models under the same attack, on the behaviours assessed in both: exact McNemar test, Newcombe's \
          interval of the difference, Holm's correction over all rows.",
@@ -138,6 +139,21 @@ fn row(arm: &Arm<'_>) -> Vec<Cell> {
         arm.seconds().map_or_else(|| Cell::from("-"), |s| Cell::Number(s, 2)),
         Cell::from(arm.profile),
     ]
+}
+
+/// Why behaviours are unassessed, where any are.
+fn reasons(arms: &[Arm<'_>]) -> Option<Block> {
+    let mut rows = Vec::new();
+    for arm in arms.iter().filter(|arm| arm.judge != NO_JUDGE) {
+        let all = arm.reasons();
+        for reason in distinct(all.iter().copied()) {
+            let n = all.iter().filter(|other| **other == reason).count();
+            let named = [arm.model.as_str(), arm.attack, arm.judge].map(Cell::from);
+            rows.push(named.into_iter().chain([Cell::Number(n as f64, 0), Cell::from(reason)]).collect());
+        }
+    }
+    let caption = "Behaviours that are unassessed, and why. They are in no rate.";
+    (!rows.is_empty()).then(|| table(caption, &["model", "attack", "judge", "behaviours", "reason"], rows))
 }
 
 /// Every two models that the same attack was tried on, by each judge of both.

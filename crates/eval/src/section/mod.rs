@@ -103,7 +103,11 @@ fn warned(runs: &[&Run]) -> Vec<String> {
             ..CellStats::default()
         }));
     }
-    warnings(&cells)
+    let outdated = runs.iter().filter(|run| run.outdated > 0).map(|run| {
+        let (name, n) = (&run.name, run.outdated);
+        format!("{name}: {n} verdicts are left out, because their answers are other ones now; judge the run again")
+    });
+    outdated.chain(warnings(&cells)).collect()
 }
 
 /// Every group of answers, by each judge.

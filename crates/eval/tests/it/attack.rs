@@ -267,3 +267,19 @@ fn a_changed_or_deleted_case_changes_the_page_and_the_page_renders() {
         assert_ne!(page, after.html().unwrap());
     }
 }
+
+#[test]
+fn the_page_says_why_behaviours_are_unassessed() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut broke = run(dir.path(), "base-tap", "tap", &[HELD, NO_VERDICT, NEVER_BEGAN, NEVER_BEGAN], &["exact"]);
+    broke.cases[2].error = Some("the endpoint answered HTTP 503".into());
+    broke.cases[3].error = Some("the endpoint answered HTTP 503".into());
+    broke.verdicts.iter_mut().filter(|v| v.success.is_none()).for_each(|v| v.status = "unparsable".into());
+    let why = captioned(&report(&[broke]), "Behaviours that are unassessed");
+    let row = |n: f64, reason: &str| {
+        [Cell::from("base"), Cell::from("tap"), Cell::from("exact"), Cell::Number(n, 0), Cell::from(reason)].to_vec()
+    };
+    assert_eq!(why.rows, [row(1.0, "unparsable"), row(2.0, "the endpoint answered HTTP 503")]);
+    let page = report(&[run(dir.path(), "mosa-tap", "tap", &[HELD, WORKED], &["exact"])]);
+    assert!(tables(&page).iter().all(|t| !t.caption.starts_with("Behaviours that are unassessed")));
+}

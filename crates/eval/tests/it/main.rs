@@ -155,3 +155,73 @@ fn a_changed_record_changes_the_page_and_an_empty_folder_is_refused() {
     assert!(Run::read(&empty, false).unwrap_err().to_string().contains("holds no records"));
     assert_eq!(Run::read(&dir.path().join("base"), true).unwrap().name.rsplit('/').next(), Some("base"));
 }
+
+/// Puts other verdicts into a run made by [`run`] and reads it again.
+fn rewritten(dir: &Path, name: &str, change: impl Fn(&mut VerdictRecord)) -> std::path::PathBuf {
+    run(dir, name, 3);
+    let path = dir.join(name).join("verdicts.jsonl");
+    let mut all: Vec<VerdictRecord> = Log::read(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let mut log = Log::open(&path).unwrap();
+    all.iter_mut().for_each(|verdict| {
+        change(verdict);
+        log.push(verdict.clone()).unwrap();
+    });
+    dir.join(name)
+}
+
+#[test]
+fn judges_that_decide_by_other_models_are_two_judges_within_a_run_and_across_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = |name: &'static str| move |v: &mut VerdictRecord| drop(v.by.insert("model".into(), json!(name)));
+    let runs = [rewritten(dir.path(), "one", model("model-a")), rewritten(dir.path(), "two", model("model-b"))];
+    let read = Run::read_all(&runs, false).unwrap();
+    let judges: Vec<&str> = read.iter().map(|run| run.verdicts[0].judge.as_str()).collect();
+    assert_eq!(judges, ["rubric-above3 (model-a)", "rubric-above3 (model-b)"]);
+    let page = report(&read);
+    assert!(
+        tables(&page).iter().all(|t| !t.caption.starts_with("Pairs of runs")),
+        "two judges are not compared as one"
+    );
+    assert_eq!(Run::read(&runs[0], false).unwrap().verdicts[0].judge, "rubric-above3");
+}
+
+#[test]
+fn a_verdict_on_an_answer_that_is_another_one_now_counts_nowhere_and_the_page_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let now = answer("prefill/40", 0).text_hash(View::Answer);
+    let path = rewritten(dir.path(), "one", |v| {
+        v.text = if v.answer.ends_with("/0") {
+            now.clone()
+        } else if v.answer.ends_with("/1") {
+            "another".into()
+        } else {
+            String::new()
+        };
+    });
+    let read = Run::read(&path, false).unwrap();
+    assert_eq!((read.verdicts.len(), read.outdated), (9, 1));
+    let page = report(&[read]);
+    assert!(page.warnings.iter().any(|w| w.contains("1 verdicts are left out")), "{:?}", page.warnings);
+}
+
+#[test]
+fn an_answer_that_was_never_given_is_unassessed_whatever_an_earlier_version_made_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    run(dir.path(), "one", 3);
+    let path = dir.path().join("one").join("answers.jsonl");
+    std::fs::remove_file(&path).unwrap();
+    let mut log = Log::open(&path).unwrap();
+    for id in 0..10 {
+        let silent = AnswerRecord {
+            texts: Texts::default(),
+            finish: "content_filter".into(),
+            forwards: 0,
+            ..answer("prefill/40", id)
+        };
+        log.push(if id == 5 { silent } else { answer("prefill/40", id) }).unwrap();
+    }
+    let read = Run::read(&dir.path().join("one"), false).unwrap();
+    let verdict = read.verdicts.iter().find(|v| v.answer.ends_with("/5")).unwrap();
+    assert!(verdict.success.is_none() && verdict.status.contains("filter"), "{verdict:?}");
+}

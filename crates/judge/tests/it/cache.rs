@@ -1,5 +1,6 @@
 use crate::case;
 use crate::server::{Act, Server};
+use mosa_client::{Endpoint, EndpointSettings};
 use mosa_judge::{Cache, Case, Settings, Verdict, judge};
 use std::path::Path;
 use std::sync::Arc;
@@ -87,4 +88,49 @@ fn a_folder_that_cannot_be_made_is_named() {
     std::fs::write(&file, "").unwrap();
     let error = Cache::open(&file.join("cache")).unwrap_err().to_string();
     assert!(error.contains("file") && error.contains("another folder"), "{error}");
+}
+
+#[test]
+fn another_model_temperature_or_length_is_another_question() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::saying("#score: 4");
+    let asked = |model: &str, temperature: f64, max_tokens: u32, omit: &[&str]| {
+        let omit = omit.iter().map(|o| (*o).to_owned()).collect();
+        let endpoint = EndpointSettings { model: model.into(), omit, ..server.settings() };
+        let endpoint = Some(Arc::new(Endpoint::new(endpoint).unwrap()));
+        let cache = Some(Arc::new(Cache::open(folder.path()).unwrap()));
+        let settings = Settings { endpoint, cache, temperature, max_tokens, ..Settings::default() };
+        judge("rubric", &settings).unwrap().judge(&case(0, "x"));
+        server.requests()
+    };
+    assert_eq!([asked("a", 0.0, 99, &[]), asked("a", 0.0, 99, &[])], [1, 1]);
+    let others = [asked("b", 0.0, 99, &[]), asked("a", 0.5, 99, &[]), asked("a", 0.0, 98, &[])];
+    assert_eq!((others, asked("a", 0.0, 99, &["temperature"])), ([2, 3, 4], 5));
+}
+
+#[test]
+fn a_reply_that_is_not_whole_is_not_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(|n, _| Act::Say(if n < 4 { "<think>#score: 1" } else { "#score: 5" }.into()));
+    assert_eq!(graded(&server, folder.path(), 3, &case(0, "x")).success, None);
+    assert!(Cache::open(folder.path()).unwrap().is_empty());
+    assert_eq!(graded(&server, folder.path(), 3, &case(0, "x")).success, Some(true));
+}
+
+#[test]
+fn files_of_others_are_refused_and_stay_as_they_are() {
+    let record = "{\"schema\":\"verdict/1\",\"answer\":\"a\"}\n";
+    for (name, text) in [
+        ("verdicts.jsonl", record),
+        ("verdicts.jsonl", "notes of mine"),
+        ("manifest.json", "{}"),
+        ("answers.jsonl", ""),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(name), text).unwrap();
+        let error = Cache::open(folder.path()).unwrap_err().to_string();
+        assert!(error.contains(name) && error.contains("a folder of its own"), "{error}");
+        assert_eq!(std::fs::read_to_string(folder.path().join(name)).unwrap(), text);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
 }

@@ -1,10 +1,13 @@
 use crate::server::{Act, Server, completion};
 use crate::{case, cases, graded, three};
+use mosa_client::{Broken, Endpoint, EndpointSettings};
+use mosa_core::Interrupt;
 use mosa_judge::{
     Case, Judge, Keyword, Place, Settings, Status, StrongRejectRule, Verdict, WordList, judge, judge_all,
 };
 use std::ops::ControlFlow;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 fn settings(server: &Server) -> Settings {
     Settings { endpoint: Some(server.endpoint()), ..Settings::default() }
@@ -175,4 +178,94 @@ fn no_cases_and_no_judges_are_no_verdicts() {
     assert_eq!(judge_all(&[&keyword], &[], 4, nothing), Vec::<Vec<Verdict>>::new());
     assert_eq!(judge_all(&[], &cases(2), 4, nothing), vec![Vec::<Verdict>::new(); 2]);
     assert_eq!(judge_all(&[&keyword as &dyn Judge], &[Case::default()], 0, nothing).concat().len(), 1);
+}
+
+/// A reply whose message and end are these.
+fn reply(message: &str, finish: &str) -> Act {
+    Act::Body(format!(r#"{{"choices": [{{"message": {message}, "finish_reason": "{finish}"}}]}}"#))
+}
+
+#[test]
+fn a_reply_that_is_not_whole_is_no_grade_and_is_asked_for_again() {
+    let broken: [(&'static str, &'static str, Broken); 5] = [
+        (r#"{"content": "A refusal would be\n#score: 1\nIt gives all, so"}"#, "length", Broken::Cut),
+        (r#"{"content": "<think>#score: 1 if it had refused, but"}"#, "length", Broken::Unclosed),
+        (r#"{"content": "<thinking>#score: 1 if it had refused"}"#, "stop", Broken::Unclosed),
+        (r##"{"content": null, "reasoning_content": "#score: 1 ?"}"##, "stop", Broken::OnlyReasoning),
+        (r#"{"content": null}"#, "tool_calls", Broken::Ended("tool_calls".into())),
+    ];
+    for (message, finish, why) in broken {
+        let server = Server::start(move |_, _| reply(message, finish));
+        let verdict = graded(&server, "rubric", "x");
+        assert_eq!((verdict.success, &verdict.status, server.requests()), (None, &Status::Broken(why), 4), "{message}");
+        let whole =
+            Server::start(move |n, _| if n == 0 { reply(message, finish) } else { Act::Say("#score: 5".into()) });
+        let verdict = graded(&whole, "rubric", "x");
+        assert_eq!((verdict.success, verdict.status, whole.requests()), (Some(true), Status::Retried, 2), "{message}");
+    }
+}
+
+#[test]
+fn reasoning_in_a_channel_of_its_own_is_not_read() {
+    let server = Server::start(|_, _| reply(r##"{"content": "#score: 5", "reasoning": "#score: 1"}"##, "stop"));
+    assert_eq!(graded(&server, "rubric", "x").value, Some(5.0));
+}
+
+#[test]
+fn an_answer_that_was_never_given_is_unassessed_by_every_judge_and_costs_nothing() {
+    let server = Server::saying("#score: 5");
+    let silent = Case { unsaid: Some("the filter stopped it".into()), ..case(0, "") };
+    for name in ["rubric", "strongreject", "keyword", "exact"] {
+        let verdict = judge(name, &settings(&server)).unwrap().judge(&silent);
+        assert_eq!((verdict.success, verdict.reason().as_deref()), (None, Some("the filter stopped it")), "{name}");
+    }
+    assert_eq!(server.requests(), 0);
+}
+
+#[test]
+fn a_stop_while_a_judge_is_asked_is_no_verdict() {
+    let server = Server::start(|_, _| Act::Wait(Duration::from_secs(20)));
+    let stop = Interrupt::new();
+    let endpoint = EndpointSettings { timeout_seconds: 30.0, ..server.settings() };
+    let endpoint = Endpoint::new(endpoint).unwrap().stopped_by(stop.clone());
+    let settings = Settings { endpoint: Some(Arc::new(endpoint)), ..Settings::default() };
+    let rubric = judge("rubric", &settings).unwrap();
+    let asked = std::thread::scope(|scope| {
+        let asking = scope.spawn(|| judge_all(&[rubric.as_ref()], &cases(5), 2, |_| ControlFlow::Continue(())));
+        while server.requests() == 0 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        stop.ask();
+        let asked = Instant::now();
+        let verdicts = asking.join().unwrap();
+        assert!(verdicts.concat().iter().all(|v| v.status == Status::Interrupted && v.success.is_none()));
+        asked
+    });
+    assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+}
+
+#[test]
+fn what_decides_a_verdict_is_known_before_it_and_is_not_the_address() {
+    let decides = |change: &dyn Fn(&mut Settings, &mut EndpointSettings)| {
+        let server = Server::saying("");
+        let (mut settings, mut endpoint) = (Settings::default(), server.settings());
+        change(&mut settings, &mut endpoint);
+        settings.endpoint = Some(Arc::new(Endpoint::new(endpoint).unwrap()));
+        judge("rubric", &settings).unwrap().provenance().decides()
+    };
+    let base = decides(&|_, _| {});
+    assert_eq!(base.keys().map(String::as_str).collect::<Vec<_>>(), ["max_tokens", "model", "temperature", "template"]);
+    // Another server of the same model, and settings that decide nothing.
+    assert_eq!(decides(&|s, e| (s.parse_retries, e.retries) = (Some(9), 9)), base);
+    let others: [&dyn Fn(&mut Settings, &mut EndpointSettings); 6] = [
+        &|_, e| e.model = "another".into(),
+        &|s, _| s.temperature = 0.5,
+        &|s, _| s.max_tokens = 99,
+        &|_, e| e.omit = vec!["temperature".into()],
+        &|_, e| e.omit = vec!["max_tokens".into()],
+        &|_, e| e.system_role = "merge".into(),
+    ];
+    for (i, other) in others.iter().enumerate() {
+        assert_ne!(decides(other), base, "{i}");
+    }
 }

@@ -1,5 +1,7 @@
 //! Run folders and record files: resume, kills, drift.
 
+mod verdict;
+
 use mosa_records::{
     AnswerRecord, Archive, ForcedWords, Log, OrderRecord, Place, Record, RecordsError, RunFolder, View, write_whole,
 };
@@ -88,6 +90,25 @@ fn records_that_are_not_kept_are_gone_from_the_file_and_may_be_written_again() {
     log.push(record(1)).unwrap();
     drop(log);
     assert_eq!(Log::<OrderRecord>::read(&path).unwrap(), [0, 2, 3, 1].map(record));
+}
+
+#[test]
+fn a_record_that_is_replaced_keeps_its_place_and_the_others_their_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("order.jsonl");
+    let mut log = Log::open(&path).unwrap();
+    (0..4).for_each(|id| log.push(record(id)).unwrap());
+    let before = std::fs::read_to_string(&path).unwrap();
+    log.replace(|r| Some(r.clone())).unwrap();
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), before);
+    log.replace(|r| (r.id == "1").then(|| record(9))).unwrap();
+    log.push(record(5)).unwrap();
+    assert!(log.has("benign/9") && !log.has("benign/1"));
+    drop(log);
+    assert_eq!(Log::<OrderRecord>::read(&path).unwrap(), [0, 9, 2, 3, 5].map(record));
+    let after = std::fs::read_to_string(&path).unwrap();
+    let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(lines(&after)[2..4], lines(&before)[2..4]);
 }
 
 #[test]

@@ -265,6 +265,26 @@ fn a_request_that_does_not_fit_fails_alone_and_an_interrupt_begins_nothing() {
 }
 
 #[test]
+fn a_decode_ends_with_the_step_in_which_a_stop_is_asked_for() {
+    let stop = Interrupt::new();
+    // Thousands of steps, so that the stop comes in the middle of them.
+    let target = opened("llada", stop.clone(), |ends| Options {
+        gen_length: 192,
+        schedule: Schedule::Blocks { steps: 192, block_length: 192 },
+        ..Options::llada(ends)
+    });
+    let asked: Vec<(u64, Generate)> = (0..200).map(|i| (i, Generate::to("question"))).collect();
+    let answers = std::thread::scope(|scope| {
+        let answers = scope.spawn(|| target.generate(&asked));
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        stop.ask();
+        answers.join().unwrap()
+    });
+    assert_eq!(answers.last(), Some(&Err(Unanswered::Interrupted)));
+    assert!(answers.iter().all(|a| matches!(a, Ok(_) | Err(Unanswered::Interrupted))));
+}
+
+#[test]
 fn stopping_early_changes_no_text_that_is_judged() {
     let (whole, early) = (local(never()), with(never(), true));
     for draw in 0..30 {

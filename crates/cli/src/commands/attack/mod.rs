@@ -15,7 +15,7 @@ use mosa_attack::{
     run as attack_all,
 };
 use mosa_data::{Benchmark, Functional, ReadOptions};
-use mosa_eval::Outcome;
+use mosa_eval::{Outcome, why_unassessed};
 use mosa_records::{AnswerRecord, Log, Record, RunFolder, VerdictRecord, View};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -125,18 +125,6 @@ fn say_broken(cases: &[CaseRecord], silent: &[String], quiet: bool) -> Option<St
 /// Whether a case ended before its attack did, and not by its budget.
 fn is_broken(case: &CaseRecord) -> bool {
     matches!(case.reason, Reason::Failed | Reason::Drift)
-}
-
-/// Why a case is unassessed by a judge.
-fn why_unassessed<'a>(case: &'a CaseRecord, verdicts: &[&'a VerdictRecord]) -> &'a str {
-    let verdict = case.selected.as_ref().and_then(|key| verdicts.iter().find(|v| v.answer == *key));
-    let status = verdict.map(|v| v.status.as_str());
-    let error = case.error.as_deref();
-    let known = if is_broken(case) { error.or(status) } else { status.or(error) };
-    known.unwrap_or(match case.reason {
-        Reason::HelperUnusable => "the replies of the helper models could not be used",
-        _ => "it ended without an answer to submit",
-    })
 }
 
 /// The attack with its profile and the settings given by hand.
@@ -316,9 +304,11 @@ fn table(cases: &[CaseRecord], verdicts: &[VerdictRecord], profile: &str) -> (Ve
     };
     for judge in judges {
         let own: Vec<&VerdictRecord> = verdicts.iter().filter(|v| v.judge == judge && v.view == View::Answer).collect();
-        let said = |key: &str| own.iter().find(|v| v.answer == key)?.success;
+        let verdict = |key: &str| own.iter().find(|v| v.answer == key).copied();
+        let said = |key: &str| verdict(key)?.success;
+        let status = |c: &CaseRecord| Some(verdict(c.selected.as_deref()?)?.status.as_str());
         let unassessed = cases.iter().filter(|c| Outcome::of(c, said) == Outcome::Unassessed);
-        why.extend(judge::reasons_of(judge, unassessed.map(|case| why_unassessed(case, &own))));
+        why.extend(judge::reasons_of(judge, unassessed.map(|case| why_unassessed(case, status(case)))));
         let assessed: Vec<bool> = cases.iter().filter_map(|c| Outcome::of(c, said).success()).collect();
         let any = cases.iter().filter(|c| Outcome::any_of(c, said) == Outcome::Succeeded).count();
         let [success, interval] = rate(assessed.iter().filter(|s| **s).count(), assessed.len());
