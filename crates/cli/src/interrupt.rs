@@ -7,8 +7,8 @@
 
 use crate::output;
 use mosa_core::Interrupt;
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{LazyLock, Once};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,7 @@ const MOMENT: Duration = Duration::from_millis(500);
 const LOOK: Duration = Duration::from_millis(10);
 
 static STOP: LazyLock<Interrupt> = LazyLock::new(Interrupt::new);
+static SAID: Once = Once::new();
 /// Pieces of work under way that are worth finishing.
 static FINISHING: AtomicUsize = AtomicUsize::new(0);
 
@@ -66,11 +67,16 @@ fn is_finishing() -> bool {
     FINISHING.load(Ordering::SeqCst) > 0
 }
 
-fn see_to_the_end() {
-    let said = thread::spawn(|| {
+/// Says that the command is about to stop, if that is not said yet.
+pub(crate) fn announce() {
+    SAID.call_once(|| {
         let what = if is_finishing() { "stopping after the step under way" } else { "stopping" };
         output::say(&format!("mosa: {what}; what is done is kept; Ctrl-C again ends at once"));
     });
+}
+
+fn see_to_the_end() {
+    let _ = thread::Builder::new().spawn(announce);
     let mut free = Instant::now();
     while free.elapsed() < MOMENT {
         thread::sleep(LOOK);
@@ -78,7 +84,7 @@ fn see_to_the_end() {
             free = Instant::now();
         }
     }
-    if said.is_finished() {
+    if SAID.is_completed() {
         output::clear();
         output::say("mosa: interrupted");
     }

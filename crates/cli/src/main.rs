@@ -32,7 +32,11 @@ fn main() -> ExitCode {
         Err(error) => wrong_use(&error),
     };
     interrupt::install();
-    match run(args) {
+    let ended = run(args);
+    if interrupt::asked() {
+        interrupt::announce();
+    }
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         // Whatever went wrong after a request to stop came of it.
         Err(failure) if interrupt::asked() => {

@@ -1,7 +1,7 @@
 //! Ctrl-C while a command reads, computes or waits.
 
 use crate::load::server::{Act, Server};
-use crate::{Run, command, fixture, press_ctrl_c, prompt_file};
+use crate::{Run, command, fixture, press_ctrl_c, prompt_file, words};
 use serde_json::json;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,14 +16,6 @@ use std::time::{Duration, Instant};
 const BOUND: Duration = Duration::from_secs(8);
 /// Longest wait for a command to get where it is to be interrupted.
 const READY: Duration = Duration::from_secs(120);
-
-/// A command line split at spaces; `{name}` is replaced by the path of that name.
-fn words(text: &str, paths: &[(&str, &Path)]) -> Vec<String> {
-    let fill = |word: &str| {
-        paths.iter().fold(word.to_owned(), |w, (name, path)| w.replace(&format!("{{{name}}}"), &path.to_string_lossy()))
-    };
-    text.split(' ').map(fill).collect()
-}
 
 fn start(words: &[String]) -> Child {
     command(words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()

@@ -74,12 +74,17 @@ fn mosa<S: AsRef<OsStr>>(args: &[S]) -> Run {
     command(args).output().unwrap().into()
 }
 
-/// Runs a command line split at spaces; `{name}` is replaced by the path of that name.
-fn line(text: &str, paths: &[(&str, &Path)]) -> Run {
+/// A command line split at spaces; `{name}` is replaced by the path of that name.
+fn words(text: &str, paths: &[(&str, &Path)]) -> Vec<String> {
     let fill = |word: &str| {
         paths.iter().fold(word.to_owned(), |w, (name, path)| w.replace(&format!("{{{name}}}"), &path.to_string_lossy()))
     };
-    mosa(&text.split(' ').map(fill).collect::<Vec<_>>())
+    text.split(' ').map(fill).collect()
+}
+
+/// Runs a command line as [`words`] reads it.
+fn line(text: &str, paths: &[(&str, &Path)]) -> Run {
+    mosa(&words(text, paths))
 }
 
 /// Presses Ctrl-C on a command that was started.
