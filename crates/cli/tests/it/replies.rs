@@ -310,7 +310,8 @@ fn a_setting_that_cannot_be_used_is_named_with_its_file_and_line_and_no_secret()
 #[cfg(unix)]
 #[test]
 fn ctrl_c_ends_every_wait_on_an_endpoint_within_a_second() {
-    let waits: [(&str, fn() -> Act, bool); 4] = [
+    type Wait = (&'static str, fn() -> Act, bool);
+    let waits: [Wait; 4] = [
         ("slow target", || Act::Wait(Duration::from_secs(20)), false),
         ("busy target", || Act::Status(503, "", ""), false),
         ("slow judge", || Act::Wait(Duration::from_secs(20)), true),
