@@ -91,7 +91,10 @@ pub(crate) fn read<T: DeserializeOwned>(
     };
     overlay(&mut table, pairs)?;
     finite(&table).context("--set")?;
-    let settings: T = table.try_into().map_err(|e: toml::de::Error| anyhow!("--set: {}", e.message()))?;
+    let settings: T = table.try_into().map_err(|e: toml::de::Error| {
+        // Its further lines say in which key.
+        anyhow!("--set: {}", e.to_string().split_whitespace().collect::<Vec<_>>().join(" "))
+    })?;
     check(&settings).map_err(|error| {
         let key = if let AlignError::Setting { key, .. } = &error { Some(*key) } else { None };
         let by_hand = pairs.iter().any(|pair| pair.split('=').next().map(str::trim) == key);

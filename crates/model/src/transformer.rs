@@ -93,7 +93,7 @@ impl Transformer {
             Ok(Linear { weight, bias })
         };
         let embed = weights.get(&format!("{}.weight", names.embed), &[config.vocab, config.width])?;
-        let mut blocks = Vec::with_capacity(config.layers);
+        let mut blocks = Vec::new();
         for (i, specs) in linears.chunks_exact(7).enumerate() {
             let norm = |leaf: &str| weights.get(&format!("{}.{i}.{leaf}.weight", names.blocks), &[config.width]);
             let mut loaded = Vec::with_capacity(7);

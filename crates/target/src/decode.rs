@@ -108,7 +108,7 @@ fn together(
     stop: &Interrupt,
 ) -> Vec<Result<Generation, String>> {
     match decoded(subject, (text, options), rows, stop) {
-        Ok(answers) => answers.into_iter().map(|answer| answer.ok_or_else(|| STOPPED.to_owned())).collect(),
+        Ok(answers) => answers.into_iter().map(|a| a.unwrap_or_else(|| Err(STOPPED.to_owned()))).collect(),
         Err(error) if rows.len() == 1 => vec![Err(error.to_string())],
         Err(_) => rows.iter().flat_map(|row| together(subject, (text, options), &[row], stop)).collect(),
     }
@@ -119,14 +119,17 @@ fn decoded(
     (text, options): (&TextModel, &Options),
     rows: &[&Ready],
     stop: &Interrupt,
-) -> Result<Vec<Option<Generation>>, TargetError> {
+) -> Result<Vec<Option<Result<Generation, String>>>, TargetError> {
     let requests = rows.iter().map(|r| request(r)).collect();
     let (model, adapter) = subject;
     let answers = generate((model, adapter), options, requests, &mut Watch(stop))?;
     let one = |(answer, row): (Option<Answer>, &&Ready)| {
         let Some(answer) = answer else { return Ok(None) };
+        if let Some(what) = unwritten(&answer, &row.writes) {
+            return Ok(Some(Err(what)));
+        }
         let shown = shown(text, &answer, row.layout.prompt.len(), range(row))?;
-        Ok(Some(Generation {
+        Ok(Some(Ok(Generation {
             texts: shown.texts,
             pieces: shown.pieces,
             steps: shown.steps,
@@ -134,9 +137,19 @@ fn decoded(
             finish: shown.finish,
             forwards: answer.forwards + row.forwards,
             ..Generation::default()
-        }))
+        })))
     };
     answers.into_iter().zip(rows).map(one).collect()
+}
+
+/// What was to be written into an answer that was complete before. It says nothing about the attack that asked for it.
+fn unwritten(answer: &Answer, writes: &Writes) -> Option<String> {
+    let steps = answer.trace.steps.last().map_or(0, |record| record.step.clock + 1);
+    let late = writes.iter().map(|(step, ..)| *step).find(|step| *step >= steps)?;
+    Some(format!(
+        "words are written before step {late}, but the answer was complete after {steps} steps; decode in more steps (--steps, \
+         a higher --threshold) or write sooner"
+    ))
 }
 
 /// Response offsets between which words were written from outside.

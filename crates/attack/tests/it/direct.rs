@@ -1,5 +1,6 @@
-use crate::script::{Script, attack, attack_in, case, survives_every_kill};
-use mosa_attack::{Budget, Direct, Reason, Unanswered};
+use crate::script::{Script, attack, attack_in, carry_out, case, survives_every_kill};
+use mosa_attack::{Budget, Direct, Plan, Reason, Unanswered};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 #[test]
 fn the_direct_request_asks_once_and_submits_the_answer() {
@@ -27,11 +28,24 @@ fn a_case_that_was_interrupted_keeps_its_place_before_those_that_were_done() {
     let (whole, cut) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     attack_in(whole.path(), &Direct::default(), &Script::new("no .", ""), &cases, Budget::default());
     let mut stopping = Script::new("no .", "");
-    stopping.answer = Box::new(|asked| match asked.prompt().contains("amber") {
-        true => Err(Unanswered::Interrupted),
-        false => Ok(mosa_attack::Generation { forwards: 3, ..mosa_attack::Generation::plain("no .") }),
+    // The first case is interrupted while the second one, beside it, gets its answer.
+    let answered = AtomicBool::new(false);
+    stopping.answer = Box::new(move |asked| match asked.prompt().contains("amber") {
+        true => {
+            while !answered.load(Ordering::SeqCst) {
+                std::thread::yield_now();
+            }
+            Err(Unanswered::Interrupted)
+        }
+        false => {
+            answered.store(true, Ordering::SeqCst);
+            Ok(mosa_attack::Generation { forwards: 3, ..mosa_attack::Generation::plain("no .") })
+        }
     });
-    let left = attack_in(cut.path(), &Direct::default(), &stopping, &cases, Budget::default());
+    let attack = Direct::default();
+    let budget = Budget::default();
+    let plan = Plan { attack: &attack, target: &stopping, helpers: &stopping, budget, concurrency: 2 };
+    let left = carry_out(cut.path(), &plan, &cases);
     assert!(!left.complete && left.cases.is_empty() && left.calls.len() == 1);
     let resumed = Script::new("no .", "");
     assert!(attack_in(cut.path(), &Direct::default(), &resumed, &cases, Budget::default()).complete);

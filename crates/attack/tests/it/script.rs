@@ -152,13 +152,18 @@ pub(crate) struct Left {
 
 /// Attacks `cases` in the folder, going on with what it holds.
 pub(crate) fn attack_in(dir: &Path, attack: &dyn Attack, script: &Script, cases: &[Case], budget: Budget) -> Left {
+    let plan = Plan { attack, target: script, helpers: script, budget, concurrency: 1 };
+    carry_out(dir, &plan, cases)
+}
+
+/// Carries out a plan in a folder, after whatever is there already.
+pub(crate) fn carry_out(dir: &Path, plan: &Plan<'_>, cases: &[Case]) -> Left {
     let journal = Journal::open(&dir.join("journal.jsonl"), |_| true).unwrap();
     let mut answers = Log::open(&dir.join("answers.jsonl")).unwrap();
     let mut records = Log::open(&dir.join("cases.jsonl")).unwrap();
-    let plan = Plan { attack, target: script, helpers: script, budget, concurrency: 1 };
     let mut seconds = Log::open(&dir.join("seconds.jsonl")).unwrap();
     let mut writing = Records { journal: &journal, answers: &mut answers, cases: &mut records, seconds: &mut seconds };
-    let complete = run(&plan, cases, &mut writing, |_| {}).unwrap();
+    let complete = run(plan, cases, &mut writing, |_| {}).unwrap();
     let timed: Vec<SecondsRecord> = seconds.into_records();
     assert!(timed.len() == records.records().len() && timed.iter().all(|t| t.seconds >= 0.0));
     let calls = Log::read(&dir.join("journal.jsonl")).unwrap();

@@ -96,6 +96,21 @@ fn forced_words_stand_where_they_were_put_whenever_they_were_written() {
 }
 
 #[test]
+fn words_that_would_come_after_the_last_step_are_an_error_and_no_answer_without_them() {
+    let target = local(never());
+    let written_before = |step| {
+        let mut asked = Generate::to("question");
+        asked.forced.push(Forced { offset: 6, text: "the answer".into(), step, remask: false });
+        asked
+    };
+    let answers = target.generate(&[(0, written_before(3)), (1, written_before(1000)), (2, Generate::to("question"))]);
+    assert!(answers[0].as_ref().unwrap().text().contains("the answer"), "its neighbours are as they were");
+    assert!(answers[2].is_ok());
+    let Err(Unanswered::Failed(what)) = &answers[1] else { panic!("{:?}", answers[1]) };
+    assert!(what.contains("before step 1000") && what.contains("--steps"), "{what}");
+}
+
+#[test]
 fn a_forbidden_beginning_does_not_come_and_what_follows_stays_as_free_as_before() {
     let target = local(never());
     let mut asked = Generate::to("question").at(1.0);
