@@ -80,7 +80,7 @@ pub enum TextError {
     },
     /// The text holds the mask token where nobody asked to fill masks.
     #[error(
-        "the {what} holds the mask token `{token}` (id {id}), {count} in all: each would become a position to fill, which was not asked for; take it out, or break it up with a blank to send it as text (infilling is what the attack dija asks for)"
+        "the {what} holds the mask token `{token}` (id {id}), {count} in all: each would become a position to fill, which was not asked for; take it out, or break it up with a blank to send it as text (infilling is asked for by generate --infill and by the attack dija)"
     )]
     Mask {
         /// What holds it.

@@ -87,20 +87,29 @@ impl TextModel {
         self.chat.as_ref().ok_or(TextError::NoChatTemplate { turn_end })
     }
 
-    /// The ids of one prompt: a conversation goes through the chat template, raw text does not. A prompt never holds a
-    /// mask: the engine would fill it. Who asks for infilling makes the ids of the masks itself.
+    /// The ids of one prompt: a conversation goes through the chat template, raw text does not. A prompt holds no mask: the
+    /// engine would fill it.
     ///
     /// # Errors
     /// [`TextError`] if the checkpoint has no chat template, the template refuses the messages, or the prompt holds the
     /// mask token.
     pub fn encode(&self, prompt: &Prompt) -> Result<Vec<TokenId>, TextError> {
+        let what = if matches!(prompt, Prompt::Ids(_)) { "list of token ids" } else { "text" };
+        self.without_masks(what, self.encode_gaps(prompt)?)
+    }
+
+    /// The same for a prompt whose masks are gaps that somebody asked to fill.
+    ///
+    /// # Errors
+    /// [`TextError`] if the checkpoint has no chat template or the template refuses the messages.
+    pub fn encode_gaps(&self, prompt: &Prompt) -> Result<Vec<TokenId>, TextError> {
         match prompt {
-            Prompt::Ids(ids) => self.without_masks("list of token ids", ids.clone()),
-            Prompt::Raw(text) => self.words(text),
+            Prompt::Ids(ids) => Ok(ids.clone()),
+            Prompt::Raw(text) => self.tokenizer.encode(text),
             Prompt::Chat(messages) => {
                 let template = self.template()?;
                 self.special.require_turn_end()?;
-                self.words(&template.render(messages, true)?)
+                self.tokenizer.encode(&template.render(messages, true)?)
             }
         }
     }

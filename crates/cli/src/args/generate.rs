@@ -22,7 +22,7 @@ pub(crate) struct GenerateArgs {
     /// Write these words into the response at this offset before the first step; may be given several times.
     #[arg(long, value_name = "OFFSET:TEXT", value_parser = parse_force)]
     pub force: Vec<(usize, String)>,
-    /// Masks in a prompt (rows with `ids`) are gaps to fill; without this they are refused.
+    /// Masks in a prompt, as words or in rows with `ids`, are gaps to fill; without this they are refused.
     #[arg(long)]
     pub infill: bool,
     /// Rows decoded together.

@@ -165,7 +165,6 @@ fn write_trace(file: &mut BufWriter<File>, loaded: &Loaded, answer: &Answer, pro
 }
 
 fn prompts(args: &GenerateArgs) -> Result<Vec<PromptRecord>> {
-    ensure!(args.batch_size > 0, "--batch-size must be positive");
     match (&args.prompt, &args.prompts) {
         (_, Some(file)) => Ok(args.select.read(file, args.sampling.seed, args.compute.quiet)?.records),
         (Some(text), None) => {
@@ -179,7 +178,9 @@ fn prompts(args: &GenerateArgs) -> Result<Vec<PromptRecord>> {
 }
 
 fn request(loaded: &Loaded, record: &PromptRecord, args: &GenerateArgs) -> Result<Request> {
-    let ids = loaded.text.encode(&record.prompt).with_context(|| format!("prompt {}", record.id))?;
+    let text = &loaded.text;
+    let ids = if args.infill { text.encode_gaps(&record.prompt) } else { text.encode(&record.prompt) };
+    let ids = ids.with_context(|| format!("prompt {}", record.id))?;
     let request = Request::new(&record.id, ids).with_forced(forced(loaded, args)?);
     Ok(if args.infill { request.with_infill() } else { request })
 }

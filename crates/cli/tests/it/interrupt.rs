@@ -302,7 +302,7 @@ fn a_second_ctrl_c_ends_at_once_what_the_first_one_waits_for() {
     let (data, model, out) = (prompt_file(dir.path(), 9), fixture("llada"), dir.path().join("run"));
     let paths = [("f", data.as_path()), ("m", model.as_path()), ("o", &out)];
     // One step of several minutes.
-    let typed = "align --model {m} --data {f} --out {o} --set steps=2 --set batch_size=50000 --set canvas_length=64";
+    let typed = "align --model {m} --data {f} --out {o} --set steps=2 --set batch_size=16384 --set canvas_length=64";
     let mut child = start(&words(typed, &paths));
     wait(&mut child, || out.join("metrics.jsonl").exists());
     sleep(Duration::from_secs(1));

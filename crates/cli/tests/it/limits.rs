@@ -157,7 +157,7 @@ fn masks_in_a_row_of_ids_need_infill_and_no_answer_holds_one() {
     std::fs::write(&file, json!({"id": "gaps", "ids": [5, mask, 6, mask, mask, 9]}).to_string()).unwrap();
     let paths = [("m", model.as_path()), ("p", file.as_path())];
     let command = "generate --model {m} --prompts {p} --json --gen-length 8";
-    refused(command, &paths, &["gaps", "token 1 of the prompt", "--infill"]);
+    refused(command, &paths, &["gaps", "3 in all", "--infill"]);
     for flags in
         ["", " --allow-mask", " --eos-stop", " --cache dual --block-length 4", " --sampler timesteps --steps 1"]
     {

@@ -508,7 +508,7 @@ fn a_cache_of_verdicts_does_not_write_into_the_verdicts_of_a_run() {
     attacked.run(&run).ok();
     let before = records(&run);
     let judge = "judge {r} --judge strongreject --judge-endpoint http://127.0.0.1:9/v1 --judge-model x --judge-cache {r} --quiet";
-    refused(&line(judge, &[("r", &run)]), &["verdicts.jsonl", "--judge-cache"]);
+    refused(&line(judge, &[("r", &run)]), &["manifest.json belongs to a run", "--judge-cache"]);
     assert_eq!(records(&run), before);
 }
 
