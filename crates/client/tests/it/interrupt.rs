@@ -18,7 +18,7 @@ fn stopped(settings: EndpointSettings, requests: usize) -> (Endpoint, Duration) 
         asked = Instant::now();
         stop.ask();
         let ends: Vec<_> = waiting.into_iter().map(|w| w.join().unwrap()).collect();
-        assert!(ends.iter().any(|end| *end == Err(EndpointError::Interrupted)), "{ends:?}");
+        assert!(ends.contains(&Err(EndpointError::Interrupted)), "{ends:?}");
         assert!(ends.iter().all(|end| end.is_ok() || *end == Err(EndpointError::Interrupted)), "{ends:?}");
     });
     (endpoint, asked.elapsed())

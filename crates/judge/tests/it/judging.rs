@@ -257,7 +257,8 @@ fn what_decides_a_verdict_is_known_before_it_and_is_not_the_address() {
     assert_eq!(base.keys().map(String::as_str).collect::<Vec<_>>(), ["max_tokens", "model", "temperature", "template"]);
     // Another server of the same model, and settings that decide nothing.
     assert_eq!(decides(&|s, e| (s.parse_retries, e.retries) = (Some(9), 9)), base);
-    let others: [&dyn Fn(&mut Settings, &mut EndpointSettings); 6] = [
+    type Change<'a> = &'a dyn Fn(&mut Settings, &mut EndpointSettings);
+    let others: [Change<'_>; 6] = [
         &|_, e| e.model = "another".into(),
         &|s, _| s.temperature = 0.5,
         &|s, _| s.max_tokens = 99,

@@ -56,7 +56,7 @@ fn answer(text: &str, finish: &str, forwards: usize) -> AnswerRecord {
     let texts = Texts { full: text.into(), to_end: text.into(), ..Texts::default() };
     let value = json!({"group": "tap", "id": "a#0", "behaviour": "ask", "texts": texts, "pieces": [], "steps": [],
         "confidences": [], "finish": finish, "forwards": forwards});
-    serde_json::from_value(value).unwrap()
+    serde_json::from_value(value).expect("a record")
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn a_verdict_is_about_the_text_it_judged() {
     let hash = |a: &AnswerRecord| a.text_hash(View::Answer);
     let base = answer("said", "stop", 0);
     assert_eq!((hash(&base), hash(&base).len()), (hash(&answer("said", "length", 3)), 16));
-    let mut others = vec![answer("other", "stop", 0), base.clone(), base.clone()];
+    let mut others = [answer("other", "stop", 0), base.clone(), base.clone()];
     others[1].behaviour = "asked".into();
     others[2].tags.insert("context".into(), "there".into());
     assert!(others.iter().all(|other| hash(other) != hash(&base)));
