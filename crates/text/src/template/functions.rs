@@ -101,9 +101,12 @@ fn no_namespace(value: &Value) -> Result<(), Error> {
     }
 }
 
-/// A value that is about to be kept in a namespace.
+/// A value that is about to be kept in a namespace, where it can grow from turn to turn of a loop.
 fn kept(value: Value) -> Result<Value, Error> {
     no_namespace(&value)?;
+    if matches!(value.kind(), ValueKind::Seq | ValueKind::Iterable) {
+        room(value.len().unwrap_or(0))?;
+    }
     Ok(value)
 }
 

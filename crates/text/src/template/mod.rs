@@ -12,6 +12,8 @@ use minijinja::value::Value;
 use minijinja::{Environment, Error, ErrorKind};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 /// The most bytes a template writes, or makes in one call: far more than any context holds.
 const TOO_LONG: usize = 8 * 1024 * 1024;
@@ -20,12 +22,15 @@ const FUEL: u64 = 4_000_000;
 /// Bytes of stack for reading and rendering. Sources are bounded so that this is enough.
 const STACK: usize = 64 * 1024 * 1024;
 
+/// How long a rendering may take. What fuel does not see (a list that doubles itself, unrolled inside one step) ends here.
+const LONGEST: Duration = Duration::from_secs(10);
+
 const NAME: &str = "chat";
 
 /// A template that was read.
 #[derive(Debug)]
 pub(crate) struct Template {
-    environment: Environment<'static>,
+    environment: Arc<Environment<'static>>,
 }
 
 impl Template {
@@ -33,20 +38,32 @@ impl Template {
     pub(crate) fn new(source: &str, globals: BTreeMap<String, Value>) -> Result<Self, String> {
         let source = source::prepare(source).map_err(|e| format!("the template is too large: {e}"))?;
         let environment = on_stack(|| environment(source, globals).map_err(|e| in_words(&e)))??;
-        Ok(Self { environment })
+        Ok(Self { environment: Arc::new(environment) })
     }
 
-    /// What it writes. The reason if it refuses, or does or writes too much.
+    /// What it writes. The reason if it refuses, or does or writes too much; one that takes too long goes on unseen.
     pub(crate) fn render(&self, scope: &Value) -> Result<String, String> {
-        on_stack(|| {
-            let template = self.environment.get_template(NAME).map_err(|e| in_words(&e))?;
-            let mut page = Page::default();
-            match template.render_captured_to(scope.clone(), &mut page) {
-                Ok(_) => String::from_utf8(page.written).map_err(|e| e.to_string()),
-                Err(_) if page.full => Err(format!("it writes more than {TOO_LONG} bytes")),
-                Err(e) => Err(in_words(&e)),
-            }
-        })?
+        let (environment, scope) = (Arc::clone(&self.environment), scope.clone());
+        let (done, rendered) = mpsc::channel();
+        let thread = std::thread::Builder::new().stack_size(STACK).spawn(move || {
+            let _ = done.send(caught(|| rendered_by(&environment, scope)));
+        });
+        thread.map_err(no_stack)?;
+        match rendered.recv_timeout(LONGEST) {
+            Ok(outcome) => outcome.map_err(broke_down)?,
+            Err(mpsc::RecvTimeoutError::Timeout) => Err(format!("it takes longer than {} s", LONGEST.as_secs())),
+            Err(mpsc::RecvTimeoutError::Disconnected) => Err("the template engine broke down".into()),
+        }
+    }
+}
+
+fn rendered_by(environment: &Environment<'static>, scope: Value) -> Result<String, String> {
+    let template = environment.get_template(NAME).map_err(|e| in_words(&e))?;
+    let mut page = Page::default();
+    match template.render_captured_to(scope, &mut page) {
+        Ok(_) => String::from_utf8(page.written).map_err(|e| e.to_string()),
+        Err(_) if page.full => Err(format!("it writes more than {TOO_LONG} bytes")),
+        Err(e) => Err(in_words(&e)),
     }
 }
 
@@ -80,12 +97,19 @@ fn in_words(error: &Error) -> String {
 fn on_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, String> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, || caught(work));
-        let thread = thread.map_err(|e| format!("no thread with {STACK} bytes of stack can be started for it: {e}"))?;
-        match thread.join() {
-            Ok(done) => done.map_err(|e| format!("the template engine broke down: {e}")),
+        match thread.map_err(no_stack)?.join() {
+            Ok(done) => done.map_err(broke_down),
             Err(_) => Err("the template engine broke down".into()),
         }
     })
+}
+
+fn no_stack(error: io::Error) -> String {
+    format!("no thread with {STACK} bytes of stack can be started for it: {error}")
+}
+
+fn broke_down(why: String) -> String {
+    format!("the template engine broke down: {why}")
 }
 
 /// What a template writes, up to a limit.

@@ -55,6 +55,7 @@ fn templates_that_ask_for_too_much_are_stopped() {
         "{{ strftime_now('%1000000000d') }}",
         "{% set n = namespace(x='ab') %}{% for i in range(100) %}{% set n.x = n.x + n.x %}{% endfor %}{{ n.x }}",
         "{% set n = namespace(x=[1]) %}{% for i in range(40) %}{% set n.x = [n.x, n.x] %}{% endfor %}{{ n.x }}",
+        "{% set n = namespace(x=[1, 2, 3]) %}{% for i in range(40) %}{% set n.x = n.x + n.x %}{% endfor %}{{ n.x|length }}",
         "{% set n = namespace(x=[1]) %}{% for i in range(40) %}{% set n.x = n.x, n.x %}{% endfor %}{{ n.x }}",
         "{% set n = namespace(x=1) %}{% for i in range(9999) %}{% set n.x = {'a': n.x} %}{% endfor %}{{ n.x }}",
         "{% set n = namespace() %}{% set n.a = n %}{{ n }}",
