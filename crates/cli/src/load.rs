@@ -39,7 +39,6 @@ impl Loaded {
 /// Threads and device; must run before the first tensor is made.
 pub(crate) fn prepare(compute: &Compute) -> Result<Device> {
     if let Some(threads) = compute.threads {
-        anyhow::ensure!(threads > 0, "--threads must be positive");
         tch::set_num_threads(i32::try_from(threads).context("--threads is too large")?);
     }
     let device = compute.device.resolve()?;

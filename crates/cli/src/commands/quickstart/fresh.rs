@@ -1,7 +1,6 @@
 //! What a run of the quickstart consists of, and how it is removed: its own files, and only if there are no others.
 
 use super::{COMMAND, MODEL, PHRASES};
-use crate::args::QuickstartArgs;
 use crate::written::is_page;
 use anyhow::{Context, Result, ensure};
 use mosa_eval::FILES;
@@ -13,15 +12,9 @@ use std::path::Path;
 const JOURNAL: &str = "journal.jsonl";
 const ADAPTER: [&str; 2] = ["adapter_config.json", "adapter_model.safetensors"];
 
-/// Refuses what the command would refuse later, when the old run is gone, and what [`check_folder`] refuses.
-pub(super) fn check(args: &QuickstartArgs) -> Result<()> {
-    ensure!(args.n != Some(0), "--n must be positive");
-    check_folder(&args.out)
-}
-
 /// Refuses to remove anything but a run of the quickstart that holds nothing else; a folder that is not there or is empty
 /// is fine. Changes nothing.
-fn check_folder(dir: &Path) -> Result<()> {
+pub(super) fn check(dir: &Path) -> Result<()> {
     let name = dir.display();
     let Ok(data) = std::fs::symlink_metadata(dir) else { return Ok(()) };
     ensure!(!data.is_symlink(), "{name}: is a symbolic link, and --fresh follows none; give the folder itself");
@@ -57,7 +50,7 @@ fn check_folder(dir: &Path) -> Result<()> {
 /// Removes a run of the quickstart, its manifest last, so that a kill on the way leaves a folder that can be removed.
 pub(super) fn remove(lock: &Lock) -> Result<()> {
     let dir = lock.dir();
-    check_folder(dir)?;
+    check(dir)?;
     for held in locked(dir)? {
         ensure!(
             !Lock::is_held(&dir.join(&held)),

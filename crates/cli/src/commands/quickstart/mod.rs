@@ -57,7 +57,7 @@ pub(crate) struct Findings {
 pub(crate) fn run(args: &QuickstartArgs) -> Result<(), Failure> {
     let started = Instant::now();
     if args.fresh {
-        fresh::check(args)?;
+        fresh::check(&args.out)?;
     }
     let lock = RunFolder::lock(&args.out, COMMAND)?;
     if args.fresh {

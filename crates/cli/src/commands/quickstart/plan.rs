@@ -39,7 +39,6 @@ impl<'a> Plan<'a> {
         let (model, data, recipe) = (args.out.join("model"), args.out.join("data"), args.out.join("world.toml"));
         let (n, seeds, searches) = if args.full { (120, vec![0, 1, 2], 24) } else { (40, vec![0], 4) };
         let (attacked, profile) = if args.full { (50, "standard") } else { (4, "smoke") };
-        anyhow::ensure!(args.n != Some(0), "--n must be positive");
         let n = args.n.unwrap_or(n);
         let (searches, attacked) = (searches.min(n), attacked.min(n));
         let settings = json!({
