@@ -5,8 +5,8 @@ use crate::{hub, output};
 use anyhow::{Context, Result};
 use mosa_engine::Ends;
 use mosa_model::{
-    Adapter, Checkpoint, CudaProblem, DenoisingModel, DeviceChoice, DtypeChoice, ModelConfig, ModelSpec, Transformer,
-    cuda_status,
+    Adapted, Adapter, Checkpoint, CudaProblem, DenoisingModel, DeviceChoice, DtypeChoice, ModelConfig, ModelSpec,
+    Transformer, cuda_status,
 };
 use mosa_text::TextModel;
 use std::path::{Path, PathBuf};
@@ -26,8 +26,8 @@ impl Loaded {
     }
 
     /// Model and adapter as the engine takes them.
-    pub(crate) fn pair(&self) -> (&dyn DenoisingModel, Option<&Adapter>) {
-        (&self.model, self.adapter.as_ref())
+    pub(crate) fn subject(&self) -> Adapted<'_> {
+        Adapted { model: &self.model, adapter: self.adapter.as_ref() }
     }
 
     /// The tokens that end an answer.

@@ -64,6 +64,14 @@ impl SamplingArgs {
         }
     }
 
+    /// How rows share passes.
+    pub(crate) fn batching(&self) -> Batching {
+        match self.batching {
+            BatchingName::Rows => Batching::Rows,
+            BatchingName::Padded => Batching::SHARED,
+        }
+    }
+
     /// The engine's options.
     pub(crate) fn options(&self, family: Family, ends: Ends, shipped: &Shipped) -> Result<Options> {
         let mut options = if self.is_timesteps(family) { self.timesteps(ends, shipped)? } else { self.blocks(ends)? };
@@ -80,10 +88,6 @@ impl SamplingArgs {
             CacheName::None => CacheMode::None,
             CacheName::Prefix => CacheMode::Prefix,
             CacheName::Dual => CacheMode::Dual,
-        };
-        options.batching = match self.batching {
-            BatchingName::Rows => Batching::Rows,
-            BatchingName::Padded => Batching::Padded,
         };
         options.stop_at_end = self.eos_stop;
         options.seed = self.seed;

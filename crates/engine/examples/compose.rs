@@ -5,8 +5,8 @@
 //! step.
 
 use mosa_core::Canvas;
-use mosa_engine::{Ends, EngineError, Intervention, Options, Request, Schedule, Step, generate};
-use mosa_model::{Checkpoint, DenoisingModel, DeviceChoice, ModelConfig, Transformer};
+use mosa_engine::{Batching, Ends, EngineError, Intervention, Options, Request, Schedule, Step, generate};
+use mosa_model::{Adapted, Checkpoint, DenoisingModel, DeviceChoice, ModelConfig, Transformer};
 use std::path::PathBuf;
 use tch::{Kind, Tensor};
 
@@ -63,11 +63,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let defence = || Box::new(PreferEnd { eos, bias: 12.0 }) as Box<dyn Intervention>;
     let prompt = vec![10, 20, 30, 40, 50, 60];
     let requests = vec![
-        Request::new("plain", prompt.clone()),
-        Request::new("attack", prompt.clone()).with_interventions(vec![attack()]),
-        Request::new("attack+defence", prompt).with_interventions(vec![attack(), defence()]),
+        Request::new("plain", prompt.clone(), &options),
+        Request::new("attack", prompt.clone(), &options).with_interventions(vec![attack()]),
+        Request::new("attack+defence", prompt, &options).with_interventions(vec![attack(), defence()]),
     ];
-    for answer in generate((&model, None), &options, requests, &mut ())?.into_iter().flatten() {
+    for answer in generate(Adapted::plain(&model), Batching::Rows, requests, &mut ())?.into_iter().flatten() {
         let end = answer.ids.iter().position(|&t| t == eos);
         // An example talks on stdout.
         #[allow(clippy::print_stdout)]

@@ -38,6 +38,8 @@ pub(crate) struct Cursor {
     pub interventions: Vec<Box<dyn Intervention>>,
     pub cache: KvCache,
     pub done: bool,
+    /// Clock of the latest step with a pass.
+    pub stepped: Option<u64>,
     trace: Trace,
     forwards: usize,
     finish: Option<Finish>,
@@ -61,7 +63,7 @@ pub(crate) struct Cursor {
 
 impl Cursor {
     pub(crate) fn new(request: Request, options: &Options, spec: &ModelSpec) -> Result<Self, EngineError> {
-        let canvas = request.canvas(options, spec)?;
+        let canvas = request.canvas(spec)?;
         let mut cursor = Self {
             sample: request.sample(),
             id: request.id,
@@ -69,6 +71,7 @@ impl Cursor {
             interventions: request.interventions,
             cache: KvCache::new(),
             done: false,
+            stepped: None,
             trace: Trace::default(),
             forwards: 0,
             finish: None,
@@ -120,6 +123,7 @@ impl Cursor {
     /// Commits what the policy picks among the candidates of `job`.
     pub(crate) fn absorb(&mut self, job: &Job, candidates: &[Candidate], options: &Options) -> Result<(), EngineError> {
         self.forwards += 1;
+        self.stepped = Some(job.step.clock);
         self.remember(job);
         let moment = Moment {
             seed: options.seed,

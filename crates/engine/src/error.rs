@@ -1,7 +1,7 @@
 //! What can go wrong while decoding.
 
 use mosa_core::CanvasError;
-use mosa_model::{Adapter, DenoisingModel, ModelError};
+use mosa_model::{Adapted, Adapter, ModelError};
 use tch::TchError;
 
 /// An error of the sampler; names the option or the request.
@@ -67,12 +67,8 @@ pub(crate) fn option(option: &'static str, what: impl ToString) -> EngineError {
 }
 
 /// Names the weights that are to blame, if any are.
-pub(crate) fn not_a_number(
-    (model, adapter): (&dyn DenoisingModel, Option<&Adapter>),
-    position: usize,
-    step: u64,
-) -> EngineError {
-    let cause = match (model.broken_weight(), adapter.and_then(Adapter::broken_weight)) {
+pub(crate) fn not_a_number(subject: Adapted<'_>, position: usize, step: u64) -> EngineError {
+    let cause = match (subject.model.broken_weight(), subject.adapter.and_then(Adapter::broken_weight)) {
         (Some(name), _) => {
             format!("the weights of the checkpoint hold NaN or infinity, first in {name}; get them again")
         }

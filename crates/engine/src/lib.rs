@@ -20,29 +20,33 @@
 //! - [`Trace`]: what was written where, when, why and with what probability.
 //! - [`likelihood`]: log-probability of given tokens at given positions.
 //!
-//! A row's computation depends on that row alone ([`Batching::Rows`]), so the batch an answer was computed in cannot
+//! [`Session`] is the loop itself, for callers whose rows come and go. A row's computation depends on that row alone
+//! ([`Batching::Rows`]), so the batch an answer was computed in cannot
 //! change it.
 
 mod candidates;
 pub mod commit;
 mod cursor;
-mod denoise;
 mod error;
+mod generate;
 mod intervention;
 mod likelihood;
 mod noise;
 mod options;
+mod pass;
 mod request;
 mod schedule;
+mod session;
 mod trace;
 
 pub use candidates::Candidate;
 pub use commit::{Choice, Commit, CommitPolicy, Moment, Statistic};
-pub use denoise::{Control, Observer, generate};
 pub use error::EngineError;
+pub use generate::{Control, Observer, generate};
 pub use intervention::{Flow, HiddenAt, Intervention, Pass};
 pub use likelihood::{Estimator, Likelihood, likelihood};
 pub use options::{Batching, CacheMode, EndRule, Ends, LARGEST, MOST_STEPS, MaskRule, Options, RevealCount, Schedule};
 pub use request::{Answer, Finish, Request};
 pub use schedule::{quota, reveal_count, reveal_probabilities};
+pub use session::{Event, RowId, Session};
 pub use trace::{Step, StepRecord, Trace};

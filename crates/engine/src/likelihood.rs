@@ -3,7 +3,7 @@
 use crate::EngineError;
 use crate::error::{not_a_number, option};
 use mosa_core::{Canvas, Rng, Stream, TokenId};
-use mosa_model::{Adapter, Call, DenoisingModel, Slot};
+use mosa_model::{Adapted, Call, Slot};
 use tch::{Device, Kind, Tensor};
 
 /// How the joint probability of several tokens is estimated.
@@ -46,7 +46,7 @@ const ROWS: usize = 16;
 /// # Errors
 /// [`EngineError`] if there is nothing to score, a position is outside the canvas, or the model fails.
 pub fn likelihood(
-    (model, adapter): (&dyn DenoisingModel, Option<&Adapter>),
+    subject: Adapted<'_>,
     canvas: &Canvas,
     tokens: &[(usize, TokenId)],
     estimator: Estimator,
@@ -57,10 +57,10 @@ pub fn likelihood(
     }
     let mut base = canvas.clone();
     for &(position, token) in tokens {
-        if token as usize >= model.spec().vocab {
+        if token as usize >= subject.model.spec().vocab {
             return Err(option(
                 "tokens",
-                format!("to score hold {token}, outside the vocabulary of {}", model.spec().vocab),
+                format!("to score hold {token}, outside the vocabulary of {}", subject.model.spec().vocab),
             ));
         }
         base.remask(position)?;
@@ -68,7 +68,7 @@ pub fn likelihood(
     let views = views(&base, tokens, estimator)?;
     let mut scores = Vec::with_capacity(views.len());
     for chunk in views.chunks(ROWS) {
-        scores.extend(score((model, adapter), chunk)?);
+        scores.extend(score(subject, chunk)?);
     }
     Ok(match estimator {
         Estimator::MeanField => summed(scores.concat(), 1),
@@ -126,20 +126,17 @@ fn views(base: &Canvas, tokens: &[(usize, TokenId)], estimator: Estimator) -> Re
 }
 
 /// ln p of the scored tokens of each view, f32 log-softmax, in one pass.
-fn score(
-    (model, adapter): (&dyn DenoisingModel, Option<&Adapter>),
-    views: &[View],
-) -> Result<Vec<Vec<f64>>, EngineError> {
+fn score(subject: Adapted<'_>, views: &[View]) -> Result<Vec<Vec<f64>>, EngineError> {
     let rows: Vec<&[TokenId]> = views.iter().map(|v| v.canvas.as_slice()).collect();
     let want: Vec<Slot> =
         views.iter().enumerate().flat_map(|(i, v)| v.scored.iter().map(move |&(p, _)| (i, p))).collect();
     let ids: Vec<i64> = views.iter().flat_map(|v| v.scored.iter().map(|&(_, t)| i64::from(t))).collect();
-    let logits = model.forward(Call::new(&rows, &want).with_adapter(adapter))?;
+    let logits = subject.forward(Call::new(&rows, &want))?;
     let index = Tensor::f_from_slice(&ids)?.f_unsqueeze(-1)?.f_to_device(logits.device())?;
     let picked = logits.f_log_softmax(-1, Kind::Float)?.f_gather(-1, &index, false)?.f_squeeze_dim(-1)?;
     let flat = Vec::<f32>::try_from(picked.f_to_device(Device::Cpu)?)?;
     if let Some(broken) = flat.iter().position(|p| p.is_nan()) {
-        return Err(not_a_number((model, adapter), want[broken].1, 0));
+        return Err(not_a_number(subject, want[broken].1, 0));
     }
     let mut flat = flat.into_iter().map(f64::from);
     Ok(views.iter().map(|v| flat.by_ref().take(v.scored.len()).collect()).collect())

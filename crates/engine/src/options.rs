@@ -86,8 +86,16 @@ pub enum Batching {
     /// Each row in a pass of its own: the batch never changes an answer.
     #[default]
     Rows,
-    /// All rows in one padded pass: faster on a GPU, equal up to rounding.
-    Padded,
+    /// Rows share padded passes: faster on a GPU, equal up to rounding.
+    Shared {
+        /// Most tokens of a pass, padding included.
+        tokens: usize,
+    },
+}
+
+impl Batching {
+    /// Shared passes of up to 32,768 tokens.
+    pub const SHARED: Self = Self::Shared { tokens: 1 << 15 };
 }
 
 /// The tokens that end an answer.
@@ -127,8 +135,6 @@ pub struct Options {
     /// Stop a row once an end token stands with nothing masked before it: the answer up to there can no longer change.
     /// Not used for rows with interventions, which may take commits back.
     pub stop_at_end: bool,
-    /// How rows share a pass.
-    pub batching: Batching,
     /// Seed of every random draw.
     pub seed: u64,
     /// The tokens that end an answer.
@@ -151,7 +157,6 @@ impl Options {
             mask_rule: MaskRule::Suppress,
             cache: CacheMode::None,
             stop_at_end: false,
-            batching: Batching::Rows,
             seed: 0,
             ends,
         }

@@ -8,6 +8,8 @@ use mosa_model::ModelSpec;
 pub struct Request {
     /// Names the request in messages; its hash is the key of every random draw.
     pub id: String,
+    /// How it is decoded.
+    pub options: Options,
     /// Prompt tokens; without [`Request::with_infill`] none of them is the mask.
     pub prompt: Vec<TokenId>,
     /// Whether masks in the prompt are gaps to fill.
@@ -20,8 +22,20 @@ pub struct Request {
 
 impl Request {
     /// A plain prompt.
-    pub fn new(id: impl Into<String>, prompt: Vec<TokenId>) -> Self {
-        Self { id: id.into(), prompt, infill: false, forced: Vec::new(), interventions: Vec::new() }
+    pub fn new(id: impl Into<String>, prompt: Vec<TokenId>, options: &Options) -> Self {
+        Self {
+            id: id.into(),
+            options: options.clone(),
+            prompt,
+            infill: false,
+            forced: Vec::new(),
+            interventions: Vec::new(),
+        }
+    }
+
+    /// The same prompt with other options.
+    pub fn with_options(self, options: &Options) -> Self {
+        Self { options: options.clone(), ..self }
     }
 
     /// The same prompt, whose masks are gaps that are revealed like the response; [`Answer::prompt`] is the prompt with
@@ -40,13 +54,13 @@ impl Request {
         Self { interventions, ..self }
     }
 
-    /// Refuses a request that cannot be decoded with these options: an empty or too long prompt, unknown ids, masks that
+    /// Refuses a request that cannot be decoded with its options: an empty or too long prompt, unknown ids, masks that
     /// nobody asked to fill, forced tokens outside the response or that are masks.
     ///
     /// # Errors
     /// [`EngineError::Request`].
-    pub fn check(&self, options: &Options, spec: &ModelSpec) -> Result<(), EngineError> {
-        self.canvas(options, spec).map(|_| ())
+    pub fn check(&self, spec: &ModelSpec) -> Result<(), EngineError> {
+        self.canvas(spec).map(|_| ())
     }
 
     pub(crate) fn sample(&self) -> u64 {
@@ -54,9 +68,9 @@ impl Request {
     }
 
     /// The canvas at the beginning, forced tokens written.
-    pub(crate) fn canvas(&self, options: &Options, spec: &ModelSpec) -> Result<Canvas, EngineError> {
+    pub(crate) fn canvas(&self, spec: &ModelSpec) -> Result<Canvas, EngineError> {
         let wrong = |what: String| EngineError::Request { id: self.id.clone(), what };
-        let (len, gen_length) = (self.prompt.len(), options.gen_length);
+        let (len, gen_length) = (self.prompt.len(), self.options.gen_length);
         if len == 0 {
             return Err(wrong("the prompt is empty".into()));
         }

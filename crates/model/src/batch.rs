@@ -1,114 +1,174 @@
-//! Rows of different length as one padded tensor.
+//! Rows of different length as one padded tensor, and the mask that says who sees whom.
 
-use crate::{CacheUse, Call, ModelError, ModelSpec};
+use crate::{Attention, Call, KvCache, ModelError, ModelSpec, Row};
 use mosa_core::TokenId;
 use tch::{Device, Kind, Tensor};
 
 /// The lowest finite bf16, finite in f32 too.
 const LOWEST_BF16: f32 = -3.389_531_4e38;
 
+/// Where a row stands in the tensors of a pass. Padding is on the left, of tokens as of keys.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    /// Canvas position of its first token.
+    start: usize,
+    /// Its tokens.
+    len: usize,
+    /// The canvas positions it has keys of, from 0 on.
+    keys: usize,
+    attention: Attention,
+}
+
 /// Left-padded rows.
 pub(crate) struct Batch {
     /// [rows, width] token ids.
     pub ids: Tensor,
-    /// Padding tokens in front of each row.
-    pub padding: Vec<usize>,
-    /// Number of rows.
-    pub rows: usize,
-    /// Columns.
-    pub width: usize,
-    /// Canvas position of the first column.
-    pub start: usize,
+    places: Vec<Place>,
+    width: usize,
+    cached: bool,
 }
 
 impl Batch {
     /// Checks the call and pads its rows.
     pub(crate) fn new(call: &Call<'_>, spec: &ModelSpec, device: Device) -> Result<Self, ModelError> {
-        let rows = call.rows;
-        let width = rows.iter().map(|r| r.len()).max().unwrap_or(0);
-        if rows.iter().any(|r| r.is_empty()) || width == 0 {
+        let places = call.rows.iter().map(|row| place(row, spec)).collect::<Result<Vec<_>, _>>()?;
+        let width = places.iter().map(|p| p.len).max().unwrap_or(0);
+        if width == 0 {
             return Err(ModelError::Call("a batch needs at least one row, and every row at least one token".into()));
         }
-        let start = match &call.cache {
-            CacheUse::Read { start, .. } => *start,
-            _ => 0,
-        };
-        if start + width > spec.max_length {
-            return Err(ModelError::Call(format!(
-                "{} tokens do not fit into the model's context of {}",
-                start + width,
-                spec.max_length
-            )));
+        let mut flat: Vec<i64> = Vec::with_capacity(places.len() * width);
+        for row in &call.rows {
+            flat.extend(std::iter::repeat_n(i64::from(spec.pad), width - row.tokens.len()));
+            flat.extend(row.tokens.iter().map(|&t: &TokenId| i64::from(t)));
         }
-        if let Some(bad) = rows.iter().flat_map(|r| r.iter()).find(|&&t| t as usize >= spec.vocab) {
-            return Err(ModelError::Call(format!("token {bad} is outside the vocabulary of {}", spec.vocab)));
-        }
-        let padding: Vec<usize> = rows.iter().map(|r| width - r.len()).collect();
-        if !matches!(call.cache, CacheUse::None) && padding.iter().any(|&p| p > 0) {
-            return Err(ModelError::Call("rows that share a cache must have the same length".into()));
-        }
-        let mut flat: Vec<i64> = Vec::with_capacity(rows.len() * width);
-        for (row, &pad) in rows.iter().zip(&padding) {
-            flat.extend(std::iter::repeat_n(i64::from(spec.pad), pad));
-            flat.extend(row.iter().map(|&t: &TokenId| i64::from(t)));
-        }
-        let ids = Tensor::f_from_slice(&flat)?.f_view([rows.len() as i64, width as i64])?.f_to_device(device)?;
-        Ok(Self { ids, padding, rows: rows.len(), width, start })
+        let ids = Tensor::f_from_slice(&flat)?.f_view([places.len() as i64, width as i64])?.f_to_device(device)?;
+        let cached = call.rows.iter().any(|row| row.cache.is_some());
+        Ok(Self { ids, places, width, cached })
     }
 
     /// Whether any row is padded.
-    pub(crate) fn padded(&self) -> bool {
-        self.padding.iter().any(|&p| p > 0)
+    fn padded(&self) -> bool {
+        self.places.iter().any(|p| p.len < self.width)
     }
 
-    /// Rotation positions, [1 or rows, width]. Padding in front of a row either counts (LLaDA) or not (Dream, where
-    /// padded positions get 1).
+    fn device(&self) -> Device {
+        self.ids.device()
+    }
+
+    /// Rotation positions, [1 or rows, width]. Without caches, padding in front of a row either counts (LLaDA) or not
+    /// (Dream, where padded positions get 1); with caches, every token stands where it stands on its canvas.
     pub(crate) fn positions(&self, skip_padding: bool) -> Result<Tensor, ModelError> {
-        if !(skip_padding && self.padded()) {
-            let from = self.start as i64;
-            return Ok(Tensor::f_arange_start(from, from + self.width as i64, (Kind::Int64, self.ids.device()))?
-                .f_unsqueeze(0)?);
+        let alike = self.places.windows(2).all(|p| p[0].start == p[1].start);
+        let own = if self.cached { self.padded() || !alike } else { skip_padding && self.padded() };
+        if !own {
+            let from = self.places[0].start as i64;
+            return Ok(
+                Tensor::f_arange_start(from, from + self.width as i64, (Kind::Int64, self.device()))?.f_unsqueeze(0)?
+            );
         }
-        let flat: Vec<i64> = self
-            .padding
-            .iter()
-            .flat_map(|&pad| (0..self.width).map(move |i| if i < pad { 1 } else { (i - pad) as i64 }))
-            .collect();
+        let column = |p: &Place, i: usize| (i + p.len).checked_sub(self.width).map_or(1, |at| (p.start + at) as i64);
+        let flat: Vec<i64> = self.places.iter().flat_map(|p| (0..self.width).map(|i| column(p, i))).collect();
         Ok(Tensor::f_from_slice(&flat)?
-            .f_view([self.rows as i64, self.width as i64])?
-            .f_to_device(self.ids.device())?)
+            .f_view([self.places.len() as i64, self.width as i64])?
+            .f_to_device(self.device())?)
     }
 
-    /// Additive attention bias [rows, 1, 1, width] that hides padded keys; `None` without padding. The lowest finite
-    /// value instead of -inf, so that a fully masked query stays finite.
+    /// Keys per row, padding included.
+    fn keys(&self) -> usize {
+        if self.cached { self.places.iter().map(|p| p.keys).max().unwrap_or(0) } else { self.width }
+    }
+
+    /// Additive attention bias [rows, 1, 1 or width, keys] that hides padded keys and what a row must not see; `None` where
+    /// everybody sees everything. The lowest finite value instead of -inf, so that a fully masked query stays finite.
     pub(crate) fn bias(&self, kind: Kind) -> Result<Option<Tensor>, ModelError> {
-        if !self.padded() {
+        let keys = self.keys();
+        let queries = if self.places.iter().all(|p| p.attention == Attention::Full) { 1 } else { self.width };
+        if queries == 1 && self.places.iter().all(|p| p.keys == keys) {
             return Ok(None);
         }
         let low: f32 = if kind == Kind::Half { -65504.0 } else { LOWEST_BF16 };
-        let flat: Vec<f32> = self
-            .padding
-            .iter()
-            .flat_map(|&pad| (0..self.width).map(move |i| if i < pad { low } else { 0.0 }))
-            .collect();
-        let bias = Tensor::f_from_slice(&flat)?.f_view([self.rows as i64, 1, 1, self.width as i64])?;
-        Ok(Some(bias.f_to_device(self.ids.device())?.f_to_kind(kind)?))
+        let mut flat = vec![0f32; self.places.len() * queries * keys];
+        for (row, p) in flat.chunks_mut(queries * keys).zip(&self.places) {
+            let hidden = keys - p.keys;
+            for (q, seen) in row.chunks_mut(keys).enumerate() {
+                // What a padded query sees is of no consequence.
+                let query = (q + p.len).checked_sub(self.width).map(|at| p.start + at);
+                seen[..hidden].fill(low);
+                if let (Some(query), true) = (query, queries > 1) {
+                    let own = seen[hidden..].iter_mut().enumerate();
+                    own.filter(|(key, _)| !p.attention.sees(query, *key)).for_each(|(_, bias)| *bias = low);
+                }
+            }
+        }
+        let bias = Tensor::f_from_slice(&flat)?.f_view([self.places.len() as i64, 1, queries as i64, keys as i64])?;
+        Ok(Some(bias.f_to_device(self.device())?.f_to_kind(kind)?))
     }
 
-    /// Indices into the flattened [rows * width] positions that give the logits of `call.want`. For a shifted model
-    /// the row before a position scores it; position 0 is scored by row 0, as published.
+    /// Keys and values [rows, keys, kv heads, channels] of everything the rows may see, from those of their tokens
+    /// [rows, width, kv heads, channels]. What block `block` of the caches holds is brought up to date.
+    pub(crate) fn gather(
+        &self,
+        block: usize,
+        caches: &mut [Option<&mut KvCache>],
+        [key, value]: [Tensor; 2],
+    ) -> Result<[Tensor; 2], ModelError> {
+        if !self.cached {
+            return Ok([key, value]);
+        }
+        let keys = self.keys() as i64;
+        let (mut all_keys, mut all_values) = (Vec::new(), Vec::new());
+        for (r, (p, cache)) in self.places.iter().zip(caches).enumerate() {
+            let own = |t: &Tensor| t.f_narrow(0, r as i64, 1)?.f_narrow(1, (self.width - p.len) as i64, p.len as i64);
+            let fresh = [own(&key)?, own(&value)?];
+            let [k, v] = match cache {
+                Some(cache) => cache.write(block, p.start, fresh)?,
+                None => fresh,
+            };
+            let hidden = keys - p.keys as i64;
+            let padded = |t: Tensor| if hidden == 0 { Ok(t) } else { t.f_constant_pad_nd([0, 0, 0, 0, hidden, 0]) };
+            all_keys.push(padded(k)?);
+            all_values.push(padded(v)?);
+        }
+        let joined =
+            |mut all: Vec<Tensor>| if all.len() == 1 { Ok(all.swap_remove(0)) } else { Tensor::f_cat(&all, 0) };
+        Ok([joined(all_keys)?, joined(all_values)?])
+    }
+
+    /// Indices into the flattened [rows * width] positions that give the logits of `want`. For a shifted model the row
+    /// before a position scores it; position 0 is scored by row 0, as published.
     pub(crate) fn scored(&self, want: &[(usize, usize)], shifted: bool) -> Result<Tensor, ModelError> {
         let back = usize::from(shifted);
         let mut flat = Vec::with_capacity(want.len());
         for &(row, position) in want {
-            let pad = *self.padding.get(row).ok_or_else(|| ModelError::Call(format!("there is no row {row}")))?;
+            let p = *self.places.get(row).ok_or_else(|| ModelError::Call(format!("there is no row {row}")))?;
             let source = position.saturating_sub(back);
-            let column = (source + pad).checked_sub(self.start).filter(|&c| c < self.width);
-            let column = column.ok_or_else(|| {
+            let at = source.checked_sub(p.start).filter(|at| *at < p.len).ok_or_else(|| {
                 ModelError::Call(format!("position {position} of row {row} is not computed in this pass"))
             })?;
-            flat.push((row * self.width + column) as i64);
+            flat.push((row * self.width + self.width - p.len + at) as i64);
         }
-        Ok(Tensor::f_from_slice(&flat)?.f_to_device(self.ids.device())?)
+        Ok(Tensor::f_from_slice(&flat)?.f_to_device(self.device())?)
     }
+}
+
+/// Checks a row, and finds its place.
+fn place(row: &Row<'_>, spec: &ModelSpec) -> Result<Place, ModelError> {
+    let (start, len) = (row.start, row.tokens.len());
+    if len == 0 {
+        return Err(ModelError::Call("a batch needs at least one row, and every row at least one token".into()));
+    }
+    if start.saturating_add(len) > spec.max_length {
+        let what = format!("{} tokens do not fit into the model's context of {}", start + len, spec.max_length);
+        return Err(ModelError::Call(what));
+    }
+    if let Some(bad) = row.tokens.iter().find(|&&t| t as usize >= spec.vocab) {
+        return Err(ModelError::Call(format!("token {bad} is outside the vocabulary of {}", spec.vocab)));
+    }
+    let held = row.cache.as_ref().map_or(0, |c| c.positions());
+    if start > held {
+        let what = format!("a row starts at canvas position {start}, but keys and values are held of {held} positions");
+        return Err(ModelError::Call(what));
+    }
+    let attention = row.attention.unwrap_or(spec.attention);
+    Ok(Place { start, len, keys: held.max(start + len), attention })
 }

@@ -1,15 +1,17 @@
-//! Keys and values kept between passes (Fast-dLLM prefix and dual caches, arXiv 2505.22618).
+//! Keys and values kept between passes (Fast-dLLM prefix and dual caches, arXiv 2505.22618; block caches of block-causal
+//! models).
 
 use crate::ModelError;
 use tch::Tensor;
 
-/// Rotated keys and values of every block, [rows, positions, kv heads, head channels] each.
+/// Rotated keys and values of every block of the model for one canvas, [1, positions, kv heads, head channels] each.
 ///
-/// A window pass writes its fresh keys and values over the cached ones and attends to the whole buffer. With a window
-/// that reaches the end of the canvas this is the prefix cache, with one that covers a block it is the dual cache.
+/// A pass over a row with a cache writes the keys and values of its tokens over the cached ones, or behind them, and attends
+/// to the whole buffer. With a window that reaches the end of the canvas this is the prefix cache, with one that covers a
+/// block it is the dual cache.
 #[derive(Debug, Default)]
 pub struct KvCache {
-    blocks: Vec<(Tensor, Tensor)>,
+    blocks: Vec<[Tensor; 2]>,
 }
 
 impl KvCache {
@@ -20,36 +22,45 @@ impl KvCache {
 
     /// Canvas positions held.
     pub fn positions(&self) -> usize {
-        self.blocks.first().map_or(0, |(k, _)| k.size()[1] as usize)
+        self.blocks.first().map_or(0, |[k, _]| k.size()[1] as usize)
     }
 
-    pub(crate) fn clear(&mut self) {
+    /// Forgets everything.
+    pub fn clear(&mut self) {
         self.blocks.clear();
     }
 
-    pub(crate) fn keep(&mut self, key: &Tensor, value: &Tensor) {
-        self.blocks.push((key.shallow_clone(), value.shallow_clone()));
+    /// Forgets what stands behind the first `len` positions.
+    ///
+    /// # Errors
+    /// [`ModelError::Torch`] if libtorch fails.
+    pub fn truncate(&mut self, len: usize) -> Result<(), ModelError> {
+        if len < self.positions() {
+            for tensor in self.blocks.iter_mut().flatten() {
+                *tensor = tensor.f_narrow(1, 0, len as i64)?.f_contiguous()?;
+            }
+        }
+        Ok(())
     }
 
-    /// Writes the window's keys and values from `start` on and returns those of the whole canvas.
-    pub(crate) fn refresh(
-        &mut self,
-        block: usize,
-        start: usize,
-        fresh: [&Tensor; 2],
-    ) -> Result<(Tensor, Tensor), ModelError> {
-        let held = self.positions();
-        let (key, value) =
-            self.blocks.get_mut(block).ok_or_else(|| ModelError::Call("the cache was never filled".into()))?;
+    /// Writes keys and values of a row from canvas position `start` on, over those held or behind them, and returns those of
+    /// the whole canvas.
+    pub(crate) fn write(&mut self, block: usize, start: usize, fresh: [Tensor; 2]) -> Result<[Tensor; 2], ModelError> {
         let len = fresh[0].size()[1];
-        if start as i64 + len > held as i64 {
-            return Err(ModelError::Call(format!(
-                "a window of {len} from {start} does not fit the {held} cached positions"
-            )));
+        if block == self.blocks.len() && start == 0 {
+            self.blocks.push(fresh);
+        } else {
+            let held =
+                self.blocks.get_mut(block).ok_or_else(|| ModelError::Call("the cache was never filled".into()))?;
+            for (buffer, new) in held.iter_mut().zip(fresh) {
+                if start as i64 + len <= buffer.size()[1] {
+                    buffer.f_narrow(1, start as i64, len)?.f_copy_(&new)?;
+                } else {
+                    *buffer = Tensor::f_cat(&[buffer.f_narrow(1, 0, start as i64)?, new], 1)?;
+                }
+            }
         }
-        for (buffer, new) in [(&mut *key, fresh[0]), (&mut *value, fresh[1])] {
-            buffer.f_narrow(1, start as i64, len)?.f_copy_(new)?;
-        }
-        Ok((key.shallow_clone(), value.shallow_clone()))
+        let [key, value] = &self.blocks[block];
+        Ok([key.shallow_clone(), value.shallow_clone()])
     }
 }

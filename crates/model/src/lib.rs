@@ -13,6 +13,7 @@
 
 mod batch;
 mod cache;
+mod call;
 mod checkpoint;
 mod config;
 mod device;
@@ -37,6 +38,7 @@ mod weights;
 mod white_box;
 
 pub use cache::KvCache;
+pub use call::{Adapted, Attention, Call, Row, Slot};
 pub use checkpoint::{Checkpoint, Shard, StoredTensor};
 pub use config::{ModelConfig, RopePrecision};
 pub use device::{CudaProblem, DeviceChoice, DtypeChoice, Memory, cuda_status, libtorch_folder, tune_allocator};
@@ -48,54 +50,7 @@ pub use spec::{LinearSpec, ModelSpec};
 pub use transformer::Transformer;
 pub use white_box::WhiteBoxModel;
 
-use mosa_core::TokenId;
 use tch::Tensor;
-
-/// A position to score: row of the batch, position in that row's own tokens (padding never counts).
-pub type Slot = (usize, usize);
-
-/// One forward pass.
-pub struct Call<'a> {
-    /// Token rows. Of any length without a cache; with [`CacheUse::Read`] the tokens of the window only.
-    pub rows: &'a [&'a [TokenId]],
-    /// The positions whose logits are wanted, in the order the rows of the result come in.
-    pub want: &'a [Slot],
-    /// The adapter to apply, if any.
-    pub adapter: Option<&'a Adapter>,
-    /// Whether keys and values are kept or reused.
-    pub cache: CacheUse<'a>,
-    /// Sees and may replace the hidden states after each block.
-    pub tap: Option<&'a mut dyn HiddenTap>,
-}
-
-impl<'a> Call<'a> {
-    /// A plain pass: no adapter, no cache, no tap.
-    pub fn new(rows: &'a [&'a [TokenId]], want: &'a [Slot]) -> Self {
-        Self { rows, want, adapter: None, cache: CacheUse::None, tap: None }
-    }
-
-    /// The same pass with `adapter`.
-    pub fn with_adapter(self, adapter: Option<&'a Adapter>) -> Self {
-        Self { adapter, ..self }
-    }
-}
-
-/// Keys and values of earlier passes.
-#[derive(Debug)]
-pub enum CacheUse<'a> {
-    /// Every position is computed.
-    None,
-    /// Every position is computed and its keys and values are kept. All rows must have the same length.
-    Fill(&'a mut KvCache),
-    /// Only the positions from `start` on are computed (as many as the rows hold tokens); all others take part
-    /// through their cached keys and values. The window's fresh keys and values replace the cached ones.
-    Read {
-        /// What an earlier pass kept.
-        cache: &'a mut KvCache,
-        /// Canvas position of the first token of the rows.
-        start: usize,
-    },
-}
 
 /// Looks into, and may replace, the hidden states of a pass.
 pub trait HiddenTap {

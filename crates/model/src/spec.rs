@@ -1,5 +1,6 @@
 //! What the rest of mosa may know about a model.
 
+use crate::Attention;
 use mosa_core::{Family, TokenId};
 
 /// A linear layer of the model, by its module path as PEFT names it.
@@ -36,6 +37,8 @@ pub struct ModelSpec {
     pub width: usize,
     /// Longest canvas the model was made for, prompt included.
     pub max_length: usize,
+    /// Whom a token sees, as the model was trained.
+    pub attention: Attention,
     /// How many positions before a position are needed to score it: 1 for shifted models (Dream), else 0. A window that
     /// is computed with a cache must start that much earlier.
     pub lookback: usize,

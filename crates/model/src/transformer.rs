@@ -11,7 +11,9 @@ use crate::parameters::first_broken;
 use crate::random::{Purpose, RandomWeights};
 use crate::rope::Rotation;
 use crate::weights::{Source, Weights};
-use crate::{CacheUse, Call, Checkpoint, DenoisingModel, HiddenTap, LinearSpec, ModelError, ModelSpec, TrainableModel};
+use crate::{
+    Attention, Call, Checkpoint, DenoisingModel, HiddenTap, KvCache, LinearSpec, ModelError, ModelSpec, TrainableModel,
+};
 use tch::{Device, Kind, Tensor};
 
 /// A loaded model of any family.
@@ -53,7 +55,8 @@ pub(crate) struct Pass<'a> {
     rotation: Rotation,
     bias: Option<Tensor>,
     adapter: Option<&'a Adapter>,
-    cache: CacheUse<'a>,
+    batch: Batch,
+    caches: Vec<Option<&'a mut KvCache>>,
 }
 
 impl Transformer {
@@ -174,13 +177,9 @@ impl Transformer {
             Ok(self.linear(i, slot, &h, pass.adapter)?.f_view([b, t, n as i64, c.head_dim as i64])?)
         };
         let q = pass.rotation.apply(&heads(Slot::Q, c.heads)?)?;
-        let mut k = pass.rotation.apply(&heads(Slot::K, c.kv_heads)?)?;
-        let mut v = heads(Slot::V, c.kv_heads)?;
-        match &mut pass.cache {
-            CacheUse::None => {}
-            CacheUse::Fill(cache) => cache.keep(&k, &v),
-            CacheUse::Read { cache, start } => (k, v) = cache.refresh(i, *start, [&k, &v])?,
-        }
+        let k = pass.rotation.apply(&heads(Slot::K, c.kv_heads)?)?;
+        let v = heads(Slot::V, c.kv_heads)?;
+        let [k, v] = pass.batch.gather(i, &mut pass.caches, [k, v])?;
         let (k, v) = (self.shared_heads(&k)?, self.shared_heads(&v)?);
         let q = q.f_transpose(1, 2)?;
         let y = Tensor::f_scaled_dot_product_attention(&q, &k, &v, pass.bias.as_ref(), 0.0, false, None, false)?;
@@ -270,17 +269,15 @@ impl Transformer {
     pub(crate) fn start<'a>(&self, call: Call<'a>) -> Result<(Tensor, Tensor, Pass<'a>), ModelError> {
         let batch = Batch::new(&call, &self.spec, self.device)?;
         let scored = batch.scored(call.want, self.config.shifted)?;
-        let Call { adapter, cache, .. } = call;
+        let Call { adapter, rows, .. } = call;
+        let caches = rows.into_iter().map(|row| row.cache).collect();
         if let Some(adapter) = adapter {
             adapter.check_fits(&self.spec)?;
         }
         let positions = batch.positions(self.config.positions_skip_padding)?;
         let rotation = Rotation::new(&self.config, &positions, self.kind)?;
-        let mut pass = Pass { rotation, bias: batch.bias(self.kind)?, adapter, cache };
-        if let CacheUse::Fill(cache) = &mut pass.cache {
-            cache.clear();
-        }
-        Ok((Tensor::f_embedding(&self.embed, &batch.ids, -1, false, false)?, scored, pass))
+        let x = Tensor::f_embedding(&self.embed, &batch.ids, -1, false, false)?;
+        Ok((x, scored, Pass { rotation, bias: batch.bias(self.kind)?, adapter, batch, caches }))
     }
 
     fn is_last(&self, i: usize) -> bool {
@@ -369,6 +366,7 @@ fn spec_of(config: &ModelConfig, linears: Vec<LinearSpec>) -> ModelSpec {
         layers: config.layers,
         width: config.width,
         max_length: config.max_length,
+        attention: Attention::Full,
         lookback: usize::from(config.shifted),
         parameters: config.parameters(),
         block_linears: block_linears(config),

@@ -2,8 +2,8 @@
 
 use crate::ProbeError;
 use mosa_core::{Cause, Interrupt, TokenId};
-use mosa_engine::{Answer, Options, Request, generate};
-use mosa_model::{Adapter, DenoisingModel};
+use mosa_engine::{Answer, Batching, Options, Request, generate};
+use mosa_model::Adapted;
 use mosa_records::{AnswerRecord, ForcedWords, Texts};
 use mosa_text::{Specials, TextModel};
 use std::collections::BTreeMap;
@@ -12,7 +12,9 @@ use std::collections::BTreeMap;
 #[derive(Clone, Copy)]
 pub struct Probed<'a> {
     /// Model and adapter.
-    pub pair: (&'a dyn DenoisingModel, Option<&'a Adapter>),
+    pub subject: Adapted<'a>,
+    /// How the cases of a batch share passes.
+    pub batching: Batching,
     /// Tokeniser, chat template, special ids.
     pub text: &'a TextModel,
     /// Ends the decoding of a batch.
@@ -44,9 +46,9 @@ impl Case {
         format!("{}/{}", self.group, self.id)
     }
 
-    fn request(&self) -> Request {
+    fn request(&self, options: &Options) -> Request {
         let forced = self.forced.iter().flat_map(|(at, tokens, _)| (*at..).zip(tokens.iter().copied()));
-        Request::new(self.key(), self.prompt.clone()).with_forced(forced)
+        Request::new(self.key(), self.prompt.clone(), options).with_forced(forced)
     }
 }
 
@@ -56,8 +58,8 @@ impl Case {
 /// # Errors
 /// [`ProbeError`] if a case does not fit the model or decoding fails.
 pub fn answer(probed: Probed<'_>, options: &Options, cases: &[Case]) -> Result<Vec<AnswerRecord>, ProbeError> {
-    let requests = cases.iter().map(Case::request).collect();
-    let answers = generate(probed.pair, options, requests, &mut probed.stop.clone())?;
+    let requests = cases.iter().map(|case| case.request(options)).collect();
+    let answers = generate(probed.subject, probed.batching, requests, &mut probed.stop.clone())?;
     answers.iter().map_while(Option::as_ref).zip(cases).map(|(a, case)| record(probed.text, a, case)).collect()
 }
 

@@ -83,10 +83,10 @@ pub fn landscape(
     let length = options.gen_length;
     let starts: Vec<i64> = distinct(sentences.safe.iter().filter_map(|s| s.first()));
     let ends: Vec<i64> = distinct(probed.text.special.ends().iter());
-    let (model, adapter) = probed.pair;
-    let canvas = Canvas::new(&case.prompt, length, model.spec().mask);
+    let subject = probed.subject;
+    let canvas = Canvas::new(&case.prompt, length, subject.model.spec().mask);
     let want: Vec<Slot> = (0..length).map(|k| (0, case.prompt.len() + k)).collect();
-    let logits = tch::no_grad(|| model.forward(Call::new(&[canvas.tokens()], &want).with_adapter(adapter)))?;
+    let logits = tch::no_grad(|| subject.forward(Call::new(&[canvas.tokens()], &want)))?;
     let log_p = logits.f_log_softmax(-1, Kind::Float)?;
     let p = log_p.f_exp()?;
     let seen = watch(probed, options, case, (starts.clone(), ends.clone()))?;
@@ -154,8 +154,8 @@ fn watch(
 ) -> Result<Seen, ProbeError> {
     let seen = Rc::new(RefCell::new(Seen::default()));
     let watch = Watch { starts, ends, seen: Rc::clone(&seen) };
-    let request = Request::new(case.key(), case.prompt.clone()).with_interventions(vec![Box::new(watch)]);
-    generate(probed.pair, options, vec![request], &mut ())?;
+    let request = Request::new(case.key(), case.prompt.clone(), options).with_interventions(vec![Box::new(watch)]);
+    generate(probed.subject, probed.batching, vec![request], &mut ())?;
     Ok(seen.take())
 }
 

@@ -12,8 +12,8 @@ use mosa_records::OrderRecord;
 /// # Errors
 /// [`ProbeError`] if a case does not fit the model or decoding fails.
 pub fn order(probed: Probed<'_>, options: &Options, cases: &[Case]) -> Result<Vec<OrderRecord>, ProbeError> {
-    let requests = cases.iter().map(|c| Request::new(c.key(), c.prompt.clone())).collect();
-    let answers = generate(probed.pair, options, requests, &mut probed.stop.clone())?;
+    let requests = cases.iter().map(|c| Request::new(c.key(), c.prompt.clone(), options)).collect();
+    let answers = generate(probed.subject, probed.batching, requests, &mut probed.stop.clone())?;
     let ends = probed.text.special.ends();
     let record = |(answer, case): (&mosa_engine::Answer, &Case)| {
         let total = answer.trace.steps.last().map_or(0, |s| s.step.clock as usize + 1);

@@ -17,14 +17,14 @@ const LONGEST: usize = 32;
 /// one is passed over, which is exact; the rest of the answer is then decoded as usual (EPT). Returns the
 /// model calls.
 pub(crate) fn choose(
-    (model, adapter): Subject<'_>,
+    subject: Subject<'_>,
     text: &TextModel,
     (constraint, temperature, draw): (&Constraint, f64, u64),
     layout: &mut Layout,
 ) -> Result<usize, TargetError> {
     let _no_grad = tch::no_grad_guard();
     let forbidden: Vec<&str> = constraint.forbidden.iter().map(|f| f.trim()).filter(|f| !f.is_empty()).collect();
-    let mask = model.spec().mask;
+    let mask = subject.model.spec().mask;
     let mut canvas = layout.prompt.clone();
     canvas.resize(layout.prompt.len() + layout.gen_length, mask);
     for &(offset, token) in &layout.forced {
@@ -39,7 +39,7 @@ pub(crate) fn choose(
             break;
         }
         let rows = [canvas.as_slice()];
-        let logits = model.forward(Call::new(&rows, &[(0, position)]).with_adapter(adapter))?;
+        let logits = subject.forward(Call::new(&rows, &[(0, position)]))?;
         let order = ranked(&logits, temperature, &Rng::at(draw, Stream::Attack, offset as u64, 0))?;
         let mut found = None;
         for token in order.into_iter().filter(|t| *t != mask) {

@@ -6,22 +6,13 @@ use crate::edit::Write;
 use crate::layout::{Layout, lay_out, resized, words};
 use crate::local::Subject;
 use mosa_attack::{Generate, Generation};
-use mosa_core::{Canvas, Interrupt, TokenId};
-use mosa_engine::{Answer, Control, Intervention, Observer, Options, Request, Schedule, StepRecord, generate};
+use mosa_core::{Interrupt, TokenId};
+use mosa_engine::{Answer, Batching, Intervention, Options, Request, Schedule, generate};
 use mosa_probe::shown;
 use mosa_text::TextModel;
 
 /// What a request is told that a stop left without an answer.
 pub(crate) const STOPPED: &str = "\u{1f}interrupted";
-
-/// Ends a decode after the step in which a stop is asked for.
-struct Watch<'a>(&'a Interrupt);
-
-impl Observer for Watch<'_> {
-    fn after_step(&mut self, _row: usize, _canvas: &Canvas, _record: Option<&StepRecord>) -> Control {
-        if self.0.asked() { Control::Interrupt } else { Control::Continue }
-    }
-}
 
 /// Response offset and tokens written before a step; whether the rest is masked again.
 type Writes = Vec<(u64, Vec<(usize, TokenId)>, bool)>;
@@ -38,7 +29,7 @@ struct Ready {
 /// Answers every request; one that does not fit the model is an error of its own.
 pub(crate) fn decode(
     subject: Subject<'_>,
-    (text, options): (&TextModel, &Options),
+    (text, options, batching): (&TextModel, &Options, Batching),
     asked: &[(u64, Generate)],
     stop: &Interrupt,
 ) -> Vec<Result<Generation, String>> {
@@ -52,7 +43,7 @@ pub(crate) fn decode(
             .filter(|&i| out[i].is_none() && ready[i].as_ref().is_ok_and(|r| r.options == settings))
             .collect();
         let rows: Vec<&Ready> = group.iter().filter_map(|&i| ready[i].as_ref().ok()).collect();
-        for (i, answer) in group.iter().zip(together(subject, (text, &settings), &rows, stop)) {
+        for (i, answer) in group.iter().zip(together(subject, (text, &settings, batching), &rows, stop)) {
             out[*i] = Some(answer);
         }
     }
@@ -103,26 +94,25 @@ fn prepare(
 /// Rows with the same settings. If one of them cannot be decoded, each is tried alone, so that it fails alone.
 fn together(
     subject: Subject<'_>,
-    (text, options): (&TextModel, &Options),
+    (text, options, batching): (&TextModel, &Options, Batching),
     rows: &[&Ready],
     stop: &Interrupt,
 ) -> Vec<Result<Generation, String>> {
-    match decoded(subject, (text, options), rows, stop) {
+    match decoded(subject, (text, batching), rows, stop) {
         Ok(answers) => answers.into_iter().map(|a| a.unwrap_or_else(|| Err(STOPPED.to_owned()))).collect(),
         Err(error) if rows.len() == 1 => vec![Err(error.to_string())],
-        Err(_) => rows.iter().flat_map(|row| together(subject, (text, options), &[row], stop)).collect(),
+        Err(_) => rows.iter().flat_map(|row| together(subject, (text, options, batching), &[row], stop)).collect(),
     }
 }
 
 fn decoded(
     subject: Subject<'_>,
-    (text, options): (&TextModel, &Options),
+    (text, batching): (&TextModel, Batching),
     rows: &[&Ready],
     stop: &Interrupt,
 ) -> Result<Vec<Option<Result<Generation, String>>>, TargetError> {
     let requests = rows.iter().map(|r| request(r)).collect();
-    let (model, adapter) = subject;
-    let answers = generate((model, adapter), options, requests, &mut Watch(stop))?;
+    let answers = generate(subject, batching, requests, &mut stop.clone())?;
     let one = |(answer, row): (Option<Answer>, &&Ready)| {
         let Some(answer) = answer else { return Ok(None) };
         if let Some(what) = unwritten(&answer, &row.writes) {
@@ -166,7 +156,7 @@ fn request(row: &Ready) -> Request {
         let write = Write { step: *step, tokens: tokens.clone(), remask: *remask, keep: keep.clone(), done: false };
         Box::new(write) as Box<dyn Intervention>
     });
-    Request::new(format!("{:016x}", row.draw), row.layout.prompt.clone())
+    Request::new(format!("{:016x}", row.draw), row.layout.prompt.clone(), &row.options)
         .with_forced(row.layout.forced.iter().copied())
         .with_interventions(edits.collect())
 }

@@ -27,7 +27,7 @@ impl<'a> Side<'a> {
     fn new((subject, text): (Subject<'a>, &TextModel), asked: &Guide, gen_length: usize) -> Result<Self, TargetError> {
         let mut canvas = prompt(text, &asked.messages)?;
         let start = canvas.len();
-        canvas.resize(start + gen_length, subject.0.spec().mask);
+        canvas.resize(start + gen_length, subject.model.spec().mask);
         Ok(Self { subject, canvas, start })
     }
 
@@ -37,9 +37,8 @@ impl<'a> Side<'a> {
 
     /// ln p of every token at a response slot, with everything behind it masked.
     fn log_p(&self, slot: usize) -> Result<Vec<f32>, TargetError> {
-        let (model, adapter) = self.subject;
         let (rows, wanted) = ([self.canvas.as_slice()], [(0, self.start + slot)]);
-        let logits = model.forward(Call::new(&rows, &wanted).with_adapter(adapter))?;
+        let logits = self.subject.forward(Call::new(&rows, &wanted))?;
         let log_p = logits.f_view([-1])?.f_log_softmax(-1, Kind::Float)?.f_to_device(Device::Cpu)?;
         let log_p = Vec::<f32>::try_from(log_p)?;
         if log_p.iter().any(|l| l.is_nan()) {
@@ -67,7 +66,7 @@ pub(crate) fn write(
     let mut sides = [Side::new((target, text), asked, gen_length)?, Side::new(proxy, asked, gen_length)?];
     for slot in 0..end {
         if slot >= opener {
-            let proposed = likeliest(&sides[1].log_p(slot)?, asked.top, (text, target.0.spec().mask));
+            let proposed = likeliest(&sides[1].log_p(slot)?, asked.top, (text, target.model.spec().mask));
             let log_p = sides[0].log_p(slot)?;
             let rng = &mut Rng::at(draw, Stream::Attack, slot as u64, 0);
             match choose(&proposed, &log_p, asked.temperature, rng) {

@@ -7,21 +7,22 @@ use mosa_attack::{
     Ability, Generate, Generation, Guide, Propose, Proposed, Score, Scored, Target, Unanswered, Written,
 };
 use mosa_core::Interrupt;
-use mosa_engine::Options;
-use mosa_model::{Adapter, DenoisingModel, Transformer};
+use mosa_engine::{Batching, Options};
+use mosa_model::{Adapted, Adapter, DenoisingModel, Transformer};
 use mosa_probe::gcg::{AllowedTokens, Filter, suffix_round_trip};
 use mosa_text::{Specials, TextModel};
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Model and adapter as the engine takes them.
-pub type Subject<'a> = (&'a dyn DenoisingModel, Option<&'a Adapter>);
+pub type Subject<'a> = Adapted<'a>;
 
 /// A checkpoint, perhaps with an adapter. Threads may share it: one of them decodes for all that wait.
 pub struct Local {
     weights: Mutex<(Transformer, Option<Adapter>)>,
     text: TextModel,
     options: Options,
+    batching: Batching,
     batch_size: usize,
     stop: Interrupt,
     batch: Batch<(u64, Generate), Result<Generation, String>>,
@@ -34,12 +35,12 @@ impl Local {
     pub fn new(
         (model, adapter, text): (Transformer, Option<Adapter>, TextModel),
         options: Options,
-        batch_size: usize,
+        (batching, batch_size): (Batching, usize),
         stop: Interrupt,
     ) -> Self {
         let batch = Batch::new();
         let weights = Mutex::new((model, adapter));
-        Self { weights, text, options, batch_size: batch_size.max(1), stop, batch, allowed: OnceLock::new() }
+        Self { weights, text, options, batching, batch_size: batch_size.max(1), stop, batch, allowed: OnceLock::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, (Transformer, Option<Adapter>)> {
@@ -56,21 +57,21 @@ impl Local {
         if self.stop.asked() {
             return Err(Unanswered::Interrupted);
         }
-        let subject: Subject<'_> = (&own.0, own.1.as_ref());
-        let proposing: Subject<'_> = (&other.0, other.1.as_ref());
+        let subject = Subject { model: &own.0, adapter: own.1.as_ref() };
+        let proposing = Subject { model: &other.0, adapter: other.1.as_ref() };
         let length = self.options.gen_length;
         Ok(guided::write((subject, &self.text), (proposing, &proxy.text), length, draw, asked)?)
     }
 
     fn decode(&self, waiting: &[(u64, Generate)]) -> Vec<Result<Generation, String>> {
         let weights = self.lock();
-        let subject: Subject<'_> = (&weights.0, weights.1.as_ref());
+        let subject = Subject { model: &weights.0, adapter: weights.1.as_ref() };
         let mut all = Vec::with_capacity(waiting.len());
         for chunk in waiting.chunks(self.batch_size) {
             if self.stop.asked() {
                 all.extend(chunk.iter().map(|_| Err(STOPPED.to_owned())));
             } else {
-                all.extend(decode(subject, (&self.text, &self.options), chunk, &self.stop));
+                all.extend(decode(subject, (&self.text, &self.options, self.batching), chunk, &self.stop));
             }
         }
         all
@@ -91,7 +92,7 @@ impl Target for Local {
 
     fn score(&self, asked: &[Score]) -> Vec<Result<Scored, Unanswered>> {
         let weights = self.lock();
-        let subject: Subject<'_> = (&weights.0, weights.1.as_ref());
+        let subject = Subject { model: &weights.0, adapter: weights.1.as_ref() };
         let one = |s| match self.stop.asked() {
             true => Err(Unanswered::Interrupted),
             false => Ok(score::score(subject, (&self.text, self.options.gen_length), s)?),

@@ -4,7 +4,7 @@ use crate::TargetError;
 use crate::layout::{prompt, words};
 use mosa_attack::{Propose, Proposed, Role};
 use mosa_core::{Rng, Stream};
-use mosa_model::{Adapter, DenoisingModel, Transformer};
+use mosa_model::{Adapted, Adapter, DenoisingModel, Transformer};
 use mosa_probe::ProbeError;
 use mosa_probe::gcg::{Filter, Goal, Proposal, TargetLikelihood, TargetLoss, added_between};
 use mosa_text::{Specials, TextModel};
@@ -21,7 +21,7 @@ pub(crate) fn propose(
     asked: &Propose,
 ) -> Result<Vec<Proposed>, TargetError> {
     let goal = goal(text, gen_length, draw, asked)?;
-    let loss = TargetLoss::new((model, adapter), &goal, TargetLikelihood::FirstStep, draw, ROWS)?;
+    let loss = TargetLoss::new(Adapted { model, adapter }, &goal, TargetLikelihood::FirstStep, draw, ROWS)?;
     let suffix = goal.first_suffix().to_vec();
     let gradient = if asked.gradient { loss.gradient(&suffix)?.one_hot } else { flat(suffix.len(), model)? };
     let top_k = if asked.gradient { asked.top_k } else { model.spec().vocab };

@@ -16,7 +16,7 @@ const SEEN: usize = 5;
 
 /// Scores one request: with every word masked at once, or left to right with the earlier ones revealed.
 pub(crate) fn score(
-    (model, adapter): Subject<'_>,
+    subject: Subject<'_>,
     (text, gen_length): (&TextModel, usize),
     asked: &Score,
 ) -> Result<Scored, TargetError> {
@@ -34,7 +34,7 @@ pub(crate) fn score(
     }
     let start = prompt.len() + asked.offset;
     let mut base = prompt;
-    base.resize(start - asked.offset + gen_length, model.spec().mask);
+    base.resize(start - asked.offset + gen_length, subject.model.spec().mask);
     let wanted = match asked.only {
         Some(j) if j < tokens.len() => j..j + 1,
         Some(j) => {
@@ -59,7 +59,7 @@ pub(crate) fn score(
         let want: Vec<Slot> =
             chunk.iter().enumerate().flat_map(|(i, (_, js))| js.iter().map(move |j| (i, start + j))).collect();
         let ids: Vec<TokenId> = chunk.iter().flat_map(|(_, js)| js.iter().map(|j| tokens[*j])).collect();
-        let logits = model.forward(Call::new(&rows, &want).with_adapter(adapter))?;
+        let logits = subject.forward(Call::new(&rows, &want))?;
         let logp = logits.f_log_softmax(-1, Kind::Float)?.f_to_device(Device::Cpu)?;
         for (i, id) in ids.iter().enumerate() {
             let row = Vec::<f32>::try_from(logp.f_get(i as i64)?)?;

@@ -37,16 +37,16 @@ pub(crate) fn run(args: &GenerateArgs) -> Result<(), Failure> {
     let loaded = load(&args.model, &args.compute)?;
     let options = args.sampling.options(loaded.spec().family, loaded.ends(), &Shipped::read(&loaded.dir)?)?;
     options.check(loaded.spec())?;
-    let requests = prompts.iter().map(|p| request(&loaded, p, args)).collect::<Result<Vec<_>>>()?;
+    let requests = prompts.iter().map(|p| request(&loaded, p, args, &options)).collect::<Result<Vec<_>>>()?;
     let source = args.prompts.as_ref().map_or("--prompt".into(), |p| p.display().to_string());
     let (setting, response) = (Some("--gen-length"), options.gen_length);
     Room { source: &source, setting, response, context: loaded.spec().max_length }
         .holds(requests.iter().map(|r| (r.id.as_str(), r.prompt.len())))?;
     for request in &requests {
-        request.check(&options, loaded.spec())?;
+        request.check(loaded.spec())?;
     }
     let trace = args.trace.as_ref().map(|p| crate::written::trace(p)).transpose()?;
-    let mut job = Job { args, loaded: &loaded, options, trace: trace.map(BufWriter::new), written: 0 };
+    let mut job = Job { args, loaded: &loaded, trace: trace.map(BufWriter::new), written: 0 };
     let total = requests.len();
     let mut live = Live::new(&loaded.text, total, args.compute.quiet)?;
     let finished = {
@@ -65,7 +65,6 @@ pub(crate) fn run(args: &GenerateArgs) -> Result<(), Failure> {
 struct Job<'a> {
     args: &'a GenerateArgs,
     loaded: &'a Loaded,
-    options: Options,
     trace: Option<BufWriter<File>>,
     written: usize,
 }
@@ -80,7 +79,7 @@ impl Job<'_> {
                 return Ok(());
             }
             let lengths: Vec<usize> = batch.iter().map(|r| r.prompt.len()).collect();
-            let answers = generate(self.loaded.pair(), &self.options, batch, live)?;
+            let answers = generate(self.loaded.subject(), self.args.sampling.batching(), batch, live)?;
             for (answer, prompt_tokens) in answers.iter().zip(lengths) {
                 let Some(answer) = answer else { return Ok(()) };
                 live.suspend(|| self.write(answer, prompt_tokens))?;
@@ -177,11 +176,11 @@ fn prompts(args: &GenerateArgs) -> Result<Vec<PromptRecord>> {
     }
 }
 
-fn request(loaded: &Loaded, record: &PromptRecord, args: &GenerateArgs) -> Result<Request> {
+fn request(loaded: &Loaded, record: &PromptRecord, args: &GenerateArgs, options: &Options) -> Result<Request> {
     let text = &loaded.text;
     let ids = if args.infill { text.encode_gaps(&record.prompt) } else { text.encode(&record.prompt) };
     let ids = ids.with_context(|| format!("prompt {}", record.id))?;
-    let request = Request::new(&record.id, ids).with_forced(forced(loaded, args)?);
+    let request = Request::new(&record.id, ids, options).with_forced(forced(loaded, args)?);
     Ok(if args.infill { request.with_infill() } else { request })
 }
 

@@ -114,7 +114,7 @@ fn an_answer_goes_on_from_the_refilled_cache_as_from_a_whole_pass() {
         let all: Vec<(usize, u32)> =
             (9..33).map(|p| (p - 9, at_write.canvas[p])).filter(|(_, t)| *t != model.spec().mask).collect();
         let prompt = at_write.canvas[..9].to_vec();
-        let fresh = one(&model, &options, mosa_engine::Request::new("p3", prompt).with_forced(all));
+        let fresh = one(&model, &options, crate::ask("p3", prompt).with_forced(all));
         let commits = |answer: &Answer, clock: u64| {
             let step = answer.trace.steps.iter().find(|s| s.step.clock == clock).unwrap();
             let commits = step.edits.iter().filter(|e| e.cause == Cause::Committed);

@@ -1,10 +1,10 @@
-use crate::{blocks, decode, load, one, prompt, request};
+use crate::{blocks, decode, decode_in, load, one, prompt, request};
 use mosa_core::{Canvas, Cause};
 use mosa_engine::{
     Batching, CacheMode, Commit, Control, EndRule, Finish, Observer, Options, Request, RevealCount, Schedule,
     StepRecord, generate,
 };
-use mosa_model::{DenoisingModel, Transformer};
+use mosa_model::{Adapted, DenoisingModel, Transformer};
 
 /// One of each way to decode.
 fn variety(model: &Transformer) -> Vec<Options> {
@@ -48,8 +48,7 @@ fn a_padded_pass_decodes_the_same_tokens_as_rows_alone() {
         for options in variety(&model) {
             let requests = || (0..3).map(|i| request(i, 5 + 6 * i)).collect::<Vec<_>>();
             let rows = decode(&model, &options, requests()).unwrap();
-            let padded =
-                decode(&model, &Options { batching: Batching::Padded, ..options.clone() }, requests()).unwrap();
+            let padded = decode_in(Batching::SHARED, &model, &options, requests()).unwrap();
             for (a, b) in rows.iter().zip(&padded) {
                 assert_eq!((&a.ids, a.forwards), (&b.ids, b.forwards), "{name} {options:?}");
             }
@@ -101,7 +100,7 @@ fn a_quota_needs_as_many_passes_as_steps_and_blocks_are_filled_in_order() {
 fn masks_inside_the_prompt_are_revealed_too() {
     let model = load("llada");
     let mask = model.spec().mask;
-    let request = Request::new("holes", vec![5, mask, 6, mask, 7]).with_infill();
+    let request = crate::ask("holes", vec![5, mask, 6, mask, 7]).with_infill();
     let answer = one(&model, &blocks(&model, 8, 8, 8), request);
     let inside = answer.trace.steps.iter().flat_map(|s| &s.edits).filter(|e| e.position < 5).count();
     assert!(inside > 0, "the sampler may take prompt positions before the block's");
@@ -219,8 +218,8 @@ impl Observer for After {
 fn an_interrupt_keeps_the_answers_that_are_complete() {
     let model = load("llada");
     let options = blocks(&model, 8, 8, 8);
-    let requests = || (0..3).map(|i| request(i, 6)).collect::<Vec<_>>();
+    let requests = || (0..3).map(|i| request(i, 6).with_options(&options)).collect::<Vec<_>>();
     let all = decode(&model, &options, requests()).unwrap();
-    let some = generate((&model, None), &options, requests(), &mut After(20)).unwrap();
+    let some = generate(Adapted::plain(&model), Batching::Rows, requests(), &mut After(20)).unwrap();
     assert_eq!(some, [Some(all[0].clone()), Some(all[1].clone()), None]);
 }

@@ -1,4 +1,4 @@
-use crate::{blocks, decode, load, one, request};
+use crate::{blocks, decode, decode_in, load, one, request};
 use mosa_core::{Canvas, Cause};
 use mosa_engine::{
     Batching, CacheMode, Commit, EngineError, Finish, Flow, HiddenAt, Intervention, Options, Pass, Step,
@@ -148,20 +148,20 @@ fn interventions_run_in_list_order_at_each_point_of_a_step() {
 fn hidden_states_are_the_rows_own_under_guidance_padding_and_caches() {
     let model = load("llada");
     let base = blocks(&model, 4, 4, 4);
-    let run = |options: &Options| {
+    let run = |batching, options: &Options| {
         let calls = Rc::new(RefCell::new(Vec::new()));
         let log = |name| vec![Box::new(Log { name, calls: Rc::clone(&calls), hidden: true }) as Box<dyn Intervention>];
         let requests =
             vec![request(0, 5).with_interventions(log("short")), request(1, 9).with_interventions(log("long"))];
-        decode(&model, options, requests).unwrap();
+        decode_in(batching, &model, options, requests).unwrap();
         let calls = calls.borrow();
         calls.iter().filter(|c| c.contains("hidden 0")).cloned().collect::<Vec<_>>()
     };
-    let padded = run(&Options { batching: Batching::Padded, ..base.clone() });
+    let padded = run(Batching::SHARED, &base);
     assert_eq!(padded[..2], ["short hidden 0 0..9 Conditional", "long hidden 0 0..13 Conditional"]);
-    let guided = run(&Options { cfg_scale: 1.0, ..base.clone() });
+    let guided = run(Batching::Rows, &Options { cfg_scale: 1.0, ..base.clone() });
     assert_eq!(guided[..2], ["short hidden 0 0..9 Conditional", "short hidden 0 0..9 Unconditional"]);
-    let cached = run(&Options { cache: CacheMode::Dual, ..base });
+    let cached = run(Batching::Rows, &Options { cache: CacheMode::Dual, ..base });
     assert_eq!(cached[..2], ["short hidden 0 0..9 Conditional", "short hidden 0 5..9 Conditional"]);
 }
 
@@ -185,11 +185,11 @@ impl Intervention for Steer {
 #[test]
 fn steering_hidden_states_changes_the_answer_of_that_row_only() {
     let model = load("llada");
-    for batching in [Batching::Rows, Batching::Padded] {
-        let options = Options { batching, ..blocks(&model, 12, 12, 12) };
+    for batching in [Batching::Rows, Batching::SHARED] {
+        let options = blocks(&model, 12, 12, 12);
         let with = |steer: Option<Pass>| {
             let steered = request(0, 8).with_interventions(vec![Box::new(Steer(steer))]);
-            decode(&model, &options, vec![steered, request(1, 6)]).unwrap()
+            decode_in(batching, &model, &options, vec![steered, request(1, 6)]).unwrap()
         };
         let (plain, steered) = (with(None), with(Some(Pass::Conditional)));
         assert_ne!(plain[0].ids, steered[0].ids);

@@ -1,7 +1,7 @@
 use crate::{load, prompt};
 use mosa_core::Canvas;
 use mosa_engine::{Estimator, likelihood};
-use mosa_model::{Call, DenoisingModel, Transformer};
+use mosa_model::{Adapted, Call, DenoisingModel, Transformer};
 
 fn log_p(model: &Transformer, canvas: &[u32], position: usize, token: u32) -> f64 {
     let logits = tch::no_grad(|| model.forward(Call::new(&[canvas], &[(0, position)]))).unwrap();
@@ -18,8 +18,8 @@ fn setup(name: &str) -> (Transformer, Canvas, Vec<(usize, u32)>) {
 fn mean_field_and_chain_are_sums_of_single_log_probabilities() {
     for name in ["llada", "dream"] {
         let (model, canvas, tokens) = setup(name);
-        let flat = likelihood((&model, None), &canvas, &tokens, Estimator::MeanField).unwrap();
-        let chain = likelihood((&model, None), &canvas, &tokens, Estimator::Chain).unwrap();
+        let flat = likelihood(Adapted::plain(&model), &canvas, &tokens, Estimator::MeanField).unwrap();
+        let chain = likelihood(Adapted::plain(&model), &canvas, &tokens, Estimator::Chain).unwrap();
         let mut shown = canvas.tokens().to_vec();
         for (j, &(p, t)) in tokens.iter().enumerate() {
             assert!((flat.per_token[j] - log_p(&model, canvas.tokens(), p, t)).abs() < 1e-4);
@@ -34,7 +34,7 @@ fn mean_field_and_chain_are_sums_of_single_log_probabilities() {
 #[test]
 fn what_already_stands_at_a_scored_position_is_masked_first_and_the_rest_is_seen() {
     let (model, canvas, tokens) = setup("llada");
-    let score = |canvas: &Canvas| likelihood((&model, None), canvas, &tokens, Estimator::Chain).unwrap().total;
+    let score = |canvas: &Canvas| likelihood(Adapted::plain(&model), canvas, &tokens, Estimator::Chain).unwrap().total;
     let mut filled = canvas.clone();
     filled.commit(11, 200, 1.0).unwrap();
     assert_eq!(score(&filled), score(&canvas));
@@ -46,14 +46,14 @@ fn what_already_stands_at_a_scored_position_is_masked_first_and_the_rest_is_seen
 fn the_bound_of_one_token_is_its_mean_field_value_and_of_more_a_mean_over_masks() {
     let (model, canvas, tokens) = setup("llada");
     let elbo = |tokens: &[(usize, u32)], draws, seed| {
-        likelihood((&model, None), &canvas, tokens, Estimator::Elbo { draws, seed, sample: 0 }).unwrap()
+        likelihood(Adapted::plain(&model), &canvas, tokens, Estimator::Elbo { draws, seed, sample: 0 }).unwrap()
     };
-    let single = likelihood((&model, None), &canvas, &tokens[..1], Estimator::MeanField).unwrap().total;
+    let single = likelihood(Adapted::plain(&model), &canvas, &tokens[..1], Estimator::MeanField).unwrap().total;
     assert!((elbo(&tokens[..1], 4, 0).total - single).abs() < 1e-4);
     assert_eq!(elbo(&tokens, 32, 1), elbo(&tokens, 32, 1));
     assert_eq!(elbo(&tokens, 32, 1).forwards, 32);
     // Numbers of masked tokens are spread evenly: three draws hold 1, 2 and 3 of them.
-    let all = likelihood((&model, None), &canvas, &tokens, Estimator::MeanField).unwrap().total;
+    let all = likelihood(Adapted::plain(&model), &canvas, &tokens, Estimator::MeanField).unwrap().total;
     let spread = elbo(&tokens, 300, 2).total;
     assert!(spread.is_finite() && (spread - all).abs() < all.abs());
     assert_ne!(elbo(&tokens, 3, 1).total, elbo(&tokens, 3, 9).total);
@@ -68,6 +68,6 @@ fn scoring_nothing_or_outside_the_canvas_is_refused() {
         (vec![(10, 9999)], Estimator::MeanField),
         (vec![(10, 1)], Estimator::Elbo { draws: 0, seed: 0, sample: 0 }),
     ] {
-        assert!(likelihood((&model, None), &canvas, &tokens, estimator).is_err(), "{tokens:?}");
+        assert!(likelihood(Adapted::plain(&model), &canvas, &tokens, estimator).is_err(), "{tokens:?}");
     }
 }

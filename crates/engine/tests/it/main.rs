@@ -13,8 +13,8 @@ mod policies;
 mod schedules;
 mod scripted;
 
-use mosa_engine::{Answer, Ends, EngineError, Options, Request, Schedule, generate};
-use mosa_model::{Checkpoint, DenoisingModel, ModelConfig, Transformer};
+use mosa_engine::{Answer, Batching, Ends, EngineError, Options, Request, Schedule, generate};
+use mosa_model::{Adapted, Checkpoint, DenoisingModel, ModelConfig, Transformer};
 use std::path::PathBuf;
 use tch::{Device, Kind};
 
@@ -39,11 +39,26 @@ fn prompt(number: usize, len: usize) -> Vec<u32> {
 }
 
 fn request(number: usize, len: usize) -> Request {
-    Request::new(format!("p{number}"), prompt(number, len))
+    ask(&format!("p{number}"), prompt(number, len))
+}
+
+/// A request whose options [`decode`] sets.
+fn ask(id: &str, prompt: Vec<u32>) -> Request {
+    Request::new(id, prompt, &Options::llada(Ends { eos: 0, eot: None }))
 }
 
 fn decode(model: &dyn DenoisingModel, options: &Options, requests: Vec<Request>) -> Result<Vec<Answer>, EngineError> {
-    Ok(generate((model, None), options, requests, &mut ())?.into_iter().map(|a| a.unwrap()).collect())
+    decode_in(Batching::Rows, model, options, requests)
+}
+
+fn decode_in(
+    batching: Batching,
+    model: &dyn DenoisingModel,
+    options: &Options,
+    requests: Vec<Request>,
+) -> Result<Vec<Answer>, EngineError> {
+    let requests = requests.into_iter().map(|r| r.with_options(options)).collect();
+    Ok(generate(Adapted::plain(model), batching, requests, &mut ())?.into_iter().map(|a| a.unwrap()).collect())
 }
 
 fn one(model: &dyn DenoisingModel, options: &Options, request: Request) -> Answer {

@@ -3,8 +3,7 @@
 use crate::{blocks, decode, load, one, request};
 use mosa_core::{Canvas, Cause};
 use mosa_engine::{
-    Answer, CacheMode, Commit, EngineError, Finish, Flow, Intervention, MaskRule, Options, Request, RevealCount,
-    Schedule, Step,
+    Answer, CacheMode, Commit, EngineError, Finish, Flow, Intervention, MaskRule, Options, RevealCount, Schedule, Step,
 };
 use mosa_model::DenoisingModel;
 
@@ -19,13 +18,13 @@ fn masks_in_a_prompt_are_refused_unless_infilling_is_asked_for() {
     let model = load("llada");
     let mask = model.spec().mask;
     let options = blocks(&model, 8, 8, 8);
-    let holes = || Request::new("holes", vec![5, mask, 6, mask, 7]);
-    let error = holes().check(&options, model.spec()).unwrap_err();
+    let holes = || crate::ask("holes", vec![5, mask, 6, mask, 7]);
+    let error = holes().with_options(&options).check(model.spec()).unwrap_err();
     assert!(matches!(&error, EngineError::Request { id, .. } if id == "holes"), "{error}");
     let text = error.to_string();
     assert!(text.contains("token 1 of the prompt") && text.contains("--infill"), "{text}");
     assert!(decode(&model, &options, vec![request(0, 5), holes()]).is_err());
-    holes().with_infill().check(&options, model.spec()).unwrap();
+    holes().with_infill().with_options(&options).check(model.spec()).unwrap();
     assert_eq!(one(&model, &options, request(0, 5)).prompt, None);
 }
 
@@ -46,7 +45,7 @@ fn infilling_fills_every_gap_of_the_prompt_and_every_position_of_the_response() 
             ..base
         },
     ] {
-        let answer = one(&model, &options, Request::new("holes", prompt.clone()).with_infill());
+        let answer = one(&model, &options, crate::ask("holes", prompt.clone()).with_infill());
         assert!(!answer.ids.contains(&mask), "{options:?}: {:?}", answer.ids);
         let filled = answer.prompt.unwrap();
         assert_eq!((filled[0], filled[2], filled[4], filled.len()), (5, 6, 7, 6));
@@ -59,7 +58,8 @@ fn a_mask_cannot_be_forced() {
     let model = load("llada");
     let error = request(0, 5)
         .with_forced([(2, 9), (3, model.spec().mask)])
-        .check(&blocks(&model, 8, 8, 8), model.spec())
+        .with_options(&blocks(&model, 8, 8, 8))
+        .check(model.spec())
         .unwrap_err()
         .to_string();
     assert!(error.contains("mask token is forced at response offset 3"), "{error}");

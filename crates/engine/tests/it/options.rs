@@ -1,5 +1,5 @@
 use crate::{blocks, decode, load, request};
-use mosa_engine::{CacheMode, Commit, EndRule, Ends, EngineError, Options, Request, RevealCount, Schedule};
+use mosa_engine::{CacheMode, Commit, EndRule, Ends, EngineError, Options, RevealCount, Schedule};
 use mosa_model::DenoisingModel;
 
 #[test]
@@ -62,9 +62,9 @@ fn requests_that_do_not_fit_are_refused_before_anything_is_decoded() {
     let options = blocks(&model, 16, 16, 16);
     let vocab = model.spec().vocab as u32;
     for (what, bad) in [
-        ("empty", Request::new("bad", vec![])),
+        ("empty", crate::ask("bad", vec![])),
         ("context of 256", request(1, 250)),
-        ("vocabulary", Request::new("bad", vec![1, vocab])),
+        ("vocabulary", crate::ask("bad", vec![1, vocab])),
         ("offset 16", request(1, 4).with_forced([(16, 3)])),
         ("vocabulary", request(1, 4).with_forced([(0, vocab)])),
     ] {

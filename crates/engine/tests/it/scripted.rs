@@ -2,7 +2,7 @@
 
 use crate::{blocks, one};
 use mosa_core::Family;
-use mosa_engine::{EngineError, Finish, MaskRule, Options, Request};
+use mosa_engine::{EngineError, Finish, MaskRule, Options};
 use mosa_model::{Call, DenoisingModel, ModelError, ModelSpec};
 use tch::{Device, Kind, Tensor};
 
@@ -18,6 +18,7 @@ struct Script {
 impl Script {
     fn new(logits: fn(usize) -> [f32; VOCAB]) -> Self {
         let spec = ModelSpec {
+            attention: mosa_model::Attention::Full,
             family: Family::Llada,
             architecture: "Script".into(),
             mask: MASK,
@@ -58,7 +59,7 @@ fn options(model: &Script, n: usize) -> Options {
 fn the_mask_token_is_never_revealed_but_still_counts_in_the_confidence() {
     // Mask is most likely everywhere; token 2 comes second.
     let model = Script::new(|_| [0.0, 0.0, 3.0, 0.0, 0.0, 0.0, 5.0, 0.0]);
-    let answer = one(&model, &options(&model, 4), Request::new("p", vec![1, 2, 3]));
+    let answer = one(&model, &options(&model, 4), crate::ask("p", vec![1, 2, 3]));
     assert_eq!(answer.ids, [2; 4]);
     let p = answer.trace.steps[0].edits[0].confidence.unwrap();
     let expected = 3f32.exp() / (3f32.exp() + 5f32.exp() + 6.0);
@@ -71,7 +72,7 @@ fn allowing_the_mask_wastes_its_place_in_the_schedule_as_published() {
         if k == 1 { [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 9.0, 0.0] } else { [0.0, 4.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0] }
     });
     let answer =
-        one(&model, &Options { mask_rule: MaskRule::Allow, ..options(&model, 4) }, Request::new("p", vec![1, 2, 3]));
+        one(&model, &Options { mask_rule: MaskRule::Allow, ..options(&model, 4) }, crate::ask("p", vec![1, 2, 3]));
     // Position 1 is surest, so every step of the block spends its one reveal on a mask that stays a mask.
     let committed = |step: usize| answer.trace.steps[step].edits[0].token;
     assert_eq!([committed(0), committed(1), committed(2), committed(3)], [MASK; 4]);
@@ -89,7 +90,7 @@ fn confidences_beyond_the_resolution_of_f32_still_order_the_commits() {
         l[1] = [25.0, 35.0, 30.0][k];
         l
     });
-    let answer = one(&model, &options(&model, 3), Request::new("p", vec![1, 2, 3]));
+    let answer = one(&model, &options(&model, 3), crate::ask("p", vec![1, 2, 3]));
     let order: Vec<usize> = answer.trace.steps.iter().map(|s| s.edits[0].position - 3).collect();
     assert_eq!(order, [1, 2, 0]);
     assert!(answer.trace.steps.iter().all(|s| s.edits[0].confidence == Some(1.0)));
@@ -98,7 +99,7 @@ fn confidences_beyond_the_resolution_of_f32_still_order_the_commits() {
 #[test]
 fn a_token_far_below_the_best_has_a_finite_confidence() {
     let model = Script::new(|_| [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 400.0, 0.0]);
-    let answer = one(&model, &options(&model, 2), Request::new("p", vec![1, 2, 3]));
+    let answer = one(&model, &options(&model, 2), crate::ask("p", vec![1, 2, 3]));
     assert_eq!(answer.ids, [0; 2]);
     assert_eq!(answer.trace.steps[0].edits[0].confidence, Some(0.0));
 }
@@ -106,7 +107,7 @@ fn a_token_far_below_the_best_has_a_finite_confidence() {
 #[test]
 fn a_model_that_returns_nan_is_an_error_with_position_and_step() {
     let model = Script::new(|k| if k == 2 { [f32::NAN; VOCAB] } else { [0.0; VOCAB] });
-    let error = crate::decode(&model, &options(&model, 4), vec![Request::new("p", vec![1, 2, 3])]).unwrap_err();
+    let error = crate::decode(&model, &options(&model, 4), vec![crate::ask("p", vec![1, 2, 3])]).unwrap_err();
     assert!(matches!(error, EngineError::NotANumber { position: 5, step: 0, .. }), "{error}");
     assert!(error.to_string().contains("--dtype f32"), "{error}");
 }
@@ -144,6 +145,6 @@ impl DenoisingModel for Wide {
 fn ids_that_f32_cannot_hold_are_revealed_as_they_are() {
     let vocab = (1 << 24) + 2;
     let model = Wide(ModelSpec { vocab, ..Script::new(|_| [0.0; VOCAB]).spec });
-    let answer = one(&model, &blocks(&model, 1, 1, 1), Request::new("p", vec![1, 2, 3]));
+    let answer = one(&model, &blocks(&model, 1, 1, 1), crate::ask("p", vec![1, 2, 3]));
     assert_eq!(answer.ids, [(1 << 24) + 1]);
 }

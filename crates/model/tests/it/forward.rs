@@ -1,5 +1,5 @@
 use crate::{canvas, copy, distance, edit, load, logits, open};
-use mosa_model::{CacheUse, Call, DenoisingModel, HiddenTap, KvCache, ModelError, Slot};
+use mosa_model::{Call, DenoisingModel, HiddenTap, KvCache, ModelError, Row, Slot};
 use serde_json::json;
 use tch::{Kind, Tensor};
 
@@ -51,14 +51,11 @@ fn a_window_over_an_unchanged_canvas_scores_as_the_whole_pass_did() {
         let row = canvas(&model, 10, 12);
         let want: Vec<Slot> = (14..18).map(|p| (0, p)).collect();
         let mut cache = KvCache::new();
-        let full =
-            tch::no_grad(|| model.forward(Call { cache: CacheUse::Fill(&mut cache), ..Call::new(&[&row], &want) }))
-                .unwrap();
+        let full = tch::no_grad(|| model.forward(Call::of(vec![Row::cached(&row, 0, &mut cache)], &want))).unwrap();
         assert_eq!(cache.positions(), 22);
         for end in [18, 22] {
-            let read = CacheUse::Read { cache: &mut cache, start: 13 };
-            let window =
-                tch::no_grad(|| model.forward(Call { cache: read, ..Call::new(&[&row[13..end]], &want) })).unwrap();
+            let read = vec![Row::cached(&row[13..end], 13, &mut cache)];
+            let window = tch::no_grad(|| model.forward(Call::of(read, &want))).unwrap();
             assert!(distance(&full, &window) < 1e-4, "{name}: {}", distance(&full, &window));
         }
     }
@@ -70,15 +67,14 @@ fn a_window_sees_changes_inside_it_at_once() {
     let mut row = canvas(&model, 10, 12);
     let mut cache = KvCache::new();
     let want = [(0, 16)];
-    let _ = tch::no_grad(|| model.forward(Call { cache: CacheUse::Fill(&mut cache), ..Call::new(&[&row], &want) }))
-        .unwrap();
+    let _ = tch::no_grad(|| model.forward(Call::of(vec![Row::cached(&row, 0, &mut cache)], &want))).unwrap();
     row[14] = 9;
-    let read = CacheUse::Read { cache: &mut cache, start: 10 };
+    let read = vec![Row::cached(&row[10..], 10, &mut cache)];
     // A window over the whole response misses only what changed before it, and nothing did.
-    let window = tch::no_grad(|| model.forward(Call { cache: read, ..Call::new(&[&row[10..]], &want) })).unwrap();
+    let window = tch::no_grad(|| model.forward(Call::of(read, &want))).unwrap();
     assert!(distance(&window.get(0), &logits(&model, &row).get(16)) > 1e-4, "prompt keys are stale by design");
-    let read = CacheUse::Read { cache: &mut cache, start: 0 };
-    let whole = tch::no_grad(|| model.forward(Call { cache: read, ..Call::new(&[&row], &want) })).unwrap();
+    let read = vec![Row::cached(&row, 0, &mut cache)];
+    let whole = tch::no_grad(|| model.forward(Call::of(read, &want))).unwrap();
     assert!(distance(&whole.get(0), &logits(&model, &row).get(16)) < 1e-4);
 }
 
@@ -90,9 +86,7 @@ fn inconsistent_calls_are_errors_and_never_panics() {
     let long = vec![1; model.spec().max_length + 1];
     let mut cache = KvCache::new();
     let mut filled = KvCache::new();
-    let _ =
-        tch::no_grad(|| model.forward(Call { cache: CacheUse::Fill(&mut filled), ..Call::new(&[&row], &[(0, 1)]) }))
-            .unwrap();
+    let _ = tch::no_grad(|| model.forward(Call::of(vec![Row::cached(&row, 0, &mut filled)], &[(0, 1)]))).unwrap();
     let (one, head, tail, all) = ([vocab], [row.as_slice()], [&row[2..]], [long.as_slice()]);
     let (none, empty): ([&[u32]; 0], [&[u32]; 1]) = ([], [&[]]);
     let unknown = [one.as_slice()];
@@ -103,11 +97,8 @@ fn inconsistent_calls_are_errors_and_never_panics() {
         ("past the context", Call::new(&all, &[(0, 0)])),
         ("position outside", Call::new(&head, &[(0, 8)])),
         ("row outside", Call::new(&head, &[(1, 0)])),
-        ("empty cache", Call { cache: CacheUse::Read { cache: &mut cache, start: 2 }, ..Call::new(&tail, &[(0, 3)]) }),
-        (
-            "window past the cache",
-            Call { cache: CacheUse::Read { cache: &mut filled, start: 6 }, ..Call::new(&tail, &[(0, 7)]) },
-        ),
+        ("empty cache", Call::of(vec![Row::cached(tail[0], 2, &mut cache)], &[(0, 3)])),
+        ("window past the cache", Call::of(vec![Row::cached(tail[0], 9, &mut filled)], &[(0, 9)])),
     ];
     for (what, call) in cases {
         assert!(matches!(model.forward(call), Err(ModelError::Call(_))), "{what}");

@@ -4,14 +4,14 @@ use super::goal::Goal;
 use super::likelihood::{TargetLikelihood, View};
 use crate::ProbeError;
 use mosa_core::{TokenId, sample_key};
-use mosa_model::{Adapter, Call, Slot, WhiteBoxModel};
+use mosa_model::{Adapted, Adapter, Call, Slot, WhiteBoxModel};
 use tch::{Device, Kind, Tensor};
 
 /// Logits of a chunk take at most about this many bytes in f32.
 const CHUNK_BYTES: usize = 64 << 20;
 
 /// A model, with or without an adapter.
-pub type Subject<'a> = (&'a dyn WhiteBoxModel, Option<&'a Adapter>);
+pub type Subject<'a> = Adapted<'a, dyn WhiteBoxModel + 'a>;
 
 /// Mean cross-entropy of a goal's target, as a function of the suffix.
 ///
@@ -43,18 +43,18 @@ impl<'a> TargetLoss<'a> {
     /// # Errors
     /// [`ProbeError`] if the goal does not fit the model or a setting cannot be used.
     pub fn new(
-        (model, adapter): Subject<'a>,
+        subject: Subject<'a>,
         goal: &'a Goal,
         likelihood: TargetLikelihood,
         seed: u64,
         rows_per_pass: usize,
     ) -> Result<Self, ProbeError> {
-        goal.check(model.spec())?;
+        goal.check(subject.model.spec())?;
         if rows_per_pass == 0 {
             return Err(ProbeError::Setting { key: "rows_per_pass", what: "must be positive".into() });
         }
         let views = likelihood.views(goal.target.len(), [seed, sample_key(&goal.id)])?;
-        Ok(Self { model, adapter, goal, views, rows_per_pass })
+        Ok(Self { model: subject.model, adapter: subject.adapter, goal, views, rows_per_pass })
     }
 
     /// The loss of every suffix, in nats per token.

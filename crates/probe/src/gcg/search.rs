@@ -7,7 +7,7 @@ use super::loss::{Subject, TargetLoss};
 use super::settings::GcgSettings;
 use crate::ProbeError;
 use mosa_core::{Rng, Stream, TokenId, sample_key};
-use mosa_engine::{Options, Request, generate};
+use mosa_engine::{Batching, Options, Request, generate};
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
 
@@ -66,14 +66,14 @@ impl Gcg<'_> {
     /// model fails.
     pub fn run(
         &self,
-        (model, adapter): Subject<'_>,
+        subject: Subject<'_>,
         goal: &Goal,
         recorded: Vec<Iteration>,
         each: &mut dyn FnMut(&Iteration) -> ControlFlow<()>,
     ) -> Result<Option<GcgRun>, ProbeError> {
         self.check(goal)?;
         let s = &self.settings;
-        let loss = TargetLoss::new((model, adapter), goal, s.likelihood, s.seed, s.rows_per_pass)?;
+        let loss = TargetLoss::new(subject, goal, s.likelihood, s.seed, s.rows_per_pass)?;
         resumable(goal, &recorded)?;
         let mut iterations = recorded;
         let last = loop {
@@ -87,8 +87,8 @@ impl Gcg<'_> {
                 return Ok(None);
             }
         };
-        let request = Request::new(goal.id.clone(), goal.prompt_with(&last.best_suffix));
-        let answers = generate((model, adapter), &self.decode, vec![request], &mut ())?;
+        let request = Request::new(goal.id.clone(), goal.prompt_with(&last.best_suffix), &self.decode);
+        let answers = generate(subject.black_box(), Batching::Rows, vec![request], &mut ())?;
         let response = answers.into_iter().flatten().next().map(|a| a.ids).unwrap_or_default();
         Ok(Some(GcgRun {
             target_probabilities: loss.probabilities(&last.best_suffix)?,

@@ -1,4 +1,4 @@
-use crate::{FAMILIES, adapter, first_step, goal, load};
+use crate::{FAMILIES, adapter, first_step, goal, load, plain};
 use mosa_model::{Adapter, Call, DenoisingModel, Slot, TrainableModel, Transformer, WhiteBoxModel};
 use mosa_probe::gcg::{Goal, TargetLikelihood, TargetLoss};
 use tch::{Kind, Tensor};
@@ -46,7 +46,7 @@ fn the_gradient_equals_finite_differences_of_the_embedding_in_every_family() {
 fn the_gradient_of_a_monte_carlo_loss_is_the_mean_over_its_draws_however_they_are_split() {
     let (model, goal) = (load("dream"), goal("mc"));
     let at = |rows| {
-        let loss = TargetLoss::new((&model, None), &goal, TargetLikelihood::Mc(5), 1, rows).unwrap();
+        let loss = TargetLoss::new(plain(&model), &goal, TargetLikelihood::Mc(5), 1, rows).unwrap();
         (loss.gradient(goal.first_suffix()).unwrap(), loss.losses(&[goal.first_suffix().to_vec()]).unwrap()[0])
     };
     let ((whole, value), (split, _)) = (at(16), at(2));

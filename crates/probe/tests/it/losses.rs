@@ -1,9 +1,9 @@
-use crate::{FAMILIES, adapter, first_step, goal, load, suffixes};
+use crate::{FAMILIES, adapter, first_step, goal, load, plain, suffixes};
 use mosa_core::{Canvas, sample_key};
 use mosa_engine::{Estimator, likelihood};
 use mosa_model::DenoisingModel;
 use mosa_probe::ProbeError;
-use mosa_probe::gcg::{GcgSettings, Goal, TargetLikelihood, TargetLoss};
+use mosa_probe::gcg::{GcgSettings, Goal, Subject, TargetLikelihood, TargetLoss};
 
 #[test]
 fn losses_of_many_suffixes_are_those_of_single_ones_in_every_family() {
@@ -16,7 +16,7 @@ fn losses_of_many_suffixes_are_those_of_single_ones_in_every_family() {
             (Some(&trained), TargetLikelihood::FirstStep),
             (None, TargetLikelihood::Mc(3)),
         ] {
-            let loss = |rows| TargetLoss::new((&model, adapter), &goal, kind, 0, rows).unwrap();
+            let loss = |rows| TargetLoss::new(Subject { model: &model, adapter }, &goal, kind, 0, rows).unwrap();
             let together = loss(16).losses(&suffixes).unwrap();
             for (suffix, together) in suffixes.iter().zip(together) {
                 let alone = loss(1).losses(std::slice::from_ref(suffix)).unwrap()[0];
@@ -38,9 +38,9 @@ fn the_first_step_loss_is_the_mean_field_likelihood_and_the_monte_carlo_one_the_
             (TargetLikelihood::FirstStep, Estimator::MeanField),
             (TargetLikelihood::Mc(7), Estimator::Elbo { draws: 7, seed: 5, sample }),
         ] {
-            let loss = TargetLoss::new((&model, None), &goal, kind, 5, 16).unwrap();
+            let loss = TargetLoss::new(plain(&model), &goal, kind, 5, 16).unwrap();
             let ours = loss.losses(&[goal.first_suffix().to_vec()]).unwrap()[0];
-            let total = likelihood((&model, None), &canvas, &tokens, estimator).unwrap().total;
+            let total = likelihood(plain(&model).black_box(), &canvas, &tokens, estimator).unwrap().total;
             assert!((ours + total / n).abs() < 1e-4, "{name} {kind:?}: {ours}, {}", -total / n);
         }
     }
@@ -82,14 +82,14 @@ fn goals_and_settings_that_cannot_be_used_are_refused_by_name() {
     for (i, change) in change.into_iter().enumerate() {
         let mut goal = goal("bad");
         change(&mut goal, vocab, mask);
-        let error = TargetLoss::new((&model, None), &goal, TargetLikelihood::FirstStep, 0, 16).err();
+        let error = TargetLoss::new(plain(&model), &goal, TargetLikelihood::FirstStep, 0, 16).err();
         assert!(error.is_some_and(|e| e.to_string().starts_with("goal bad:")), "change {i}");
     }
     let goal = goal("settings");
     for (kind, rows, key) in
         [(TargetLikelihood::Mc(0), 16, "likelihood"), (TargetLikelihood::FirstStep, 0, "rows_per_pass")]
     {
-        let error = TargetLoss::new((&model, None), &goal, kind, 0, rows).err();
+        let error = TargetLoss::new(plain(&model), &goal, kind, 0, rows).err();
         assert!(matches!(error, Some(ProbeError::Setting { key: k, .. }) if k == key));
     }
 }
@@ -107,7 +107,7 @@ fn numbers_beyond_their_bounds_and_gaps_in_a_prompt_are_refused_by_name() {
         assert!(error.to_string().contains("more than"), "{error}");
     }
     let goal = goal("g");
-    let draws = TargetLoss::new((&model, None), &goal, TargetLikelihood::Mc(usize::MAX), 0, 16).err().unwrap();
+    let draws = TargetLoss::new(plain(&model), &goal, TargetLikelihood::Mc(usize::MAX), 0, 16).err().unwrap();
     assert!(draws.to_string().contains("mc(18446744073709551615)"), "{draws}");
     let mut gap = goal.clone();
     gap.prompt[2] = model.spec().mask;
@@ -121,7 +121,7 @@ fn many_views_of_many_suffixes_cost_the_same_whatever_shares_a_pass() {
     let goal = goal("views");
     let all = suffixes(&goal, 9);
     let with = |rows| {
-        let loss = TargetLoss::new((&model, None), &goal, TargetLikelihood::Mc(5), 3, rows).unwrap();
+        let loss = TargetLoss::new(plain(&model), &goal, TargetLikelihood::Mc(5), 3, rows).unwrap();
         loss.losses(&all).unwrap()
     };
     let (one, many) = (with(1), with(7));

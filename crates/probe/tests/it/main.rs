@@ -9,8 +9,8 @@ mod losses;
 mod search;
 mod stopping;
 
-use mosa_model::{Adapter, AdapterConfig, Checkpoint, DenoisingModel, ModelConfig, Targets, Transformer};
-use mosa_probe::gcg::{Goal, TargetLikelihood, TargetLoss};
+use mosa_model::{Adapted, Adapter, AdapterConfig, Checkpoint, DenoisingModel, ModelConfig, Targets, Transformer};
+use mosa_probe::gcg::{Goal, Subject, TargetLikelihood, TargetLoss};
 use mosa_text::TextModel;
 use std::path::PathBuf;
 use tch::{Device, Kind};
@@ -25,6 +25,10 @@ fn load(name: &str) -> Transformer {
     let dir = fixture(name);
     let config = ModelConfig::read(&dir.join("config.json")).unwrap();
     Transformer::load(&config, &Checkpoint::open(&dir).unwrap(), Kind::Float, Device::Cpu).unwrap()
+}
+
+fn plain(model: &Transformer) -> Subject<'_> {
+    Adapted { model, adapter: None }
 }
 
 fn text(name: &str, model: &Transformer) -> TextModel {
@@ -53,7 +57,7 @@ fn goal(id: &str) -> Goal {
 }
 
 fn first_step<'a>(model: &'a Transformer, adapter: Option<&'a Adapter>, goal: &'a Goal) -> TargetLoss<'a> {
-    TargetLoss::new((model, adapter), goal, TargetLikelihood::FirstStep, 0, 16).unwrap()
+    TargetLoss::new(Subject { model, adapter }, goal, TargetLikelihood::FirstStep, 0, 16).unwrap()
 }
 
 /// The first suffix with other tokens, a different one for every number.

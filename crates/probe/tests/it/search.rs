@@ -1,8 +1,8 @@
-use crate::{FAMILIES, adapter, first_step, goal, load, text};
+use crate::{FAMILIES, adapter, first_step, goal, load, plain, text};
 use mosa_engine::{Ends, Options, Schedule};
 use mosa_model::{DenoisingModel, Transformer};
 use mosa_probe::ProbeError;
-use mosa_probe::gcg::{AllowedTokens, Filter, Gcg, GcgRun, GcgSettings, Goal, Iteration, TargetLikelihood};
+use mosa_probe::gcg::{AllowedTokens, Filter, Gcg, GcgRun, GcgSettings, Goal, Iteration, Subject, TargetLikelihood};
 use std::ops::ControlFlow;
 
 fn options(model: &Transformer, gen_length: usize) -> Options {
@@ -20,7 +20,7 @@ fn gcg<'a>(model: &Transformer, settings: GcgSettings) -> Gcg<'a> {
 }
 
 fn finish(model: &Transformer, search: &Gcg<'_>, goal: &Goal, recorded: Vec<Iteration>) -> GcgRun {
-    search.run((model, None), goal, recorded, &mut |_| ControlFlow::Continue(())).unwrap().unwrap()
+    search.run(plain(model), goal, recorded, &mut |_| ControlFlow::Continue(())).unwrap().unwrap()
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn a_resumed_search_equals_an_uninterrupted_one_bit_by_bit_from_every_iteration(
         let whole = finish(&model, &search, &goal, Vec::new());
         for stop in 0..=4 {
             let mut records = Vec::new();
-            let stopped = search.run((&model, None), &goal, Vec::new(), &mut |iteration| {
+            let stopped = search.run(plain(&model), &goal, Vec::new(), &mut |iteration| {
                 records.push(serde_json::to_string(iteration).unwrap());
                 if iteration.number == stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             });
@@ -99,8 +99,10 @@ fn an_adapter_is_searched_through_and_a_tokeniser_filters_what_is_tried() {
     goal.prompt[6..11].copy_from_slice(&words[..5]);
     let filter = Filter::typed(&text, model.spec(), true);
     let search = Gcg { settings: settings(3), filter, decode: options(&model, goal.gen_length) };
-    let run =
-        search.run((&model, Some(&adapter)), &goal, Vec::new(), &mut |_| ControlFlow::Continue(())).unwrap().unwrap();
+    let run = search
+        .run(Subject { model: &model, adapter: Some(&adapter) }, &goal, Vec::new(), &mut |_| ControlFlow::Continue(()))
+        .unwrap()
+        .unwrap();
     let ascii = AllowedTokens::printable(&text, model.spec(), true);
     for iteration in &run.iterations[1..] {
         let shown = text.tokenizer.decode(&iteration.suffix, mosa_text::Specials::Keep).unwrap();
@@ -114,7 +116,7 @@ fn an_adapter_is_searched_through_and_a_tokeniser_filters_what_is_tried() {
 fn records_of_another_search_bad_settings_and_hopeless_filters_are_errors() {
     let (model, goal) = (load("llada"), goal("errors"));
     let go = |search: &Gcg<'_>, goal: &Goal, recorded: Vec<Iteration>| {
-        search.run((&model, None), goal, recorded, &mut |_| ControlFlow::Continue(())).unwrap_err()
+        search.run(plain(&model), goal, recorded, &mut |_| ControlFlow::Continue(())).unwrap_err()
     };
     let search = gcg(&model, settings(1));
     let records = finish(&model, &search, &goal, Vec::new()).iterations;

@@ -1,7 +1,7 @@
 use crate::{load, text};
 use mosa_core::Interrupt;
 use mosa_engine::{Batching, Ends, Options};
-use mosa_model::{Call, DenoisingModel, ModelError, ModelSpec, Transformer};
+use mosa_model::{Adapted, Call, DenoisingModel, ModelError, ModelSpec, Transformer};
 use mosa_probe::{Case, Probed, answer, order, plain};
 use mosa_text::{Message, Prompt, PromptRecord, TextModel};
 use std::cell::Cell;
@@ -43,10 +43,10 @@ fn cases(text: &TextModel) -> Vec<Case> {
     (0..3).map(one).collect()
 }
 
-fn options(text: &TextModel, batching: Batching) -> Options {
+fn options(text: &TextModel) -> Options {
     let ends = Ends { eos: text.special.eos, eot: text.special.eot };
     let schedule = mosa_engine::Schedule::Blocks { steps: STEPS, block_length: 12 };
-    Options { gen_length: 12, schedule, batching, ..Options::llada(ends) }
+    Options { gen_length: 12, schedule, ..Options::llada(ends) }
 }
 
 #[test]
@@ -54,12 +54,12 @@ fn a_stop_leaves_the_cases_of_a_batch_that_were_complete() {
     let words = text("llada", &load("llada"));
     let cases = cases(&words);
     let run = |model: &Stopping, batching| {
-        let probed = Probed { pair: (model, None), text: &words, stop: &model.stop };
-        answer(probed, &options(&words, batching), &cases).unwrap()
+        let probed = Probed { subject: Adapted::plain(model), batching, text: &words, stop: &model.stop };
+        answer(probed, &options(&words), &cases).unwrap()
     };
     let orders = |model: &Stopping, batching| {
-        let probed = Probed { pair: (model, None), text: &words, stop: &model.stop };
-        order(probed, &options(&words, batching), &cases).unwrap()
+        let probed = Probed { subject: Adapted::plain(model), batching, text: &words, stop: &model.stop };
+        order(probed, &options(&words), &cases).unwrap()
     };
     let never = stopping(0);
     let (all, all_orders) = (run(&never, Batching::Rows), orders(&never, Batching::Rows));
@@ -71,5 +71,5 @@ fn a_stop_leaves_the_cases_of_a_batch_that_were_complete() {
     assert_eq!(model.passes.get(), during, "the pass under way is the last one");
     assert_eq!(orders(&stopping(during), Batching::Rows), all_orders[..1]);
     // Rows that share their passes share their end.
-    assert_eq!(run(&stopping(2), Batching::Padded), []);
+    assert_eq!(run(&stopping(2), Batching::SHARED), []);
 }

@@ -2,7 +2,7 @@ use mosa_attack::{
     Ability, Constraint, Estimator, Forced, Generate, Generation, Guide, Propose, Score, Target, Unanswered, Written,
 };
 use mosa_core::Interrupt;
-use mosa_engine::{Ends, Options, Schedule};
+use mosa_engine::{Batching, Ends, Options, Schedule};
 use mosa_model::{Adapter, Checkpoint, DenoisingModel, ModelConfig, Transformer};
 use mosa_target::{Local, Proxied};
 use mosa_text::TextModel;
@@ -38,7 +38,7 @@ fn load(family: &str, stop: Interrupt, options: impl Fn(Ends) -> Options, adapte
     let model = Transformer::load(&config, &checkpoint, Kind::Float, Device::Cpu).unwrap();
     let ends = Ends { eos: text.special.eos, eot: text.special.eot };
     let adapter = adapted.then(|| Adapter::load(&dir.join("adapter"), model.spec(), Device::Cpu).unwrap());
-    Local::new((model, adapter, text), options(ends), 3, stop)
+    Local::new((model, adapter, text), options(ends), (Batching::Rows, 3), stop)
 }
 
 fn never() -> Interrupt {

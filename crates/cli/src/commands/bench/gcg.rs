@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use crate::load::prepare;
 use anyhow::{Result, ensure};
 use mosa_core::{Rng, Stream, TokenId};
-use mosa_model::{DenoisingModel, Memory, Transformer};
+use mosa_model::{Adapted, DenoisingModel, Memory, Transformer};
 use mosa_probe::gcg::{Filter, GcgSettings, Goal, Proposal, TargetLikelihood, TargetLoss};
 use serde_json::{Value, json};
 use std::time::Instant;
@@ -16,7 +16,13 @@ pub(crate) fn run(args: &BenchGcgArgs) -> Result<(), Failure> {
     let device = prepare(&args.model.compute)?;
     let model = open(&args.model, args.seed, device)?;
     let goal = goal(args, &model)?;
-    let loss = TargetLoss::new((&model, None), &goal, TargetLikelihood::FirstStep, args.seed, args.rows_per_pass)?;
+    let loss = TargetLoss::new(
+        Adapted { model: &model, adapter: None },
+        &goal,
+        TargetLikelihood::FirstStep,
+        args.seed,
+        args.rows_per_pass,
+    )?;
     let first = loss.losses(&[goal.first_suffix().to_vec()])?;
     loss.gradient(goal.first_suffix())?; // warm-up: both have touched every weight
     let (gradient, gradient_seconds) = timed(device, || Ok(loss.gradient(goal.first_suffix())?))?;

@@ -7,7 +7,7 @@ use crate::load::prepare;
 use anyhow::Result;
 use mosa_core::TokenId;
 use mosa_engine::{Answer, Ends, Request, generate};
-use mosa_model::{CacheUse, Call, DenoisingModel, Memory, ModelError, ModelSpec, Transformer};
+use mosa_model::{Adapted, Call, DenoisingModel, Memory, ModelError, ModelSpec, Transformer};
 use serde_json::{Value, json};
 use std::cell::Cell;
 use std::time::Instant;
@@ -20,14 +20,18 @@ pub(crate) fn run(args: &BenchGenerateArgs) -> Result<(), Failure> {
     let options = args.sampling.options(config.family, Ends { eos: config.eos, eot: None }, &Default::default())?;
     let prompts = random_prompts(&config, [args.batch_size, args.model.prompt_len], args.sampling.seed)?;
     options.check(model.spec())?;
-    Request::new("row0", prompts[0].clone()).check(&options, model.spec())?;
+    Request::new("row0", prompts[0].clone(), &options).check(model.spec())?;
     let requests = |tag: &str| {
-        prompts.iter().enumerate().map(|(i, p)| Request::new(format!("{tag}{i}"), p.clone())).collect::<Vec<_>>()
+        prompts
+            .iter()
+            .enumerate()
+            .map(|(i, p)| Request::new(format!("{tag}{i}"), p.clone(), &options))
+            .collect::<Vec<_>>()
     };
     warm_up(&model, &prompts[0], options.gen_length)?;
     let timed = Timed { model: &model, seconds: Cell::new(0.0), forwards: Cell::new(0), multiply_adds: Cell::new(0.0) };
     let start = Instant::now();
-    let answers = generate((&timed, None), &options, requests("row"), &mut ())?;
+    let answers = generate(Adapted::plain(&timed), args.sampling.batching(), requests("row"), &mut ())?;
     synchronise(device);
     let seconds = start.elapsed().as_secs_f64();
     let answers: Vec<Answer> = answers.into_iter().flatten().collect();
@@ -61,14 +65,10 @@ impl DenoisingModel for Timed<'_> {
     }
 
     fn forward(&self, call: Call<'_>) -> Result<Tensor, ModelError> {
-        let (rows, width) = (call.rows.len(), call.rows.iter().map(|r| r.len()).max().unwrap_or(0));
-        let attended = match &call.cache {
-            CacheUse::Read { cache, .. } => cache.positions(),
-            _ => width,
-        };
+        let width = call.rows.iter().map(|r| r.tokens.len()).max().unwrap_or(0);
         // The head runs once per scored position; the body once per row.
         let (config, scored) = (self.model.config(), call.want.len());
-        let body = config.multiply_adds(width, attended, 0) * rows as f64;
+        let body: f64 = call.rows.iter().map(|r| config.multiply_adds(width, r.attended().max(width), 0)).sum();
         let head = config.multiply_adds(0, 0, scored);
         synchronise(self.model.device());
         let start = Instant::now();

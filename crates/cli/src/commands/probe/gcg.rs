@@ -5,7 +5,7 @@ use crate::args::GcgArgs;
 use crate::failure::Failure;
 use crate::{folder, interrupt, output};
 use anyhow::{Result, bail, ensure};
-use mosa_probe::gcg::{Filter, Gcg, GcgSettings, Goal, Iteration, TargetLikelihood, added_between};
+use mosa_probe::gcg::{Filter, Gcg, GcgSettings, Goal, Iteration, Subject, TargetLikelihood, added_between};
 use mosa_probe::{Case, answer, plain};
 use mosa_records::{AnswerRecord, CurveRecord, Log};
 use mosa_text::{Message, Prompt, PromptRecord, Specials};
@@ -104,7 +104,8 @@ impl Search {
             return Ok(());
         }
         let mut failed = None;
-        let run = gcg.run((&probe.loaded.model, probe.loaded.adapter.as_ref()), &self.goal, recorded, &mut |i| {
+        let subject = Subject { model: &probe.loaded.model, adapter: probe.loaded.adapter.as_ref() };
+        let run = gcg.run(subject, &self.goal, recorded, &mut |i| {
             tick();
             let stored = self.record(probe, i).and_then(|r| Ok(curves.push(r)?));
             if let Err(error) = stored {

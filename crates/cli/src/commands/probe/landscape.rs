@@ -5,6 +5,7 @@ use crate::args::LandscapeArgs;
 use crate::failure::Failure;
 use anyhow::Result;
 use mosa_core::TokenId;
+use mosa_model::Adapted;
 use mosa_probe::{Case, Probed, Sentences, landscape, plain, propose_window};
 use mosa_records::LandscapeRecord;
 use serde_json::json;
@@ -35,7 +36,7 @@ pub(crate) fn run(args: &LandscapeArgs) -> Result<(), Failure> {
     let records: Vec<LandscapeRecord> = probe.fill(LANDSCAPES, (&cases, 1), Case::key, |batch| {
         let of = |case: &Case| {
             let adapter = probe.loaded.adapter.as_ref().filter(|_| case.group == "adapter");
-            let probed = Probed { pair: (&probe.loaded.model, adapter), ..probe.probed() };
+            let probed = Probed { subject: Adapted { model: &probe.loaded.model, adapter }, ..probe.probed() };
             Ok(landscape(probed, &probe.options, case, &sentences)?)
         };
         batch.iter().map(of).collect()

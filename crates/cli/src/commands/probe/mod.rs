@@ -14,7 +14,7 @@ use crate::sampling::Shipped;
 use crate::{digest, folder, hub, interrupt, output};
 use anyhow::Result;
 use mosa_core::Interrupt;
-use mosa_engine::Options;
+use mosa_engine::{Batching, Options};
 use mosa_probe::{Case, Probed};
 use mosa_records::{Record, RunFolder};
 use mosa_text::PromptRecord;
@@ -45,6 +45,7 @@ pub(crate) struct Opened<'a> {
     pub args: &'a ProbeArgs,
     pub loaded: Loaded,
     pub options: Options,
+    batching: Batching,
     pub folder: RunFolder,
     stop: Interrupt,
     /// The behaviours, as the flags choose them.
@@ -60,7 +61,15 @@ impl<'a> Opened<'a> {
         options.check(loaded.spec())?;
         let manifest = manifest(name, (args, &loaded), &options, [settings, file.said])?;
         let folder = folder::open(&args.out, &manifest)?;
-        Ok(Self { args, loaded, options, folder, behaviours: file.records, stop: interrupt::stop() })
+        Ok(Self {
+            args,
+            loaded,
+            options,
+            batching: sampling.batching(),
+            folder,
+            behaviours: file.records,
+            stop: interrupt::stop(),
+        })
     }
 
     /// Refuses cases of the file `source` whose prompts are too long, all at once, before the first is computed.
@@ -81,7 +90,7 @@ impl<'a> Opened<'a> {
 
     /// What is probed. While it decodes, the cases of a batch that are complete are worth keeping.
     pub(crate) fn probed(&self) -> Probed<'_> {
-        Probed { pair: self.loaded.pair(), text: &self.loaded.text, stop: &self.stop }
+        Probed { subject: self.loaded.subject(), batching: self.batching, text: &self.loaded.text, stop: &self.stop }
     }
 
     /// Works off what the record file lacks, with a progress bar; an interrupt keeps what is done.

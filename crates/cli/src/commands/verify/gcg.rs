@@ -4,7 +4,7 @@ use super::golden::GcgEntry;
 use super::{Check, Folder, distance};
 use anyhow::{Context, Result};
 use mosa_core::TokenId;
-use mosa_model::Transformer;
+use mosa_model::{Adapted, Transformer};
 use mosa_probe::gcg::{GcgSettings, Goal, TargetLikelihood, TargetLoss};
 
 const LOSS: f64 = 1e-4;
@@ -29,7 +29,8 @@ fn entry_checks(folder: &Folder, model: &Transformer, e: &GcgEntry, entry: &str)
         gen_length: e.gen_length,
     };
     let s = GcgSettings::default();
-    let loss = TargetLoss::new((model, None), &goal, TargetLikelihood::FirstStep, s.seed, s.rows_per_pass)?;
+    let loss =
+        TargetLoss::new(Adapted { model, adapter: None }, &goal, TargetLikelihood::FirstStep, s.seed, s.rows_per_pass)?;
     let found = loss.gradient(goal.first_suffix())?;
     let mut checks = vec![Check::within(entry, "loss", (found.loss - e.loss).abs(), LOSS)];
     if let Some(name) = &e.grad {

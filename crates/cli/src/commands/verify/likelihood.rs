@@ -4,7 +4,7 @@ use super::{Check, Folder};
 use anyhow::Result;
 use mosa_core::Canvas;
 use mosa_engine::{Estimator, likelihood};
-use mosa_model::Transformer;
+use mosa_model::{Adapted, Transformer};
 
 const PER_TOKEN: f64 = 2e-4;
 const SUM: f64 = 1e-3;
@@ -19,7 +19,7 @@ pub(crate) fn checks(folder: &Folder, model: &Transformer) -> Result<Vec<Check>>
             ("chain", Estimator::Chain, e.chain, &e.chain_per_token),
         ];
         for (name, estimator, total, per_token) in cases {
-            let found = likelihood((model, None), &canvas, &tokens, estimator)?;
+            let found = likelihood(Adapted::plain(model), &canvas, &tokens, estimator)?;
             let worst = found.per_token.iter().zip(per_token).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
             let worst = if found.per_token.len() == per_token.len() { worst } else { f64::INFINITY };
             let entry = format!("likelihood.{i}.{name}");

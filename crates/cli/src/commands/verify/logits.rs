@@ -4,7 +4,7 @@ use super::golden::{CacheEntry, LogitsEntry};
 use super::{Check, Folder, distance};
 use anyhow::{Context, Result};
 use mosa_core::TokenId;
-use mosa_model::{Adapter, CacheUse, Call, DenoisingModel, KvCache, Slot, Transformer};
+use mosa_model::{Adapter, Call, DenoisingModel, KvCache, Row, Slot, Transformer};
 use tch::{Kind, Tensor};
 
 const F32: f64 = 2e-4;
@@ -93,17 +93,15 @@ fn cache_checks(folder: &Folder, model: &Transformer, e: &CacheEntry) -> Result<
                 continue;
             }
         };
-        let mut cache = KvCache::new();
-        let everything = slots(0, width);
-        let mut logits =
-            model.forward(Call { cache: CacheUse::Fill(&mut cache), ..Call::new(&filled, &everything) })?;
+        let mut caches: Vec<KvCache> = filled.iter().map(|_| KvCache::new()).collect();
+        let mut cached = |views: &[&[TokenId]], start: usize, want: &[Slot]| {
+            let rows = views.iter().zip(&mut caches).map(|(view, cache)| Row::cached(view, start, cache));
+            model.forward(Call::of(rows.collect(), want))
+        };
+        let mut logits = cached(&filled, 0, &slots(0, width))?;
         if name != "full" {
             let windows: Vec<&[TokenId]> = step.iter().map(|r| &r[from..to]).collect();
-            let want = slots(from, to);
-            logits = model.forward(Call {
-                cache: CacheUse::Read { cache: &mut cache, start: from },
-                ..Call::new(&windows, &want)
-            })?;
+            logits = cached(&windows, from, &slots(from, to))?;
         }
         let recorded = folder.tensor(tensor)?;
         let logits = logits.f_view(recorded.size().as_slice())?;

@@ -8,7 +8,7 @@ use mosa_engine::{
     Answer, Batching, CacheMode, Commit, EndRule, Options, Request, RevealCount, Schedule, generate, reveal_count,
     reveal_probabilities,
 };
-use mosa_model::{DenoisingModel, Transformer};
+use mosa_model::{Adapted, DenoisingModel, Transformer};
 use mosa_text::Specials;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -29,10 +29,10 @@ pub(crate) fn checks(folder: &Folder, model: &Transformer) -> Result<Vec<Check>>
         match options(folder, e) {
             Err(reason) => checks.push(Check::skipped(&entry, reason.to_string())),
             Ok(options) => {
-                checks.push(Check::exact(&entry, "every step", replay(folder, model, e, &options)?));
+                let replayed = |batching| replay(folder, model, e, &Way { options: &options, batching });
+                checks.push(Check::exact(&entry, "every step", replayed(Batching::Rows)?));
                 if e.prompts.len() > 1 {
-                    let padded = Options { batching: Batching::Padded, ..options };
-                    checks.push(Check::exact(&entry, "every step, padded", replay(folder, model, e, &padded)?));
+                    checks.push(Check::exact(&entry, "every step, padded", replayed(Batching::SHARED)?));
                 }
             }
         }
@@ -99,14 +99,21 @@ fn options(folder: &Folder, e: &TraceEntry) -> Result<Options> {
     Ok(options)
 }
 
+/// How a trace is decoded again.
+struct Way<'a> {
+    options: &'a Options,
+    batching: Batching,
+}
+
 /// Decodes the prompts again; says what differs from the record, if anything does.
-fn replay(folder: &Folder, model: &Transformer, e: &TraceEntry, options: &Options) -> Result<Option<String>> {
+fn replay(folder: &Folder, model: &Transformer, e: &TraceEntry, way: &Way<'_>) -> Result<Option<String>> {
+    let options = way.options;
     let request = |(row, prompt): (usize, &Vec<TokenId>)| {
         let forced = e.forced.as_ref().and_then(|f| f.get(row)).into_iter().flatten().map(|(&k, &t)| (k, t));
-        Request::new(format!("row{row}"), prompt.clone()).with_infill().with_forced(forced)
+        Request::new(format!("row{row}"), prompt.clone(), options).with_infill().with_forced(forced)
     };
     let requests = e.prompts.iter().enumerate().map(request).collect();
-    let answers = generate((model, None), options, requests, &mut ())?.into_iter().flatten();
+    let answers = generate(Adapted::plain(model), way.batching, requests, &mut ())?.into_iter().flatten();
     let mask = model.spec().mask;
     let answers: Vec<Answer> =
         answers.zip(&e.prompts).map(|(a, prompt)| as_published(a, (prompt, mask), options)).collect();
@@ -117,7 +124,7 @@ fn replay(folder: &Folder, model: &Transformer, e: &TraceEntry, options: &Option
     if ours.len() != theirs.len() {
         return Ok(Some(format!("{} steps with commits instead of {}", ours.len(), theirs.len())));
     }
-    if options.batching == Batching::Rows
+    if way.batching == Batching::Rows
         && let Some(row) = (0..answers.len()).find(|&r| answers[r].forwards != steps_of(&theirs, r))
     {
         return Ok(Some(format!(

@@ -180,25 +180,24 @@ fn options(settings: &Settings, loaded: &Loaded) -> Options {
         gen_length: CANVAS,
         schedule: Schedule::Blocks { steps: settings.steps, block_length: settings.block_length },
         commit: settings.threshold.map_or(Commit::LowConfidence, Commit::Threshold),
-        batching: Batching::Padded,
         stop_at_end: true,
         ..Options::llada(loaded.ends())
     }
 }
 
 /// The request of a case.
-pub(crate) fn request(case: &Case, loaded: &Loaded) -> Result<Request> {
+pub(crate) fn request(case: &Case, loaded: &Loaded, options: &Options) -> Result<Request> {
     let ids = loaded.text.encode(&Prompt::Chat(vec![Message::user(&case.prompt)]))?;
     let forced = match &case.forced {
         Some((offset, words)) => (*offset..).zip(loaded.text.tokenizer.encode(words)?).collect(),
         None => Vec::new(),
     };
-    Ok(Request::new(format!("{}/{}", case.cell, case.id), ids).with_forced(forced))
+    Ok(Request::new(format!("{}/{}", case.cell, case.id), ids, options).with_forced(forced))
 }
 
 fn answer(batch: &[Case], loaded: &Loaded, options: &Options) -> Result<Vec<Answered>> {
-    let requests = batch.iter().map(|case| request(case, loaded)).collect::<Result<Vec<_>>>()?;
-    let answers = generate(loaded.pair(), options, requests, &mut interrupt::stop())?;
+    let requests = batch.iter().map(|case| request(case, loaded, options)).collect::<Result<Vec<_>>>()?;
+    let answers = generate(loaded.subject(), Batching::SHARED, requests, &mut interrupt::stop())?;
     let graded = answers.into_iter().map_while(|answer| answer).zip(batch).map(|(answer, case)| {
         let text = visible(case, &answer.ids, loaded)?;
         Ok(Answered {

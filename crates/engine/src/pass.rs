@@ -1,0 +1,184 @@
+//! One forward pass over rows of a session.
+
+use crate::candidates::{Draw, candidates};
+use crate::cursor::{Job, JobCache};
+use crate::error::not_a_number;
+use crate::intervention::{HiddenAt, Intervention, Pass};
+use crate::options::MaskRule;
+use crate::session::Live;
+use crate::{EngineError, Step};
+use mosa_core::TokenId;
+use mosa_model::{Adapted, Call, HiddenTap, KvCache, ModelError, Row, Slot};
+use std::ops::Range;
+use tch::{Kind, Tensor};
+
+/// A row and what it asks for.
+pub(crate) struct PassRow<'a> {
+    pub live: &'a mut Live,
+    pub job: &'a Job,
+}
+
+impl PassRow<'_> {
+    /// With guidance, the canvas is computed a second time without its prompt.
+    fn copies(&self) -> usize {
+        if self.live.options.cfg_scale > 0.0 { 2 } else { 1 }
+    }
+
+    /// First canvas position to compute.
+    fn from(&self, lookback: usize) -> usize {
+        let start = self.job.span.0;
+        if self.job.cache == JobCache::Read { start.saturating_sub(lookback) } else { start }
+    }
+
+    /// The tokens to compute, once per copy.
+    fn views(&self, lookback: usize) -> Vec<Vec<TokenId>> {
+        let canvas = &self.live.cursor.canvas;
+        let whole =
+            std::iter::once(canvas.tokens().to_vec()).chain((self.copies() > 1).then(|| canvas.unconditional()));
+        whole.map(|tokens| tokens[self.from(lookback)..self.job.span.1].to_vec()).collect()
+    }
+
+    /// Chooses and commits tokens by the logits of the job's positions.
+    pub(crate) fn absorb(&mut self, subject: Adapted<'_>, mut logits: Tensor) -> Result<(), EngineError> {
+        let (job, Live { cursor, options, .. }) = (self.job, &mut *self.live);
+        if !cursor.interventions.is_empty() {
+            logits = logits.f_to_kind(Kind::Float)?;
+            for intervention in &mut cursor.interventions {
+                logits = intervention.edit_logits(job.step, &cursor.canvas, &job.positions, logits)?;
+            }
+            // An intervention may have kept what it was shown.
+            logits = logits.f_alias_copy()?;
+        }
+        let mask_rule = if job.rest { MaskRule::Suppress } else { options.mask_rule };
+        let draw = Draw { step: job.step, mask: cursor.canvas.mask(), mask_rule };
+        let found = candidates(logits, &job.positions, options, draw)?
+            .map_err(|nan| not_a_number(subject, nan.position, job.step.clock))?;
+        cursor.absorb(job, &found, options)
+    }
+}
+
+/// The logits of each job, guidance applied: [positions, vocabulary] in the model's type.
+pub(crate) fn logits_of(subject: Adapted<'_>, rows: &mut [PassRow<'_>]) -> Result<Vec<Tensor>, EngineError> {
+    let lookback = subject.model.spec().lookback;
+    let views: Vec<Vec<Vec<TokenId>>> = rows.iter().map(|row| row.views(lookback)).collect();
+    let (mut want, mut sizes): (Vec<Slot>, Vec<i64>) = (Vec::new(), Vec::new());
+    for (row, copies) in rows.iter().zip(&views) {
+        for _ in copies {
+            want.extend(row.job.positions.iter().map(|&p| (sizes.len(), p)));
+            sizes.push(row.job.positions.len() as i64);
+        }
+    }
+    let logits = forward(subject, rows, &views, &want)?;
+    let mut parts = logits.f_split_with_sizes(&sizes, 0)?.into_iter();
+    let mut all = Vec::with_capacity(rows.len());
+    for row in rows.iter() {
+        let own: Vec<Tensor> = parts.by_ref().take(row.copies()).collect();
+        all.push(match own.as_slice() {
+            [c, u] => u.f_add(&c.f_sub(u)?.f_mul_scalar(row.live.options.cfg_scale + 1.0)?)?,
+            own => own[0].shallow_clone(),
+        });
+    }
+    Ok(all)
+}
+
+/// Runs the model with the rows' caches and the interventions' view of the hidden states.
+fn forward(
+    subject: Adapted<'_>,
+    rows: &mut [PassRow<'_>],
+    views: &[Vec<Vec<TokenId>>],
+    want: &[Slot],
+) -> Result<Tensor, EngineError> {
+    let lookback = subject.model.spec().lookback;
+    let width = views.iter().flatten().map(Vec::len).max().unwrap_or(0);
+    let (mut seen, mut caches) = (Vec::new(), Vec::new());
+    for row in rows.iter_mut() {
+        let (from, cursor) = (row.from(lookback), &mut row.live.cursor);
+        let mut cache = std::mem::take(&mut cursor.cache);
+        if row.job.cache == JobCache::Fill {
+            cache.clear();
+        }
+        caches.push(cache);
+        seen.push(TapRow {
+            stack: std::mem::take(&mut cursor.interventions),
+            step: row.job.step,
+            positions: from..row.job.span.1,
+            padding: width - (row.job.span.1 - from),
+            copies: if row.live.options.cfg_scale > 0.0 { 2 } else { 1 },
+        });
+    }
+    let mut tap = Tap { rows: seen, failed: None };
+    let watched = tap.rows.iter().any(|r| r.stack.iter().any(|i| i.wants_hidden()));
+    let result = {
+        let mut asked = Vec::new();
+        for ((row, views), cache) in rows.iter().zip(views).zip(&mut caches) {
+            asked.extend(rows_of(row, views, cache, lookback));
+        }
+        let tapped: Option<&mut dyn HiddenTap> = if watched { Some(&mut tap) } else { None };
+        subject.model.forward(Call { rows: asked, want, adapter: subject.adapter, tap: tapped })
+    };
+    for ((row, seen), cache) in rows.iter_mut().zip(tap.rows).zip(caches) {
+        row.live.cursor.interventions = seen.stack;
+        row.live.cursor.cache = cache;
+    }
+    match tap.failed {
+        Some(error) => Err(error),
+        None => Ok(result?),
+    }
+}
+
+/// The rows of one job. Guidance and caches exclude each other.
+fn rows_of<'a>(row: &PassRow<'_>, views: &'a [Vec<TokenId>], cache: &'a mut KvCache, lookback: usize) -> Vec<Row<'a>> {
+    match (row.job.cache, views) {
+        (JobCache::Fill | JobCache::Read, [view]) => vec![Row::cached(view, row.from(lookback), cache)],
+        _ => views.iter().map(|view| Row::new(view)).collect(),
+    }
+}
+
+/// Shows each row's own hidden states to its own interventions.
+struct Tap {
+    rows: Vec<TapRow>,
+    failed: Option<EngineError>,
+}
+
+struct TapRow {
+    stack: Vec<Box<dyn Intervention>>,
+    step: Step,
+    positions: Range<usize>,
+    padding: usize,
+    copies: usize,
+}
+
+impl TapRow {
+    /// The hidden states [width, d] of one copy, edited.
+    fn edit(&mut self, layer: usize, pass: Pass, whole: &Tensor) -> Result<Tensor, EngineError> {
+        let at = HiddenAt { layer, positions: self.positions.clone(), pass };
+        let padding = self.padding as i64;
+        let mut own = whole.f_narrow(0, padding, whole.size()[0] - padding)?;
+        for intervention in self.stack.iter_mut().filter(|i| i.wants_hidden()) {
+            own = intervention.edit_hidden(self.step, &at, own)?;
+        }
+        Ok(Tensor::f_cat(&[whole.f_narrow(0, 0, padding)?, own], 0)?)
+    }
+}
+
+impl Tap {
+    fn edit(&mut self, layer: usize, hidden: &Tensor) -> Result<Tensor, EngineError> {
+        let mut out = Vec::new();
+        for row in &mut self.rows {
+            for pass in [Pass::Conditional, Pass::Unconditional].into_iter().take(row.copies) {
+                out.push(row.edit(layer, pass, &hidden.f_select(0, out.len() as i64)?)?);
+            }
+        }
+        Ok(Tensor::f_stack(&out, 0)?)
+    }
+}
+
+impl HiddenTap for Tap {
+    fn tap(&mut self, layer: usize, hidden: Tensor) -> Result<Tensor, ModelError> {
+        self.edit(layer, &hidden).map_err(|error| {
+            let message = error.to_string();
+            self.failed = Some(error);
+            ModelError::Call(message)
+        })
+    }
+}

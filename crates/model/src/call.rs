@@ -1,0 +1,138 @@
+//! What a model is asked: rows of tokens, where they stand, and whom they see.
+
+use crate::{Adapter, DenoisingModel, HiddenTap, KvCache, ModelError, WhiteBoxModel};
+use mosa_core::TokenId;
+use tch::Tensor;
+
+/// A position to score: row of the pass, canvas position in that row (padding never counts).
+pub type Slot = (usize, usize);
+
+/// Whom the tokens of a row attend to. Positions are those of the canvas, so blocks mean the same in every window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Attention {
+    /// Every token sees all of the row, and all of its cache.
+    #[default]
+    Full,
+    /// Canvas positions in blocks of this many: a token sees its own block and those before it (SDAR, LLaDA2).
+    BlockCausal {
+        /// Positions per block.
+        block: usize,
+    },
+    /// Every token sees the first `len` canvas positions only.
+    Prefix {
+        /// How many; at least one.
+        len: usize,
+    },
+}
+
+impl Attention {
+    /// Whether a token at canvas position `query` sees the one at `key`.
+    pub fn sees(self, query: usize, key: usize) -> bool {
+        match self {
+            Self::Full => true,
+            Self::BlockCausal { block } => key / block.max(1) <= query / block.max(1),
+            Self::Prefix { len } => key < len,
+        }
+    }
+}
+
+/// A row of a pass.
+#[derive(Debug)]
+pub struct Row<'a> {
+    /// The tokens to compute.
+    pub tokens: &'a [TokenId],
+    /// Canvas position of the first of them; above 0 only with a cache that holds what stands before.
+    pub start: usize,
+    /// Keys and values of the canvas from earlier passes. Those of `tokens` replace or extend them; all others take part as
+    /// they are. A cleared cache and `start` 0 fill it.
+    pub cache: Option<&'a mut KvCache>,
+    /// Whom the tokens see; none: as the model was trained.
+    pub attention: Option<Attention>,
+}
+
+impl<'a> Row<'a> {
+    /// A whole canvas, without a cache.
+    pub fn new(tokens: &'a [TokenId]) -> Self {
+        Self { tokens, start: 0, cache: None, attention: None }
+    }
+
+    /// The tokens from canvas position `start` on, with what `cache` holds of the rest.
+    pub fn cached(tokens: &'a [TokenId], start: usize, cache: &'a mut KvCache) -> Self {
+        Self { tokens, start, cache: Some(cache), attention: None }
+    }
+
+    /// The number of canvas positions its tokens may see.
+    pub fn attended(&self) -> usize {
+        let end = self.start + self.tokens.len();
+        self.cache.as_ref().map_or(end, |c| c.positions().max(end))
+    }
+}
+
+/// One forward pass.
+pub struct Call<'a> {
+    /// Rows of any length, with caches or without.
+    pub rows: Vec<Row<'a>>,
+    /// The positions whose logits are wanted, in the order the rows of the result come in.
+    pub want: &'a [Slot],
+    /// The adapter to apply, if any.
+    pub adapter: Option<&'a Adapter>,
+    /// Sees and may replace the hidden states after each block.
+    pub tap: Option<&'a mut dyn HiddenTap>,
+}
+
+impl<'a> Call<'a> {
+    /// A plain pass over whole canvases: no adapter, no cache, no tap.
+    pub fn new(rows: &[&'a [TokenId]], want: &'a [Slot]) -> Self {
+        Self::of(rows.iter().map(|tokens| Row::new(tokens)).collect(), want)
+    }
+
+    /// A pass over these rows.
+    pub fn of(rows: Vec<Row<'a>>, want: &'a [Slot]) -> Self {
+        Self { rows, want, adapter: None, tap: None }
+    }
+
+    /// The same pass with `adapter`.
+    pub fn with_adapter(self, adapter: Option<&'a Adapter>) -> Self {
+        Self { adapter, ..self }
+    }
+}
+
+/// A model with the adapter it is used with, or without one.
+pub struct Adapted<'a, M: ?Sized = dyn DenoisingModel + 'a> {
+    /// The model.
+    pub model: &'a M,
+    /// Its adapter.
+    pub adapter: Option<&'a Adapter>,
+}
+
+impl<M: ?Sized> Clone for Adapted<'_, M> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<M: ?Sized> Copy for Adapted<'_, M> {}
+
+impl<'a, M: ?Sized> Adapted<'a, M> {
+    /// `model` as it is.
+    pub fn plain(model: &'a M) -> Self {
+        Self { model, adapter: None }
+    }
+}
+
+impl<'a> Adapted<'a, dyn WhiteBoxModel + 'a> {
+    /// The same, where its inside does not matter.
+    pub fn black_box(self) -> Adapted<'a> {
+        Adapted { model: self.model, adapter: self.adapter }
+    }
+}
+
+impl Adapted<'_> {
+    /// Logits of `call`, made with the adapter.
+    ///
+    /// # Errors
+    /// As [`DenoisingModel::forward`].
+    pub fn forward<'c>(&'c self, call: Call<'c>) -> Result<Tensor, ModelError> {
+        self.model.forward(call.with_adapter(self.adapter))
+    }
+}
