@@ -5,6 +5,7 @@ use crate::commit::Commit;
 use crate::error::option;
 use mosa_core::TokenId;
 use mosa_model::ModelSpec;
+use serde::{Deserialize, Serialize};
 
 /// The most steps a schedule may have.
 pub const MOST_STEPS: usize = 1_000_000;
@@ -12,7 +13,8 @@ pub const MOST_STEPS: usize = 1_000_000;
 pub const LARGEST: f64 = 1e6;
 
 /// How many positions are revealed when.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Schedule {
     /// LLaDA: blocks from left to right, each with its share of the steps; a block's masks are spread over its steps.
     Blocks {
@@ -28,12 +30,14 @@ pub enum Schedule {
         /// End of the time grid. Published: 1e-3.
         eps: f64,
         /// Whose masks the number to reveal is computed from.
+        #[serde(default)]
         count: RevealCount,
     },
 }
 
 /// Whose masks Dream's number to reveal is computed from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum RevealCount {
     /// Each row's own, so that an answer does not depend on its batch. Equal to the published code whenever all rows
     /// have the same number of masks.
@@ -44,7 +48,8 @@ pub enum RevealCount {
 }
 
 /// What is kept between passes (Fast-dLLM, arXiv 2505.22618).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum CacheMode {
     /// Nothing: exact.
     #[default]
@@ -56,7 +61,8 @@ pub enum CacheMode {
 }
 
 /// How the end tokens are held back (both published as flags of LLaDA's generate).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum EndRule {
     /// They are tokens like any other.
     #[default]
@@ -71,7 +77,8 @@ pub enum EndRule {
 }
 
 /// Whether the mask token itself may be chosen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum MaskRule {
     /// Never; the confidences are still those of the published code.
     #[default]
@@ -81,7 +88,8 @@ pub enum MaskRule {
 }
 
 /// How rows share a pass.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Batching {
     /// Each row in a pass of its own: the batch never changes an answer.
     #[default]
@@ -99,16 +107,20 @@ impl Batching {
 }
 
 /// The tokens that end an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ends {
     /// End of text.
     pub eos: TokenId,
     /// End of turn, where the tokeniser has one.
+    #[serde(default)]
     pub eot: Option<TokenId>,
 }
 
 /// Settings of a decode.
-#[derive(Clone, Debug, PartialEq)]
+///
+/// Serialised by the names of its fields. Length, schedule, policy and end tokens have to be there; any other that is missing has
+/// the value that changes nothing, so what was written before a setting existed still reads.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Options {
     /// Response positions. Published default: 128.
     pub gen_length: usize,
@@ -117,25 +129,35 @@ pub struct Options {
     /// Which positions are revealed.
     pub commit: Commit,
     /// Gumbel noise on the logits (blocks) or softmax temperature (time steps); 0 = arg-max.
+    #[serde(default)]
     pub temperature: f64,
     /// Keep the smallest set of tokens whose probability exceeds this (time steps only).
+    #[serde(default)]
     pub top_p: Option<f64>,
     /// Keep the k most likely tokens (time steps only).
+    #[serde(default)]
     pub top_k: Option<usize>,
     /// Dream's `alg_temp`: randomises the ranking of positions.
+    #[serde(default)]
     pub rank_temperature: Option<f64>,
     /// Classifier-free guidance: logits = u + (scale + 1) (c - u), u from a canvas without the prompt. 0 = off.
+    #[serde(default)]
     pub cfg_scale: f64,
     /// How the end tokens are held back.
+    #[serde(default)]
     pub end_rule: EndRule,
     /// Whether the mask token may be chosen.
+    #[serde(default)]
     pub mask_rule: MaskRule,
     /// What is kept between passes.
+    #[serde(default)]
     pub cache: CacheMode,
     /// Stop a row once an end token stands with nothing masked before it: the answer up to there can no longer change.
     /// Not used for rows with interventions, which may take commits back.
+    #[serde(default)]
     pub stop_at_end: bool,
     /// Seed of every random draw.
+    #[serde(default)]
     pub seed: u64,
     /// The tokens that end an answer.
     pub ends: Ends,

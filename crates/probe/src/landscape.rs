@@ -5,8 +5,7 @@ use mosa_core::{Canvas, TokenId};
 use mosa_engine::{EngineError, Intervention, Options, Request, Step, generate};
 use mosa_model::{Call, Slot};
 use mosa_records::LandscapeRecord;
-use std::cell::RefCell;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
 use tch::{Device, Kind, Tensor};
 
 /// The two sets of sentences, as tokens.
@@ -31,7 +30,7 @@ struct Seen {
 struct Watch {
     starts: Vec<i64>,
     ends: Vec<i64>,
-    seen: Rc<RefCell<Seen>>,
+    seen: Arc<Mutex<Seen>>,
 }
 
 impl Intervention for Watch {
@@ -51,7 +50,7 @@ impl Intervention for Watch {
         let end = columns(&p, &self.ends)?;
         let offsets = positions.iter().map(|p| p.saturating_sub(canvas.response_start()));
         let first = positions.iter().enumerate().min_by_key(|(_, p)| **p).map_or(0, |(i, _)| i);
-        let mut seen = self.seen.borrow_mut();
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.refusal.push(offsets.zip(refusal.into_iter().map(rounded)).collect());
         seen.end.extend(end.get(first).copied().map(rounded));
         Ok(logits)
@@ -152,11 +151,12 @@ fn watch(
     case: &Case,
     (starts, ends): (Vec<i64>, Vec<i64>),
 ) -> Result<Seen, ProbeError> {
-    let seen = Rc::new(RefCell::new(Seen::default()));
-    let watch = Watch { starts, ends, seen: Rc::clone(&seen) };
+    let seen = Arc::new(Mutex::new(Seen::default()));
+    let watch = Watch { starts, ends, seen: Arc::clone(&seen) };
     let request = Request::new(case.key(), case.prompt.clone(), options).with_interventions(vec![Box::new(watch)]);
     generate(probed.subject, probed.batching, vec![request], &mut ())?;
-    Ok(seen.take())
+    let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+    Ok(std::mem::take(&mut *seen))
 }
 
 /// The window of `width` positions in which harmful sentences fit best compared with safe ones, on average over the

@@ -1,5 +1,5 @@
 use crate::{blocks, decode, load, request};
-use mosa_engine::{CacheMode, Commit, EndRule, Ends, EngineError, Options, RevealCount, Schedule};
+use mosa_engine::{Batching, CacheMode, Commit, EndRule, Ends, EngineError, MaskRule, Options, RevealCount, Schedule};
 use mosa_model::DenoisingModel;
 
 #[test]
@@ -71,4 +71,60 @@ fn requests_that_do_not_fit_are_refused_before_anything_is_decoded() {
         let error = decode(&model, &options, vec![request(0, 5), bad]).unwrap_err();
         assert!(matches!(&error, EngineError::Request { .. }) && error.to_string().contains(what), "{error}");
     }
+}
+
+#[test]
+fn options_read_back_as_they_were_written() {
+    let ends = Ends { eos: 7, eot: Some(8) };
+    let everything = Options {
+        gen_length: 64,
+        schedule: Schedule::Timesteps { steps: 9, eps: 0.02, count: RevealCount::BatchMean },
+        commit: Commit::Factor(1.5),
+        temperature: 0.7,
+        top_p: Some(0.9),
+        top_k: Some(40),
+        rank_temperature: Some(0.3),
+        cfg_scale: 2.0,
+        end_rule: EndRule::EndsLast,
+        mask_rule: MaskRule::Allow,
+        cache: CacheMode::Dual,
+        stop_at_end: true,
+        seed: u64::MAX,
+        ends,
+    };
+    for options in [Options::llada(ends), Options::dream(Ends { eot: None, ..ends }), everything] {
+        let text = serde_json::to_string(&options).unwrap();
+        assert_eq!(serde_json::from_str::<Options>(&text).unwrap(), options, "{text}");
+    }
+    for batching in [Batching::Rows, Batching::SHARED] {
+        let text = serde_json::to_string(&batching).unwrap();
+        assert_eq!(serde_json::from_str::<Batching>(&text).unwrap(), batching, "{text}");
+    }
+}
+
+#[test]
+fn serialised_options_are_named_as_their_fields_and_enums_in_snake_case() {
+    let options = Options { end_rule: EndRule::NeverEos, ..Options::llada(Ends { eos: 7, eot: None }) };
+    let value = serde_json::to_value(&options).unwrap();
+    assert_eq!(value["schedule"], serde_json::json!({ "blocks": { "steps": 128, "block_length": 128 } }));
+    assert_eq!((value["commit"].as_str(), value["end_rule"].as_str()), (Some("low_confidence"), Some("never_eos")));
+    assert_eq!((value["mask_rule"].as_str(), value["cache"].as_str()), (Some("suppress"), Some("none")));
+    assert_eq!(serde_json::to_value(Commit::Threshold(0.5)).unwrap(), serde_json::json!({ "threshold": 0.5 }));
+    assert_eq!(serde_json::to_value(Batching::Rows).unwrap(), "rows");
+    assert_eq!(
+        serde_json::to_value(Batching::Shared { tokens: 9 }).unwrap(),
+        serde_json::json!({ "shared": { "tokens": 9 } })
+    );
+}
+
+#[test]
+fn what_was_written_before_a_setting_existed_reads_as_its_default() {
+    let old = r#"{"gen_length": 32, "schedule": {"timesteps": {"steps": 4, "eps": 0.001}}, "commit": "origin", "ends": {"eos": 7}}"#;
+    let want = Options {
+        gen_length: 32,
+        schedule: Schedule::Timesteps { steps: 4, eps: 1e-3, count: RevealCount::PerRow },
+        ..Options::dream(Ends { eos: 7, eot: None })
+    };
+    assert_eq!(serde_json::from_str::<Options>(old).unwrap(), want);
+    assert!(serde_json::from_str::<Options>(r#"{"gen_length": 32}"#).is_err());
 }
