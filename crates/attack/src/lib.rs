@@ -31,7 +31,7 @@ pub mod similar;
 pub mod world;
 
 pub use ask::{
-    Constraint, Estimator, Forced, Generate, Generation, Guide, Propose, Proposed, Said, Score, Scored, ScoredToken,
+    Constraint, Forced, Generate, Generation, Guide, Propose, Proposed, Said, Score, Scored, ScoredToken,
     Talk, Written,
 };
 pub use attack::{Anchor, Attack, Case, Cost, Finished, Needs, Profile, Reason, Stop};
@@ -40,7 +40,7 @@ pub use backend::{Ability, Helper, Target, Unanswered};
 pub use budget::{Budget, Limit, Used};
 pub use cx::{Candidate, Cx, Event};
 pub use journal::{CallRecord, Journal};
-pub use mosa_client::{Message, Role};
+pub use mosa_core::{Estimator, Message, Role};
 pub use record::{CaseRecord, SecondsRecord};
 pub use registry::{ATTACKS, OF_THE_PAPER, attack};
 pub use run::{Plan, Records, check, run};

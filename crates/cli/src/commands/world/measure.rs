@@ -6,6 +6,7 @@ use crate::failure::Failure;
 use crate::load::{Loaded, load};
 use crate::{digest, folder, interrupt, output};
 use anyhow::Result;
+use mosa_core::stats::Rate;
 use mosa_engine::{Batching, Commit, Options, Request, Schedule, generate};
 use mosa_records::Record;
 use mosa_text::{Message, Prompt};
@@ -160,15 +161,14 @@ pub(crate) fn table(records: &[Answered]) -> String {
     let mut rows = vec![header.map(str::to_owned).to_vec()];
     for cell in cells {
         let c = Count::of(records, |r| r.cell == cell);
-        let (low, high) = mosa_core::wilson(c.success, c.n);
-        let percent = |k: usize| format!("{:.0}%", 100.0 * k as f64 / c.n as f64);
+        let rate = |k: usize| Rate::of(k, c.n);
         rows.push(vec![
             cell.to_owned(),
             c.n.to_string(),
-            percent(c.success),
-            format!("{:.0}-{:.0}", 100.0 * low, 100.0 * high),
-            percent(c.refused),
-            percent(c.degenerate),
+            rate(c.success).percent(),
+            rate(c.success).percent_interval(),
+            rate(c.refused).percent(),
+            rate(c.degenerate).percent(),
             format!("{:.1}", c.steps as f64 / c.n as f64),
         ]);
     }
