@@ -3,8 +3,8 @@
 
 use super::story::{TASKS, correlations, searches};
 use super::{Findings, MODELS};
-use crate::commands::world::cases::PREFILL_OFFSETS;
 use crate::commands::world::measure::{Answered, Count};
+use crate::commands::world::questions::PREFILL_OFFSETS;
 use mosa_attack::OF_THE_PAPER;
 use mosa_core::stats::{Rate, mean_interval};
 use mosa_eval::Outcome;
@@ -294,7 +294,7 @@ fn with_interval(mean: f64, interval: Option<(f64, f64)>, digits: usize) -> Stri
 mod tests {
     use super::*;
     use crate::commands::quickstart::Measured;
-    use crate::commands::world::cases::Graded;
+    use crate::commands::world::questions::Graded;
 
     /// `n` answers of a model in a cell, each about a request of its own, all with the same outcome.
     fn answers(cell: &str, n: usize, success: bool) -> Vec<Answered> {
