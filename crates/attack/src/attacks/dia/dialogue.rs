@@ -103,7 +103,10 @@ impl Default for Tags {
 /// The turns of the blocks that are there, filled in. Turns without text are left out.
 pub(super) fn filled(turns: &[Turn], blocks: Blocks, values: &[(&str, &str)]) -> Vec<Message> {
     let there = turns.iter().filter(|t| blocks.has(t.block));
-    there.map(|t| Message::new(t.role.clone(), fill(&t.text, values))).filter(|m| !m.content.trim().is_empty()).collect()
+    there
+        .map(|t| Message::new(t.role.clone(), fill(&t.text, values)))
+        .filter(|m| !m.content.trim().is_empty())
+        .collect()
 }
 
 /// The turns as the target gets them.
