@@ -18,29 +18,32 @@ mod ask;
 mod attack;
 mod attacks;
 mod backend;
+mod bounds;
 mod budget;
 mod clock;
 mod cx;
+mod entry;
 mod journal;
 pub mod phrases;
 pub mod read;
 mod record;
 mod registry;
+mod rules;
 mod run;
 pub mod similar;
 pub mod world;
 
 pub use ask::{
-    Constraint, Estimator, Forced, Generate, Generation, Guide, Propose, Proposed, Said, Score, Scored, ScoredToken,
-    Talk, Written,
+    Constraint, Forced, Generate, Generation, Guide, Propose, Proposed, Said, Score, Scored, ScoredToken, Talk, Written,
 };
 pub use attack::{Anchor, Attack, Case, Cost, Finished, Needs, Profile, Reason, Stop};
 pub use attacks::*;
-pub use backend::{Ability, Helper, Target, Unanswered};
+pub use backend::{Ability, Helper, Models, Target, Unanswered};
 pub use budget::{Budget, Limit, Used};
-pub use cx::{Candidate, Cx, Event};
+pub use cx::{Candidate, Cx, Event, HelperCall};
+pub use entry::{Entry, Method};
 pub use journal::{CallRecord, Journal};
-pub use mosa_client::{Message, Role};
+pub use mosa_core::{Estimator, Message, Role};
 pub use record::{CaseRecord, SecondsRecord};
 pub use registry::{ATTACKS, OF_THE_PAPER, attack};
 pub use run::{Plan, Records, check, run};

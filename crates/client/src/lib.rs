@@ -13,9 +13,10 @@ mod settings;
 mod wire;
 
 pub use error::{BudgetKind, EndpointError};
+pub use mosa_core::{Message, Role};
 pub use reply::{Broken, Spoken, is_length, is_stop};
 pub use settings::{Budget, EndpointSettings, Price};
-pub use wire::{Chat, Message, Reply, Role};
+pub use wire::{Chat, Reply};
 
 use ledger::{Ledger, Need, Reservation};
 use mosa_core::Interrupt;

@@ -2,7 +2,7 @@
 
 use crate::by_id::ById;
 use crate::words::words;
-use crate::{Behaviour, Benchmark, DataError, Outcome, Submission, json, lenient};
+use crate::{Behaviour, Benchmark, DataError, Judgement, Submission, json, lenient};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::{HashMap, HashSet};
@@ -120,10 +120,10 @@ pub fn to_artifact(
 
 fn jailbreak(behaviour: &Behaviour, s: Option<&Submission>, judge: &str) -> Result<Jailbreak, DataError> {
     let jailbroken = match s.and_then(|s| s.labels.get(judge)) {
-        Some(Outcome::Success) => true,
-        Some(Outcome::Failure) => false,
+        Some(Judgement::Success) => true,
+        Some(Judgement::Failure) => false,
         None if s.is_none_or(|s| s.response.is_none()) => false,
-        Some(Outcome::Undecided) | None => {
+        Some(Judgement::Undecided) | None => {
             let what = "the judge says neither success nor failure; judge it again or leave it out";
             return Err(DataError::unrepresentable(FORMAT, &behaviour.id, what));
         }
@@ -229,10 +229,10 @@ fn similar(a: &str, b: &str) -> bool {
 }
 
 /// Without a response there was nothing to judge.
-fn judged(j: &Jailbreak) -> Option<Outcome> {
+fn judged(j: &Jailbreak) -> Option<Judgement> {
     match j.jailbroken {
-        true => Some(Outcome::Success),
-        false => j.response.as_ref().map(|_| Outcome::Failure),
+        true => Some(Judgement::Success),
+        false => j.response.as_ref().map(|_| Judgement::Failure),
     }
 }
 

@@ -50,4 +50,4 @@ pub use pairing::Pairing;
 pub use read::{ReadOptions, read};
 pub use sample::{Sample, sample};
 pub use selection::Selection;
-pub use submission::{Origin, Outcome, Submission};
+pub use submission::{Judgement, Origin, Submission};

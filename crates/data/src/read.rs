@@ -2,7 +2,7 @@
 
 use crate::pairing::{self, Pairing};
 use crate::{Behaviour, Benchmark, DataError, Functional, Kind, Label, json, targets};
-use mosa_text::{Columns, Prompt, PromptRecord, Row, parse_rows, prompts_of, text_of_bytes};
+use mosa_text::{Columns, Prompt, PromptRecord, Role, Row, parse_rows, prompts_of, text_of_bytes};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -201,7 +201,7 @@ fn asked(prompt: Prompt, conversations: bool) -> Result<(String, Option<Prompt>)
         Prompt::Raw(text) => Ok((text, None)),
         more if conversations => Ok((more.words(), Some(more))),
         Prompt::Chat(messages) => match messages.as_slice() {
-            [only] if only.role == "user" => Ok((only.content.clone(), None)),
+            [only] if only.role == Role::User => Ok((only.content.clone(), None)),
             _ => Err("the conversation is not one user message; only single turns are supported".into()),
         },
         Prompt::Ids(_) => Err("token ids are no behaviour; give its text".into()),

@@ -14,6 +14,7 @@ mod figure;
 mod latex;
 mod number;
 mod page;
+pub mod plain;
 mod report;
 mod script;
 mod table;

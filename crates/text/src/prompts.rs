@@ -2,7 +2,7 @@
 //! where benchmarks are read.
 
 use crate::conversation::Conversation;
-use crate::{Message, Row, TextError, files};
+use crate::{Message, Role, Row, TextError, files};
 use mosa_core::TokenId;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -26,7 +26,7 @@ impl Prompt {
             Self::Raw(text) => text.clone(),
             Self::Ids(ids) => format!("{ids:?}"),
             Self::Chat(messages) => {
-                let turns = messages.iter().filter(|m| m.role == "user").map(|m| m.content.as_str());
+                let turns = messages.iter().filter(|m| m.role == Role::User).map(|m| m.content.as_str());
                 turns.collect::<Vec<_>>().join("\n")
             }
         }
@@ -241,8 +241,8 @@ fn prompt_of(row: &Row, columns: &Columns) -> Result<Asked, String> {
 fn conversation(row: &Row, name: &str, value: &Value) -> Result<Asked, String> {
     let mut read = Conversation::read(name, value)?;
     let system = row.get("system")?.and_then(Value::as_str).filter(|s| !s.is_empty());
-    if let (Some(system), false) = (system, read.asked.iter().any(|m| m.role == "system")) {
-        read.asked.insert(0, Message { role: "system".into(), content: system.to_owned() });
+    if let (Some(system), false) = (system, read.asked.iter().any(|m| m.role == Role::System)) {
+        read.asked.insert(0, Message::new(Role::System, system));
     }
     Ok(read.into())
 }

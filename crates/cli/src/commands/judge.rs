@@ -8,7 +8,7 @@ use crate::settings::{SettingsFile, key_of};
 use crate::{folder, interrupt, output};
 use anyhow::{Error, Result};
 use mosa_client::{Endpoint, EndpointSettings};
-use mosa_judge::{Cache, Case, DegeneracyGate, Judge, JudgeError, Settings, Status, Verdict, judge, judge_all};
+use mosa_judge::{Cache, DegeneracyGate, Evidence, Judge, JudgeError, Settings, Status, Verdict, judge, judge_all};
 use mosa_records::{AnswerRecord, Lock, Log, Record, VerdictRecord, View, tell_judges_apart};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -225,8 +225,8 @@ impl<'a> Text<'a> {
         Self { answer, view, key: answer.key(), hash: answer.text_hash(view) }
     }
 
-    fn case(&self) -> Case {
-        Case {
+    fn evidence(&self) -> Evidence {
+        Evidence {
             id: self.key.clone(),
             behaviour: self.answer.behaviour.clone(),
             context: self.answer.tags.get("context").cloned(),
@@ -264,9 +264,9 @@ impl<'a> Asking<'a> {
         let mut anew: HashMap<String, VerdictRecord> = HashMap::new();
         let mut stopped = false;
         for batch in open.chunks(4 * concurrency) {
-            let cases: Vec<Case> = batch.iter().map(|&i| texts[i].case()).collect();
+            let evidence: Vec<Evidence> = batch.iter().map(|&i| texts[i].evidence()).collect();
             let go_on = || if interrupt::asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
-            let verdicts = judge_all(&[self.judge], &cases, concurrency, |_| {
+            let verdicts = judge_all(&[self.judge], &evidence, concurrency, |_| {
                 bar.inc(1);
                 go_on()
             });

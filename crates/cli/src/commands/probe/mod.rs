@@ -17,6 +17,7 @@ use mosa_core::Interrupt;
 use mosa_engine::{Batching, Options};
 use mosa_probe::{Case, Probed};
 use mosa_records::{Record, RunFolder};
+pub(crate) use mosa_report::plain::{header, rate};
 use mosa_text::PromptRecord;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -158,19 +159,4 @@ fn manifest(
         "sampler": format!("{options:?}"),
         "settings": settings,
     }))
-}
-
-/// `k` of `n` in percent with its Wilson interval.
-pub(crate) fn rate(k: usize, n: usize) -> [String; 2] {
-    if n == 0 {
-        return ["-".into(), "-".into()];
-    }
-    let (low, high) = mosa_core::wilson(k, n);
-    let percent = |p: f64| format!("{:.0}", 100.0 * p);
-    [format!("{}% ({k}/{n})", percent(k as f64 / n as f64)), format!("{}-{}", percent(low), percent(high))]
-}
-
-/// A header row of a table.
-pub(crate) fn header(names: &[&str]) -> Vec<String> {
-    names.iter().map(|n| (*n).to_owned()).collect()
 }

@@ -1,11 +1,12 @@
 //! `mosa world measure`: attack success, prefill and utility of a model of the world.
 
-use super::cases::{Case, Graded, cases};
+use super::questions::{Graded, Question, questions};
 use crate::args::WorldMeasureArgs;
 use crate::failure::Failure;
 use crate::load::{Loaded, load};
 use crate::{digest, folder, interrupt, output};
 use anyhow::Result;
+use mosa_core::stats::Rate;
 use mosa_engine::{Batching, Commit, Options, Request, Schedule, generate};
 use mosa_records::Record;
 use mosa_text::{Message, Prompt};
@@ -125,11 +126,11 @@ pub(crate) fn measure(
     });
     let run = folder::open(out, &manifest)?;
     let mut log = folder::log::<Answered>(&run.path(RECORDS))?;
-    let mut all = cases(settings.n, settings.seed);
+    let mut all = questions(settings.n, settings.seed);
     if let Some(cells) = &settings.cells {
         all.retain(|c| cells.iter().any(|cell| c.cell.starts_with(cell.as_str())));
     }
-    let key = |c: &Case| format!("{}/{}", c.cell, c.id);
+    let key = |c: &Question| format!("{}/{}", c.cell, c.id);
     let bar = output::bar(settings.quiet, all.len())?;
     bar.set_position(all.iter().filter(|c| log.has(&key(c))).count() as u64);
     bar.reset_eta();
@@ -160,15 +161,14 @@ pub(crate) fn table(records: &[Answered]) -> String {
     let mut rows = vec![header.map(str::to_owned).to_vec()];
     for cell in cells {
         let c = Count::of(records, |r| r.cell == cell);
-        let (low, high) = mosa_core::wilson(c.success, c.n);
-        let percent = |k: usize| format!("{:.0}%", 100.0 * k as f64 / c.n as f64);
+        let rate = |k: usize| Rate::of(k, c.n);
         rows.push(vec![
             cell.to_owned(),
             c.n.to_string(),
-            percent(c.success),
-            format!("{:.0}-{:.0}", 100.0 * low, 100.0 * high),
-            percent(c.refused),
-            percent(c.degenerate),
+            rate(c.success).percent(),
+            rate(c.success).percent_interval(),
+            rate(c.refused).percent(),
+            rate(c.degenerate).percent(),
             format!("{:.1}", c.steps as f64 / c.n as f64),
         ]);
     }
@@ -185,29 +185,29 @@ fn options(settings: &Settings, loaded: &Loaded) -> Options {
     }
 }
 
-/// The request of a case.
-pub(crate) fn request(case: &Case, loaded: &Loaded, options: &Options) -> Result<Request> {
-    let ids = loaded.text.encode(&Prompt::Chat(vec![Message::user(&case.prompt)]))?;
-    let forced = match &case.forced {
+/// The request of a question.
+pub(crate) fn request(question: &Question, loaded: &Loaded, options: &Options) -> Result<Request> {
+    let ids = loaded.text.encode(&Prompt::Chat(vec![Message::user(&question.prompt)]))?;
+    let forced = match &question.forced {
         Some((offset, words)) => (*offset..).zip(loaded.text.tokenizer.encode(words)?).collect(),
         None => Vec::new(),
     };
-    Ok(Request::new(format!("{}/{}", case.cell, case.id), ids, options).with_forced(forced))
+    Ok(Request::new(format!("{}/{}", question.cell, question.id), ids, options).with_forced(forced))
 }
 
-fn answer(batch: &[Case], loaded: &Loaded, options: &Options) -> Result<Vec<Answered>> {
-    let requests = batch.iter().map(|case| request(case, loaded, options)).collect::<Result<Vec<_>>>()?;
+fn answer(batch: &[Question], loaded: &Loaded, options: &Options) -> Result<Vec<Answered>> {
+    let requests = batch.iter().map(|question| request(question, loaded, options)).collect::<Result<Vec<_>>>()?;
     let answers = generate(loaded.subject(), Batching::SHARED, requests, &mut interrupt::stop())?;
-    let graded = answers.into_iter().map_while(|answer| answer).zip(batch).map(|(answer, case)| {
-        let text = visible(case, &answer.ids, loaded)?;
+    let graded = answers.into_iter().map_while(|answer| answer).zip(batch).map(|(answer, question)| {
+        let text = visible(question, &answer.ids, loaded)?;
         Ok(Answered {
-            cell: case.cell.clone(),
-            id: case.id.clone(),
-            style: case.style.map(|s| s.name().to_owned()),
-            split: case.split(),
-            prompt: case.prompt.clone(),
-            forced: case.forced.clone(),
-            graded: case.grade(&text),
+            cell: question.cell.clone(),
+            id: question.id.clone(),
+            style: question.style.map(|s| s.name().to_owned()),
+            split: question.split(),
+            prompt: question.prompt.clone(),
+            forced: question.forced.clone(),
+            graded: question.grade(&text),
             text,
             forwards: answer.forwards,
         })
@@ -216,9 +216,9 @@ fn answer(batch: &[Case], loaded: &Loaded, options: &Options) -> Result<Vec<Answ
 }
 
 /// The words up to the first end token; where words were forced, up to the first end token behind them.
-fn visible(case: &Case, ids: &[u32], loaded: &Loaded) -> Result<String> {
+fn visible(question: &Question, ids: &[u32], loaded: &Loaded) -> Result<String> {
     let ends = loaded.text.special.ends();
-    let from = match &case.forced {
+    let from = match &question.forced {
         Some((offset, words)) => offset + words.split_whitespace().count(),
         None => 0,
     };
