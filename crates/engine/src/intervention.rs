@@ -42,8 +42,9 @@ pub struct HiddenAt {
 /// Acts on one row of a decode. Every method does nothing by default.
 ///
 /// A request owns its interventions, so their state is the row's alone and cannot depend on the batch. They run in list
-/// order: attacks, then defences, then probes. Writes go through the [`Canvas`] and end up in the trace.
-pub trait Intervention {
+/// order: attacks, then defences, then probes. Writes go through the [`Canvas`] and end up in the trace. It runs on the
+/// thread that owns the model, which need not be the one that made it.
+pub trait Intervention: Send {
     /// Its name in messages and records.
     fn name(&self) -> &str;
 

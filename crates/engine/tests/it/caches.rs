@@ -4,8 +4,7 @@ use crate::{blocks, load, one, request};
 use mosa_core::{Canvas, Cause};
 use mosa_engine::{Answer, CacheMode, EngineError, Flow, HiddenAt, Intervention, Options, Step};
 use mosa_model::{Call, DenoisingModel, Transformer};
-use std::cell::RefCell;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 use tch::Tensor;
 
 const CACHES: [CacheMode; 2] = [CacheMode::Prefix, CacheMode::Dual];
@@ -22,7 +21,7 @@ struct Seen {
 struct Spy {
     clock: u64,
     writes: Vec<(usize, Option<u32>)>,
-    seen: Rc<RefCell<Vec<Seen>>>,
+    seen: Arc<Mutex<Vec<Seen>>>,
 }
 
 impl Intervention for Spy {
@@ -48,7 +47,7 @@ impl Intervention for Spy {
         logits: Tensor,
     ) -> Result<Tensor, EngineError> {
         let (canvas, positions) = (canvas.tokens().to_vec(), positions.to_vec());
-        self.seen.borrow_mut().push(Seen { clock: step.clock, canvas, positions, logits: logits.copy() });
+        self.seen.lock().unwrap().push(Seen { clock: step.clock, canvas, positions, logits: logits.copy() });
         Ok(logits)
     }
 }
@@ -60,10 +59,10 @@ fn spied(
     (clock, writes): (u64, Vec<(usize, Option<u32>)>),
 ) -> (Answer, Vec<Seen>) {
     let options = Options { cache, ..blocks(model, 24, 12, 8) };
-    let seen = Rc::new(RefCell::new(Vec::new()));
-    let spy = Spy { clock, writes, seen: Rc::clone(&seen) };
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let spy = Spy { clock, writes, seen: Arc::clone(&seen) };
     let answer = one(model, &options, request(3, 9).with_interventions(vec![Box::new(spy)]));
-    (answer, seen.take())
+    (answer, std::mem::take(&mut *seen.lock().unwrap()))
 }
 
 /// Largest distance of what a pass returned from a pass over its whole canvas.

@@ -4,8 +4,7 @@ use mosa_engine::{
     Batching, CacheMode, Commit, EngineError, Finish, Flow, HiddenAt, Intervention, Options, Pass, Step,
 };
 use mosa_model::DenoisingModel;
-use std::cell::RefCell;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 use tch::Tensor;
 
 /// Writes tokens at response offsets before one step.
@@ -47,13 +46,13 @@ impl Intervention for Forbid {
 /// Notes every call.
 struct Log {
     name: &'static str,
-    calls: Rc<RefCell<Vec<String>>>,
+    calls: Arc<Mutex<Vec<String>>>,
     hidden: bool,
 }
 
 impl Log {
     fn note(&self, what: &str) {
-        self.calls.borrow_mut().push(format!("{} {what}", self.name));
+        self.calls.lock().unwrap().push(format!("{} {what}", self.name));
     }
 }
 
@@ -129,8 +128,8 @@ fn an_attack_and_a_defence_compose() {
 #[test]
 fn interventions_run_in_list_order_at_each_point_of_a_step() {
     let model = load("llada");
-    let calls = Rc::new(RefCell::new(Vec::new()));
-    let log = |name, hidden| Box::new(Log { name, calls: Rc::clone(&calls), hidden }) as Box<dyn Intervention>;
+    let calls = Arc::new(Mutex::new(Vec::new()));
+    let log = |name, hidden| Box::new(Log { name, calls: Arc::clone(&calls), hidden }) as Box<dyn Intervention>;
     one(&model, &blocks(&model, 4, 2, 2), request(0, 5).with_interventions(vec![log("a", false), log("b", true)]));
     let per_block = |block: usize| {
         let mut v: Vec<String> = Vec::new();
@@ -141,7 +140,7 @@ fn interventions_run_in_list_order_at_each_point_of_a_step() {
         v.extend([format!("a after {block}"), format!("b after {block}")]);
         v
     };
-    assert_eq!(*calls.borrow(), [per_block(0), per_block(1)].concat());
+    assert_eq!(*calls.lock().unwrap(), [per_block(0), per_block(1)].concat());
 }
 
 #[test]
@@ -149,12 +148,12 @@ fn hidden_states_are_the_rows_own_under_guidance_padding_and_caches() {
     let model = load("llada");
     let base = blocks(&model, 4, 4, 4);
     let run = |batching, options: &Options| {
-        let calls = Rc::new(RefCell::new(Vec::new()));
-        let log = |name| vec![Box::new(Log { name, calls: Rc::clone(&calls), hidden: true }) as Box<dyn Intervention>];
+        let calls = Arc::new(Mutex::new(Vec::new()));
+        let log = |name| vec![Box::new(Log { name, calls: Arc::clone(&calls), hidden: true }) as Box<dyn Intervention>];
         let requests =
             vec![request(0, 5).with_interventions(log("short")), request(1, 9).with_interventions(log("long"))];
         decode_in(batching, &model, options, requests).unwrap();
-        let calls = calls.borrow();
+        let calls = calls.lock().unwrap();
         calls.iter().filter(|c| c.contains("hidden 0")).cloned().collect::<Vec<_>>()
     };
     let padded = run(Batching::SHARED, &base);
