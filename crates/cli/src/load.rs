@@ -8,6 +8,7 @@ use mosa_model::{
     Adapted, Adapter, Checkpoint, CudaProblem, DenoisingModel, DeviceChoice, DtypeChoice, ModelConfig, ModelSpec,
     Transformer, cuda_status,
 };
+use mosa_runtime::{Model, Runtime, Settings};
 use mosa_text::TextModel;
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind};
@@ -28,6 +29,11 @@ impl Loaded {
     /// Model and adapter as the engine takes them.
     pub(crate) fn subject(&self) -> Adapted<'_> {
         Adapted { model: &self.model, adapter: self.adapter.as_ref() }
+    }
+
+    /// The same on a thread of its own, for whoever asks it.
+    pub(crate) fn started(self, settings: Settings) -> Result<Runtime> {
+        Ok(Runtime::start(Model::new(self.model, self.adapter, self.text), settings)?)
     }
 
     /// The tokens that end an answer.

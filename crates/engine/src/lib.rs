@@ -44,7 +44,7 @@ pub use commit::{Choice, Commit, CommitPolicy, Moment, Statistic};
 pub use error::EngineError;
 pub use generate::{Control, Observer, generate};
 pub use intervention::{Flow, HiddenAt, Intervention, Pass};
-pub use likelihood::{Estimator, Likelihood, likelihood};
+pub use likelihood::{Estimator, Likelihood, Scores, Scoring, View, likelihood, picked};
 pub use options::{Batching, CacheMode, EndRule, Ends, LARGEST, MOST_STEPS, MaskRule, Options, RevealCount, Schedule};
 pub use request::{Answer, Finish, Request};
 pub use schedule::{quota, reveal_count, reveal_probabilities};

@@ -3,8 +3,8 @@
 use crate::EngineError;
 use crate::error::{not_a_number, option};
 use mosa_core::{Canvas, Rng, Stream, TokenId};
-use mosa_model::{Adapted, Call, Slot};
-use tch::{Device, Kind, Tensor};
+use mosa_model::{Adapted, Call, ModelSpec, Slot};
+use tch::{Device, Kind, TchError, Tensor};
 
 /// How the joint probability of several tokens is estimated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,8 +37,139 @@ pub struct Likelihood {
     pub forwards: usize,
 }
 
-/// Rows per pass where an estimator needs many.
+/// One way an estimator looks at tokens that are to be scored, which are told apart by their number in the list of them:
+/// those that stand on the canvas, and those that are masked and read off. Whatever is in neither is masked and not read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct View {
+    /// Numbers of the tokens that stand on the canvas.
+    pub revealed: Vec<usize>,
+    /// Numbers of the tokens that are scored; at least one.
+    pub scored: Vec<usize>,
+}
+
+impl Estimator {
+    /// How the estimator looks at `count` tokens: one pass per view. Everything that scores words on a canvas asks here.
+    ///
+    /// # Errors
+    /// [`EngineError::Option`] if there is nothing to look at.
+    pub fn views(self, count: usize) -> Result<Vec<View>, EngineError> {
+        if count == 0 {
+            return Err(option("tokens", "to score are missing"));
+        }
+        Ok(match self {
+            Self::MeanField => vec![View { revealed: Vec::new(), scored: (0..count).collect() }],
+            Self::Chain => (0..count).map(|j| View { revealed: (0..j).collect(), scored: vec![j] }).collect(),
+            Self::Elbo { draws: 0, .. } => return Err(option("draws", "must be positive")),
+            Self::Elbo { draws, seed, sample } => {
+                let first = Rng::at(seed, Stream::Likelihood, 0, sample).below(count);
+                let view = |i: usize| {
+                    let masked = (first + i * count / draws) % count + 1;
+                    let order = Rng::at(seed, Stream::Likelihood, 1 + i as u64, sample).permutation(count);
+                    let (scored, revealed) = order.split_at(masked);
+                    View { revealed: revealed.to_vec(), scored: scored.to_vec() }
+                };
+                (0..draws).map(view).collect()
+            }
+        })
+    }
+}
+
+/// Canvases per pass where an estimator needs many.
 const ROWS: usize = 16;
+
+/// Tokens that are to be scored, and the canvas on which their places are masked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scoring {
+    canvas: Vec<TokenId>,
+    tokens: Vec<(usize, TokenId)>,
+}
+
+impl Scoring {
+    /// `tokens` are pairs of canvas position and token. Everything else on the canvas stays as it is, masks included.
+    ///
+    /// # Errors
+    /// [`EngineError`] if there is nothing to score, a token is unknown, or a position is outside the canvas.
+    pub fn new(spec: &ModelSpec, canvas: &Canvas, tokens: &[(usize, TokenId)]) -> Result<Self, EngineError> {
+        if tokens.is_empty() {
+            return Err(option("tokens", "to score are missing"));
+        }
+        let mut canvas = canvas.clone();
+        for &(position, token) in tokens {
+            if token as usize >= spec.vocab {
+                let what = format!("to score hold {token}, outside the vocabulary of {}", spec.vocab);
+                return Err(option("tokens", what));
+            }
+            canvas.remask(position)?;
+        }
+        Ok(Self { canvas: canvas.tokens().to_vec(), tokens: tokens.to_vec() })
+    }
+
+    /// The canvas of a view.
+    fn seen(&self, view: &View) -> Vec<TokenId> {
+        let mut canvas = self.canvas.clone();
+        for &j in &view.revealed {
+            let (position, token) = self.tokens[j];
+            canvas[position] = token;
+        }
+        canvas
+    }
+
+    /// Runs the model over the views, several of them in a pass, and hands on what it says of each pass.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the model or `read` fails.
+    pub fn passes(
+        &self,
+        subject: Adapted<'_>,
+        views: &[View],
+        read: &mut dyn FnMut(Scores) -> Result<(), EngineError>,
+    ) -> Result<(), EngineError> {
+        let _no_grad = tch::no_grad_guard();
+        for chunk in views.chunks(ROWS) {
+            let canvases: Vec<Vec<TokenId>> = chunk.iter().map(|view| self.seen(view)).collect();
+            let rows: Vec<&[TokenId]> = canvases.iter().map(Vec::as_slice).collect();
+            let scored = || chunk.iter().enumerate().flat_map(|(row, v)| v.scored.iter().map(move |&j| (row, j)));
+            let want: Vec<Slot> = scored().map(|(row, j)| (row, self.tokens[j].0)).collect();
+            let ids = scored().map(|(_, j)| self.tokens[j].1).collect();
+            let logits = subject.forward(Call::new(&rows, &want))?;
+            read(Scores { log_p: logits.f_log_softmax(-1, Kind::Float)?, ids, want })?;
+        }
+        Ok(())
+    }
+}
+
+/// What the model says of the scored tokens of a pass, view after view.
+pub struct Scores {
+    /// ln p of every token of the vocabulary at each scored position, f32: [scored, vocabulary].
+    pub log_p: Tensor,
+    /// The scored tokens.
+    pub ids: Vec<TokenId>,
+    want: Vec<Slot>,
+}
+
+impl Scores {
+    /// ln p of the scored tokens.
+    ///
+    /// # Errors
+    /// [`EngineError::NotANumber`] if one of them is none.
+    pub fn of_tokens(&self, subject: Adapted<'_>) -> Result<Vec<f64>, EngineError> {
+        let ids: Vec<i64> = self.ids.iter().map(|&t| i64::from(t)).collect();
+        let ids = Tensor::f_from_slice(&ids)?.f_to_device(self.log_p.device())?;
+        let flat = Vec::<f32>::try_from(picked(&self.log_p, &ids)?.f_to_device(Device::Cpu)?)?;
+        match flat.iter().position(|p| p.is_nan()) {
+            Some(broken) => Err(not_a_number(subject, self.want[broken].1, 0)),
+            None => Ok(flat.into_iter().map(f64::from).collect()),
+        }
+    }
+}
+
+/// One column per row of `log_p` [n, vocabulary]: those of `ids` [n]. Differentiable.
+///
+/// # Errors
+/// If libtorch fails.
+pub fn picked(log_p: &Tensor, ids: &Tensor) -> Result<Tensor, TchError> {
+    log_p.f_gather(-1, &ids.f_unsqueeze(-1)?, false)?.f_squeeze_dim(-1)
+}
 
 /// Scores `tokens`, pairs of canvas position and token. The scored positions are masked first; everything else on the
 /// canvas stays as it is, masks included.
@@ -51,93 +182,22 @@ pub fn likelihood(
     tokens: &[(usize, TokenId)],
     estimator: Estimator,
 ) -> Result<Likelihood, EngineError> {
-    let _no_grad = tch::no_grad_guard();
-    if tokens.is_empty() {
-        return Err(option("tokens", "to score are missing"));
+    let scoring = Scoring::new(subject.model.spec(), canvas, tokens)?;
+    let views = estimator.views(tokens.len())?;
+    let mut flat = Vec::new();
+    scoring.passes(subject, &views, &mut |scores| {
+        flat.extend(scores.of_tokens(subject)?);
+        Ok(())
+    })?;
+    let forwards = views.len();
+    if !matches!(estimator, Estimator::Elbo { .. }) {
+        return Ok(Likelihood { total: flat.iter().sum(), per_token: flat, forwards });
     }
-    let mut base = canvas.clone();
-    for &(position, token) in tokens {
-        if token as usize >= subject.model.spec().vocab {
-            return Err(option(
-                "tokens",
-                format!("to score hold {token}, outside the vocabulary of {}", subject.model.spec().vocab),
-            ));
-        }
-        base.remask(position)?;
-    }
-    let views = views(&base, tokens, estimator)?;
-    let mut scores = Vec::with_capacity(views.len());
-    for chunk in views.chunks(ROWS) {
-        scores.extend(score(subject, chunk)?);
-    }
-    Ok(match estimator {
-        Estimator::MeanField => summed(scores.concat(), 1),
-        Estimator::Chain => summed(scores.concat(), scores.len()),
-        Estimator::Elbo { .. } => {
-            let draws: Vec<f64> =
-                scores.iter().map(|s| s.iter().sum::<f64>() * tokens.len() as f64 / s.len() as f64).collect();
-            Likelihood {
-                total: draws.iter().sum::<f64>() / draws.len() as f64,
-                per_token: Vec::new(),
-                forwards: draws.len(),
-            }
-        }
-    })
-}
-
-fn summed(per_token: Vec<f64>, forwards: usize) -> Likelihood {
-    Likelihood { total: per_token.iter().sum(), per_token, forwards }
-}
-
-/// A canvas and the tokens to score on it.
-struct View {
-    canvas: Vec<TokenId>,
-    scored: Vec<(usize, TokenId)>,
-}
-
-fn views(base: &Canvas, tokens: &[(usize, TokenId)], estimator: Estimator) -> Result<Vec<View>, EngineError> {
-    let revealed = |shown: &[(usize, TokenId)]| {
-        let mut canvas = base.tokens().to_vec();
-        for &(p, t) in shown {
-            canvas[p] = t;
-        }
-        canvas
+    let mut flat = flat.into_iter();
+    let draw = |view: &View| {
+        let sum: f64 = flat.by_ref().take(view.scored.len()).sum();
+        sum * tokens.len() as f64 / view.scored.len() as f64
     };
-    Ok(match estimator {
-        Estimator::MeanField => vec![View { canvas: revealed(&[]), scored: tokens.to_vec() }],
-        Estimator::Chain => {
-            (0..tokens.len()).map(|j| View { canvas: revealed(&tokens[..j]), scored: vec![tokens[j]] }).collect()
-        }
-        Estimator::Elbo { draws: 0, .. } => return Err(option("draws", "must be positive")),
-        Estimator::Elbo { draws, seed, sample } => {
-            let n = tokens.len();
-            let first = Rng::at(seed, Stream::Likelihood, 0, sample).below(n);
-            (0..draws)
-                .map(|i| {
-                    let masked = (first + i * n / draws) % n + 1;
-                    let order = Rng::at(seed, Stream::Likelihood, 1 + i as u64, sample).permutation(n);
-                    let (hidden, shown) = order.split_at(masked);
-                    let pick = |indices: &[usize]| indices.iter().map(|&j| tokens[j]).collect::<Vec<_>>();
-                    View { canvas: revealed(&pick(shown)), scored: pick(hidden) }
-                })
-                .collect()
-        }
-    })
-}
-
-/// ln p of the scored tokens of each view, f32 log-softmax, in one pass.
-fn score(subject: Adapted<'_>, views: &[View]) -> Result<Vec<Vec<f64>>, EngineError> {
-    let rows: Vec<&[TokenId]> = views.iter().map(|v| v.canvas.as_slice()).collect();
-    let want: Vec<Slot> =
-        views.iter().enumerate().flat_map(|(i, v)| v.scored.iter().map(move |&(p, _)| (i, p))).collect();
-    let ids: Vec<i64> = views.iter().flat_map(|v| v.scored.iter().map(|&(_, t)| i64::from(t))).collect();
-    let logits = subject.forward(Call::new(&rows, &want))?;
-    let index = Tensor::f_from_slice(&ids)?.f_unsqueeze(-1)?.f_to_device(logits.device())?;
-    let picked = logits.f_log_softmax(-1, Kind::Float)?.f_gather(-1, &index, false)?.f_squeeze_dim(-1)?;
-    let flat = Vec::<f32>::try_from(picked.f_to_device(Device::Cpu)?)?;
-    if let Some(broken) = flat.iter().position(|p| p.is_nan()) {
-        return Err(not_a_number(subject, want[broken].1, 0));
-    }
-    let mut flat = flat.into_iter().map(f64::from);
-    Ok(views.iter().map(|v| flat.by_ref().take(v.scored.len()).collect()).collect())
+    let total = views.iter().map(draw).sum::<f64>() / views.len() as f64;
+    Ok(Likelihood { total, per_token: Vec::new(), forwards })
 }

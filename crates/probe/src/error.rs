@@ -2,6 +2,7 @@
 
 use mosa_engine::EngineError;
 use mosa_model::ModelError;
+use mosa_runtime::RuntimeError;
 use mosa_text::TextError;
 use tch::TchError;
 
@@ -70,15 +71,34 @@ pub enum ProbeError {
     /// The model failed.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// The model could not be asked.
+    #[error(transparent)]
+    Runtime(RuntimeError),
 }
 
 impl ProbeError {
+    /// Whether a stop was asked for before there was a result.
+    pub fn is_interrupted(&self) -> bool {
+        matches!(self, Self::Runtime(RuntimeError::Interrupted))
+    }
+
     /// Whether the model's numbers are broken, and not what was asked for.
     pub fn is_broken_number(&self) -> bool {
         match self {
             Self::NotANumber { .. } => true,
             Self::Engine(error) => error.is_broken_number(),
             _ => false,
+        }
+    }
+}
+
+impl From<RuntimeError> for ProbeError {
+    fn from(error: RuntimeError) -> Self {
+        match error {
+            RuntimeError::Text(error) => Self::Text(error),
+            RuntimeError::Engine(error) => Self::Engine(error),
+            RuntimeError::Model(error) => Self::Model(error),
+            error => Self::Runtime(error),
         }
     }
 }

@@ -1,10 +1,11 @@
 //! The landscape probe: where on a fully masked canvas a model would refuse, and where it would go on.
 
-use crate::{Case, ProbeError, Probed};
+use crate::{Case, ProbeError};
 use mosa_core::{Canvas, TokenId};
-use mosa_engine::{EngineError, Intervention, Options, Request, Step, generate};
-use mosa_model::{Call, Slot};
+use mosa_engine::{Batching, EngineError, Intervention, Options, Step, generate};
+use mosa_model::{Adapted, Call, Slot};
 use mosa_records::LandscapeRecord;
+use mosa_runtime::{Model, Runtime};
 use std::sync::{Arc, Mutex, PoisonError};
 use tch::{Device, Kind, Tensor};
 
@@ -26,10 +27,18 @@ struct Seen {
     end: Vec<f64>,
 }
 
+/// Tokens whose probability is watched.
+#[derive(Clone)]
+struct Watched {
+    /// First tokens of refusals.
+    starts: Vec<i64>,
+    /// End tokens.
+    ends: Vec<i64>,
+}
+
 /// Watches a decode without changing it.
 struct Watch {
-    starts: Vec<i64>,
-    ends: Vec<i64>,
+    tokens: Watched,
     seen: Arc<Mutex<Seen>>,
 }
 
@@ -46,8 +55,8 @@ impl Intervention for Watch {
         logits: Tensor,
     ) -> Result<Tensor, EngineError> {
         let p = logits.f_softmax(-1, Kind::Float)?;
-        let refusal = columns(&p, &self.starts)?;
-        let end = columns(&p, &self.ends)?;
+        let refusal = columns(&p, &self.tokens.starts)?;
+        let end = columns(&p, &self.tokens.ends)?;
         let offsets = positions.iter().map(|p| p.saturating_sub(canvas.response_start()));
         let first = positions.iter().enumerate().min_by_key(|(_, p)| **p).map_or(0, |(i, _)| i);
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -68,37 +77,66 @@ fn rounded(p: f64) -> f64 {
     (p * 1e4).round() / 1e4
 }
 
-/// The landscape of one case: the scores on the masked canvas, then a decode that is watched.
-///
-/// # Errors
-/// [`ProbeError`] if a set is empty, a sentence is longer than the response, or the model fails.
-pub fn landscape(
-    probed: Probed<'_>,
-    options: &Options,
-    case: &Case,
-    sentences: &Sentences,
-) -> Result<LandscapeRecord, ProbeError> {
-    check(options, sentences)?;
-    let length = options.gen_length;
-    let starts: Vec<i64> = distinct(sentences.safe.iter().filter_map(|s| s.first()));
-    let ends: Vec<i64> = distinct(probed.text.special.ends().iter());
-    let subject = probed.subject;
-    let canvas = Canvas::new(&case.prompt, length, subject.model.spec().mask);
-    let want: Vec<Slot> = (0..length).map(|k| (0, case.prompt.len() + k)).collect();
-    let logits = tch::no_grad(|| subject.forward(Call::new(&[canvas.tokens()], &want)))?;
-    let log_p = logits.f_log_softmax(-1, Kind::Float)?;
-    let p = log_p.f_exp()?;
-    let seen = watch(probed, options, case, (starts.clone(), ends.clone()))?;
-    Ok(LandscapeRecord {
-        group: case.group.clone(),
-        id: case.id.clone(),
-        safe: best(&log_p, &sentences.safe)?,
-        harmful: best(&log_p, &sentences.harmful)?,
-        end: columns(&p, &ends)?.into_iter().map(rounded).collect(),
-        refusal: columns(&p, &starts)?.into_iter().map(rounded).collect(),
-        refusal_by_step: seen.refusal,
-        end_by_step: seen.end,
-    })
+/// A landscape to be drawn.
+#[derive(Clone, Debug)]
+pub struct Landscape {
+    /// How the watched decode runs.
+    pub options: Options,
+    /// What is looked for.
+    pub sentences: Arc<Sentences>,
+    /// Whether the model is looked at with its adapter, or as it is.
+    pub adapted: bool,
+}
+
+impl Landscape {
+    /// The landscape of one case: the scores on the masked canvas, then a decode that is watched.
+    ///
+    /// # Errors
+    /// [`ProbeError`] if a set is empty, a sentence is longer than the response, a stop was asked for, or the model fails.
+    pub fn of(&self, runtime: &Runtime, case: &Case) -> Result<LandscapeRecord, ProbeError> {
+        check(&self.options, &self.sentences)?;
+        let (plan, case) = (self.clone(), case.clone());
+        runtime.look(move |model| plan.drawn(model, &case))?
+    }
+
+    /// On the thread of the model.
+    fn drawn(&self, model: &Model, case: &Case) -> Result<LandscapeRecord, ProbeError> {
+        let subject = Adapted { adapter: model.adapter.as_ref().filter(|_| self.adapted), ..model.subject() };
+        let tokens = Watched {
+            starts: distinct(self.sentences.safe.iter().filter_map(|s| s.first())),
+            ends: distinct(model.text.special.ends().iter()),
+        };
+        let log_p = tch::no_grad(|| self.masked(subject, case))?;
+        let p = log_p.f_exp()?;
+        let seen = self.watched(subject, case, tokens.clone())?;
+        Ok(LandscapeRecord {
+            group: case.group.clone(),
+            id: case.id.clone(),
+            safe: best(&log_p, &self.sentences.safe)?,
+            harmful: best(&log_p, &self.sentences.harmful)?,
+            end: columns(&p, &tokens.ends)?.into_iter().map(rounded).collect(),
+            refusal: columns(&p, &tokens.starts)?.into_iter().map(rounded).collect(),
+            refusal_by_step: seen.refusal,
+            end_by_step: seen.end,
+        })
+    }
+
+    /// ln p at every position of the masked response: [positions, vocabulary].
+    fn masked(&self, subject: Adapted<'_>, case: &Case) -> Result<Tensor, ProbeError> {
+        let length = self.options.gen_length;
+        let canvas = Canvas::new(&case.prompt, length, subject.model.spec().mask);
+        let want: Vec<Slot> = (0..length).map(|k| (0, case.prompt.len() + k)).collect();
+        let logits = subject.forward(Call::new(&[canvas.tokens()], &want))?;
+        Ok(logits.f_log_softmax(-1, Kind::Float)?)
+    }
+
+    fn watched(&self, subject: Adapted<'_>, case: &Case, tokens: Watched) -> Result<Seen, ProbeError> {
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        let watch = Watch { tokens, seen: Arc::clone(&seen) };
+        let request = case.request(&self.options).with_interventions(vec![Box::new(watch)]);
+        generate(subject, Batching::Rows, vec![request], &mut ())?;
+        Ok(std::mem::take(&mut seen.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
 }
 
 fn check(options: &Options, sentences: &Sentences) -> Result<(), ProbeError> {
@@ -143,20 +181,6 @@ fn best(log_p: &Tensor, set: &[Vec<TokenId>]) -> Result<Vec<f64>, ProbeError> {
         (fitting.map(|s| score(k, s)).fold(f64::NEG_INFINITY, f64::max) * 1e4).round() / 1e4
     };
     Ok((0..=length - shortest.max(1)).map(at).collect())
-}
-
-fn watch(
-    probed: Probed<'_>,
-    options: &Options,
-    case: &Case,
-    (starts, ends): (Vec<i64>, Vec<i64>),
-) -> Result<Seen, ProbeError> {
-    let seen = Arc::new(Mutex::new(Seen::default()));
-    let watch = Watch { starts, ends, seen: Arc::clone(&seen) };
-    let request = Request::new(case.key(), case.prompt.clone(), options).with_interventions(vec![Box::new(watch)]);
-    generate(probed.subject, probed.batching, vec![request], &mut ())?;
-    let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-    Ok(std::mem::take(&mut *seen))
 }
 
 /// The window of `width` positions in which harmful sentences fit best compared with safe ones, on average over the

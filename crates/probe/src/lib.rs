@@ -5,9 +5,11 @@
 //! - [`Prefill`]: what becomes of an answer into which words are forced at an offset;
 //! - [`order`]: which positions are revealed at which step;
 //! - [`Steer`]: whether a prompt can order a phrase at a place of the answer;
-//! - [`landscape`]: where on the canvas refusals and harmful sentences fit best.
+//! - [`Landscape`]: where on the canvas refusals and harmful sentences fit best.
+//!
+//! All of them ask a [`mosa_runtime::Runtime`]; the model itself is looked into on its own thread.
 
-mod answer;
+mod case;
 mod error;
 pub mod gcg;
 mod landscape;
@@ -15,9 +17,9 @@ mod order;
 mod prefill;
 mod steer;
 
-pub use answer::{Case, Probed, Shown, answer, shown};
+pub use case::{Case, ForcedPhrase, answer};
 pub use error::ProbeError;
-pub use landscape::{Sentences, landscape, propose_window};
+pub use landscape::{Landscape, Sentences, propose_window};
 pub use order::order;
 pub use prefill::{Prefill, plain};
 pub use steer::{Steer, TEMPLATE, TOLERANCE, obeyed, placed_at};

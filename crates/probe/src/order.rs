@@ -1,9 +1,11 @@
 //! The order probe (MOSA, Fig. 5): which positions are revealed at which step.
 
-use crate::{Case, ProbeError, Probed};
+use crate::case::complete;
+use crate::{Case, ProbeError};
 use mosa_core::Cause;
-use mosa_engine::{Options, Request, generate};
+use mosa_engine::{Answer, Options};
 use mosa_records::OrderRecord;
+use mosa_runtime::Runtime;
 
 /// Decodes the cases together and keeps when what was revealed. Words and end tokens are kept apart: an answer's tail of
 /// end tokens is often revealed first and says nothing about the order of its words. Once a stop is asked for, only the
@@ -11,11 +13,11 @@ use mosa_records::OrderRecord;
 ///
 /// # Errors
 /// [`ProbeError`] if a case does not fit the model or decoding fails.
-pub fn order(probed: Probed<'_>, options: &Options, cases: &[Case]) -> Result<Vec<OrderRecord>, ProbeError> {
-    let requests = cases.iter().map(|c| Request::new(c.key(), c.prompt.clone(), options)).collect();
-    let answers = generate(probed.subject, probed.batching, requests, &mut probed.stop.clone())?;
-    let ends = probed.text.special.ends();
-    let record = |(answer, case): (&mosa_engine::Answer, &Case)| {
+pub fn order(runtime: &Runtime, options: &Options, cases: &[Case]) -> Result<Vec<OrderRecord>, ProbeError> {
+    let requests = cases.iter().map(|case| case.request(options)).collect();
+    let answers = complete(runtime.decode(requests)?)?;
+    let ends = runtime.text().special.ends();
+    let record = |(answer, case): (&Answer, &Case)| {
         let total = answer.trace.steps.last().map_or(0, |s| s.step.clock as usize + 1);
         let (mut words, mut tail) = (vec![Vec::new(); total], vec![Vec::new(); total]);
         for step in &answer.trace.steps {
@@ -28,5 +30,5 @@ pub fn order(probed: Probed<'_>, options: &Options, cases: &[Case]) -> Result<Ve
         words.iter_mut().chain(&mut tail).for_each(|at| at.sort_unstable());
         OrderRecord { group: case.group.clone(), id: case.id.clone(), length: options.gen_length, words, ends: tail }
     };
-    Ok(answers.iter().map_while(Option::as_ref).zip(cases).map(record).collect())
+    Ok(answers.iter().zip(cases).map(record).collect())
 }

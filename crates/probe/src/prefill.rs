@@ -1,6 +1,6 @@
 //! The prefill probe (MOSA, Fig. 3): words forced at an offset of the answer, the rest decoded as usual.
 
-use crate::{Case, ProbeError};
+use crate::{Case, ForcedPhrase, ProbeError};
 use mosa_core::{Rng, Stream, TokenId, sample_key};
 use mosa_text::{Prompt, PromptRecord, TextModel};
 use std::collections::BTreeMap;
@@ -65,7 +65,7 @@ impl Prefill {
             return Err(ProbeError::Setting { key: "offsets", what });
         }
         Ok(Case {
-            forced: Some((offset, tokens, phrase.to_owned())),
+            forced: Some(ForcedPhrase { offset, tokens, text: phrase.to_owned() }),
             ..plain(text, behaviour, &format!("prefill/{offset}"))?
         })
     }

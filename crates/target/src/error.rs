@@ -1,6 +1,7 @@
 //! What can go wrong when a target is asked.
 
 use mosa_attack::Unanswered;
+use mosa_runtime::RuntimeError;
 
 /// Why a target gave no answer.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +18,9 @@ pub enum TargetError {
     /// The model itself.
     #[error(transparent)]
     Model(#[from] mosa_model::ModelError),
+    /// The model could not be asked, or gave no answer.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
     /// Suffix search.
     #[error(transparent)]
     Probe(#[from] mosa_probe::ProbeError),
@@ -27,6 +31,9 @@ pub enum TargetError {
 
 impl From<TargetError> for Unanswered {
     fn from(error: TargetError) -> Self {
-        Self::Failed(error.to_string())
+        match error {
+            TargetError::Runtime(RuntimeError::Interrupted) => Self::Interrupted,
+            error => Self::Failed(error.to_string()),
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! What attacks attack, and who helps them.
 //!
-//! - [`Local`]: a checkpoint on this machine. All abilities; requests of many cases that wait at the same time are decoded
-//!   together.
+//! - [`Local`]: a checkpoint on this machine, behind its runtime. All abilities; requests of many cases that wait at the same
+//!   time are decoded together.
 //! - [`Proxied`]: a target beside which another checkpoint proposes suffixes, or words it chooses among.
 //! - [`Remote`]: a model behind an OpenAI-compatible endpoint. Text, and fabricated history.
 //! - [`Roles`]: helper models by role, each behind its own endpoint, in this process ([`InProcess`]; it may be the target
@@ -9,22 +9,18 @@
 //!
 //! Nothing leaves the machine but to endpoints the user named.
 
-mod batch;
-mod constrained;
-mod decode;
-mod edit;
 mod error;
 mod guided;
-mod layout;
 mod local;
 mod propose;
 mod proxied;
 mod remote;
 mod roles;
 mod score;
+mod words;
 
 pub use error::TargetError;
-pub use local::{Local, Subject};
+pub use local::Local;
 pub use proxied::Proxied;
 pub use remote::Remote;
 pub use roles::{InProcess, Roles};

@@ -1,12 +1,14 @@
 //! Suffixes a model proposes: one iteration of GCG, or uniform draws without its gradient.
 
 use crate::TargetError;
-use crate::layout::{prompt, words};
+use crate::words::conversation;
 use mosa_attack::{Propose, Proposed, Role};
 use mosa_core::{Rng, Stream};
-use mosa_model::{Adapted, Adapter, DenoisingModel, Transformer};
 use mosa_probe::ProbeError;
-use mosa_probe::gcg::{Filter, Goal, Proposal, TargetLikelihood, TargetLoss, added_between};
+use mosa_probe::gcg::{
+    AllowedTokens, Filter, Goal, Proposal, TargetLikelihood, TargetLoss, added_between, suffix_round_trip,
+};
+use mosa_runtime::{Model, Runtime, words_at};
 use mosa_text::{Specials, TextModel};
 use tch::{Kind, Tensor};
 
@@ -15,46 +17,67 @@ const ROWS: usize = 16;
 
 /// Candidates by gradient (PAL's step 2 to 4) or uniformly (RAL), with the proxy's loss of each, best first.
 pub(crate) fn propose(
-    (model, adapter): (&Transformer, Option<&Adapter>),
-    (text, gen_length, filter): (&TextModel, usize, &Filter<'_>),
+    runtime: &Runtime,
+    gen_length: usize,
+    allowed: &AllowedTokens,
     draw: u64,
     asked: &Propose,
 ) -> Result<Vec<Proposed>, TargetError> {
-    let goal = goal(text, gen_length, draw, asked)?;
-    let loss = TargetLoss::new(Adapted { model, adapter }, &goal, TargetLikelihood::FirstStep, draw, ROWS)?;
-    let suffix = goal.first_suffix().to_vec();
-    let gradient = if asked.gradient { loss.gradient(&suffix)?.one_hot } else { flat(suffix.len(), model)? };
-    let top_k = if asked.gradient { asked.top_k } else { model.spec().vocab };
-    let proposal = Proposal { goal: &goal, filter, top_k, count: asked.candidates, replace: 1 };
-    let mut candidates = proposal.draw(&gradient, &suffix, &mut Rng::at(draw, Stream::Gcg, 0, 0))?;
-    candidates.push(suffix);
-    let losses = loss.losses(&candidates)?;
-    if losses.iter().any(|l| l.is_nan()) {
-        return Err(ProbeError::NotANumber { id: goal.id.clone(), iteration: 0 }.into());
+    let goal = goal(runtime.text(), gen_length, draw, asked)?;
+    let step = Iteration { goal, allowed: allowed.clone(), draw, asked: asked.clone() };
+    runtime.look(move |model| step.proposed(model))?
+}
+
+/// One iteration of the search.
+struct Iteration {
+    goal: Goal,
+    allowed: AllowedTokens,
+    /// Key of the candidates.
+    draw: u64,
+    asked: Propose,
+}
+
+impl Iteration {
+    /// On the thread of the model.
+    fn proposed(self, model: &Model) -> Result<Vec<Proposed>, TargetError> {
+        let Self { goal, allowed, draw, asked } = self;
+        let loss = TargetLoss::new(model.white_box(), &goal, TargetLikelihood::FirstStep, draw, ROWS)?;
+        let suffix = goal.first_suffix().to_vec();
+        let gradient = if asked.gradient { loss.gradient(&suffix)?.one_hot } else { flat(suffix.len(), model)? };
+        let filter = Filter { allowed, keep: Box::new(suffix_round_trip(&model.text.tokenizer)) };
+        let top_k = if asked.gradient { asked.top_k } else { model.weights.spec().vocab };
+        let proposal = Proposal { goal: &goal, filter: &filter, top_k, count: asked.candidates, replace: 1 };
+        let mut candidates = proposal.draw(&gradient, &suffix, &mut Rng::at(draw, Stream::Gcg, 0, 0))?;
+        candidates.push(suffix);
+        let losses = loss.losses(&candidates)?;
+        if losses.iter().any(|l| l.is_nan()) {
+            return Err(ProbeError::NotANumber { id: goal.id.clone(), iteration: 0 }.into());
+        }
+        let mut order: Vec<usize> = (0..candidates.len()).collect();
+        order.sort_by(|&a, &b| losses[a].total_cmp(&losses[b]));
+        order.truncate(asked.keep);
+        let shown = |i: usize| -> Result<Proposed, TargetError> {
+            let suffix = model.text.tokenizer.decode(&candidates[i], Specials::Skip)?.trim().to_owned();
+            Ok(Proposed { suffix, loss: losses[i] })
+        };
+        order.into_iter().map(shown).collect()
     }
-    let mut order: Vec<usize> = (0..candidates.len()).collect();
-    order.sort_by(|&a, &b| losses[a].total_cmp(&losses[b]));
-    order.truncate(asked.keep);
-    let shown = |i: usize| -> Result<Proposed, TargetError> {
-        let suffix = text.tokenizer.decode(&candidates[i], Specials::Skip)?.trim().to_owned();
-        Ok(Proposed { suffix, loss: losses[i] })
-    };
-    order.into_iter().map(shown).collect()
 }
 
 /// A gradient that prefers nothing.
-fn flat(rows: usize, model: &Transformer) -> Result<Tensor, TargetError> {
-    Ok(Tensor::f_zeros([rows as i64, model.spec().vocab as i64], (Kind::Float, model.device()))?)
+fn flat(rows: usize, model: &Model) -> Result<Tensor, TargetError> {
+    let (vocab, device) = (model.weights.spec().vocab as i64, model.weights.embedding_table().device());
+    Ok(Tensor::f_zeros([rows as i64, vocab], (Kind::Float, device))?)
 }
 
 /// The prompt with its suffix, and where the suffix stands in it.
 fn goal(text: &TextModel, gen_length: usize, draw: u64, asked: &Propose) -> Result<Goal, TargetError> {
-    let plain = prompt(text, &asked.messages)?;
+    let plain = text.encode(&conversation(&asked.messages))?;
     let mut messages = asked.messages.clone();
     if let Some(last) = messages.iter_mut().rev().find(|m| m.role == Role::User) {
         last.content = format!("{} {}", last.content, asked.suffix);
     }
-    let whole = prompt(text, &messages)?;
+    let whole = text.encode(&conversation(&messages))?;
     let suffix = added_between(&plain, &whole);
     if suffix.is_empty() {
         return Err(TargetError::Request(format!("the suffix \"{}\" adds no token to the prompt", asked.suffix)));
@@ -63,7 +86,7 @@ fn goal(text: &TextModel, gen_length: usize, draw: u64, asked: &Propose) -> Resu
         id: format!("{draw:016x}"),
         prompt: whole,
         suffix,
-        target: words(text, asked.offset, &asked.target)?,
+        target: words_at(text, asked.offset, &asked.target)?,
         offset: asked.offset,
         gen_length,
     })

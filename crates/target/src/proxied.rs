@@ -20,7 +20,7 @@ pub struct Proxied {
 impl Proxied {
     /// A target with its proxy.
     pub fn new(target: Local, proxy: Local) -> Self {
-        let alike = guided::alike(target.text(), proxy.text());
+        let alike = guided::alike(target.runtime().text(), proxy.runtime().text());
         Self { target, proxy, alike }
     }
 }

@@ -1,28 +1,39 @@
 //! The probability of given words at an offset of the response.
 
 use crate::TargetError;
-use crate::layout::{prompt, words};
-use crate::local::Subject;
-use mosa_attack::{Estimator, Score, Scored, ScoredToken};
-use mosa_core::TokenId;
-use mosa_model::{Call, Slot};
+use crate::words::conversation;
+use mosa_attack::{Score, Scored, ScoredToken};
+use mosa_core::{Canvas, TokenId};
+use mosa_engine::{Estimator, Scoring, View};
+use mosa_runtime::{Model, Runtime, RuntimeError, words_at};
 use mosa_text::{Specials, TextModel};
-use tch::{Device, Kind};
+use tch::Device;
 
-/// Canvases that share a pass.
-const ROWS: usize = 16;
 /// Tokens that who sees few probabilities sees.
 const SEEN: usize = 5;
 
+/// Words to score on their canvas.
+struct Scorable {
+    canvas: Canvas,
+    /// Canvas position and token.
+    tokens: Vec<(usize, TokenId)>,
+    views: Vec<View>,
+}
+
 /// Scores one request: with every word masked at once, or left to right with the earlier ones revealed.
-pub(crate) fn score(
-    subject: Subject<'_>,
-    (text, gen_length): (&TextModel, usize),
-    asked: &Score,
-) -> Result<Scored, TargetError> {
-    let _no_grad = tch::no_grad_guard();
-    let prompt = prompt(text, &asked.messages)?;
-    let tokens = words(text, asked.offset, &asked.text)?;
+pub(crate) fn score(runtime: &Runtime, gen_length: usize, asked: &Score) -> Result<Scored, TargetError> {
+    if runtime.stop().asked() {
+        return Err(RuntimeError::Interrupted.into());
+    }
+    let words = scorable(runtime, gen_length, asked)?;
+    let (length, forwards) = (words.tokens.len(), words.views.len());
+    let tokens = runtime.look(move |model| words.scored(model))??;
+    Ok(Scored { tokens, length, forwards })
+}
+
+fn scorable(runtime: &Runtime, gen_length: usize, asked: &Score) -> Result<Scorable, TargetError> {
+    let prompt = runtime.text().encode(&conversation(&asked.messages))?;
+    let tokens = words_at(runtime.text(), asked.offset, &asked.text)?;
     let gen_length = asked.gen_length.unwrap_or(gen_length);
     if tokens.is_empty() || asked.offset + tokens.len() > gen_length {
         let what = format!(
@@ -32,41 +43,45 @@ pub(crate) fn score(
         );
         return Err(TargetError::Request(what));
     }
-    let start = prompt.len() + asked.offset;
-    let mut base = prompt;
-    base.resize(start - asked.offset + gen_length, subject.model.spec().mask);
-    let wanted = match asked.only {
-        Some(j) if j < tokens.len() => j..j + 1,
-        Some(j) => {
-            return Err(TargetError::Request(format!("there is no token {j} among the {} to score", tokens.len())));
-        }
-        None => 0..tokens.len(),
-    };
-    let views: Vec<(Vec<TokenId>, Vec<usize>)> = match asked.estimator {
-        Estimator::MeanField => vec![(base, wanted.collect())],
-        Estimator::Chain => wanted
-            .map(|j| {
-                let mut canvas = base.clone();
-                canvas[start..start + j].copy_from_slice(&tokens[..j]);
-                (canvas, vec![j])
-            })
-            .collect(),
-    };
-    let forwards = views.len();
-    let mut scored = Vec::with_capacity(tokens.len());
-    for chunk in views.chunks(ROWS) {
-        let rows: Vec<&[TokenId]> = chunk.iter().map(|(canvas, _)| canvas.as_slice()).collect();
-        let want: Vec<Slot> =
-            chunk.iter().enumerate().flat_map(|(i, (_, js))| js.iter().map(move |j| (i, start + j))).collect();
-        let ids: Vec<TokenId> = chunk.iter().flat_map(|(_, js)| js.iter().map(|j| tokens[*j])).collect();
-        let logits = subject.forward(Call::new(&rows, &want))?;
-        let logp = logits.f_log_softmax(-1, Kind::Float)?.f_to_device(Device::Cpu)?;
-        for (i, id) in ids.iter().enumerate() {
-            let row = Vec::<f32>::try_from(logp.f_get(i as i64)?)?;
-            scored.push(ranked(text, &row, *id)?);
-        }
+    let views = views(asked, tokens.len())?;
+    let canvas = Canvas::new(&prompt, gen_length, runtime.spec().mask);
+    let start = canvas.response_start() + asked.offset;
+    Ok(Scorable { canvas, tokens: (start..).zip(tokens).collect(), views })
+}
+
+/// How the engine's estimator looks at `count` tokens, as far as they are asked about.
+fn views(asked: &Score, count: usize) -> Result<Vec<View>, TargetError> {
+    let views = match asked.estimator {
+        mosa_attack::Estimator::MeanField => Estimator::MeanField,
+        mosa_attack::Estimator::Chain => Estimator::Chain,
     }
-    Ok(Scored { tokens: scored, length: tokens.len(), forwards })
+    .views(count)?;
+    match asked.only {
+        None => Ok(views),
+        Some(j) if j < count => {
+            let of_it = views.into_iter().filter(|view| view.scored.contains(&j));
+            Ok(of_it.map(|view| View { scored: vec![j], ..view }).collect())
+        }
+        Some(j) => Err(TargetError::Request(format!("there is no token {j} among the {count} to score"))),
+    }
+}
+
+impl Scorable {
+    /// On the thread of the model.
+    fn scored(&self, model: &Model) -> Result<Vec<ScoredToken>, TargetError> {
+        let subject = model.subject();
+        let scoring = Scoring::new(subject.model.spec(), &self.canvas, &self.tokens)?;
+        let mut scored = Vec::with_capacity(self.tokens.len());
+        scoring.passes(subject, &self.views, &mut |scores| {
+            let log_p = scores.log_p.f_to_device(Device::Cpu)?;
+            for (i, id) in scores.ids.iter().enumerate() {
+                let row = Vec::<f32>::try_from(log_p.f_get(i as i64)?)?;
+                scored.push(ranked(&model.text, &row, *id));
+            }
+            Ok(())
+        })?;
+        scored.into_iter().collect()
+    }
 }
 
 fn ranked(text: &TextModel, row: &[f32], id: TokenId) -> Result<ScoredToken, TargetError> {

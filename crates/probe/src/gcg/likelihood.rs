@@ -1,8 +1,8 @@
-//! Which canvases the likelihood of a target is read from.
+//! How the likelihood of a target is estimated.
 
 use super::settings::MOST_ROWS;
 use crate::ProbeError;
-use mosa_core::{Rng, Stream};
+use mosa_engine::Estimator;
 use serde::{Deserialize, Serialize};
 
 /// How the likelihood of a target is estimated.
@@ -19,33 +19,15 @@ pub enum TargetLikelihood {
     Mc(usize),
 }
 
-/// One way to show the target: which of its tokens are revealed and which are scored.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct View {
-    pub revealed: Vec<usize>,
-    pub scored: Vec<usize>,
-}
-
 impl TargetLikelihood {
-    /// The views of a target of `n` tokens; never empty, and every view scores at least one token.
-    pub(crate) fn views(self, n: usize, [seed, sample]: [u64; 2]) -> Result<Vec<View>, ProbeError> {
+    /// The same as the engine's estimator.
+    pub(crate) fn estimator(self, seed: u64, sample: u64) -> Result<Estimator, ProbeError> {
+        let wrong = |what: String| Err(ProbeError::Setting { key: "likelihood", what });
         match self {
-            Self::FirstStep => Ok(vec![View { revealed: Vec::new(), scored: (0..n).collect() }]),
-            Self::Mc(0) => Err(ProbeError::Setting { key: "likelihood", what: "mc needs at least one draw".into() }),
-            Self::Mc(draws) if draws > MOST_ROWS => Err(ProbeError::Setting {
-                key: "likelihood",
-                what: format!("= mc({draws}): more than {MOST_ROWS} draws"),
-            }),
-            Self::Mc(draws) => {
-                let first = Rng::at(seed, Stream::Likelihood, 0, sample).below(n);
-                let view = |i: usize| {
-                    let masked = (first + i * n / draws) % n + 1;
-                    let order = Rng::at(seed, Stream::Likelihood, 1 + i as u64, sample).permutation(n);
-                    let (scored, revealed) = order.split_at(masked);
-                    View { revealed: revealed.to_vec(), scored: scored.to_vec() }
-                };
-                Ok((0..draws).map(view).collect())
-            }
+            Self::FirstStep => Ok(Estimator::MeanField),
+            Self::Mc(0) => wrong("mc needs at least one draw".into()),
+            Self::Mc(draws) if draws > MOST_ROWS => wrong(format!("= mc({draws}): more than {MOST_ROWS} draws")),
+            Self::Mc(draws) => Ok(Estimator::Elbo { draws, seed, sample }),
         }
     }
 }

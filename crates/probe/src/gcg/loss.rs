@@ -1,9 +1,10 @@
 //! The loss of a target under a suffix, for many suffixes at a time.
 
 use super::goal::Goal;
-use super::likelihood::{TargetLikelihood, View};
+use super::likelihood::TargetLikelihood;
 use crate::ProbeError;
 use mosa_core::{TokenId, sample_key};
+use mosa_engine::{Estimator, View, picked};
 use mosa_model::{Adapted, Adapter, Call, Slot, WhiteBoxModel};
 use tch::{Device, Kind, Tensor};
 
@@ -53,7 +54,7 @@ impl<'a> TargetLoss<'a> {
         if rows_per_pass == 0 {
             return Err(ProbeError::Setting { key: "rows_per_pass", what: "must be positive".into() });
         }
-        let views = likelihood.views(goal.target.len(), [seed, sample_key(&goal.id)])?;
+        let views = likelihood.estimator(seed, sample_key(&goal.id))?.views(goal.target.len())?;
         Ok(Self { model: subject.model, adapter: subject.adapter, goal, views, rows_per_pass })
     }
 
@@ -93,7 +94,7 @@ impl<'a> TargetLoss<'a> {
     /// As [`TargetLoss::losses`].
     pub fn probabilities(&self, suffix: &[TokenId]) -> Result<Vec<f64>, ProbeError> {
         let _no_grad = tch::no_grad_guard();
-        let masked = TargetLikelihood::FirstStep.views(self.goal.target.len(), [0, 0])?;
+        let masked = Estimator::MeanField.views(self.goal.target.len())?;
         let suffixes = [suffix.to_vec()];
         let rows: Vec<Row<'_>> = self.rows(&suffixes, &masked)?.collect();
         Ok(self.log_probabilities(&rows)?.into_iter().map(f64::exp).collect())
@@ -140,7 +141,7 @@ impl<'a> TargetLoss<'a> {
     pub(super) fn score(&self, hidden: &Tensor, targets: &Tensor) -> Result<Tensor, ProbeError> {
         let logits = self.model.score(hidden, self.adapter)?;
         let log_p = logits.f_log_softmax(-1, Kind::Float)?;
-        Ok(log_p.f_gather(-1, &targets.f_unsqueeze(-1)?, false)?.f_squeeze_dim(-1)?)
+        Ok(picked(&log_p, targets)?)
     }
 
     /// ln p of the scored targets of `rows` in one pass, flat.

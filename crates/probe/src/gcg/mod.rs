@@ -21,6 +21,7 @@ mod likelihood;
 mod loss;
 mod search;
 mod settings;
+mod typed;
 
 pub use candidates::Proposal;
 pub use filter::{AllowedTokens, Filter, Keep, prompt_round_trip, suffix_round_trip};
@@ -30,3 +31,4 @@ pub use likelihood::TargetLikelihood;
 pub use loss::{Subject, TargetLoss};
 pub use search::{Gcg, GcgRun, Iteration};
 pub use settings::GcgSettings;
+pub use typed::TypedGcg;

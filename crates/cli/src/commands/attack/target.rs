@@ -11,6 +11,7 @@ use mosa_attack::Target;
 use mosa_client::{Endpoint, EndpointSettings};
 use mosa_data::Behaviour;
 use mosa_engine::{Batching, Options};
+use mosa_runtime::Settings;
 use mosa_target::{Local, Proxied, Remote};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -67,7 +68,7 @@ fn local(args: &AttackArgs, model: &str, asked: &Asked<'_>) -> Result<Opened> {
         "sampler": format!("{options:?}"),
     });
     hub::record(&mut said, &loaded.dir);
-    let target = opened(loaded, options.clone(), args.sampling.batching(), args);
+    let target = opened(loaded, options.clone(), args.sampling.batching(), args)?;
     match &args.target.proxy {
         None => Ok(Opened { model: Box::new(target), said }),
         Some(proxy) => {
@@ -75,16 +76,16 @@ fn local(args: &AttackArgs, model: &str, asked: &Asked<'_>) -> Result<Opened> {
             let loaded = load(&named, &args.compute)?;
             said["proxy"] = json!({"model": proxy, "hash": digest::of_model(&loaded.dir)?});
             hub::record(&mut said["proxy"], &loaded.dir);
-            let proxy = opened(loaded, options, args.sampling.batching(), args);
+            let proxy = opened(loaded, options, args.sampling.batching(), args)?;
             Ok(Opened { model: Box::new(Proxied::new(target, proxy)), said })
         }
     }
 }
 
-/// A model, its sampler, and how many answers it decodes together.
-pub(super) fn opened(loaded: Loaded, options: Options, batching: Batching, args: &AttackArgs) -> Local {
-    let parts = (loaded.model, loaded.adapter, loaded.text);
-    Local::new(parts, options, (batching, args.target.batch_size), interrupt::stop())
+/// A model on its thread, and its sampler.
+pub(super) fn opened(loaded: Loaded, options: Options, batching: Batching, args: &AttackArgs) -> Result<Local> {
+    let settings = Settings { batching, batch_size: args.target.batch_size, stop: interrupt::stop() };
+    Ok(Local::new(loaded.started(settings)?, options))
 }
 
 fn remote(args: &AttackArgs) -> Result<Opened> {

@@ -5,7 +5,7 @@ use crate::args::GcgArgs;
 use crate::failure::Failure;
 use crate::{folder, interrupt, output};
 use anyhow::{Result, bail, ensure};
-use mosa_probe::gcg::{Filter, Gcg, GcgSettings, Goal, Iteration, Subject, TargetLikelihood, added_between};
+use mosa_probe::gcg::{AllowedTokens, GcgSettings, Goal, Iteration, TargetLikelihood, TypedGcg, added_between};
 use mosa_probe::{Case, answer, plain};
 use mosa_records::{AnswerRecord, CurveRecord, Log};
 use mosa_text::{Message, Prompt, PromptRecord, Role, Specials};
@@ -37,10 +37,10 @@ pub(crate) fn run(args: &GcgArgs) -> Result<(), Failure> {
     }
     probe.has_room_for(&args.common.behaviors, searches.iter().map(|s| (s.case.id.as_str(), s.goal.prompt.len())))?;
     for search in &searches {
-        search.goal.check(probe.loaded.spec())?;
+        search.goal.check(probe.runtime.spec())?;
     }
-    let filter = || Filter::typed(&probe.loaded.text, probe.loaded.spec(), args.ascii_only);
-    let gcg = Gcg { settings, filter: filter(), decode: probe.options.clone() };
+    let allowed = AllowedTokens::printable(probe.runtime.text(), probe.runtime.spec(), args.ascii_only);
+    let gcg = TypedGcg { settings, allowed, decode: probe.options.clone() };
     let mut curves = folder::log::<CurveRecord>(&probe.folder.path(CURVES))?;
     let mut answers = folder::log::<AnswerRecord>(&probe.folder.path(ANSWERS))?;
     let bar = output::bar(args.common.compute.quiet, searches.len() * (args.iterations + 1))?;
@@ -61,7 +61,7 @@ struct Search {
 
 impl Search {
     fn new(probe: &Opened<'_>, args: &GcgArgs, behaviour: &PromptRecord, offset: usize) -> Result<Self> {
-        let text = &probe.loaded.text;
+        let text = probe.runtime.text();
         let phrase = args.target.clone().or_else(|| behaviour.response.clone()).unwrap_or_else(|| TARGET.to_owned());
         let spaced = if offset == 0 { phrase.clone() } else { format!(" {phrase}") };
         let case = plain(text, behaviour, &format!("gcg/{offset}"))?;
@@ -89,7 +89,7 @@ impl Search {
     fn go_on(
         &self,
         probe: &Opened<'_>,
-        gcg: &Gcg<'_>,
+        gcg: &TypedGcg,
         (curves, answers): (&mut Log<CurveRecord>, &mut Log<AnswerRecord>),
         tick: &dyn Fn(),
     ) -> Result<(), Failure> {
@@ -104,32 +104,31 @@ impl Search {
             return Ok(());
         }
         let mut failed = None;
-        let subject = Subject { model: &probe.loaded.model, adapter: probe.loaded.adapter.as_ref() };
-        let run = gcg.run(subject, &self.goal, recorded, &mut |i| {
+        let run = gcg.run(&probe.runtime, &self.goal, recorded, &mut |i| {
             tick();
             let stored = self.record(probe, i).and_then(|r| Ok(curves.push(r)?));
             if let Err(error) = stored {
                 failed = Some(error);
             }
             if failed.is_some() || interrupt::asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        })?;
+        });
         if let Some(error) = failed {
             return Err(error.into());
         }
-        let Some(run) = run else {
+        let Some(run) = run.or_else(|error| if error.is_interrupted() { Ok(None) } else { Err(error) })? else {
             return Err(Failure::Interrupted("interrupted; the same command goes on with the next iteration".into()));
         };
         let case = Case { prompt: self.goal.prompt_with(&run.best_suffix), ..self.case.clone() };
         let answered = {
             let _finishing = interrupt::finishing();
-            answer(probe.probed(), &probe.options, &[case])?
+            answer(&probe.runtime, &probe.options, &[case])?
         };
         if answered.is_empty() {
             return Err(Failure::Interrupted("interrupted; the same command goes on with the answer".into()));
         }
         for mut record in answered {
             record.prompt =
-                probe.loaded.text.tokenizer.decode(&self.goal.prompt_with(&run.best_suffix), Specials::Skip)?;
+                probe.runtime.text().tokenizer.decode(&self.goal.prompt_with(&run.best_suffix), Specials::Skip)?;
             record.tags.insert("phrase".into(), self.phrase.clone());
             record.tags.insert("success".into(), run.success.to_string());
             answers.push(record)?;
@@ -146,7 +145,7 @@ impl Search {
             suffix: i.suffix.clone(),
             best_loss: i.best_loss,
             best_suffix: i.best_suffix.clone(),
-            text: probe.loaded.text.tokenizer.decode(&i.best_suffix, Specials::Skip)?,
+            text: probe.runtime.text().tokenizer.decode(&i.best_suffix, Specials::Skip)?,
             candidates: i.candidates,
         })
     }

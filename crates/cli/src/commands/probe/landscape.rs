@@ -5,41 +5,43 @@ use crate::args::LandscapeArgs;
 use crate::failure::Failure;
 use anyhow::Result;
 use mosa_core::TokenId;
-use mosa_model::Adapted;
-use mosa_probe::{Case, Probed, Sentences, landscape, plain, propose_window};
+use mosa_probe::{Case, Landscape, ProbeError, Sentences, plain, propose_window};
 use mosa_records::LandscapeRecord;
 use serde_json::json;
+use std::sync::Arc;
 
 pub(crate) fn run(args: &LandscapeArgs) -> Result<(), Failure> {
     let [safe, harmful] = args.sentences.read()?;
     let settings = json!({"safe": safe, "harmful": harmful});
     let probe = Opened::new("landscape", (&args.common, &args.sampling), settings)?;
-    let eos = probe.loaded.text.special.eos;
+    let eos = probe.runtime.text().special.eos;
     let tokens = |set: &[String], end: bool| -> Result<Vec<Vec<TokenId>>> {
         let one = |s: &String| {
-            let ids = probe.loaded.text.words(s)?;
+            let ids = probe.runtime.text().words(s)?;
             Ok(ids.into_iter().chain(end.then_some(eos)).collect())
         };
         set.iter().map(one).collect()
     };
-    let sentences = Sentences { safe: tokens(&safe, true)?, harmful: tokens(&harmful, false)? };
+    let sentences = Arc::new(Sentences { safe: tokens(&safe, true)?, harmful: tokens(&harmful, false)? });
     // The model as it is, and, where an adapter is given, with it.
     let mut groups = vec!["original"];
-    groups.extend(probe.loaded.adapter.is_some().then_some("adapter"));
+    groups.extend(probe.adapted.then_some("adapter"));
     let mut cases = Vec::new();
     for group in &groups {
         for prompt in &probe.behaviours {
-            cases.push(plain(&probe.loaded.text, prompt, group)?);
+            cases.push(plain(probe.runtime.text(), prompt, group)?);
         }
     }
     probe.has_room(&args.common.behaviors, &cases)?;
     let records: Vec<LandscapeRecord> = probe.fill(LANDSCAPES, (&cases, 1), Case::key, |batch| {
         let of = |case: &Case| {
-            let adapter = probe.loaded.adapter.as_ref().filter(|_| case.group == "adapter");
-            let probed = Probed { subject: Adapted { model: &probe.loaded.model, adapter }, ..probe.probed() };
-            Ok(landscape(probed, &probe.options, case, &sentences)?)
+            let (options, sentences) = (probe.options.clone(), Arc::clone(&sentences));
+            let drawn = Landscape { options, sentences, adapted: case.group == "adapter" }.of(&probe.runtime, case);
+            // Nothing is computed once a stop is asked for.
+            let open = drawn.as_ref().is_err_and(ProbeError::is_interrupted);
+            (!open).then(|| drawn.map_err(anyhow::Error::from))
         };
-        batch.iter().map(of).collect()
+        batch.iter().map_while(of).collect()
     })?;
     Ok(probe.close(&table(&records, &groups, args.width))?)
 }

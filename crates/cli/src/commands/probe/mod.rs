@@ -13,11 +13,11 @@ use crate::room::Room;
 use crate::sampling::Shipped;
 use crate::{digest, folder, hub, interrupt, output};
 use anyhow::Result;
-use mosa_core::Interrupt;
-use mosa_engine::{Batching, Options};
-use mosa_probe::{Case, Probed};
+use mosa_engine::Options;
+use mosa_probe::Case;
 use mosa_records::{Record, RunFolder};
 pub(crate) use mosa_report::plain::{header, rate};
+use mosa_runtime::{Runtime, Settings};
 use mosa_text::PromptRecord;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -44,11 +44,12 @@ pub(crate) fn run(command: &ProbeCommand) -> Result<(), Failure> {
 /// An opened probe: its model, its prompts, its folder.
 pub(crate) struct Opened<'a> {
     pub args: &'a ProbeArgs,
-    pub loaded: Loaded,
+    /// The model. While it decodes, the cases of a batch that are complete are worth keeping.
+    pub runtime: Runtime,
+    /// Whether an adapter is given.
+    pub adapted: bool,
     pub options: Options,
-    batching: Batching,
     pub folder: RunFolder,
-    stop: Interrupt,
     /// The behaviours, as the flags choose them.
     pub behaviours: Vec<PromptRecord>,
 }
@@ -62,15 +63,10 @@ impl<'a> Opened<'a> {
         options.check(loaded.spec())?;
         let manifest = manifest(name, (args, &loaded), &options, [settings, file.said])?;
         let folder = folder::open(&args.out, &manifest)?;
-        Ok(Self {
-            args,
-            loaded,
-            options,
-            batching: sampling.batching(),
-            folder,
-            behaviours: file.records,
-            stop: interrupt::stop(),
-        })
+        let adapted = loaded.adapter.is_some();
+        let (batching, stop) = (sampling.batching(), interrupt::stop());
+        let runtime = loaded.started(Settings { batching, batch_size: args.batch_size, stop })?;
+        Ok(Self { args, runtime, adapted, options, folder, behaviours: file.records })
     }
 
     /// Refuses cases of the file `source` whose prompts are too long, all at once, before the first is computed.
@@ -86,12 +82,7 @@ impl<'a> Opened<'a> {
     ) -> Result<()> {
         let source = source.display().to_string();
         let (setting, response) = (Some("--gen-length"), self.options.gen_length);
-        Room { source: &source, setting, response, context: self.loaded.spec().max_length }.holds(prompts)
-    }
-
-    /// What is probed. While it decodes, the cases of a batch that are complete are worth keeping.
-    pub(crate) fn probed(&self) -> Probed<'_> {
-        Probed { subject: self.loaded.subject(), batching: self.batching, text: &self.loaded.text, stop: &self.stop }
+        Room { source: &source, setting, response, context: self.runtime.spec().max_length }.holds(prompts)
     }
 
     /// Works off what the record file lacks, with a progress bar; an interrupt keeps what is done.

@@ -24,14 +24,14 @@ pub(crate) fn run(args: &OrderArgs) -> Result<(), Failure> {
     groups.extend(path.zip(benign.as_ref()).map(|(path, file)| ("benign", path, &file.records)));
     let mut cases = Vec::new();
     for (group, path, prompts) in groups {
-        let own = prompts.iter().map(|prompt| plain(&probe.loaded.text, prompt, group));
+        let own = prompts.iter().map(|prompt| plain(probe.runtime.text(), prompt, group));
         let own = own.collect::<Result<Vec<_>, _>>()?;
         probe.has_room(path, &own)?;
         cases.extend(own);
     }
     let orders: Vec<OrderRecord> = probe.fill(ORDERS, (&cases, args.common.batch_size), Case::key, |batch| {
         let _finishing = interrupt::finishing();
-        Ok(order(probe.probed(), &probe.options, batch)?)
+        Ok(order(&probe.runtime, &probe.options, batch)?)
     })?;
     Ok(probe.close(&table(&orders))?)
 }

@@ -25,11 +25,11 @@ pub(crate) fn run(args: &PrefillArgs) -> Result<(), Failure> {
         gen_length: probe.options.gen_length,
         seed: probe.options.seed,
     };
-    let cases = plan.cases(&probe.loaded.text, &probe.behaviours)?;
+    let cases = plan.cases(probe.runtime.text(), &probe.behaviours)?;
     probe.has_room(&args.common.behaviors, &cases)?;
     let answers: Vec<AnswerRecord> = probe.fill(ANSWERS, (&cases, args.common.batch_size), Case::key, |batch| {
         let _finishing = interrupt::finishing();
-        Ok(answer(probe.probed(), &probe.options, batch)?)
+        Ok(answer(&probe.runtime, &probe.options, batch)?)
     })?;
     let judged = judge::judge_folder(&args.common.out, &args.judge, args.common.compute.quiet)?;
     probe.close(&table(&answers, &judged.verdicts))?;

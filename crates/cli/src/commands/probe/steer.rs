@@ -20,11 +20,11 @@ pub(crate) fn run(args: &SteerArgs) -> Result<(), Failure> {
     };
     let settings = json!({"positions": plan.positions, "phrases": plan.phrases, "template": plan.template});
     let probe = Opened::new("steer", (&args.common, &args.sampling), settings)?;
-    let cases = plan.cases(&probe.loaded.text, &probe.behaviours)?;
+    let cases = plan.cases(probe.runtime.text(), &probe.behaviours)?;
     probe.has_room(&args.common.behaviors, &cases)?;
     let answers: Vec<AnswerRecord> = probe.fill(ANSWERS, (&cases, args.common.batch_size), Case::key, |batch| {
         let _finishing = interrupt::finishing();
-        let mut answers = answer(probe.probed(), &probe.options, batch)?;
+        let mut answers = answer(&probe.runtime, &probe.options, batch)?;
         answers.iter_mut().for_each(mark);
         Ok(answers)
     })?;

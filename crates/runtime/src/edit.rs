@@ -5,6 +5,7 @@ use mosa_engine::{EngineError, Intervention, Step};
 
 /// Writes tokens before a step, perhaps after masking again whatever was revealed until then (anchoring and trajectory
 /// hijacking).
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Write {
     /// The step, counted over the whole decode.
     pub step: u64,

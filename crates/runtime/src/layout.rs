@@ -1,0 +1,144 @@
+//! From a request in words to tokens on a canvas.
+
+use crate::ask::{Ask, Words};
+use crate::edit::Write;
+use crate::{RuntimeError, sampler};
+use mosa_core::TokenId;
+use mosa_engine::{Intervention, Options, Request};
+use mosa_text::{Prompt, TextModel};
+use std::ops::Range;
+
+/// Most masks of one gap; a text of a helper may ask for any number.
+const MOST_MASKS: usize = 65_536;
+
+/// A prompt, a response and its sampler, and what is written into it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Layout {
+    pub prompt: Vec<TokenId>,
+    /// How it is decoded; has the response's length.
+    pub options: Options,
+    /// (response offset, token) that stand there from the beginning.
+    pub forced: Vec<(usize, TokenId)>,
+    /// What is written later.
+    pub writes: Vec<Write>,
+}
+
+impl Layout {
+    /// Where everything of a request stands.
+    pub(crate) fn new(text: &TextModel, options: &Options, asked: &Ask) -> Result<Self, RuntimeError> {
+        let mut layout = if asked.infill { Self::gaps(text, options, asked)? } else { Self::plain(text, options, asked)? };
+        layout.options.temperature = asked.temperature.unwrap_or(options.temperature);
+        layout.write_later(text, asked)?;
+        Ok(layout)
+    }
+
+    fn plain(text: &TextModel, options: &Options, asked: &Ask) -> Result<Self, RuntimeError> {
+        let gen_length = asked.gen_length.unwrap_or(options.gen_length);
+        let mut forced = Vec::new();
+        for w in asked.written.iter().filter(|w| w.step == 0) {
+            forced.extend((w.offset..).zip(tokens(text, w.offset, &w.words)?));
+        }
+        if let Some((offset, _)) = forced.iter().find(|(at, _)| *at >= gen_length) {
+            let what =
+                format!("words are forced at response offset {offset}, but the response has {gen_length} positions");
+            return Err(RuntimeError::Request(what));
+        }
+        let prompt = text.encode(&asked.prompt)?;
+        let stretched = asked.gen_length.map(|length| sampler::resized(options, length));
+        let options = stretched.unwrap_or_else(|| options.clone());
+        Ok(Self { prompt, options, forced, writes: Vec::new() })
+    }
+
+    /// Masks inside the prompt: the canvas is the prompt from its first mask on, what stands between masks is given, and
+    /// the response's own masks follow. One position per step, whatever the template: as the published code of DIJA does.
+    fn gaps(text: &TextModel, options: &Options, asked: &Ask) -> Result<Self, RuntimeError> {
+        if asked.written.iter().any(|w| w.step == 0) {
+            return Err(RuntimeError::Request("what stands between gaps is said in the prompt itself".into()));
+        }
+        let marked = with_masks(text, &asked.prompt)?;
+        let mask = text.special.mask;
+        let Some(first) = marked.iter().position(|t| *t == mask) else {
+            return Err(RuntimeError::Request("the prompt has no <mask:N> to fill".into()));
+        };
+        let (head, rest) = marked.split_at(first);
+        let forced = rest.iter().copied().enumerate().filter(|(_, t)| *t != mask).collect();
+        let gen_length = rest.len() + asked.gen_length.unwrap_or(options.gen_length);
+        let options = sampler::one_per_step(sampler::resized(options, gen_length));
+        Ok(Self { prompt: head.to_vec(), options, forced, writes: Vec::new() })
+    }
+
+    /// The words that come in the middle of the decode.
+    fn write_later(&mut self, text: &TextModel, asked: &Ask) -> Result<(), RuntimeError> {
+        for w in asked.written.iter().filter(|w| w.step > 0) {
+            let tokens: Vec<(usize, TokenId)> = (w.offset..).zip(tokens(text, w.offset, &w.words)?).collect();
+            let length = self.options.gen_length;
+            if let Some((offset, _)) = tokens.iter().find(|(at, _)| *at >= length) {
+                let what = format!("words are written at response offset {offset} of {length}");
+                return Err(RuntimeError::Request(what));
+            }
+            self.writes.push(Write { step: w.step, tokens, remask: w.remask, keep: Vec::new(), done: false });
+        }
+        Ok(())
+    }
+
+    /// Response offsets between which words were written from outside.
+    pub(crate) fn written(&self) -> Option<Range<usize>> {
+        let later = self.writes.iter().flat_map(|write| &write.tokens);
+        let all = || self.forced.iter().chain(later.clone()).map(|(at, _)| *at);
+        Some(all().min()?..all().max()? + 1)
+    }
+
+    /// The request of the engine.
+    pub(crate) fn request(&self, id: &str) -> Request {
+        let keep: Vec<usize> = self.forced.iter().map(|(at, _)| *at).collect();
+        let edits = self.writes.iter().map(|write| {
+            let write = Write { keep: keep.clone(), ..write.clone() };
+            Box::new(write) as Box<dyn Intervention>
+        });
+        Request::new(id, self.prompt.clone(), &self.options)
+            .with_forced(self.forced.iter().copied())
+            .with_interventions(edits.collect())
+    }
+}
+
+fn tokens(text: &TextModel, offset: usize, words: &Words) -> Result<Vec<TokenId>, RuntimeError> {
+    match words {
+        Words::Text(words) => words_at(text, offset, words),
+        Words::Tokens(tokens) => Ok(tokens.clone()),
+    }
+}
+
+/// The tokens of words that stand at an offset of a response: behind others, they begin with a space.
+///
+/// # Errors
+/// [`RuntimeError::Text`] if the tokeniser fails or the words hold the mask token.
+pub fn words_at(text: &TextModel, offset: usize, words: &str) -> Result<Vec<TokenId>, RuntimeError> {
+    let spaced = offset > 0 && !words.starts_with(char::is_whitespace);
+    Ok(text.words(&if spaced { format!(" {words}") } else { words.to_owned() })?)
+}
+
+/// The prompt with N mask tokens for every `<mask:N>`.
+fn with_masks(text: &TextModel, prompt: &Prompt) -> Result<Vec<TokenId>, RuntimeError> {
+    let rendered = match prompt {
+        Prompt::Chat(messages) => text.template()?.render(messages, true)?,
+        Prompt::Raw(words) => words.clone(),
+        Prompt::Ids(ids) => return Ok(ids.clone()),
+    };
+    let (mut ids, mut rest) = (Vec::new(), rendered.as_str());
+    while let Some(start) = rest.find("<mask:") {
+        let inside = &rest[start + "<mask:".len()..];
+        let Some((number, behind)) = inside.split_once('>') else { break };
+        let count: usize = number
+            .trim()
+            .parse()
+            .map_err(|_| RuntimeError::Request(format!("<mask:{number}> does not say how many masks")))?;
+        if count > MOST_MASKS {
+            return Err(RuntimeError::Request(format!("<mask:{number}> asks for more than {MOST_MASKS} masks")));
+        }
+        ids.extend(text.tokenizer.encode(&rest[..start])?);
+        ids.extend(std::iter::repeat_n(text.special.mask, count));
+        rest = behind;
+    }
+    ids.extend(text.tokenizer.encode(rest)?);
+    Ok(ids)
+}

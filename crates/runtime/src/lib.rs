@@ -1,0 +1,33 @@
+//! The room between the engine and everything that asks a model: targets of attacks, probes, servers.
+//!
+//! A [`Runtime`] is the handle of a model that lives on a thread of its own. Whoever holds one asks from any thread:
+//!
+//! ```text
+//! Runtime::answer    requests in words ([`Ask`]) -> texts, pieces, steps, confidences ([`Shown`])
+//! Runtime::decode    requests of the engine -> its answers; submit does not wait for them
+//! Runtime::look      work on the model itself: gradients, scores, guided words; begin does not wait for it
+//! ```
+//!
+//! Requests of many threads are decoded together in one `Session` of the engine. Every way in which there is no answer is a
+//! [`RuntimeError`].
+
+mod answering;
+mod ask;
+mod constrained;
+mod edit;
+mod error;
+mod layout;
+mod model;
+mod pending;
+mod runtime;
+mod sampler;
+mod shown;
+mod worker;
+
+pub use ask::{Ask, Constraint, Words, Written};
+pub use error::RuntimeError;
+pub use layout::words_at;
+pub use model::Model;
+pub use pending::Pending;
+pub use runtime::{Runtime, Settings};
+pub use shown::Shown;
