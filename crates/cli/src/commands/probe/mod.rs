@@ -8,9 +8,11 @@ mod steer;
 
 use crate::args::{ProbeArgs, ProbeCommand, SamplingArgs};
 use crate::failure::Failure;
+use crate::files::{ANSWERS, CURVES, LANDSCAPES, ORDERS};
 use crate::load::{Loaded, load};
 use crate::room::Room;
 use crate::sampling::Shipped;
+use crate::table::{header, rate};
 use crate::{digest, folder, hub, interrupt, output};
 use anyhow::Result;
 use mosa_core::Interrupt;
@@ -20,15 +22,6 @@ use mosa_records::{Record, RunFolder};
 use mosa_text::PromptRecord;
 use serde_json::{Value, json};
 use std::path::Path;
-
-/// Records of answers.
-pub(crate) const ANSWERS: &str = "answers.jsonl";
-/// Records of orders.
-pub(crate) const ORDERS: &str = "orders.jsonl";
-/// Records of searches.
-pub(crate) const CURVES: &str = "curves.jsonl";
-/// Records of landscapes.
-pub(crate) const LANDSCAPES: &str = "landscapes.jsonl";
 
 pub(crate) fn run(command: &ProbeCommand) -> Result<(), Failure> {
     match command {
@@ -61,15 +54,8 @@ impl<'a> Opened<'a> {
         options.check(loaded.spec())?;
         let manifest = manifest(name, (args, &loaded), &options, [settings, file.said])?;
         let folder = folder::open(&args.out, &manifest)?;
-        Ok(Self {
-            args,
-            loaded,
-            options,
-            batching: sampling.batching(),
-            folder,
-            behaviours: file.records,
-            stop: interrupt::stop(),
-        })
+        let batching = sampling.batching(loaded.model.device());
+        Ok(Self { args, loaded, options, batching, folder, behaviours: file.records, stop: interrupt::stop() })
     }
 
     /// Refuses cases of the file `source` whose prompts are too long, all at once, before the first is computed.
@@ -158,19 +144,4 @@ fn manifest(
         "sampler": format!("{options:?}"),
         "settings": settings,
     }))
-}
-
-/// `k` of `n` in percent with its Wilson interval.
-pub(crate) fn rate(k: usize, n: usize) -> [String; 2] {
-    if n == 0 {
-        return ["-".into(), "-".into()];
-    }
-    let (low, high) = mosa_core::wilson(k, n);
-    let percent = |p: f64| format!("{:.0}", 100.0 * p);
-    [format!("{}% ({k}/{n})", percent(k as f64 / n as f64)), format!("{}-{}", percent(low), percent(high))]
-}
-
-/// A header row of a table.
-pub(crate) fn header(names: &[&str]) -> Vec<String> {
-    names.iter().map(|n| (*n).to_owned()).collect()
 }
