@@ -4,21 +4,24 @@ mod args;
 mod commands;
 mod digest;
 mod failure;
+mod files;
 mod folder;
 mod hub;
 mod interrupt;
 mod live;
 mod load;
 mod output;
+mod page;
 mod room;
 mod sampling;
 mod settings;
 mod shown;
+mod table;
 mod training;
+mod typed;
 mod written;
 
 use args::{Args, Command};
-use clap::Parser;
 use failure::Failure;
 use std::process::ExitCode;
 
@@ -27,7 +30,7 @@ const ERROR: usize = 10_000;
 
 fn main() -> ExitCode {
     mosa_model::tune_allocator();
-    let args = match Args::try_parse() {
+    let args = match args::parse() {
         Ok(args) => args,
         Err(error) => wrong_use(&error),
     };
@@ -84,5 +87,8 @@ fn run(args: Args) -> Result<(), Failure> {
         Command::Data(command) => commands::data::run(&command),
         Command::World(args) => commands::world::run(&args),
         Command::Quickstart(args) => commands::quickstart::run(&args),
+        Command::List(args) => commands::list::run(&args),
+        Command::Completions(args) => Ok(commands::completions::run(&args)?),
+        Command::Man(args) => Ok(commands::man::run(&args)?),
     }
 }

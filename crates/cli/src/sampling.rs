@@ -1,11 +1,12 @@
 //! From sampling flags to engine options: the defaults of the model's family, then generation_config.json, then flags.
 
-use crate::args::{BatchingName, CacheName, SamplerName, SamplingArgs};
+use crate::args::{AlgName, BatchingName, CacheName, RemaskingName, SamplerName, SamplingArgs};
 use anyhow::{Context, Result, bail};
 use mosa_core::Family;
 use mosa_engine::{Batching, CacheMode, Commit, EndRule, Ends, LARGEST, MaskRule, Options, RevealCount, Schedule};
 use serde::Deserialize;
 use std::path::Path;
+use tch::Device;
 
 /// The part of generation_config.json that Dream's sampler reads.
 #[derive(Debug, Default, Deserialize)]
@@ -56,6 +57,13 @@ impl SamplingArgs {
         Self { gen_length: Some(positions), block_length, ..self.clone() }
     }
 
+    /// The same for the embedded world: 96 positions and, where the sampler has blocks, blocks of 32; answers stop at their
+    /// end.
+    pub(crate) fn of_world(&self, family: Family) -> Self {
+        let block_length = self.block_length.or((!self.is_timesteps(family)).then_some(32));
+        Self { gen_length: self.gen_length.or(Some(96)), block_length, eos_stop: true, ..self.clone() }
+    }
+
     fn is_timesteps(&self, family: Family) -> bool {
         match self.sampler {
             SamplerName::Auto => family == Family::Dream,
@@ -64,11 +72,11 @@ impl SamplingArgs {
         }
     }
 
-    /// How rows share passes.
-    pub(crate) fn batching(&self) -> Batching {
-        match self.batching {
-            BatchingName::Rows => Batching::Rows,
-            BatchingName::Padded => Batching::SHARED,
+    /// How rows share passes on a device.
+    pub(crate) fn batching(&self, device: Device) -> Batching {
+        match (self.batching, device) {
+            (BatchingName::Rows, _) | (BatchingName::Auto, Device::Cpu) => Batching::Rows,
+            (BatchingName::Padded, _) | (BatchingName::Auto, _) => Batching::SHARED,
         }
     }
 
@@ -100,8 +108,8 @@ impl SamplingArgs {
                 bail!("{flag} belongs to Dream's sampler; the block sampler has --remasking");
             }
         }
-        let commit = match (self.threshold, self.factor, &self.remasking) {
-            (None, None, name) => commit_by_name(name.as_deref().unwrap_or("low_confidence"))?,
+        let commit = match (self.threshold, self.factor, self.remasking) {
+            (None, None, name) => name.map_or(Commit::LowConfidence, RemaskingName::commit),
             (_, _, Some(_)) => {
                 bail!("--remasking cannot be combined with --threshold or --factor, which rank by confidence")
             }
@@ -133,7 +141,11 @@ impl SamplingArgs {
                 bail!("{flag} belongs to the block sampler; use --sampler blocks, or --alg for Dream's sampler");
             }
         }
-        let alg = self.alg.as_deref().or(shipped.alg.as_deref()).unwrap_or("origin");
+        let commit = match (self.alg, shipped.alg.as_deref()) {
+            (Some(alg), _) => alg.commit(),
+            (None, Some(name)) => commit_by_name(name)?,
+            (None, None) => AlgName::Origin.commit(),
+        };
         let eps = self.eps.or(shipped.eps).unwrap_or(1e-3);
         Ok(Options {
             schedule: Schedule::Timesteps {
@@ -141,7 +153,7 @@ impl SamplingArgs {
                 eps,
                 count: RevealCount::PerRow,
             },
-            commit: commit_by_name(alg)?,
+            commit,
             temperature: self.temperature.or(shipped.temperature).unwrap_or(0.0),
             top_p: self.top_p.or(shipped.top_p),
             top_k: self.top_k.or(shipped.top_k),

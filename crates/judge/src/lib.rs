@@ -6,6 +6,8 @@
 //!
 //! - [`Exact`] knows the embedded world; [`Keyword`] looks for refusals; [`Replay`] repeats recorded verdicts.
 //! - `rubric` and `strongreject` ask a model behind an endpoint ([`mosa_client::Endpoint`]); [`Cache`] keeps what it said.
+//! - [`Judging`] asks a judge for the verdicts that the answers of a run lack; [`standing`] and [`tallies`] say what they
+//!   came to.
 //! - [`DegeneracyGate`] says whether an answer is text at all, as a column beside the judges.
 //! - [`Agreement`] and [`rogan_gladen`] say how far judges can be relied on.
 //!
@@ -20,6 +22,7 @@ mod gate;
 mod grader;
 mod hash;
 mod judge;
+mod judging;
 mod keyword;
 mod registry;
 mod replay;
@@ -37,6 +40,7 @@ pub use gate::{Degeneracy, DegeneracyGate, GateTest};
 pub use grader::Reading;
 pub use hash::digest;
 pub use judge::{Finished, Judge, judge_all};
+pub use judging::{Judging, Missing, Open, Pace, Standing, Tally, Text, standing, tallies, texts};
 pub use keyword::{Keyword, Place, WordList};
 pub use registry::{Entry, JUDGES, Settings, judge};
 pub use replay::{Recorded, Replay, content_key};

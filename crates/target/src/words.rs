@@ -1,18 +1,12 @@
 //! What an attack says, as a runtime takes it.
 
-use mosa_attack::{Generate, Generation, Message, Role};
+use mosa_attack::{Generate, Generation, Message};
 use mosa_runtime::{Ask, Constraint, Shown, Words, Written};
 use mosa_text::Prompt;
 
-/// The conversation as the chat template takes it.
+/// The conversation as a prompt.
 pub(crate) fn conversation(messages: &[Message]) -> Prompt {
-    let role = |role: Role| match role {
-        Role::System => "system",
-        Role::User => "user",
-        Role::Assistant => "assistant",
-    };
-    let turn = |m: &Message| mosa_text::Message { role: role(m.role).to_owned(), content: m.content.clone() };
-    Prompt::Chat(messages.iter().map(turn).collect())
+    Prompt::Chat(messages.to_vec())
 }
 
 /// A request for a response of `gen_length` positions unless it has a number of its own. Its draw names it.

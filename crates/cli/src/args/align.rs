@@ -1,23 +1,32 @@
 //! `mosa align`.
 
 use super::{Compute, ModelArgs, PromptArgs, SentenceArgs};
+use crate::typed::Line;
 use clap::Args as ClapArgs;
+use serde::Serialize;
 use std::path::PathBuf;
 
-#[derive(Debug, ClapArgs)]
+/// The objective, if nothing else is said.
+const OBJECTIVE: &str = "mosa";
+
+#[derive(Clone, Debug, PartialEq, Serialize, ClapArgs)]
 pub(crate) struct AlignArgs {
     #[command(flatten)]
+    #[serde(flatten)]
     pub model: ModelArgs,
     #[command(flatten)]
+    #[serde(skip)]
     pub compute: Compute,
     /// mosa: reward in the middle window; initial: the paper's baseline at offset 0; sft: masked fine-tuning on the
     /// answers of the data.
-    #[arg(long, value_name = "NAME", value_parser = mosa_align::OBJECTIVES, default_value = "mosa")]
+    #[arg(long, value_name = "NAME", value_parser = mosa_align::OBJECTIVES, default_value = OBJECTIVE)]
     pub objective: String,
     /// Prompts to align on: .jsonl, .json or .csv; SORRY-Bench's and other benchmarks' files are read as they are.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long = "prompts", aliases = ["data", "behaviors"], value_name = "FILE")]
+    #[serde(rename = "prompts")]
     pub data: PathBuf,
     #[command(flatten)]
+    #[serde(flatten)]
     pub select: PromptArgs,
     /// Harmless prompts on which the model has to stay what it was (settings: retain.*).
     #[arg(long, value_name = "FILE")]
@@ -31,9 +40,43 @@ pub(crate) struct AlignArgs {
     /// A setting: steps, epochs, batch_size, lr, beta, clip, window, canvas_length, seed, lora.r, lora.alpha, ...
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
+    /// Seed of every random draw; the setting `seed`.
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
     #[command(flatten)]
+    #[serde(flatten)]
     pub sentences: SentenceArgs,
     /// One JSON object per step on stdout.
     #[arg(long)]
     pub json: bool,
+}
+
+impl AlignArgs {
+    /// An alignment of a model with the prompts of a file, into a run folder.
+    pub(crate) fn new(model: ModelArgs, data: PathBuf, out: PathBuf) -> Self {
+        Self {
+            model,
+            compute: Compute::default(),
+            objective: OBJECTIVE.into(),
+            data,
+            select: PromptArgs::default(),
+            retain: None,
+            out,
+            config: None,
+            set: Vec::new(),
+            seed: None,
+            sentences: SentenceArgs::default(),
+            json: false,
+        }
+    }
+
+    /// The request as a command line; where it is computed is not said.
+    pub(crate) fn line(&self) -> serde_json::Result<Line> {
+        Line::of(&["align"], self, &Self::new(ModelArgs::default(), PathBuf::new(), PathBuf::new()))
+    }
+
+    /// The settings that are given by hand, `seed` among them.
+    pub(crate) fn settings(&self) -> Vec<String> {
+        self.set.iter().cloned().chain(self.seed.map(|seed| format!("seed={seed}"))).collect()
+    }
 }

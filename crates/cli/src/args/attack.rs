@@ -2,25 +2,36 @@
 
 use super::limits::{ROWS, THREADS, within};
 use super::{Compute, JudgingArgs, SamplingArgs, SelectArgs};
+use crate::typed::Line;
 use clap::{Args as ClapArgs, ValueEnum};
+use serde::Serialize;
 use std::path::PathBuf;
 
-#[derive(Debug, ClapArgs)]
+/// Answers decoded together, and behaviours under way at the same time, if nothing else is said.
+const BATCH_SIZE: usize = 16;
+const CASES: usize = 16;
+
+#[derive(Clone, Debug, PartialEq, Serialize, ClapArgs)]
 #[command(
     mut_arg("gen_length", |a| a.help("Response positions, and the most an attack gets; default: what it asks for, else 256")),
     mut_arg("block_length", |a| a.help("Positions per block (block sampler); default: 32"))
 )]
 pub(crate) struct AttackArgs {
-    /// The attack; `mosa attack list` says which there are, what they need and what they cost.
+    /// The attack; `mosa list attacks` says which there are, `mosa attack list` what they need and what they cost.
+    #[serde(skip)]
     pub name: String,
     #[command(flatten)]
+    #[serde(flatten)]
     pub target: TargetArgs,
     #[command(flatten)]
+    #[serde(skip)]
     pub compute: Compute,
     /// Behaviours: AdvBench, HarmBench, StrongREJECT, JailbreakBench, SORRY-Bench, or any .csv, .json or .jsonl.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long = "prompts", aliases = ["behaviors", "data"], value_name = "FILE")]
+    #[serde(rename = "prompts")]
     pub behaviors: Option<PathBuf>,
     #[command(flatten)]
+    #[serde(flatten)]
     pub select: SelectArgs,
     /// Run folder; the same command again continues an interrupted run.
     #[arg(long, value_name = "RUN")]
@@ -35,17 +46,21 @@ pub(crate) struct AttackArgs {
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
     #[command(flatten)]
+    #[serde(flatten)]
     pub helpers: HelperArgs,
     #[command(flatten)]
+    #[serde(flatten)]
     pub limits: LimitArgs,
     #[command(flatten)]
+    #[serde(flatten)]
     pub judging: JudgingArgs,
     #[command(flatten)]
+    #[serde(flatten)]
     pub sampling: SamplingArgs,
 }
 
 /// What is attacked.
-#[derive(Debug, ClapArgs)]
+#[derive(Clone, Debug, PartialEq, Serialize, ClapArgs)]
 #[command(next_help_heading = "Target")]
 pub(crate) struct TargetArgs {
     /// Checkpoint folder, or a Hugging Face hub id.
@@ -71,12 +86,12 @@ pub(crate) struct TargetArgs {
     #[arg(long, value_name = "NAME")]
     pub label: Option<String>,
     /// Answers decoded together.
-    #[arg(long, value_parser = within::<usize>(1, ROWS), value_name = "N", default_value_t = 16)]
+    #[arg(long, value_parser = within::<usize>(1, ROWS), value_name = "N", default_value_t = BATCH_SIZE)]
     pub batch_size: usize,
 }
 
 /// Who helps.
-#[derive(Debug, ClapArgs)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ClapArgs)]
 #[command(next_help_heading = "Helper models")]
 pub(crate) struct HelperArgs {
     /// world: rules in the language of the embedded world; target: the model under attack itself.
@@ -98,7 +113,7 @@ pub(crate) struct HelperArgs {
 }
 
 /// What each behaviour may use.
-#[derive(Debug, ClapArgs)]
+#[derive(Clone, Debug, PartialEq, Serialize, ClapArgs)]
 #[command(next_help_heading = "Limits per behaviour")]
 pub(crate) struct LimitArgs {
     /// Answers and scores of the target.
@@ -111,19 +126,69 @@ pub(crate) struct LimitArgs {
     #[arg(long, value_name = "N")]
     pub max_forwards: Option<u64>,
     /// Behaviours under way at the same time.
-    #[arg(long, value_parser = within::<usize>(1, THREADS), value_name = "N", default_value_t = 16)]
+    #[arg(long, value_parser = within::<usize>(1, THREADS), value_name = "N", default_value_t = CASES)]
     pub cases: usize,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum ProfileName {
     Paper,
+    #[default]
     Standard,
     Smoke,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum HelperName {
     World,
     Target,
+}
+
+impl AttackArgs {
+    /// An attack as it is if nothing else is said.
+    pub(crate) fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            target: TargetArgs::default(),
+            compute: Compute::default(),
+            behaviors: None,
+            select: SelectArgs::default(),
+            out: None,
+            retry: false,
+            profile: ProfileName::default(),
+            set: Vec::new(),
+            helpers: HelperArgs::default(),
+            limits: LimitArgs::default(),
+            judging: JudgingArgs::default(),
+            sampling: SamplingArgs::default(),
+        }
+    }
+
+    /// The request as a command line; where it is computed is not said.
+    pub(crate) fn line(&self) -> serde_json::Result<Line> {
+        Line::of(&["attack", &self.name], self, &Self::new(""))
+    }
+}
+
+impl Default for TargetArgs {
+    fn default() -> Self {
+        Self {
+            model: None,
+            adapter: None,
+            endpoint: None,
+            target_model: None,
+            target_config: None,
+            proxy: None,
+            label: None,
+            batch_size: BATCH_SIZE,
+        }
+    }
+}
+
+impl Default for LimitArgs {
+    fn default() -> Self {
+        Self { max_queries: None, max_helper_calls: None, max_forwards: None, cases: CASES }
+    }
 }

@@ -32,7 +32,7 @@ pub(crate) struct BenchModelArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "model")]
     pub config: Option<PathBuf>,
     /// Prompt tokens per row; of the suffix search's, the last ones are the suffix.
-    #[arg(long, value_parser = within::<usize>(1, POSITIONS), value_name = "N", default_value_t = 64)]
+    #[arg(long = "prompt-length", alias = "prompt-len", value_parser = within::<usize>(1, POSITIONS), value_name = "N", default_value_t = 64)]
     pub prompt_len: usize,
     /// One JSON object on stdout.
     #[arg(long)]
@@ -76,10 +76,10 @@ pub(crate) struct BenchGcgArgs {
     #[arg(long, value_parser = within::<usize>(1, POSITIONS), value_name = "N", default_value_t = 128)]
     pub gen_length: usize,
     /// Tokens of the suffix.
-    #[arg(long, value_parser = within::<usize>(1, POSITIONS), value_name = "N", default_value_t = 20)]
+    #[arg(long = "suffix-length", alias = "suffix-len", value_parser = within::<usize>(1, POSITIONS), value_name = "N", default_value_t = 20)]
     pub suffix_len: usize,
     /// Tokens of the target phrase.
-    #[arg(long, value_parser = within::<usize>(1, POSITIONS), value_name = "N", default_value_t = 10)]
+    #[arg(long = "target-length", alias = "target-len", value_parser = within::<usize>(1, POSITIONS), value_name = "N", default_value_t = 10)]
     pub target_len: usize,
     /// Response offset of the target phrase.
     #[arg(long, value_parser = within::<usize>(0, POSITIONS), value_name = "N", default_value_t = 30)]
@@ -87,8 +87,8 @@ pub(crate) struct BenchGcgArgs {
     /// Candidates per iteration.
     #[arg(long, value_parser = within::<usize>(1, ROWS), value_name = "N", default_value_t = 64)]
     pub candidates: usize,
-    /// Canvases that share a pass.
-    #[arg(long, value_parser = within::<usize>(1, ROWS), value_name = "N", default_value_t = GcgSettings::default().rows_per_pass)]
+    /// Rows computed together.
+    #[arg(long = "batch-size", alias = "rows-per-pass", value_parser = within::<usize>(1, ROWS), value_name = "N", default_value_t = GcgSettings::default().rows_per_pass)]
     pub rows_per_pass: usize,
     /// Add prompt, target, candidates and their losses to the JSON.
     #[arg(long)]

@@ -42,6 +42,9 @@ pub(crate) struct DataCheckArgs {
     pub json: bool,
 }
 
+/// What an attack can know of a model, by JailbreakBench's names.
+const ATTACK_TYPES: [&str; 4] = ["white_box", "black_box", "transfer", "manual"];
+
 /// A way to write attack artifacts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "lower")]
@@ -83,8 +86,7 @@ pub(crate) struct DataExportArgs {
     #[command(flatten)]
     pub read: ReadArgs,
     /// JailbreakBench: what the attack knew of the model.
-    #[arg(long, value_name = "TYPE", value_parser = ["white_box", "black_box", "transfer", "manual"],
-        required_if_eq("format", "jailbreakbench"))]
+    #[arg(long, value_name = "TYPE", value_parser = ATTACK_TYPES, required_if_eq("format", "jailbreakbench"))]
     pub attack_type: Option<String>,
 }
 

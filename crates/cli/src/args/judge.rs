@@ -2,14 +2,26 @@
 
 use super::limits::{THREADS, within};
 use clap::Args as ClapArgs;
+use clap::builder::PossibleValuesParser;
+use mosa_judge::JUDGES;
+use serde::Serialize;
 use std::path::PathBuf;
 
+/// Judge of answers, if nothing else is said.
+const JUDGE: &str = "keyword";
+/// Answers judged at the same time, if nothing else is said.
+const CONCURRENCY: usize = 4;
+
+fn judges() -> PossibleValuesParser {
+    PossibleValuesParser::new(JUDGES.iter().map(|judge| judge.name))
+}
+
 /// Who judges, and how.
-#[derive(Debug, ClapArgs)]
+#[derive(Clone, Debug, PartialEq, Serialize, ClapArgs)]
 #[command(next_help_heading = "Judging")]
 pub(crate) struct JudgingArgs {
-    /// Judges, separated by commas: exact, keyword, rubric, strongreject, replay.
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "keyword")]
+    /// Judges, separated by commas; `mosa list judges` says what they are.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = judges(), default_value = JUDGE)]
     pub judge: Vec<String>,
     /// Judge settings: the tables `settings`, `endpoint` and `gate`.
     #[arg(long, value_name = "FILE.toml")]
@@ -24,7 +36,7 @@ pub(crate) struct JudgingArgs {
     #[arg(long, value_name = "DIR")]
     pub judge_cache: Option<PathBuf>,
     /// Answers judged at the same time.
-    #[arg(long, value_parser = within::<usize>(1, THREADS), value_name = "N", default_value_t = 4)]
+    #[arg(long, value_parser = within::<usize>(1, THREADS), value_name = "N", default_value_t = CONCURRENCY)]
     pub concurrency: usize,
 }
 
@@ -37,4 +49,17 @@ pub(crate) struct JudgeArgs {
     /// No progress on stderr.
     #[arg(long)]
     pub quiet: bool,
+}
+
+impl Default for JudgingArgs {
+    fn default() -> Self {
+        Self {
+            judge: vec![JUDGE.into()],
+            judge_config: None,
+            judge_endpoint: None,
+            judge_model: None,
+            judge_cache: None,
+            concurrency: CONCURRENCY,
+        }
+    }
 }

@@ -57,11 +57,14 @@ mod tests {
             ("attack tap --model x --behaviors y --out z", "cases batch-size limit sample concurrency"),
             ("judge x", "concurrency"),
             ("data check x", "near-words"),
-            ("world measure --model x --out y", "n steps block-length batch-size"),
-            ("quickstart --out x", "n threads"),
-            ("bench generate --model x", "prompt-len batch-size gen-length"),
-            ("bench align --model x", "prompt-len batch-size gen-length rank repeats micro-batch-size"),
-            ("bench gcg --model x", "prompt-len gen-length suffix-len target-len offset candidates rows-per-pass"),
+            ("world measure --model x --out y", "sample steps block-length batch-size"),
+            ("quickstart --out x", "sample threads"),
+            ("bench generate --model x", "prompt-length batch-size gen-length"),
+            ("bench align --model x", "prompt-length batch-size gen-length rank repeats micro-batch-size"),
+            (
+                "bench gcg --model x",
+                "prompt-length gen-length suffix-length target-length offset candidates batch-size",
+            ),
             ("verify x", "threads"),
         ] {
             for flag in flags.split(' ') {

@@ -5,12 +5,16 @@ mod attack;
 mod bench;
 mod data;
 mod generate;
+mod help;
 mod judge;
 pub(crate) mod limits;
+mod list;
 mod probe;
 mod prompts;
 mod sampling;
+mod shell;
 mod tools;
+mod values;
 mod world;
 
 pub(crate) use align::*;
@@ -18,17 +22,22 @@ pub(crate) use attack::*;
 pub(crate) use bench::*;
 pub(crate) use data::*;
 pub(crate) use generate::*;
+pub(crate) use help::{command, parse};
 pub(crate) use judge::*;
+pub(crate) use list::*;
 pub(crate) use probe::*;
 pub(crate) use prompts::*;
 pub(crate) use sampling::*;
+pub(crate) use shell::*;
 pub(crate) use tools::*;
 pub(crate) use world::*;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use limits::{THREADS, within};
 use mosa_model::{DeviceChoice, DtypeChoice};
+use serde::Serialize;
 use std::path::PathBuf;
+use values::parsed;
 
 /// Safety toolkit for masked diffusion language models: generate, align, measure.
 #[derive(Debug, Parser)]
@@ -70,16 +79,22 @@ pub(crate) enum Command {
     World(WorldArgs),
     /// The paper's argument, measured on the model that comes with mosa.
     Quickstart(QuickstartArgs),
+    /// What can be named on the command line: attacks, judges, objectives, commit policies, probes.
+    List(ListArgs),
+    /// Write the completions of a shell to stdout.
+    Completions(CompletionsArgs),
+    /// Write the manual pages: to stdout, or one file per command.
+    Man(ManArgs),
 }
 
 /// Where and how to compute.
-#[derive(Clone, Debug, ClapArgs)]
+#[derive(Clone, Debug, PartialEq, ClapArgs)]
 pub(crate) struct Compute {
-    /// auto, cpu, cuda:N or mps.
-    #[arg(long, default_value = "auto", value_parser = |s: &str| s.parse::<DeviceChoice>())]
+    /// Where to compute; auto takes a GPU if there is one.
+    #[arg(long, default_value = "auto", value_parser = parsed::<DeviceChoice>(&["auto", "cpu", "cuda:0", "mps"]))]
     pub device: DeviceChoice,
-    /// auto (as stored), f32 or bf16.
-    #[arg(long, default_value = "auto", value_parser = |s: &str| s.parse::<DtypeChoice>())]
+    /// In what to compute; auto is as stored.
+    #[arg(long, default_value = "auto", value_parser = parsed::<DtypeChoice>(&["auto", "f32", "bf16"]))]
     pub dtype: DtypeChoice,
     /// CPU threads; default: all.
     #[arg(long, value_parser = within::<usize>(1, THREADS), value_name = "N")]
@@ -90,7 +105,7 @@ pub(crate) struct Compute {
 }
 
 /// Which model.
-#[derive(Clone, Debug, Default, ClapArgs)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ClapArgs)]
 pub(crate) struct ModelArgs {
     /// Checkpoint folder, or a Hugging Face hub id: owner/name, or owner/name@revision (branch, tag or commit).
     #[arg(long, value_name = "DIR")]
@@ -98,4 +113,10 @@ pub(crate) struct ModelArgs {
     /// PEFT LoRA adapter folder.
     #[arg(long, value_name = "DIR")]
     pub adapter: Option<PathBuf>,
+}
+
+impl Default for Compute {
+    fn default() -> Self {
+        Self { device: DeviceChoice::Auto, dtype: DtypeChoice::Auto, threads: None, quiet: false }
+    }
 }

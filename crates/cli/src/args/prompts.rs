@@ -6,14 +6,16 @@ use anyhow::{Context, Result, ensure};
 use clap::{Args as ClapArgs, ValueEnum};
 use mosa_data::{Benchmark, Columns, Functional, Kind, Pairing, ReadOptions, Selection};
 use mosa_text::PromptRecord;
+use serde::Serialize;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
 /// How files of benchmarks and prompts are read; the same for every command.
-#[derive(Clone, Debug, ClapArgs)]
+#[derive(Clone, Debug, PartialEq, Serialize, ClapArgs)]
 pub(crate) struct ReadArgs {
     /// Columns of the file, e.g. prompt=goal,id=nr,response=target; those of known benchmarks are recognised.
     #[arg(long, value_name = "MAP", value_parser = Columns::parse)]
+    #[serde(skip)]
     pub columns: Option<Columns>,
     /// HarmBench's functional categories to keep; copyright is not scored by judges.
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = subset,
@@ -27,7 +29,8 @@ pub(crate) struct ReadArgs {
     pub pairing: PairingName,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum PairingName {
     #[default]
     Keep,
@@ -81,9 +84,10 @@ impl ReadArgs {
 }
 
 /// Which behaviours or prompts of a file; the same for every command.
-#[derive(Clone, Debug, ClapArgs)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ClapArgs)]
 pub(crate) struct SelectArgs {
     #[command(flatten)]
+    #[serde(flatten)]
     pub read: ReadArgs,
     /// Use only rows of these styles (SORRY-Bench's prompt_style), separated by commas.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
@@ -106,9 +110,10 @@ impl SelectArgs {
 }
 
 /// Which prompts of a file, and how they are sent.
-#[derive(Clone, Debug, ClapArgs)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ClapArgs)]
 pub(crate) struct PromptArgs {
     #[command(flatten)]
+    #[serde(flatten)]
     pub select: SelectArgs,
     /// Send prompts as plain text instead of through the chat template.
     #[arg(long)]
@@ -196,7 +201,7 @@ const SAFE: &str = include_str!("../../../../assets/phrases/safe.txt");
 const HARMFUL: &str = include_str!("../../../../assets/phrases/harmful.txt");
 
 /// Sentences of the reward; default: those that come with mosa.
-#[derive(Debug, ClapArgs)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ClapArgs)]
 pub(crate) struct SentenceArgs {
     /// File of refusals, one per line; the end token is added.
     #[arg(long, value_name = "FILE")]

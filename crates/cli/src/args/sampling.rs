@@ -2,9 +2,11 @@
 
 use super::limits::{LARGEST, POSITIONS, STEPS, between, within};
 use clap::{Args as ClapArgs, ValueEnum};
+use mosa_engine::Commit;
+use serde::Serialize;
 
 /// Settings of the sampler. Defaults are the published ones of the model's family.
-#[derive(Clone, Debug, Default, ClapArgs)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ClapArgs)]
 #[command(next_help_heading = "Sampling", allow_negative_numbers = true)]
 pub(crate) struct SamplingArgs {
     /// Response positions; default: 128.
@@ -23,11 +25,11 @@ pub(crate) struct SamplingArgs {
     #[arg(long, value_parser = between(0.0, LARGEST), value_name = "T")]
     pub temperature: Option<f64>,
     /// Which positions are revealed first (block sampler).
-    #[arg(long, value_name = "NAME", value_parser = ["low_confidence", "random", "margin", "entropy", "left_to_right"])]
-    pub remasking: Option<String>,
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub remasking: Option<RemaskingName>,
     /// Which positions are revealed first (Dream's sampler).
-    #[arg(long, value_name = "NAME", value_parser = ["origin", "maskgit_plus", "topk_margin", "entropy"])]
-    pub alg: Option<String>,
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub alg: Option<AlgName>,
     /// Reveal every position at least this probable (Fast-dLLM).
     #[arg(long, value_parser = between(0.0, 1.0), value_name = "P", conflicts_with = "factor")]
     pub threshold: Option<f64>,
@@ -64,15 +66,16 @@ pub(crate) struct SamplingArgs {
     /// Stop a row as soon as its answer can no longer change: same text, less work.
     #[arg(long)]
     pub eos_stop: bool,
-    /// rows: each row in a pass of its own, independent of the batch; padded: one pass for all, faster on a GPU.
-    #[arg(long, value_enum, default_value_t = BatchingName::Rows)]
+    /// How rows share passes.
+    #[arg(long, value_enum, default_value_t = BatchingName::Auto)]
     pub batching: BatchingName,
     /// Seed of every random draw.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum SamplerName {
     #[default]
     Auto,
@@ -80,7 +83,56 @@ pub(crate) enum SamplerName {
     Timesteps,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+/// Which positions LLaDA's sampler reveals first, by the names of its published code, and of policies it has not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
+pub(crate) enum RemaskingName {
+    LowConfidence,
+    Random,
+    Margin,
+    Entropy,
+    LeftToRight,
+}
+
+impl RemaskingName {
+    /// The engine's policy.
+    pub(crate) fn commit(self) -> Commit {
+        match self {
+            Self::LowConfidence => Commit::LowConfidence,
+            Self::Random => Commit::Random,
+            Self::Margin => Commit::Margin,
+            Self::Entropy => Commit::Entropy,
+            Self::LeftToRight => Commit::LeftToRight,
+        }
+    }
+}
+
+/// Which positions Dream's sampler reveals first, by the names of its published code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
+pub(crate) enum AlgName {
+    Origin,
+    MaskgitPlus,
+    TopkMargin,
+    Entropy,
+}
+
+impl AlgName {
+    /// The engine's policy.
+    pub(crate) fn commit(self) -> Commit {
+        match self {
+            Self::Origin => Commit::Origin,
+            Self::MaskgitPlus => Commit::LowConfidence,
+            Self::TopkMargin => Commit::Margin,
+            Self::Entropy => Commit::Entropy,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum CacheName {
     #[default]
     None,
@@ -88,9 +140,14 @@ pub(crate) enum CacheName {
     Dual,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum BatchingName {
+    /// rows on the CPU, padded elsewhere
     #[default]
+    Auto,
+    /// each row in a pass of its own, independent of the batch
     Rows,
+    /// one pass for all, faster on a GPU
     Padded,
 }

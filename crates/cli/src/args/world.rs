@@ -1,9 +1,13 @@
 //! `mosa world` and `mosa quickstart`.
 
-use super::limits::{ROWS, STEPS, between, within};
-use super::{Compute, ModelArgs};
+use super::limits::{ROWS, within};
+use super::{Compute, ModelArgs, SamplingArgs};
 use clap::{Args as ClapArgs, Subcommand};
 use std::path::PathBuf;
+
+/// Requests per cell, and rows decoded together, if nothing else is said.
+const REQUESTS: usize = 100;
+const BATCH_SIZE: usize = 25;
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct WorldArgs {
@@ -21,7 +25,13 @@ pub(crate) enum WorldCommand {
     Measure(WorldMeasureArgs),
 }
 
-#[derive(Debug, ClapArgs)]
+#[derive(Clone, Debug, PartialEq, ClapArgs)]
+#[command(
+    mut_arg("gen_length", |a| a.help("Response positions; default: 96")),
+    mut_arg("block_length", |a| a.help("Positions per block; default: 32")),
+    mut_arg("seed", |a| a.help("Seed of the choice of requests, and of every random draw")),
+    mut_arg("batching", |a| a.help("How rows share passes; auto is padded for so small a model"))
+)]
 pub(crate) struct WorldMeasureArgs {
     #[command(flatten)]
     pub model: ModelArgs,
@@ -31,26 +41,31 @@ pub(crate) struct WorldMeasureArgs {
     #[arg(long, value_name = "RUN")]
     pub out: PathBuf,
     /// Requests per cell.
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = within::<usize>(1, 10_000))]
+    #[arg(long = "sample", alias = "n", value_name = "N", default_value_t = REQUESTS, value_parser = within::<usize>(1, 10_000))]
     pub n: usize,
     /// Only cells whose name starts with one of these, for example attack,prefill/20.
     #[arg(long, value_name = "CELLS", value_delimiter = ',')]
     pub cells: Option<Vec<String>>,
-    /// Denoising steps for the 96 response positions.
-    #[arg(long, value_parser = within::<usize>(1, STEPS), value_name = "N", default_value_t = 96)]
-    pub steps: usize,
-    /// Positions per block.
-    #[arg(long, value_parser = within::<usize>(1, 96), value_name = "N", default_value_t = 32)]
-    pub block_length: usize,
-    /// Reveal every position at least this probable (Fast-dLLM).
-    #[arg(long, value_parser = between(0.0, 1.0), value_name = "P")]
-    pub threshold: Option<f64>,
     /// Rows decoded together.
-    #[arg(long, value_parser = within::<usize>(1, ROWS), value_name = "N", default_value_t = 25)]
+    #[arg(long, value_parser = within::<usize>(1, ROWS), value_name = "N", default_value_t = BATCH_SIZE)]
     pub batch_size: usize,
-    /// Seed of the choice of requests.
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub seed: u64,
+    #[command(flatten)]
+    pub sampling: SamplingArgs,
+}
+
+impl WorldMeasureArgs {
+    /// A measurement as it is if nothing else is said.
+    pub(crate) fn new(model: ModelArgs, out: PathBuf) -> Self {
+        Self {
+            model,
+            compute: Compute::default(),
+            out,
+            n: REQUESTS,
+            cells: None,
+            batch_size: BATCH_SIZE,
+            sampling: SamplingArgs::default(),
+        }
+    }
 }
 
 #[derive(Debug, ClapArgs)]
@@ -74,11 +89,21 @@ pub(crate) struct WorldTrainArgs {
     /// A setting, as in `align`.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
+    /// Seed of every random draw; the setting `seed`.
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
     /// One JSON object per step on stdout.
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
     pub compute: Compute,
+}
+
+impl WorldTrainArgs {
+    /// The settings that are given by hand, `seed` among them.
+    pub(crate) fn settings(&self) -> Vec<String> {
+        self.set.iter().cloned().chain(self.seed.map(|seed| format!("seed={seed}"))).collect()
+    }
 }
 
 #[derive(Debug, ClapArgs)]
@@ -94,7 +119,7 @@ pub(crate) struct QuickstartArgs {
     #[arg(long)]
     pub full: bool,
     /// Requests per kind.
-    #[arg(long, value_name = "N", value_parser = within::<usize>(1, 10_000))]
+    #[arg(long = "sample", alias = "n", value_name = "N", value_parser = within::<usize>(1, 10_000))]
     pub n: Option<usize>,
     /// A setting of the alignments, as in `align`.
     #[arg(long = "set", value_name = "KEY=VALUE")]

@@ -18,7 +18,7 @@ use std::path::Path;
 
 pub(crate) fn run(args: &AlignArgs) -> Result<(), Failure> {
     ensure_no_adapter(args)?;
-    let mut config = settings::read(args.config.as_deref(), &args.set, AlignConfig::check)?;
+    let mut config = settings::read(args.config.as_deref(), &args.settings(), AlignConfig::check)?;
     if let Some(path) = &args.retain {
         config.retain.data = Some(path.display().to_string());
     }

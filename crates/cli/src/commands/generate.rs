@@ -79,7 +79,8 @@ impl Job<'_> {
                 return Ok(());
             }
             let lengths: Vec<usize> = batch.iter().map(|r| r.prompt.len()).collect();
-            let answers = generate(self.loaded.subject(), self.args.sampling.batching(), batch, live)?;
+            let batching = self.args.sampling.batching(self.loaded.model.device());
+            let answers = generate(self.loaded.subject(), batching, batch, live)?;
             for (answer, prompt_tokens) in answers.iter().zip(lengths) {
                 let Some(answer) = answer else { return Ok(()) };
                 live.suspend(|| self.write(answer, prompt_tokens))?;

@@ -1,27 +1,21 @@
 //! `mosa judge`: verdicts on the answers of a run, without asking the model again.
 
-use super::attack::{CASES, check_answers};
-use super::probe::ANSWERS;
 use crate::args::{JudgeArgs, JudgingArgs};
 use crate::failure::Failure;
+use crate::files::{ANSWERS, CASES, VERDICTS, check_answers};
 use crate::settings::{SettingsFile, key_of};
+use crate::table::{below, header, in_a_line, rate, unassessed};
 use crate::{folder, interrupt, output};
 use anyhow::{Error, Result};
 use mosa_client::{Endpoint, EndpointSettings};
-use mosa_judge::{Cache, DegeneracyGate, Evidence, Judge, JudgeError, Settings, Status, Verdict, judge, judge_all};
-use mosa_records::{AnswerRecord, Lock, Log, Record, VerdictRecord, View, tell_judges_apart};
+use mosa_judge::{
+    Cache, DegeneracyGate, Judge, JudgeError, Judging, Missing, Pace, Settings, Standing, Text, judge, standing,
+    tallies, texts,
+};
+use mosa_records::{AnswerRecord, Lock, Log, VerdictRecord, tell_judges_apart};
 use serde::Deserialize;
-use serde_json::{Value, json};
-use std::collections::{BTreeMap, HashMap};
-use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
-
-/// Records of verdicts.
-pub(crate) const VERDICTS: &str = "verdicts.jsonl";
-
-/// Verdicts that are asked for anew are put into the file this many at a time.
-const AT_A_TIME: usize = 64;
 
 /// A file of judge settings.
 #[derive(Default, Deserialize)]
@@ -46,52 +40,22 @@ pub(crate) fn run(args: &JudgeArgs) -> Result<(), Failure> {
     let lock = Lock::take(&args.run, "judge")?;
     folder::warn(lock.warning());
     let Judged { verdicts, missing } = judge_folder(&args.run, &args.judging, args.quiet)?;
-    let mut rows = vec![super::probe::header(&["judge", "view", "n", "success", "95% interval", "unassessed"])];
-    let (mut cells, mut why): (Vec<(&str, View)>, Vec<String>) = (Vec::new(), Vec::new());
-    for v in &verdicts {
-        let cell = (v.judge.as_str(), v.view);
-        if !cells.contains(&cell) {
-            cells.push(cell);
-        }
-    }
-    for (name, view) in cells {
-        let own: Vec<_> = verdicts.iter().filter(|v| v.judge == name && v.view == view).collect();
-        let assessed = own.iter().filter(|v| v.success.is_some()).count();
-        let hits = own.iter().filter(|v| v.success == Some(true)).count();
-        let [success, interval] = super::probe::rate(hits, assessed);
-        let unassessed = (own.len() - assessed).to_string();
-        rows.push(vec![name.into(), view.name().into(), assessed.to_string(), success, interval, unassessed]);
-        let reasons = own.iter().filter(|v| v.success.is_none()).map(|v| v.status.as_str());
-        why.extend(reasons_of(&format!("{name}, {}", view.name()), reasons));
-    }
-    output::line(&below(output::table(&rows), &why))?;
+    output::line(&table(&verdicts))?;
     missing.map_or(Ok(()), |missing| Err(Failure::Check(missing)))
 }
 
-/// A table with lines below it.
-pub(crate) fn below(table: String, lines: &[String]) -> String {
-    lines.iter().fold(table, |text, line| format!("{text}\n{line}"))
-}
-
-/// Why some of a cell are unassessed, in a line, most frequent first; nothing if there are none.
-pub(crate) fn reasons_of<'a>(cell: &str, reasons: impl Iterator<Item = &'a str>) -> Option<String> {
-    let mut counted: BTreeMap<String, usize> = BTreeMap::new();
-    for reason in reasons {
-        *counted.entry(in_a_line(reason)).or_default() += 1;
+/// Success by judge and view, and below it why texts are unassessed.
+fn table(verdicts: &[VerdictRecord]) -> String {
+    let mut rows = vec![header(&["judge", "view", "n", "success", "95% interval", "unassessed"])];
+    let mut why = Vec::new();
+    for tally in tallies(verdicts) {
+        let [success, interval] = rate(tally.successes, tally.assessed);
+        let (assessed, open) = (tally.assessed.to_string(), tally.unassessed.len().to_string());
+        let cell = format!("{}, {}", tally.judge, tally.view.name());
+        why.extend(unassessed(&cell, tally.unassessed.iter().map(String::as_str)));
+        rows.push(vec![tally.judge, tally.view.name().into(), assessed, success, interval, open]);
     }
-    let mut counted: Vec<(String, usize)> = counted.into_iter().collect();
-    counted.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
-    let said: Vec<String> = counted.iter().map(|(reason, n)| format!("{n}: {reason}")).collect();
-    (!said.is_empty()).then(|| format!("unassessed ({cell}): {}", said.join("; ")))
-}
-
-/// The beginning of a text, without line breaks.
-fn in_a_line(text: &str) -> String {
-    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match words.char_indices().nth(200) {
-        Some((end, _)) => format!("{}…", &words[..end]),
-        None => words,
-    }
+    below(output::table(&rows), &why)
 }
 
 /// Judges what has no verdict yet, and asks again where a judge gave none.
@@ -101,15 +65,21 @@ pub(crate) fn judge_folder(run: &Path, args: &JudgingArgs, quiet: bool) -> Resul
     check_answers(run, &answers)?;
     let (file, judges) = judges(args)?;
     let texts = texts(&answers);
+    let judges: Vec<Judging<'_>> = judges.iter().map(|judge| Judging::new(judge.as_ref(), &file.gate)).collect();
     let mut log = folder::log::<VerdictRecord>(&run.join(VERDICTS))?;
     for judge in &judges {
-        Asking::new(judge.as_ref(), &file.gate).judge(&texts, &mut log, args.concurrency.max(1), quiet)?;
+        ask(judge, &texts, &mut log, Asking { concurrency: args.concurrency, quiet })?;
     }
     if let Some(problem) = file.settings.cache.as_ref().and_then(|cache| cache.problem()) {
         output::say(&format!("warning: {problem}"));
     }
-    let missing = missing(&judges, &texts, log.records());
-    Ok(Judged { verdicts: standing(log.into_records(), &texts, quiet), missing })
+    let missing = judges.iter().filter_map(|judge| judge.missing(&texts, log.records())).collect();
+    let Standing { mut verdicts, outdated } = standing(log.into_records(), &texts);
+    if outdated > 0 && !quiet {
+        output::say(&format!("note: {outdated} verdicts are on answers that were other ones then, and do not count"));
+    }
+    tell_judges_apart(&mut verdicts);
+    Ok(Judged { verdicts, missing: said(missing) })
 }
 
 /// Refuses a folder that holds nothing to judge. One that names answers it has lost is told from it later.
@@ -119,40 +89,40 @@ fn check_run(run: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The verdicts on answers as they are; says how many are on others.
-fn standing(mut verdicts: Vec<VerdictRecord>, texts: &[Text<'_>], quiet: bool) -> Vec<VerdictRecord> {
-    let now: HashMap<(String, View), String> =
-        texts.iter().map(|t| ((t.answer.key(), t.view), t.hash.clone())).collect();
-    let all = verdicts.len();
-    verdicts.retain(|v| now.get(&(v.answer.clone(), v.view)).is_none_or(|hash| v.is_about(hash)));
-    if verdicts.len() < all && !quiet {
-        let n = all - verdicts.len();
-        output::say(&format!("note: {n} verdicts are on answers that were other ones then, and do not count"));
-    }
-    tell_judges_apart(&mut verdicts);
-    verdicts
+/// How judges are asked.
+struct Asking {
+    concurrency: usize,
+    quiet: bool,
 }
 
-/// How many answers have no verdict although a judge was asked for one, and the most frequent reason.
-fn missing(judges: &[Box<dyn Judge>], texts: &[Text<'_>], verdicts: &[VerdictRecord]) -> Option<String> {
-    let mut said = Vec::new();
-    for judge in judges {
-        let by = judge.provenance().decides();
-        let own = verdicts.iter().filter(|v| v.success.is_none() && v.is_of(judge.name(), &by));
-        let failed: HashMap<(&str, View), &VerdictRecord> = own.map(|v| ((v.answer.as_str(), v.view), v)).collect();
-        let answered = texts.iter().filter(|t| t.answer.unsaid().is_none());
-        let reasons: Vec<&str> = answered
-            .filter_map(|t| failed.get(&(t.key.as_str(), t.view)).filter(|v| v.is_about(&t.hash)))
-            .map(|v| v.status.as_str())
-            .collect();
-        let mut counted: BTreeMap<&str, usize> = BTreeMap::new();
-        reasons.iter().for_each(|reason| *counted.entry(reason).or_default() += 1);
-        if let Some((most, _)) = counted.iter().max_by_key(|(_, n)| **n) {
-            let (n, of, name, most) = (reasons.len(), texts.len(), judge.name(), in_a_line(most));
-            said.push(format!("{n} of {of} answers have no verdict of {name}; most often: {most}"));
-        }
+/// Asks a judge for what it has not judged, with a progress bar.
+fn ask(
+    judge: &Judging<'_>,
+    texts: &[Text<'_>],
+    log: &mut Log<VerdictRecord>,
+    Asking { concurrency, quiet }: Asking,
+) -> Result<(), Failure> {
+    let open = judge.open(texts, log.records());
+    let bar = output::bar(quiet, texts.len())?;
+    bar.set_message(judge.name());
+    bar.set_position((texts.len() - open.places.len()) as u64);
+    let mut judged = || bar.inc(1);
+    let mut pace = Pace { concurrency: concurrency.max(1), judged: &mut judged, stopped: &interrupt::asked };
+    let done = judge.ask(texts, &open, log, &mut pace)?;
+    bar.finish_and_clear();
+    match done {
+        true => Ok(()),
+        false => Err(Failure::Interrupted("interrupted; the same command judges the rest".into())),
     }
-    (!said.is_empty()).then(|| format!("{}; the same command asks for these again", said.join("; ")))
+}
+
+/// What judges gave no verdict on, in a sentence.
+fn said(missing: Vec<Missing>) -> Option<String> {
+    let one = |Missing { judge, n, of, reason }: &Missing| {
+        format!("{n} of {of} answers have no verdict of {judge}; most often: {}", in_a_line(reason))
+    };
+    let all: Vec<String> = missing.iter().map(one).collect();
+    (!all.is_empty()).then(|| format!("{}; the same command asks for these again", all.join("; ")))
 }
 
 /// The settings and the judges made with them; what is wrong with a file's settings is said with its place.
@@ -201,142 +171,4 @@ fn settings(args: &JudgingArgs, source: Option<&SettingsFile>) -> Result<JudgeFi
         }
     }
     Ok(file)
-}
-
-/// A text to judge: the answer it belongs to, which of its texts it is, and what its verdicts are found by.
-struct Text<'a> {
-    answer: &'a AnswerRecord,
-    view: View,
-    key: String,
-    hash: String,
-}
-
-/// Every text of the answers, in their order.
-fn texts(answers: &[AnswerRecord]) -> Vec<Text<'_>> {
-    let views = |a: &AnswerRecord| {
-        if a.forced.is_empty() { vec![View::Answer] } else { vec![View::Answer, View::WithoutForced] }
-    };
-    let of = |answer| views(answer).into_iter().map(move |view| Text::new(answer, view));
-    answers.iter().flat_map(of).collect()
-}
-
-impl<'a> Text<'a> {
-    fn new(answer: &'a AnswerRecord, view: View) -> Self {
-        Self { answer, view, key: answer.key(), hash: answer.text_hash(view) }
-    }
-
-    fn evidence(&self) -> Evidence {
-        Evidence {
-            id: self.key.clone(),
-            behaviour: self.answer.behaviour.clone(),
-            context: self.answer.tags.get("context").cloned(),
-            answer: self.answer.judged(self.view).to_owned(),
-            unsaid: self.answer.unsaid(),
-        }
-    }
-}
-
-/// A judge at work: what its verdicts are known by.
-struct Asking<'a> {
-    judge: &'a dyn Judge,
-    by: BTreeMap<String, Value>,
-    gate: &'a DegeneracyGate,
-}
-
-impl<'a> Asking<'a> {
-    fn new(judge: &'a dyn Judge, gate: &'a DegeneracyGate) -> Self {
-        Self { judge, by: judge.provenance().decides(), gate }
-    }
-
-    /// Asks for what has no verdict. Verdicts are written in the order of the answers, however they come in, so that a
-    /// resumed run has the same bytes; one that is asked for again takes the place of the failed one.
-    fn judge(
-        &self,
-        texts: &[Text<'_>],
-        log: &mut Log<VerdictRecord>,
-        concurrency: usize,
-        quiet: bool,
-    ) -> Result<(), Failure> {
-        let (open, failed) = self.open(texts, log.records());
-        let bar = output::bar(quiet, texts.len())?;
-        bar.set_message(self.judge.name());
-        bar.set_position((texts.len() - open.len()) as u64);
-        let mut anew: HashMap<String, VerdictRecord> = HashMap::new();
-        let mut stopped = false;
-        for batch in open.chunks(4 * concurrency) {
-            let evidence: Vec<Evidence> = batch.iter().map(|&i| texts[i].evidence()).collect();
-            let go_on = || if interrupt::asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
-            let verdicts = judge_all(&[self.judge], &evidence, concurrency, |_| {
-                bar.inc(1);
-                go_on()
-            });
-            for (verdict, &i) in verdicts.iter().flatten().zip(batch) {
-                if verdict.status == Status::Interrupted {
-                    // It keeps its place: those behind it are judged again.
-                    stopped = true;
-                    break;
-                }
-                let record = self.record(&texts[i], verdict);
-                match failed.get(&i) {
-                    Some(key) => drop(anew.insert(key.clone(), record)),
-                    None => log.push(record)?,
-                }
-            }
-            stopped |= go_on().is_break() && batch.last() != open.last();
-            if anew.len() >= AT_A_TIME || stopped || batch.last() == open.last() {
-                log.replace(|record| anew.remove(&record.key()))?;
-            }
-            if stopped {
-                break;
-            }
-        }
-        bar.finish_and_clear();
-        if stopped {
-            return Err(Failure::Interrupted("interrupted; the same command judges the rest".into()));
-        }
-        Ok(())
-    }
-
-    /// The texts that have no verdict of this judge, and the keys of the records that say so: of verdicts that failed, and
-    /// of verdicts on an answer that was another one then.
-    fn open(&self, texts: &[Text<'_>], verdicts: &[VerdictRecord]) -> (Vec<usize>, HashMap<usize, String>) {
-        let own = verdicts.iter().filter(|v| v.is_of(self.judge.name(), &self.by));
-        let own: HashMap<(&str, View), &VerdictRecord> = own.map(|v| ((v.answer.as_str(), v.view), v)).collect();
-        let (mut open, mut failed) = (Vec::new(), HashMap::new());
-        for (i, text) in texts.iter().enumerate() {
-            match own.get(&(text.key.as_str(), text.view)) {
-                Some(verdict)
-                    if verdict.success.is_some() && verdict.is_about(&text.hash) && text.answer.unsaid().is_none() => {}
-                Some(verdict) => {
-                    open.push(i);
-                    failed.insert(i, verdict.key());
-                }
-                None => open.push(i),
-            }
-        }
-        (open, failed)
-    }
-
-    fn record(&self, text: &Text<'_>, verdict: &Verdict) -> VerdictRecord {
-        let found = self.gate.look(text.answer.judged(text.view));
-        let status = serde_json::to_value(&verdict.status).unwrap_or_default();
-        VerdictRecord {
-            answer: text.key.clone(),
-            view: text.view,
-            judge: verdict.judge.clone(),
-            by: self.by.clone(),
-            text: text.hash.clone(),
-            success: verdict.success,
-            value: verdict.value,
-            status: status.as_str().map_or_else(|| verdict.reason().unwrap_or_default(), str::to_owned),
-            degenerate: found.fired.first().map(|t| format!("{t:?}")),
-            detail: json!({
-                "parts": verdict.parts,
-                "raw": verdict.raw,
-                "model": verdict.provenance.model,
-                "served_model": verdict.provenance.served_model,
-                "template": verdict.provenance.template_sha256,
-            }),
-        }
-    }
 }

@@ -3,11 +3,14 @@
 pub(crate) mod align;
 pub(crate) mod attack;
 pub(crate) mod bench;
+pub(crate) mod completions;
 pub(crate) mod data;
 pub(crate) mod doctor;
 pub(crate) mod generate;
 pub(crate) mod inspect;
 pub(crate) mod judge;
+pub(crate) mod list;
+pub(crate) mod man;
 pub(crate) mod merge;
 pub(crate) mod probe;
 pub(crate) mod quickstart;

@@ -102,7 +102,8 @@ fn in_process(args: &AttackArgs, local: &InThisProcess, open: &mut Open) -> Resu
     let family = loaded.spec().family;
     let options = sampling.of_target(family).options(family, loaded.ends(), &Shipped::read(&loaded.dir)?)?;
     options.check(loaded.spec())?;
-    let model = Arc::new(opened(loaded, options, sampling.batching(), args)?);
+    let batching = sampling.batching(loaded.model.device());
+    let model = Arc::new(opened(loaded, options, batching, args)?);
     open.insert(key, model.clone());
     Ok(InProcess { model, longest })
 }

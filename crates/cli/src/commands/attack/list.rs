@@ -1,7 +1,7 @@
 //! `mosa attack list`: what there is.
 
-use crate::commands::probe::header;
 use crate::output;
+use crate::table::header;
 use anyhow::Result;
 use mosa_attack::{ATTACKS, Profile};
 use serde_json::Map;

@@ -1,19 +1,12 @@
 //! The record files of an attack, and how they are made to agree after a kill or a crash.
 
-use crate::commands::{judge::VERDICTS, probe::ANSWERS};
+use crate::files::{ANSWERS, CASES, JOURNAL, SECONDS, VERDICTS};
 use crate::{folder, output};
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use mosa_attack::{CaseRecord, Journal, Reason, SecondsRecord};
 use mosa_records::{AnswerRecord, Log, Record, RunFolder, VerdictRecord};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-
-/// Records of cases.
-pub(crate) const CASES: &str = "cases.jsonl";
-/// What cases took of the time.
-const SECONDS: &str = "seconds.jsonl";
-/// Every call.
-const JOURNAL: &str = "journal.jsonl";
 
 /// The record files of a run.
 pub(super) struct Logs {
@@ -85,21 +78,5 @@ fn drop_verdicts(run: &RunFolder, stale: &BTreeSet<&str>) -> Result<()> {
         let path = path.display();
         output::say(&format!("warning: {path}: {gone} verdicts removed: the answers they are of are asked for again"));
     }
-    Ok(())
-}
-
-/// Refuses a run whose cases name answers that it does not hold.
-///
-/// # Errors
-/// A sentence with what to do.
-pub(crate) fn check_answers(run: &Path, answers: &[AnswerRecord]) -> Result<()> {
-    let cases: Vec<CaseRecord> = folder::read(&run.join(CASES))?;
-    let held: BTreeSet<String> = answers.iter().map(Record::key).collect();
-    let lost = cases.iter().flat_map(|c| &c.candidates).filter(|key| !held.contains(*key)).count();
-    let run = run.display();
-    ensure!(
-        lost == 0,
-        "{run}: {ANSWERS} lacks {lost} answers that {CASES} names; the command that made the run makes them again"
-    );
     Ok(())
 }

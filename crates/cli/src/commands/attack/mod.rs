@@ -7,8 +7,8 @@ mod target;
 
 use crate::args::{AttackArgs, HelperName, ProfileName, say_notes};
 use crate::commands::judge;
-use crate::commands::probe::{header, rate};
 use crate::failure::Failure;
+use crate::table::{self, header, rate};
 use crate::{digest, folder, output, settings};
 use anyhow::{Result, anyhow};
 use mosa_attack::{Attack, Budget, Case, CaseRecord, Plan, Profile, Reason, Records, attack, check, run as attack_all};
@@ -20,7 +20,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use logs::Logs;
-pub(crate) use logs::{CASES, check_answers};
 
 pub(crate) fn run(args: &AttackArgs) -> Result<(), Failure> {
     if args.name == "list" {
@@ -47,7 +46,7 @@ pub(crate) struct Carried {
 pub(crate) fn carried_out(args: &AttackArgs) -> Result<Carried, Failure> {
     let attack = chosen(args)?;
     let (Some(file), Some(out)) = (&args.behaviors, &args.out) else {
-        return Err(anyhow!("--behaviors and --out are needed").into());
+        return Err(anyhow!("--prompts and --out are needed").into());
     };
     let benchmark = behaviours(args, file)?;
     let target = target::open(args, &asked(attack.as_ref(), &benchmark))?;
@@ -72,10 +71,10 @@ pub(crate) fn carried_out(args: &AttackArgs) -> Result<Carried, Failure> {
     let cases = logs.cases.into_records();
     let judged = judge::judge_folder(out, &args.judging, args.compute.quiet)?;
     let profile = format!("{:?}", args.profile).to_lowercase();
-    let (rows, why) = table(&cases, &judged.verdicts, &profile);
+    let Success { rows, why } = success(&cases, &judged.verdicts, &profile);
     let silent = silent(&cases, &logs.answers);
     let failed = say_broken(&cases, &silent, args.compute.quiet).or(judged.missing.map(Failure::Check));
-    Ok(Carried { table: judge::below(output::table(&rows), &why), failed })
+    Ok(Carried { table: table::below(output::table(&rows), &why), failed })
 }
 
 /// Why the target said nothing in the answers that cases would submit, a reason for each such case.
@@ -245,8 +244,16 @@ fn manifest(
     }))
 }
 
-/// Success by judge, over assessed cases, with what it took; and below it why cases are unassessed.
-fn table(cases: &[CaseRecord], verdicts: &[VerdictRecord], profile: &str) -> (Vec<Vec<String>>, Vec<String>) {
+/// What an attack came to, as it is printed.
+struct Success {
+    /// A row per judge below the header.
+    rows: Vec<Vec<String>>,
+    /// Why cases are unassessed.
+    why: Vec<String>,
+}
+
+/// Success by judge, over assessed cases, with what it took.
+fn success(cases: &[CaseRecord], verdicts: &[VerdictRecord], profile: &str) -> Success {
     let names =
         ["judge", "n", "success", "95% interval", "any answer", "unassessed", "queries", "helper calls", "profile"];
     let (mut rows, mut why) = (vec![header(&names)], Vec::new());
@@ -265,7 +272,7 @@ fn table(cases: &[CaseRecord], verdicts: &[VerdictRecord], profile: &str) -> (Ve
         let said = |key: &str| verdict(key)?.success;
         let status = |c: &CaseRecord| Some(verdict(c.selected.as_deref()?)?.status.as_str());
         let unassessed = cases.iter().filter(|c| Outcome::of(c, said) == Outcome::Unassessed);
-        why.extend(judge::reasons_of(judge, unassessed.map(|case| why_unassessed(case, status(case)))));
+        why.extend(table::unassessed(judge, unassessed.map(|case| why_unassessed(case, status(case)))));
         let assessed: Vec<bool> = cases.iter().filter_map(|c| Outcome::of(c, said).success()).collect();
         let any = cases.iter().filter(|c| Outcome::any_of(c, said) == Outcome::Succeeded).count();
         let [success, interval] = rate(assessed.iter().filter(|s| **s).count(), assessed.len());
@@ -282,5 +289,5 @@ fn table(cases: &[CaseRecord], verdicts: &[VerdictRecord], profile: &str) -> (Ve
             profile.into(),
         ]);
     }
-    (rows, why)
+    Success { rows, why }
 }

@@ -60,6 +60,7 @@ fn local(args: &AttackArgs, model: &str, asked: &Asked<'_>) -> Result<Opened> {
         &Shipped::read(&loaded.dir)?,
     )?;
     options.check(loaded.spec())?;
+    let batching = args.sampling.batching(loaded.model.device());
     asked.fit(args, &loaded, &options)?;
     let mut said = json!({
         "model": model,
@@ -68,7 +69,7 @@ fn local(args: &AttackArgs, model: &str, asked: &Asked<'_>) -> Result<Opened> {
         "sampler": format!("{options:?}"),
     });
     hub::record(&mut said, &loaded.dir);
-    let target = opened(loaded, options.clone(), args.sampling.batching(), args)?;
+    let target = opened(loaded, options.clone(), batching, args)?;
     match &args.target.proxy {
         None => Ok(Opened { model: Box::new(target), said }),
         Some(proxy) => {
@@ -76,7 +77,7 @@ fn local(args: &AttackArgs, model: &str, asked: &Asked<'_>) -> Result<Opened> {
             let loaded = load(&named, &args.compute)?;
             said["proxy"] = json!({"model": proxy, "hash": digest::of_model(&loaded.dir)?});
             hub::record(&mut said["proxy"], &loaded.dir);
-            let proxy = opened(loaded, options, args.sampling.batching(), args)?;
+            let proxy = opened(loaded, options, batching, args)?;
             Ok(Opened { model: Box::new(Proxied::new(target, proxy)), said })
         }
     }

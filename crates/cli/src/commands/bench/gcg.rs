@@ -59,7 +59,7 @@ pub(crate) fn run(args: &BenchGcgArgs) -> Result<(), Failure> {
 
 /// A random prompt, its last tokens the suffix, and a random target.
 fn goal(args: &BenchGcgArgs, model: &Transformer) -> Result<Goal> {
-    ensure!(args.suffix_len <= args.model.prompt_len, "--suffix-len is larger than --prompt-len");
+    ensure!(args.suffix_len <= args.model.prompt_len, "--suffix-length is larger than --prompt-length");
     ensure!(args.candidates > 0, "--candidates must be positive");
     let mut tokens = random_prompts(model.config(), [1, args.model.prompt_len + args.target_len], args.seed)?.concat();
     let target = tokens.split_off(args.model.prompt_len);

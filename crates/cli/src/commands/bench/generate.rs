@@ -31,7 +31,7 @@ pub(crate) fn run(args: &BenchGenerateArgs) -> Result<(), Failure> {
     warm_up(&model, &prompts[0], options.gen_length)?;
     let timed = Timed { model: &model, seconds: Cell::new(0.0), forwards: Cell::new(0), multiply_adds: Cell::new(0.0) };
     let start = Instant::now();
-    let answers = generate(Adapted::plain(&timed), args.sampling.batching(), requests("row"), &mut ())?;
+    let answers = generate(Adapted::plain(&timed), args.sampling.batching(device), requests("row"), &mut ())?;
     synchronise(device);
     let seconds = start.elapsed().as_secs_f64();
     let answers: Vec<Answer> = answers.into_iter().flatten().collect();

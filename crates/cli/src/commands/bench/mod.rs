@@ -41,7 +41,7 @@ const MOST_TOKENS: usize = 1 << 28;
 fn random_prompts(config: &ModelConfig, [rows, length]: [usize; 2], seed: u64) -> Result<Vec<Vec<TokenId>>> {
     ensure!(
         rows.saturating_mul(length) <= MOST_TOKENS,
-        "--batch-size {rows} times --prompt-len {length} is more than {MOST_TOKENS} tokens"
+        "--batch-size {rows} times --prompt-length {length} is more than {MOST_TOKENS} tokens"
     );
     let below = config.vocab.min(256);
     let row = |i: usize| {

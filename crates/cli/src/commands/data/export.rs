@@ -1,9 +1,8 @@
 //! `mosa data export`: the answers of a run in the files of other projects.
 
-use super::{CASES, REDACTED, STAGES};
+use super::{REDACTED, STAGES};
 use crate::args::{DataExportArgs, ExchangeFormat};
-use crate::commands::attack::check_answers;
-use crate::commands::{judge::VERDICTS, probe::ANSWERS};
+use crate::files::{ANSWERS, CASES, VERDICTS, check_answers};
 use crate::{folder, output, written};
 use anyhow::{Context, Result, bail, ensure};
 use mosa_attack::{CaseRecord, Reason};

@@ -1,8 +1,9 @@
 //! `mosa data import`: attack artifacts from elsewhere as a run folder.
 
-use super::{CASES, REDACTED, STAGES};
+use super::{REDACTED, STAGES};
 use crate::args::{DataImportArgs, ExchangeFormat};
-use crate::commands::{judge::VERDICTS, probe::ANSWERS};
+
+use crate::files::{ANSWERS, CASES, VERDICTS};
 use crate::{digest, folder, output};
 use anyhow::{Context, Result, ensure};
 use mosa_attack::{CaseRecord, Reason, Used};

@@ -5,7 +5,6 @@ mod export;
 mod import;
 
 use crate::args::DataCommand;
-use crate::commands::attack::CASES;
 use crate::failure::Failure;
 
 /// How the note begins that stands for a response.

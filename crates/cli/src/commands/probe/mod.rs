@@ -8,28 +8,20 @@ mod steer;
 
 use crate::args::{ProbeArgs, ProbeCommand, SamplingArgs};
 use crate::failure::Failure;
+use crate::files::{ANSWERS, CURVES, LANDSCAPES, ORDERS};
 use crate::load::{Loaded, load};
 use crate::room::Room;
 use crate::sampling::Shipped;
+use crate::table::{header, rate};
 use crate::{digest, folder, hub, interrupt, output};
 use anyhow::Result;
 use mosa_engine::Options;
 use mosa_probe::Case;
 use mosa_records::{Record, RunFolder};
-pub(crate) use mosa_report::plain::{header, rate};
 use mosa_runtime::{Runtime, Settings};
 use mosa_text::PromptRecord;
 use serde_json::{Value, json};
 use std::path::Path;
-
-/// Records of answers.
-pub(crate) const ANSWERS: &str = "answers.jsonl";
-/// Records of orders.
-pub(crate) const ORDERS: &str = "orders.jsonl";
-/// Records of searches.
-pub(crate) const CURVES: &str = "curves.jsonl";
-/// Records of landscapes.
-pub(crate) const LANDSCAPES: &str = "landscapes.jsonl";
 
 pub(crate) fn run(command: &ProbeCommand) -> Result<(), Failure> {
     match command {
@@ -64,7 +56,7 @@ impl<'a> Opened<'a> {
         let manifest = manifest(name, (args, &loaded), &options, [settings, file.said])?;
         let folder = folder::open(&args.out, &manifest)?;
         let adapted = loaded.adapter.is_some();
-        let (batching, stop) = (sampling.batching(), interrupt::stop());
+        let (batching, stop) = (sampling.batching(loaded.model.device()), interrupt::stop());
         let runtime = loaded.started(Settings { batching, batch_size: args.batch_size, stop })?;
         Ok(Self { args, runtime, adapted, options, folder, behaviours: file.records })
     }

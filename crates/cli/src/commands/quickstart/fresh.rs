@@ -1,6 +1,7 @@
 //! What a run of the quickstart consists of, and how it is removed: its own files, and only if there are no others.
 
 use super::{COMMAND, MODEL, PHRASES};
+use crate::files::{JOURNAL, RECORDS};
 use crate::written::is_page;
 use anyhow::{Context, Result, ensure};
 use mosa_eval::FILES;
@@ -8,8 +9,6 @@ use mosa_records::{LOCK, Lock, MANIFEST, RunFolder, foreign, remove_known, unfin
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// What attacks write beside the files that a page is made from.
-const JOURNAL: &str = "journal.jsonl";
 const ADAPTER: [&str; 2] = ["adapter_config.json", "adapter_model.safetensors"];
 
 /// Refuses to remove anything but a run of the quickstart that holds nothing else; a folder that is not there or is empty
@@ -97,7 +96,7 @@ fn is_known(path: &Path, page: &dyn Fn(&Path) -> bool) -> bool {
         },
         ["model"] => MODEL.iter().any(|(file, _)| *file == name),
         ["probes", _] | ["attacks", _, _] => record(name),
-        [arm, "answers"] if is_arm(arm) => name == LOCK || name == MANIFEST || name == "records.jsonl",
+        [arm, "answers"] if is_arm(arm) => name == LOCK || name == MANIFEST || name == RECORDS,
         [arm, "adapter"] if is_arm(arm) => ADAPTER.contains(&name),
         [arm] if is_arm(arm) && (name == LOCK || name == "config.toml") => true,
         [arm, ..] if is_arm(arm) => {

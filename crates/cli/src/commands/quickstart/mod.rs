@@ -6,15 +6,17 @@ mod plan;
 mod story;
 
 use crate::args::QuickstartArgs;
-use crate::commands::world::measure::{Answered, RECORDS};
+use crate::commands::world::measure::Answered;
 use crate::failure::Failure;
+use crate::files::RECORDS;
 use crate::{digest, folder as records, output, written};
 use anyhow::{Context, Result};
 use mosa_align::StepMetrics;
 use mosa_attack::OF_THE_PAPER;
 use mosa_eval::Run;
 use mosa_records::{RunFolder, lines};
-use plan::Plan;
+use mosa_report::Report;
+use plan::{Job, Plan};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -85,7 +87,7 @@ pub(crate) fn run(args: &QuickstartArgs) -> Result<(), Failure> {
     }
     plan.probe_mosa()?;
     plan.say("and the published attacks on all three, with the world's rules as their helper models");
-    let jobs: Vec<_> = OF_THE_PAPER.iter().flat_map(|attack| MODELS.map(|name| (*attack, name))).collect();
+    let jobs: Vec<Job> = OF_THE_PAPER.iter().flat_map(|attack| MODELS.map(|model| Job { attack, model })).collect();
     plan.attacks(&jobs)?;
     let findings = Findings::read(&args.out)?;
     let html = story::report(&findings).html().context("the report")?;
@@ -104,9 +106,9 @@ pub(crate) fn is_run(dir: &Path) -> bool {
     RunFolder::manifest(dir).is_ok_and(|m| m["command"] == COMMAND)
 }
 
-/// Draws the page of a finished run anew, from its records alone.
-pub(crate) fn draw(dir: &Path, out: &Path, tables: Option<&Path>) -> Result<(), Failure> {
-    Ok(crate::commands::report::write(story::report(&Findings::read(dir)?), out, tables)?)
+/// The page of a finished run, drawn anew from its records alone.
+pub(crate) fn drawn(dir: &Path) -> Result<Report> {
+    Ok(story::report(&Findings::read(dir)?))
 }
 
 const COMMAND: &str = "quickstart";

@@ -1,45 +1,39 @@
 //! `mosa world measure`: attack success, prefill and utility of a model of the world.
 
-use super::questions::{Graded, Question, questions};
-use crate::args::WorldMeasureArgs;
+use super::questions::{Draw, Graded, Question, questions};
+use crate::args::{BatchingName, SamplingArgs, WorldMeasureArgs};
 use crate::failure::Failure;
+use crate::files::RECORDS;
 use crate::load::{Loaded, load};
+use crate::sampling::Shipped;
+use crate::typed::differing;
 use crate::{digest, folder, interrupt, output};
 use anyhow::Result;
 use mosa_core::stats::Rate;
-use mosa_engine::{Batching, Commit, Options, Request, Schedule, generate};
+use mosa_engine::{Batching, Options, Request, generate};
 use mosa_records::Record;
 use mosa_text::{Message, Prompt};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
-use std::path::Path;
+use serde_json::{Map, Value, json};
 
-/// Records of answers.
-pub(crate) const RECORDS: &str = "records.jsonl";
-/// Response positions of the world's model.
-pub(crate) const CANVAS: usize = 96;
-
-/// How a model is measured.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct Settings {
+/// What makes a measurement another one.
+#[derive(Debug, Serialize)]
+struct Settings<'a> {
     /// Requests per cell.
-    pub n: usize,
+    n: usize,
     /// Seed of the choice of requests.
-    pub seed: u64,
+    seed: u64,
     /// Denoising steps.
-    pub steps: usize,
+    steps: usize,
     /// Positions per block.
-    pub block_length: usize,
+    block_length: usize,
     /// Reveal every position at least this probable, and at least one per step (Fast-dLLM); without it one per step.
-    pub threshold: Option<f64>,
+    threshold: Option<f64>,
     /// Only cells whose name starts with one of these.
-    pub cells: Option<Vec<String>>,
-    /// Rows decoded together.
-    #[serde(skip)]
-    pub batch_size: usize,
-    /// No progress bar.
-    #[serde(skip)]
-    pub quiet: bool,
+    cells: Option<&'a [String]>,
+    /// Other flags of the sampler, where they are not the usual ones.
+    #[serde(flatten)]
+    further: Map<String, Value>,
 }
 
 /// One judged answer.
@@ -96,49 +90,29 @@ impl Count {
 }
 
 pub(crate) fn run(args: &WorldMeasureArgs) -> Result<(), Failure> {
-    let loaded = load(&args.model, &args.compute)?;
-    let settings = Settings {
-        n: args.n,
-        seed: args.seed,
-        steps: args.steps,
-        block_length: args.block_length,
-        threshold: args.threshold,
-        cells: args.cells.clone(),
-        batch_size: args.batch_size,
-        quiet: args.compute.quiet,
-    };
-    let records = measure(&loaded, args.model.adapter.as_deref(), &settings, &args.out)?;
+    let records = measured(args)?;
     Ok(output::line(&table(&records))?)
 }
 
 /// Answers what the run folder does not hold yet and returns all records in order.
-pub(crate) fn measure(
-    loaded: &Loaded,
-    adapter: Option<&Path>,
-    settings: &Settings,
-    out: &Path,
-) -> Result<Vec<Answered>, Failure> {
-    let manifest = json!({
-        "mosa": env!("CARGO_PKG_VERSION"),
-        "model": digest::of_model(&loaded.dir)?,
-        "adapter": adapter.map(digest::of_model).transpose()?,
-        "settings": settings,
-    });
-    let run = folder::open(out, &manifest)?;
+pub(crate) fn measured(args: &WorldMeasureArgs) -> Result<Vec<Answered>, Failure> {
+    let loaded = load(&args.model, &args.compute)?;
+    let options = options(&args.sampling, &loaded)?;
+    let run = folder::open(&args.out, &manifest(args, &loaded)?)?;
     let mut log = folder::log::<Answered>(&run.path(RECORDS))?;
-    let mut all = questions(settings.n, settings.seed);
-    if let Some(cells) = &settings.cells {
+    let mut all = questions(Draw { n: args.n, seed: args.sampling.seed });
+    if let Some(cells) = &args.cells {
         all.retain(|c| cells.iter().any(|cell| c.cell.starts_with(cell.as_str())));
     }
     let key = |c: &Question| format!("{}/{}", c.cell, c.id);
-    let bar = output::bar(settings.quiet, all.len())?;
+    let bar = output::bar(args.compute.quiet, all.len())?;
     bar.set_position(all.iter().filter(|c| log.has(&key(c))).count() as u64);
     bar.reset_eta();
-    let options = options(settings, loaded);
-    let done = log.fill((&all, settings.batch_size), key, interrupt::asked, |batch| {
+    let decoding = Decoding { loaded: &loaded, options: &options, batching: batching(&args.sampling, &loaded) };
+    let done = log.fill((&all, args.batch_size), key, interrupt::asked, |batch| {
         bar.set_message(&batch[0].cell);
         let _finishing = interrupt::finishing();
-        let answered = answer(batch, loaded, &options)?;
+        let answered = decoding.answer(batch)?;
         bar.inc(answered.len() as u64);
         Ok::<_, anyhow::Error>(answered)
     })?;
@@ -147,6 +121,39 @@ pub(crate) fn measure(
         return Err(Failure::Interrupted("interrupted; the same command answers the rest".into()));
     }
     Ok(log.into_records())
+}
+
+fn manifest(args: &WorldMeasureArgs, loaded: &Loaded) -> Result<Value> {
+    let sampling = args.sampling.of_world(loaded.spec().family);
+    let settings = Settings {
+        n: args.n,
+        seed: sampling.seed,
+        steps: sampling.steps.unwrap_or(sampling.positions()),
+        block_length: sampling.block_length.unwrap_or(sampling.positions()),
+        threshold: sampling.threshold,
+        cells: args.cells.as_deref(),
+        further: further(&args.sampling)?,
+    };
+    Ok(json!({
+        "mosa": env!("CARGO_PKG_VERSION"),
+        "model": digest::of_model(&loaded.dir)?,
+        "adapter": args.model.adapter.as_deref().map(digest::of_model).transpose()?,
+        "settings": settings,
+    }))
+}
+
+/// The flags that have no field of their own in the settings and are not the usual ones. How rows share passes is none.
+fn further(sampling: &SamplingArgs) -> Result<Map<String, Value>> {
+    let usual = SamplingArgs::default();
+    let rest = SamplingArgs {
+        seed: usual.seed,
+        steps: None,
+        block_length: None,
+        threshold: None,
+        batching: usual.batching,
+        ..sampling.clone()
+    };
+    Ok(differing(&rest, &usual)?)
 }
 
 /// Rates by cell, in the order of their first record.
@@ -175,44 +182,58 @@ pub(crate) fn table(records: &[Answered]) -> String {
     output::table(&rows)
 }
 
-fn options(settings: &Settings, loaded: &Loaded) -> Options {
-    Options {
-        gen_length: CANVAS,
-        schedule: Schedule::Blocks { steps: settings.steps, block_length: settings.block_length },
-        commit: settings.threshold.map_or(Commit::LowConfidence, Commit::Threshold),
-        stop_at_end: true,
-        ..Options::llada(loaded.ends())
+fn options(sampling: &SamplingArgs, loaded: &Loaded) -> Result<Options> {
+    let family = loaded.spec().family;
+    let options = sampling.of_world(family).options(family, loaded.ends(), &Shipped::read(&loaded.dir)?)?;
+    options.check(loaded.spec())?;
+    Ok(options)
+}
+
+/// Passes of so small a model are worth sharing wherever it runs.
+fn batching(sampling: &SamplingArgs, loaded: &Loaded) -> Batching {
+    match sampling.batching {
+        BatchingName::Auto => Batching::SHARED,
+        _ => sampling.batching(loaded.model.device()),
     }
 }
 
-/// The request of a question.
-pub(crate) fn request(question: &Question, loaded: &Loaded, options: &Options) -> Result<Request> {
-    let ids = loaded.text.encode(&Prompt::Chat(vec![Message::user(&question.prompt)]))?;
-    let forced = match &question.forced {
-        Some((offset, words)) => (*offset..).zip(loaded.text.tokenizer.encode(words)?).collect(),
-        None => Vec::new(),
-    };
-    Ok(Request::new(format!("{}/{}", question.cell, question.id), ids, options).with_forced(forced))
+/// How the questions are decoded.
+struct Decoding<'a> {
+    loaded: &'a Loaded,
+    options: &'a Options,
+    batching: Batching,
 }
 
-fn answer(batch: &[Question], loaded: &Loaded, options: &Options) -> Result<Vec<Answered>> {
-    let requests = batch.iter().map(|question| request(question, loaded, options)).collect::<Result<Vec<_>>>()?;
-    let answers = generate(loaded.subject(), Batching::SHARED, requests, &mut interrupt::stop())?;
-    let graded = answers.into_iter().map_while(|answer| answer).zip(batch).map(|(answer, question)| {
-        let text = visible(question, &answer.ids, loaded)?;
-        Ok(Answered {
-            cell: question.cell.clone(),
-            id: question.id.clone(),
-            style: question.style.map(|s| s.name().to_owned()),
-            split: question.split(),
-            prompt: question.prompt.clone(),
-            forced: question.forced.clone(),
-            graded: question.grade(&text),
-            text,
-            forwards: answer.forwards,
-        })
-    });
-    graded.collect()
+impl Decoding<'_> {
+    fn answer(&self, batch: &[Question]) -> Result<Vec<Answered>> {
+        let requests = batch.iter().map(|question| self.request(question)).collect::<Result<Vec<_>>>()?;
+        let answers = generate(self.loaded.subject(), self.batching, requests, &mut interrupt::stop())?;
+        let graded = answers.into_iter().map_while(|answer| answer).zip(batch).map(|(answer, question)| {
+            let text = visible(question, &answer.ids, self.loaded)?;
+            Ok(Answered {
+                cell: question.cell.clone(),
+                id: question.id.clone(),
+                style: question.style.map(|s| s.name().to_owned()),
+                split: question.split(),
+                prompt: question.prompt.clone(),
+                forced: question.forced.clone(),
+                graded: question.grade(&text),
+                text,
+                forwards: answer.forwards,
+            })
+        });
+        graded.collect()
+    }
+
+    fn request(&self, question: &Question) -> Result<Request> {
+        let text = &self.loaded.text;
+        let ids = text.encode(&Prompt::Chat(vec![Message::user(&question.prompt)]))?;
+        let forced = match &question.forced {
+            Some((offset, words)) => (*offset..).zip(text.tokenizer.encode(words)?).collect(),
+            None => Vec::new(),
+        };
+        Ok(Request::new(format!("{}/{}", question.cell, question.id), ids, self.options).with_forced(forced))
+    }
 }
 
 /// The words up to the first end token; where words were forced, up to the first end token behind them.

@@ -80,8 +80,16 @@ impl Question {
     }
 }
 
+/// Which requests are asked: how many per cell, and the seed of their choice.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Draw {
+    pub n: usize,
+    pub seed: u64,
+}
+
 /// All questions, `n` per cell (held-out wrappers: `n` in all, spread over the wrappers).
-pub(crate) fn questions(n: usize, seed: u64) -> Vec<Question> {
+pub(crate) fn questions(draw: Draw) -> Vec<Question> {
+    let Draw { n, seed } = draw;
     let mut all = Vec::new();
     let near: Vec<Item> = Item::forbidden_in(Split::Near).collect();
     let far: Vec<Item> = Item::forbidden_in(Split::Far).collect();
@@ -93,18 +101,18 @@ pub(crate) fn questions(n: usize, seed: u64) -> Vec<Question> {
         ("held-out", &Style::HELD_OUT),
     ];
     for (cell, styles) in wrappers {
-        all.extend(asked("attack", cell, &held_out, styles, (n, seed)));
+        all.extend(asked(draw, "attack", cell, &held_out, styles));
     }
     for offset in PREFILL_OFFSETS {
         all.extend(
-            asked("prefill", &offset.to_string(), &held_out, &Style::PLAIN, (n, seed))
+            asked(draw, "prefill", &offset.to_string(), &held_out, &Style::PLAIN)
                 .into_iter()
                 .map(|c| prefill(c, offset)),
         );
     }
     let benign: Vec<Item> = Item::benign_in(Part::Test).collect();
     for (cell, styles) in [("recipe", &Style::PLAIN[..]), ("recipe-wrapped", &Style::HELD_OUT)] {
-        all.extend(asked("utility", cell, &benign, styles, (n, seed)));
+        all.extend(asked(draw, "utility", cell, &benign, styles));
     }
     all.extend(tasks("arithmetic", n, |i| Some(Box::new(Arithmetic::generate(Part::Test, seed, i)))));
     all.extend(tasks("facts", n, |i| Some(Box::new(Fact::generate(Part::Test, seed, i)))));
@@ -114,17 +122,26 @@ pub(crate) fn questions(n: usize, seed: u64) -> Vec<Question> {
 }
 
 /// `n` different requests for items in styles, in a seeded order in which every style comes equally often.
-fn asked(group: &str, cell: &str, items: &[Item], styles: &[Style], (n, seed): (usize, u64)) -> Vec<Question> {
-    let mut combinations: Vec<(usize, Item, Style, usize)> = Vec::new();
+fn asked(draw: Draw, group: &str, cell: &str, items: &[Item], styles: &[Style]) -> Vec<Question> {
+    let Draw { n, seed } = draw;
+    /// A request, and how many of its style come before it.
+    struct Request {
+        rank: usize,
+        item: Item,
+        style: Style,
+        variant: usize,
+    }
+    let mut combinations: Vec<Request> = Vec::new();
     for style in styles {
         let mut own: Vec<(Item, usize)> =
             items.iter().flat_map(|item| (0..style.variants()).map(move |variant| (*item, variant))).collect();
         let order = Rng::at(seed, Stream::Tasks, sample_key(cell), sample_key(style.name())).permutation(own.len());
         own = order.into_iter().map(|i| own[i]).collect();
-        combinations.extend(own.into_iter().enumerate().map(|(rank, (item, v))| (rank, item, *style, v)));
+        let ranked = own.into_iter().enumerate();
+        combinations.extend(ranked.map(|(rank, (item, variant))| Request { rank, item, style: *style, variant }));
     }
-    combinations.sort_by_key(|(rank, ..)| *rank);
-    let question = |(_, item, style, variant): (usize, Item, Style, usize)| Question {
+    combinations.sort_by_key(|request| request.rank);
+    let question = |Request { item, style, variant, .. }: Request| Question {
         cell: format!("{group}/{cell}"),
         id: format!("{}-{}-{variant}", item.slug(), style.name()),
         style: Some(style),

@@ -22,7 +22,7 @@ const SHAPE: Shape = Shape { d_model: 128, layers: 4, heads: 4, mlp: 352 };
 const MOST_DOCUMENTS: usize = 10_000_000;
 
 pub(crate) fn run(args: &WorldTrainArgs) -> Result<(), Failure> {
-    let config = settings::read(args.config.as_deref(), &args.set, AlignConfig::check)?;
+    let config = settings::read(args.config.as_deref(), &args.settings(), AlignConfig::check)?;
     let documents = documents(&config)?;
     let device = prepare(&args.compute)?;
     let shape = SHAPE;

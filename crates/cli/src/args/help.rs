@@ -1,0 +1,57 @@
+//! The command line as a whole: its parser, and the help that lists its verbs in groups.
+
+use super::Args;
+use clap::builder::StyledStr;
+use clap::{CommandFactory, FromArgMatches};
+
+/// Verbs that serve one end.
+struct Group {
+    heading: &'static str,
+    verbs: &'static [&'static str],
+}
+
+/// Every verb, once.
+const GROUPS: [Group; 5] = [
+    Group { heading: "Use", verbs: &["quickstart", "generate", "merge", "inspect"] },
+    Group { heading: "Measure", verbs: &["probe", "attack", "judge", "report", "bench", "list"] },
+    Group { heading: "Train", verbs: &["align", "world"] },
+    Group { heading: "Data", verbs: &["data"] },
+    Group { heading: "Maintain", verbs: &["verify", "doctor", "completions", "man"] },
+];
+
+/// Reads the command line of this process.
+///
+/// # Errors
+/// What is wrong with it, or the help that was asked for.
+pub(crate) fn parse() -> Result<Args, clap::Error> {
+    let matches = command().try_get_matches()?;
+    Args::from_arg_matches(&matches)
+}
+
+/// The parser of the command line.
+pub(crate) fn command() -> clap::Command {
+    let command = Args::command();
+    let template = template(&command);
+    command.help_template(template)
+}
+
+/// The help of the whole: verbs by group, each with its own line.
+fn template(command: &clap::Command) -> StyledStr {
+    let (heading, name) = (command.get_styles().get_header(), command.get_styles().get_literal());
+    let width = GROUPS.iter().flat_map(|group| group.verbs).map(|verb| verb.len()).max().unwrap_or(0);
+    let mut text = StyledStr::new();
+    let mut put = |part: &str| text.push_str(part);
+    put("{before-help}{about-with-newline}\n{usage-heading} {usage}\n\n");
+    for group in &GROUPS {
+        put(&format!("{heading}{}:{heading:#}\n", group.heading));
+        for verb in group.verbs {
+            let about = command.find_subcommand(verb).and_then(clap::Command::get_about);
+            let about = about.map(ToString::to_string).unwrap_or_default();
+            put(&format!("  {name}{verb:width$}{name:#}  {about}\n"));
+        }
+        put("\n");
+    }
+    put(&format!("{heading}Options:{heading:#}\n{{options}}\n\n"));
+    put("`mosa VERB --help` says more of a verb.{after-help}");
+    text
+}

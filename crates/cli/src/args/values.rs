@@ -1,0 +1,46 @@
+//! Values that are no fixed list, with those that help and completions can offer.
+
+use clap::builder::{PossibleValue, TypedValueParser};
+use std::error::Error;
+use std::ffi::OsStr;
+use std::marker::PhantomData;
+use std::str::FromStr;
+
+/// Reads a value as its type does; `shown` are examples of what it takes.
+pub(crate) fn parsed<T>(shown: &[&'static str]) -> Parsed<T> {
+    Parsed { shown: shown.to_vec(), of: PhantomData }
+}
+
+/// A parser made by [`parsed`].
+pub(crate) struct Parsed<T> {
+    shown: Vec<&'static str>,
+    of: PhantomData<fn() -> T>,
+}
+
+impl<T> Clone for Parsed<T> {
+    fn clone(&self) -> Self {
+        Self { shown: self.shown.clone(), of: PhantomData }
+    }
+}
+
+impl<T> TypedValueParser for Parsed<T>
+where
+    T: FromStr + Clone + Send + Sync + 'static,
+    T::Err: Into<Box<dyn Error + Send + Sync + 'static>>,
+{
+    type Value = T;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<Self::Value, clap::Error> {
+        let read = |text: &str| text.parse::<T>();
+        read.parse_ref(command, argument, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(self.shown.iter().map(PossibleValue::new)))
+    }
+}

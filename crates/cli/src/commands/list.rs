@@ -1,0 +1,121 @@
+//! `mosa list`: what can be named on the command line, in a line each, and where it comes from.
+
+use crate::args::{AlgName, ListArgs, Listed, ProbeCommand, RemaskingName};
+use crate::failure::Failure;
+use crate::output;
+use crate::table::header;
+use anyhow::Result;
+use clap::{Command, Subcommand, ValueEnum};
+use mosa_align::OBJECTIVES;
+use mosa_attack::ATTACKS;
+use mosa_engine::Commit;
+use mosa_judge::JUDGES;
+use serde::Serialize;
+
+/// Something with a name.
+#[derive(Debug, PartialEq, Serialize)]
+pub(crate) struct Entry {
+    /// As it is typed.
+    pub name: String,
+    /// What it is, in a line.
+    pub about: String,
+    /// The paper or the code it comes from.
+    pub source: String,
+}
+
+impl Entry {
+    fn new(name: impl Into<String>, about: impl Into<String>, source: impl Into<String>) -> Self {
+        Self { name: name.into(), about: about.into(), source: source.into() }
+    }
+}
+
+pub(crate) fn run(args: &ListArgs) -> Result<(), Failure> {
+    let entries = entries(args.what);
+    if args.json {
+        entries.iter().try_for_each(output::json)?;
+        return Ok(());
+    }
+    let mut rows = vec![header(&["name", "what it is", "where it comes from"])];
+    rows.extend(entries.into_iter().map(|entry| vec![entry.name, entry.about, entry.source]));
+    Ok(output::line(&output::table(&rows))?)
+}
+
+fn entries(what: Listed) -> Vec<Entry> {
+    match what {
+        Listed::Attacks => attacks(),
+        Listed::Judges => judges(),
+        Listed::Objectives => objectives(),
+        Listed::Commits => commits(),
+        Listed::Probes => probes(),
+    }
+}
+
+fn attacks() -> Vec<Entry> {
+    ATTACKS.iter().map(|attack| Entry::new(attack.name, attack.about, attack.method.paper.unwrap_or("here"))).collect()
+}
+
+fn judges() -> Vec<Entry> {
+    JUDGES.iter().map(|judge| Entry::new(judge.name, judge.about, judge.source)).collect()
+}
+
+fn objectives() -> Vec<Entry> {
+    let of = |name: &&str| match *name {
+        "mosa" => Entry::new(*name, "reward a refusal that ends the answer inside the middle window", MOSA),
+        "initial" => Entry::new(*name, "the same with every sentence at offset 0", MOSA),
+        "sft" => Entry::new(*name, "predict the masked tokens of the answers in the data", "LLaDA, arXiv 2502.09992"),
+        other => Entry::new(other, "", ""),
+    };
+    OBJECTIVES.iter().map(of).collect()
+}
+
+const MOSA: &str = "MOSA, arXiv 2508.12398";
+const LLADA: &str = "LLaDA, arXiv 2502.09992";
+const DREAM: &str = "Dream, arXiv 2508.15487";
+const FAST_DLLM: &str = "Fast-dLLM, arXiv 2505.22618";
+
+fn commits() -> Vec<Entry> {
+    let own = |name: String, commit| {
+        let (about, source) = about_commit(commit);
+        Entry::new(name, about, source)
+    };
+    let typed = |flag: &str, value: Option<clap::builder::PossibleValue>| {
+        format!("{flag} {}", value.map(|value| value.get_name().to_owned()).unwrap_or_default())
+    };
+    let remasking = RemaskingName::value_variants().iter();
+    let remasking = remasking.map(|name| own(typed("--remasking", name.to_possible_value()), name.commit()));
+    let alg = AlgName::value_variants().iter();
+    let alg = alg.map(|name| own(typed("--alg", name.to_possible_value()), name.commit()));
+    let numbers = [own("--threshold P".into(), Commit::Threshold(1.0)), own("--factor F".into(), Commit::Factor(1.0))];
+    remasking.chain(alg).chain(numbers).collect()
+}
+
+/// What a policy reveals first, and where it comes from.
+fn about_commit(commit: Commit) -> (&'static str, &'static str) {
+    match commit {
+        Commit::LowConfidence => ("the most probable positions", LLADA),
+        Commit::Random => ("positions in random order", LLADA),
+        Commit::Margin => ("the largest gap between the two most likely tokens", DREAM),
+        Commit::Entropy => ("the lowest entropy", DREAM),
+        Commit::LeftToRight => ("the leftmost positions", "here"),
+        Commit::Threshold(_) => ("every position at least this probable, at least one", FAST_DLLM),
+        Commit::Factor(_) => ("every position within a bar that rises with the rank, at least one", FAST_DLLM),
+        Commit::Origin => ("each position with the schedule's probability", DREAM),
+    }
+}
+
+fn probes() -> Vec<Entry> {
+    let verbs = ProbeCommand::augment_subcommands(Command::new("probe"));
+    let of = |verb: &Command| {
+        let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
+        Entry::new(verb.get_name(), about, source_of_probe(verb.get_name()))
+    };
+    verbs.get_subcommands().map(of).collect()
+}
+
+fn source_of_probe(name: &str) -> &'static str {
+    match name {
+        "gcg" => "GCG, arXiv 2307.15043; at an offset: MOSA, arXiv 2508.12398",
+        "landscape" => "here, for the window of MOSA",
+        _ => MOSA,
+    }
+}
