@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use crate::{folder, output, written};
 use anyhow::{Context, Result};
 use mosa_eval::{Run, report};
-use mosa_report::Report;
+use mosa_report::{Report, TableOnPage};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
@@ -36,7 +36,7 @@ pub(crate) fn write(mut report: Report, out: &Path, tables: Option<&Path>) -> Re
 
 fn write_tables(report: &Report, dir: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
-    for (section, number, table) in report.tables() {
+    for TableOnPage { section, number, table } in report.tables() {
         let slug: String =
             section.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
         for (kind, text) in [("csv", table.csv()), ("md", table.markdown()), ("tex", table.latex())] {
