@@ -1,7 +1,7 @@
 //! The one round of Speak Easy: decompose, translate, ask, translate back, score, compose.
 
+use super::settings::{Decomposer, SpeakEasy};
 use super::text::{collapsed, off_language};
-use super::{Decomposer, SpeakEasy};
 use crate::{Candidate, Case, Cx, Finished, Generate, Generation, Reason, Stop, Within, phrases, read};
 use serde_json::json;
 

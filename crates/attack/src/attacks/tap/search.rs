@@ -1,6 +1,6 @@
 //! The tree of TAP: branch, prune, ask, rate, prune.
 
-use super::Tap;
+use super::settings::Tap;
 use super::wording::{Proposal, Wording};
 use crate::{Candidate, Case, Cx, Finished, Generate, Generation, Message, Reason, Stop, Within, read};
 use serde_json::json;
