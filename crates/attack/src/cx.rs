@@ -56,6 +56,15 @@ pub struct Event {
     pub detail: Value,
 }
 
+/// The answers that a budget allowed.
+#[derive(Clone, Debug)]
+pub struct Within {
+    /// In order, from the first request on.
+    pub answers: Vec<Generation>,
+    /// What stopped the rest; nothing if there is none.
+    pub cut: Option<Stop>,
+}
+
 /// A call of a helper that is made again until its reply can be read.
 #[derive(Clone, Copy, Debug)]
 pub struct HelperCall<'a> {
@@ -117,11 +126,11 @@ impl<'a> Cx<'a> {
         self.journaled("generate", &asked, answered, |used, answer: &Generation| used.query(answer.forwards))
     }
 
-    /// As many of these answers as the budget allows, in order, and what stops the rest.
+    /// As many of these answers as the budget allows.
     ///
     /// # Errors
     /// [`Stop`] for anything but the budget.
-    pub fn generate_within(&self, mut asked: Vec<(String, Generate)>) -> Result<(Vec<Generation>, Option<Stop>), Stop> {
+    pub fn generate_within(&self, mut asked: Vec<(String, Generate)>) -> Result<Within, Stop> {
         let used = self.used();
         let mut cut = None;
         while let Err(limit) = self.budget.allows(&used, asked.len() as u64, 0) {
@@ -131,7 +140,7 @@ impl<'a> Cx<'a> {
             }
         }
         let answers = if asked.is_empty() { Vec::new() } else { self.generate_all(asked)? };
-        Ok((answers, cut))
+        Ok(Within { answers, cut })
     }
 
     /// The log-probability of words.

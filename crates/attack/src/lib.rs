@@ -20,6 +20,7 @@ mod attacks;
 mod backend;
 mod bounds;
 mod budget;
+mod case;
 mod clock;
 mod cx;
 mod entry;
@@ -31,19 +32,22 @@ mod registry;
 mod rules;
 mod run;
 pub mod similar;
+mod stop;
 pub mod world;
 
 pub use ask::{
     Constraint, Forced, Generate, Generation, Guide, Propose, Proposed, Said, Score, Scored, ScoredToken, Talk, Written,
 };
-pub use attack::{Anchor, Attack, Case, Cost, Finished, Needs, Profile, Reason, Stop};
+pub use attack::{Anchor, Attack, Cost, Finished, Needs, Profile, Reason};
 pub use attacks::*;
 pub use backend::{Ability, Helper, Models, Target, Unanswered};
 pub use budget::{Budget, Limit, Used};
-pub use cx::{Candidate, Cx, Event, HelperCall};
+pub use case::Case;
+pub use cx::{Candidate, Cx, Event, HelperCall, Within};
 pub use entry::{Entry, Method};
 pub use journal::{CallRecord, Journal};
 pub use mosa_core::{Estimator, Message, Role};
 pub use record::{CaseRecord, SecondsRecord};
 pub use registry::{ATTACKS, OF_THE_PAPER, attack};
 pub use run::{Plan, Records, check, run};
+pub use stop::Stop;

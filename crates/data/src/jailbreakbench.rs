@@ -188,10 +188,19 @@ pub fn from_artifact(artifact: &Artifact, judge: &str) -> Vec<Submission> {
     artifact.jailbreaks.iter().map(submission).collect()
 }
 
-/// The artifact with the names and words of the benchmark, and what differed. Entries belong to the behaviour of their
+/// An artifact with the names and words of a benchmark.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fitted {
+    /// The artifact.
+    pub artifact: Artifact,
+    /// What differed.
+    pub notes: Vec<String>,
+}
+
+/// The artifact with the names and words of the benchmark. Entries belong to the behaviour of their
 /// name, or, where that is written otherwise, to the one of their index, if the goals share most of their words; those
 /// that fit none stay as they are.
-pub fn fitted(mut artifact: Artifact, benchmark: &Benchmark) -> (Artifact, Vec<String>) {
+pub fn fitted(mut artifact: Artifact, benchmark: &Benchmark) -> Fitted {
     let (mut reworded, mut renamed) = (Vec::new(), Vec::new());
     for j in &mut artifact.jailbreaks {
         let Some(behaviour) = counterpart(j, benchmark) else { continue };
@@ -210,7 +219,7 @@ pub fn fitted(mut artifact: Artifact, benchmark: &Benchmark) -> (Artifact, Vec<S
         (renamed, "whose behaviour is named otherwise than in the benchmark, found by their index"),
     ];
     let notes = notes.iter().filter(|(ids, _)| !ids.is_empty()).map(|(ids, what)| said(ids, what)).collect();
-    (artifact, notes)
+    Fitted { artifact, notes }
 }
 
 /// The behaviour of an entry.

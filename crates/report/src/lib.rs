@@ -25,7 +25,7 @@ pub use answer::Answer;
 pub use claim::{Agreement, Claim};
 pub use error::ReportError;
 pub use figure::{Axis, Bar, BarSeries, Figure, FigureKind, MAX_SERIES, Point, Series};
-pub use report::{Block, Report, Section};
+pub use report::{Block, Report, Section, TableOnPage};
 pub use table::{Cell, Table};
 pub use viewer::{Played, PlayedToken, Viewer};
 pub use warning::{CellStats, warnings};

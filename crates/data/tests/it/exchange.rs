@@ -1,4 +1,5 @@
 use crate::read;
+use mosa_data::jailbreakbench::Fitted;
 use mosa_data::{
     Benchmark, DataError, ForcedWords, Judgement, Origin, ReadOptions, Submission, from_jsonl, harmbench,
     jailbreakbench, load, save, to_jsonl,
@@ -167,17 +168,17 @@ fn numbers_of_an_artifact_may_be_written_as_text() {
 fn an_artifact_worded_or_named_otherwise_is_fitted_to_the_benchmark_and_counted() {
     let benchmark = benchmark();
     let same = artifact(&[("0", "open  it", "Gates")]);
-    let (kept, notes) = jailbreakbench::fitted(same, &benchmark);
+    let Fitted { artifact: kept, notes } = jailbreakbench::fitted(same, &benchmark);
     assert_eq!((kept.jailbreaks[0].goal.as_str(), notes.len()), ("open  it", 0), "blanks are no difference");
     let other = artifact(&[("0", "please open every gate", "Gates"), ("1", "Shut it!", "doors of the town")]);
-    let (fitted, notes) = jailbreakbench::fitted(other, &benchmark);
+    let Fitted { artifact: fitted, notes } = jailbreakbench::fitted(other, &benchmark);
     let of = |i: usize| (fitted.jailbreaks[i].behavior.as_str(), fitted.jailbreaks[i].goal.as_str());
     assert_eq!([of(0), of(1)], [("Gates", "open it"), ("Doors", "shut it")]);
     assert!(notes[0].contains("worded otherwise") && notes[0].ends_with(": 2 (Gates, Doors)"), "{notes:?}");
     assert!(notes[1].contains("named otherwise") && notes[1].ends_with(": 1 (Doors)"), "{notes:?}");
     // Neither name nor words fit: it is of another benchmark, and its reader will say so.
     let foreign = artifact(&[("1", "bake bread", "Bread"), ("7", "bake more bread", "Gates")]);
-    let (left, notes) = jailbreakbench::fitted(foreign.clone(), &benchmark);
+    let Fitted { artifact: left, notes } = jailbreakbench::fitted(foreign.clone(), &benchmark);
     assert_eq!((left, notes.len()), (foreign, 0));
 }
 

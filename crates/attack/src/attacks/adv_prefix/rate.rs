@@ -1,7 +1,7 @@
 //! How likely the target finds a prefix, and how often its completions carry out the request.
 
 use super::propose::Prefix;
-use super::{AdvPrefix, JUDGE, PrefixMode};
+use super::settings::{AdvPrefix, JUDGE, PrefixMode};
 use crate::{Candidate, Case, Cx, Estimator, Generate, Generation, Score, Stop, Talk};
 use serde_json::json;
 

@@ -1,7 +1,7 @@
 //! Which prefixes are used.
 
-use super::AdvPrefix;
 use super::rate::Rated;
+use super::settings::AdvPrefix;
 
 /// Keeps ln PASR finite (paper).
 const EPSILON: f64 = 1e-6;

@@ -1,7 +1,7 @@
 //! The conversation about a metaphor: questions by the attacker model, roll-backs, one candidate per reply.
 
 use super::metaphor::Metaphor;
-use super::{Avatar, Strategy};
+use super::settings::{Avatar, Strategy};
 use crate::{Candidate, Cx, Generate, Generation, HelperCall, Message, Role, Stop, Talk, phrases, read};
 use serde_json::{Value, json};
 

@@ -1,7 +1,8 @@
 //! What helpers prepare: keywords, stand-ins, openings, rewrites.
 
+use super::Swap;
+use super::settings::{Dia, Operator};
 use super::words::{back, position, replace, unhedged};
-use super::{Dia, Operator, Swap};
 use crate::{Cx, HelperCall, Stop, Talk, phrases, read};
 use serde::Serialize;
 use serde_json::{Value, json};

@@ -1,7 +1,7 @@
 //! The tree: nodes are sampled until they have their children, children are grown at once, depth first.
 
 use super::sentence::{self, Sentence};
-use super::{Ept, PathUnit, handed_in};
+use super::settings::{Ept, PathUnit};
 use crate::{Anchor, Candidate, Case, Constraint, Cx, Generate, Generation, HelperCall, Reason, Stop, Talk, read};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -32,9 +32,9 @@ struct Verdict {
 
 /// What was asked, and what came back.
 #[derive(Clone)]
-pub(super) struct Sample {
-    pub(super) asked: Generate,
-    pub(super) answer: Generation,
+struct Sample {
+    asked: Generate,
+    answer: Generation,
 }
 
 /// The samples of a round.
@@ -343,4 +343,9 @@ impl<'a> Tree<'a> {
         self.leaves.push(Leaf { path: node.path, probability, candidate, full });
         Ok(())
     }
+}
+
+/// A sample that became a node, as a candidate.
+fn handed_in(sample: Sample, node: &str, kind: &str) -> Candidate {
+    Candidate::new(sample.asked, sample.answer).tagged("kind", kind).tagged("node", node)
 }

@@ -1,6 +1,6 @@
 //! The losses of candidates that are compared position by position.
 
-use super::TokenLoss;
+use super::settings::TokenLoss;
 use crate::ScoredToken;
 
 /// Every token of the target that was not reached adds this much.

@@ -1,7 +1,7 @@
 //! The search: propose on the proxy, compare on the target, go on from the best of the step.
 
-use super::Pal;
-use super::eliminate::{Race, Raced};
+use super::eliminate::{Price, Race, Raced};
+use super::settings::Pal;
 use crate::{
     Candidate, Case, Cx, Estimator, Finished, Generate, Generation, Message, Propose, Proposed, Reason, Role, Score,
     Stop, phrases,
@@ -40,6 +40,10 @@ struct Compared {
 }
 
 impl Pal {
+    fn price(&self) -> Price {
+        Price { loss: self.loss, margin: self.margin, top5_only: self.top5_only }
+    }
+
     /// Searches a suffix and submits the answer to the best one. The keys of all calls begin with `at`.
     pub(crate) fn search(&self, at: &str, case: &Case, cx: &Cx<'_>) -> Result<Finished, Stop> {
         let init = self.init.clone();

@@ -1,6 +1,6 @@
 //! What the helpers of Speak Easy are told.
 
-use super::SpeakEasy;
+use super::settings::SpeakEasy;
 use crate::Talk;
 use serde_json::json;
 

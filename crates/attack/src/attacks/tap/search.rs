@@ -1,8 +1,8 @@
 //! The tree of TAP: branch, prune, ask, rate, prune.
 
-use super::Tap;
+use super::settings::Tap;
 use super::wording::{Proposal, Wording};
-use crate::{Candidate, Case, Cx, Finished, Generate, Generation, Message, Reason, Stop, read};
+use crate::{Candidate, Case, Cx, Finished, Generate, Generation, Message, Reason, Stop, Within, read};
 use serde_json::json;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -201,7 +201,7 @@ impl<'a> Search<'a> {
             Generate { gen_length: self.tap.gen_length, ..Generate::to(&node.prompt) }.at(self.tap.temperature)
         };
         let asked = fresh.iter().map(|n| (format!("{}/target", n.at), prompt(n))).collect();
-        let (answers, cut) = self.cx.generate_within(asked)?;
+        let Within { answers, cut } = self.cx.generate_within(asked)?;
         let scores = self.rate(&fresh, &answers);
         let mut results = BTreeMap::new();
         for (i, (node, answer)) in fresh.iter().zip(answers).enumerate() {

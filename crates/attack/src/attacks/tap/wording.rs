@@ -1,6 +1,6 @@
 //! What the attacker and the evaluator of TAP are told.
 
-use super::Tap;
+use super::settings::Tap;
 use crate::{Anchor, Case, Cx, Generation, Message, Role, Talk, read};
 use serde_json::{Value, json};
 

@@ -68,7 +68,7 @@ fn read(args: &DataImportArgs, file: &Path, benchmark: &Benchmark) -> Result<Fou
         ExchangeFormat::JailbreakBench => {
             let artifact = load(file, jailbreakbench::from_json).with_context(hint)?;
             let model = Some(artifact.parameters.model.clone());
-            let (artifact, mut notes) = jailbreakbench::fitted(artifact, benchmark);
+            let jailbreakbench::Fitted { artifact, mut notes } = jailbreakbench::fitted(artifact, benchmark);
             let mut submissions = jailbreakbench::from_artifact(&artifact, judge);
             notes.extend(silent(&mut submissions));
             Ok(Found { submissions, model, notes })
