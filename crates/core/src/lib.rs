@@ -16,7 +16,7 @@ pub mod stats;
 mod window;
 
 pub use canvas::{Canvas, CanvasError, Cause, Edit};
-pub use family::Family;
+pub use family::{DefaultSampler, Family};
 pub use interrupt::Interrupt;
 pub use rng::{Rng, Stream, sample_key};
 pub use stats::wilson;
