@@ -1,8 +1,7 @@
 //! What a model is asked: rows of tokens, where they stand, and whom they see.
 
-use crate::{Adapter, Attention, DenoisingModel, HiddenTap, KvCache, ModelError, WhiteBoxModel};
+use crate::{Adapter, Attention, HiddenTap, KvCache};
 use mosa_core::TokenId;
-use tch::Tensor;
 
 /// A position to score: row of the pass, canvas position in that row (padding never counts).
 pub type Slot = (usize, usize);
@@ -65,45 +64,5 @@ impl<'a> Call<'a> {
     /// The same pass with `adapter`.
     pub fn with_adapter(self, adapter: Option<&'a Adapter>) -> Self {
         Self { adapter, ..self }
-    }
-}
-
-/// A model with the adapter it is used with, or without one.
-pub struct Adapted<'a, M: ?Sized = dyn DenoisingModel + 'a> {
-    /// The model.
-    pub model: &'a M,
-    /// Its adapter.
-    pub adapter: Option<&'a Adapter>,
-}
-
-impl<M: ?Sized> Clone for Adapted<'_, M> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<M: ?Sized> Copy for Adapted<'_, M> {}
-
-impl<'a, M: ?Sized> Adapted<'a, M> {
-    /// `model` as it is.
-    pub fn plain(model: &'a M) -> Self {
-        Self { model, adapter: None }
-    }
-}
-
-impl<'a> Adapted<'a, dyn WhiteBoxModel + 'a> {
-    /// The same, where its inside does not matter.
-    pub fn black_box(self) -> Adapted<'a> {
-        Adapted { model: self.model, adapter: self.adapter }
-    }
-}
-
-impl Adapted<'_> {
-    /// Logits of `call`, made with the adapter.
-    ///
-    /// # Errors
-    /// As [`DenoisingModel::forward`].
-    pub fn forward<'c>(&'c self, call: Call<'c>) -> Result<Tensor, ModelError> {
-        self.model.forward(call.with_adapter(self.adapter))
     }
 }

@@ -11,6 +11,7 @@
 //! A LoRA [`Adapter`] is not part of the model. It is handed to a call or not, so that "reference = adapter off" costs
 //! nothing. Frozen weights never require a gradient; adapter tensors may.
 
+mod adapted;
 mod attention;
 mod batch;
 mod block;
@@ -50,9 +51,10 @@ mod transformer;
 mod weights;
 mod white_box;
 
+pub use adapted::Adapted;
 pub use attention::{AttentionConfig, AttentionNames};
 pub use cache::KvCache;
-pub use call::{Adapted, Call, Row, Slot};
+pub use call::{Call, Row, Slot};
 pub use checkpoint::{Checkpoint, Shard, StoredTensor};
 pub use config::{HeadConfig, ModelConfig};
 pub use dense::{DenseConfig, DenseNames};

@@ -80,8 +80,7 @@ fn rows_with_a_cache_and_rows_without_one_share_a_pass() {
             ],
             &[(0, 12), (1, 25), (2, 8), (3, 12)],
         );
-        let alone =
-            [(&first, 12), (&third, 25), (&second, 8), (&first, 12)].map(|(row, p)| logits(&model, row).get(p));
+        let alone = [(&first, 12), (&third, 25), (&second, 8), (&first, 12)].map(|(row, p)| logits(&model, row).get(p));
         let off = distance(&together, &Tensor::stack(&alone, 0));
         assert!(off < rounding(&model), "{name}: {off}");
         assert_eq!((cache.positions(), empty.positions()), (30, 22));
@@ -191,7 +190,10 @@ fn random_calls_are_answered_or_refused_and_a_refused_one_leaves_the_caches_alon
         let mut rows: Vec<Asked> = (0..rng.below(4)).map(|_| asked(&model, &mut rng)).collect();
         // A cache is of one row.
         let mut taken = Vec::new();
-        rows.iter_mut().for_each(|row| row.cache = row.cache.filter(|c| !taken.contains(c)).inspect(|c| taken.push(*c)));
+        for row in &mut rows {
+            row.cache = row.cache.filter(|cache| !taken.contains(cache));
+            taken.extend(row.cache);
+        }
         let want: Vec<Slot> = (0..rng.below(5)).map(|_| (rng.below(3), rng.below(14))).collect();
         let before = caches.each_ref().map(KvCache::positions);
         let mut free: Vec<Option<&mut KvCache>> = caches.iter_mut().map(Some).collect();
