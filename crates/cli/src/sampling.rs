@@ -2,7 +2,7 @@
 
 use crate::args::{AlgName, BatchingName, CacheName, RemaskingName, SamplerName, SamplingArgs};
 use anyhow::{Context, Result, bail};
-use mosa_core::Family;
+use mosa_core::{DefaultSampler, Family};
 use mosa_engine::{Batching, CacheMode, Commit, EndRule, Ends, LARGEST, MaskRule, Options, RevealCount, Schedule};
 use serde::Deserialize;
 use std::path::Path;
@@ -66,7 +66,7 @@ impl SamplingArgs {
 
     fn is_timesteps(&self, family: Family) -> bool {
         match self.sampler {
-            SamplerName::Auto => family == Family::Dream,
+            SamplerName::Auto => family.sampler == DefaultSampler::Timesteps,
             SamplerName::Blocks => false,
             SamplerName::Timesteps => true,
         }

@@ -21,7 +21,7 @@ mod window;
 
 pub use canvas::{Canvas, CanvasError, Cause, Edit};
 pub use estimator::Estimator;
-pub use family::Family;
+pub use family::{DefaultSampler, Family};
 pub use interrupt::Interrupt;
 pub use message::{Message, Role};
 pub use rng::{Rng, Stream, sample_key};

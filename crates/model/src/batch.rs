@@ -121,6 +121,11 @@ impl Batch {
             let own = |t: &Tensor| t.f_narrow(0, r as i64, 1)?.f_narrow(1, (self.width - p.len) as i64, p.len as i64);
             let fresh = [own(&key)?, own(&value)?];
             let [k, v] = match cache {
+                // What a cache keeps as it is must be all of its tensor: a view would keep those of the other rows alive.
+                Some(cache) if self.places.len() > 1 && cache.is_new(block) => {
+                    let [k, v] = fresh;
+                    cache.write(block, p.start, [k.f_alias_copy()?, v.f_alias_copy()?])?
+                }
                 Some(cache) => cache.write(block, p.start, fresh)?,
                 None => fresh,
             };
@@ -135,9 +140,8 @@ impl Batch {
     }
 
     /// Indices into the flattened [rows * width] positions that give the logits of `want`. For a shifted model the row
-    /// before a position scores it; position 0 is scored by row 0, as published.
-    pub(crate) fn scored(&self, want: &[(usize, usize)], shifted: bool) -> Result<Tensor, ModelError> {
-        let back = usize::from(shifted);
+    /// `back` = 1 before a position scores it; position 0 is scored by row 0, as published.
+    pub(crate) fn scored(&self, want: &[(usize, usize)], back: usize) -> Result<Tensor, ModelError> {
         let mut flat = Vec::with_capacity(want.len());
         for &(row, position) in want {
             let p = *self.places.get(row).ok_or_else(|| ModelError::Call(format!("there is no row {row}")))?;

@@ -43,6 +43,11 @@ impl KvCache {
         Ok(())
     }
 
+    /// Whether nothing is held of block `block` of the model.
+    pub(crate) fn is_new(&self, block: usize) -> bool {
+        block >= self.blocks.len()
+    }
+
     /// Writes keys and values of a row from canvas position `start` on, over those held or behind them, and returns those of
     /// the whole canvas.
     pub(crate) fn write(&mut self, block: usize, start: usize, fresh: [Tensor; 2]) -> Result<[Tensor; 2], ModelError> {

@@ -1,40 +1,10 @@
 //! What a model is asked: rows of tokens, where they stand, and whom they see.
 
-use crate::{Adapter, DenoisingModel, HiddenTap, KvCache, ModelError, WhiteBoxModel};
+use crate::{Adapter, Attention, HiddenTap, KvCache};
 use mosa_core::TokenId;
-use tch::Tensor;
 
 /// A position to score: row of the pass, canvas position in that row (padding never counts).
 pub type Slot = (usize, usize);
-
-/// Whom the tokens of a row attend to. Positions are those of the canvas, so blocks mean the same in every window.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Attention {
-    /// Every token sees all of the row, and all of its cache.
-    #[default]
-    Full,
-    /// Canvas positions in blocks of this many: a token sees its own block and those before it (SDAR, LLaDA2).
-    BlockCausal {
-        /// Positions per block.
-        block: usize,
-    },
-    /// Every token sees the first `len` canvas positions only.
-    Prefix {
-        /// How many; at least one.
-        len: usize,
-    },
-}
-
-impl Attention {
-    /// Whether a token at canvas position `query` sees the one at `key`.
-    pub fn sees(self, query: usize, key: usize) -> bool {
-        match self {
-            Self::Full => true,
-            Self::BlockCausal { block } => key / block.max(1) <= query / block.max(1),
-            Self::Prefix { len } => key < len,
-        }
-    }
-}
 
 /// A row of a pass.
 #[derive(Debug)]
@@ -94,45 +64,5 @@ impl<'a> Call<'a> {
     /// The same pass with `adapter`.
     pub fn with_adapter(self, adapter: Option<&'a Adapter>) -> Self {
         Self { adapter, ..self }
-    }
-}
-
-/// A model with the adapter it is used with, or without one.
-pub struct Adapted<'a, M: ?Sized = dyn DenoisingModel + 'a> {
-    /// The model.
-    pub model: &'a M,
-    /// Its adapter.
-    pub adapter: Option<&'a Adapter>,
-}
-
-impl<M: ?Sized> Clone for Adapted<'_, M> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<M: ?Sized> Copy for Adapted<'_, M> {}
-
-impl<'a, M: ?Sized> Adapted<'a, M> {
-    /// `model` as it is.
-    pub fn plain(model: &'a M) -> Self {
-        Self { model, adapter: None }
-    }
-}
-
-impl<'a> Adapted<'a, dyn WhiteBoxModel + 'a> {
-    /// The same, where its inside does not matter.
-    pub fn black_box(self) -> Adapted<'a> {
-        Adapted { model: self.model, adapter: self.adapter }
-    }
-}
-
-impl Adapted<'_> {
-    /// Logits of `call`, made with the adapter.
-    ///
-    /// # Errors
-    /// As [`DenoisingModel::forward`].
-    pub fn forward<'c>(&'c self, call: Call<'c>) -> Result<Tensor, ModelError> {
-        self.model.forward(call.with_adapter(self.adapter))
     }
 }

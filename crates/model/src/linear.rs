@@ -1,7 +1,8 @@
 //! A frozen linear layer with an optional LoRA branch.
 
 use crate::error::ModelError;
-use crate::lora::LoraPair;
+use crate::lora::Adapter;
+use std::cell::OnceCell;
 use tch::{Device, Kind, Tensor};
 
 /// y = x Wᵀ + b.
@@ -11,17 +12,46 @@ pub(crate) struct Linear {
     pub weight: Tensor,
     /// [out].
     pub bias: Option<Tensor>,
+    /// Its index among the linear layers of the model, by which an adapter knows it. An output layer that is the embedding
+    /// has none.
+    pub slot: Option<usize>,
+}
+
+/// What one or several linear layers are given: activations [.., in], and the adapter they are used with.
+pub(crate) struct Input<'a> {
+    x: &'a Tensor,
+    adapter: Option<&'a Adapter>,
+    /// The activations in the adapter's type, made once for all layers.
+    converted: OnceCell<Tensor>,
+}
+
+impl<'a> Input<'a> {
+    pub(crate) fn new(x: &'a Tensor, adapter: Option<&'a Adapter>) -> Self {
+        Self { x, adapter, converted: OnceCell::new() }
+    }
+
+    fn in_kind(&self, kind: Kind) -> Result<Tensor, ModelError> {
+        if let Some(x) = self.converted.get().filter(|x| x.kind() == kind) {
+            return Ok(x.shallow_clone());
+        }
+        let x = self.x.f_to_kind(kind)?;
+        // All factors of an adapter are of one type.
+        let _ = self.converted.set(x.shallow_clone());
+        Ok(x)
+    }
 }
 
 /// From this many multiply-adds on, oneDNN beats the BLAS of libtorch in f32 by more than it costs to call.
 const ONEDNN_FROM: i64 = 8 << 20;
 
 impl Linear {
-    /// x [.., in] -> [.., out]; with an adapter pair, plus scale * B A x computed in the adapter's type.
-    pub(crate) fn forward(&self, x: &Tensor, lora: Option<&LoraPair>) -> Result<Tensor, ModelError> {
+    /// [.., in] -> [.., out]; where the adapter has factors for it, plus scale * B A x computed in the adapter's type.
+    pub(crate) fn forward(&self, input: &Input<'_>) -> Result<Tensor, ModelError> {
+        let x = input.x;
         let y = if self.prefers_onednn(x) { self.onednn(x)? } else { x.f_linear(&self.weight, self.bias.as_ref())? };
-        let Some(pair) = lora else { return Ok(y) };
-        let down = x.f_to_kind(pair.a.kind())?.f_linear::<&Tensor>(&pair.a, None)?;
+        let pair = input.adapter.zip(self.slot).and_then(|(adapter, slot)| adapter.pair(slot));
+        let Some(pair) = pair else { return Ok(y) };
+        let down = input.in_kind(pair.a.kind())?.f_linear::<&Tensor>(&pair.a, None)?;
         let up = down.f_linear::<&Tensor>(&pair.b, None)?.f_mul_scalar(pair.scale)?;
         Ok(y.f_add(&up.f_to_kind(y.kind())?)?)
     }

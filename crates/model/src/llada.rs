@@ -1,29 +1,37 @@
 //! LLaDA (arXiv 2502.09992): bidirectional Llama blocks with OLMo's names. Reference: modeling_llada.py of
 //! LLaDA-8B-Instruct.
 
-use crate::config::{Keys, ModelConfig, Names, RopePrecision};
-use crate::error::ModelError;
-use crate::neutral::refuse_unless;
-use crate::rope_config;
-use mosa_core::Family;
+use crate::attention::{AttentionConfig, AttentionNames};
+use crate::config::{HeadConfig, ModelConfig};
+use crate::dense::{DenseConfig, DenseNames};
+use crate::family::FamilyReader;
+use crate::feed_forward::FeedForwardConfig;
+use crate::keys::Keys;
+use crate::names::Names;
+use crate::rope_config::{RopeConfig, RopePrecision};
+use crate::{Attention, ModelError};
+use mosa_core::{DefaultSampler, Family};
 use serde_json::{Value, json};
 
-/// `ff_proj` is the gate; the head shares the leaf name `ff_out` with the down projection of every block.
+pub(crate) const READER: FamilyReader =
+    FamilyReader { architectures: &["LLaDAModelLM"], models: "LLaDA", computes: &[], read };
+
+const FAMILY: Family = Family { name: "LLaDA", turn_ends: &["<|eot_id|>"], sampler: DefaultSampler::Blocks };
+
+/// The head shares the leaf name `ff_out` with the down projection of every block.
 const NAMES: Names = Names {
     embed: "model.transformer.wte",
     blocks: "model.transformer.blocks",
     attention_norm: "attn_norm",
-    q: "q_proj",
-    k: "k_proj",
-    v: "v_proj",
-    o: "attn_out",
-    mlp_norm: "ff_norm",
-    gate: "ff_proj",
-    up: "up_proj",
-    down: "ff_out",
+    feed_forward_norm: "ff_norm",
     norm: "model.transformer.ln_f",
     head: "model.transformer.ff_out",
 };
+
+const ATTENTION_NAMES: AttentionNames = AttentionNames { q: "q_proj", k: "k_proj", v: "v_proj", o: "attn_out" };
+
+/// `ff_proj` is the gate.
+const DENSE_NAMES: DenseNames = DenseNames { gate: "ff_proj", up: "up_proj", down: "ff_out" };
 
 /// The values of keys whose default in the published code is another one.
 fn required() -> [(&'static str, Value); 4] {
@@ -38,7 +46,12 @@ fn required() -> [(&'static str, Value); 4] {
 /// RMSNorm's epsilon where the config does not name one, as in the published code.
 const NORM_EPS: f64 = 1e-5;
 
-pub(crate) fn config(keys: &Keys, family: Family) -> Result<ModelConfig, ModelError> {
+fn read(keys: &Keys<'_>) -> Result<ModelConfig, ModelError> {
+    config(keys, FAMILY)
+}
+
+/// The shape of a model with LLaDA's body.
+pub(crate) fn config(keys: &Keys<'_>, family: Family) -> Result<ModelConfig, ModelError> {
     for (key, wanted) in required() {
         keys.must_be(key, &wanted)?;
     }
@@ -46,11 +59,7 @@ pub(crate) fn config(keys: &Keys, family: Family) -> Result<ModelConfig, ModelEr
     keys.only("block_group_size", &json!(1))?;
     refuse_other_words(keys)?;
     let (mask, eos, pad) = keys.special_ids()?;
-    let (width, heads) = (keys.size("d_model")?, keys.size("n_heads")?);
-    let mlp_width = match keys.size_or_none("mlp_hidden_size")? {
-        Some(n) => n,
-        None => keys.size("mlp_ratio")? * width,
-    };
+    let width = keys.size("d_model")?;
     let vocab = match keys.size_or_none("embedding_size")? {
         Some(n) => n,
         None => keys.size("vocab_size")?,
@@ -62,31 +71,22 @@ pub(crate) fn config(keys: &Keys, family: Family) -> Result<ModelConfig, ModelEr
             keys.error("bias_for_layer_norm", "asks for biases in the norms, which is not supported, only false")
         );
     }
-    let rope = keys.rope(&[rope_config::DEFAULT])?;
+    let dense = DenseConfig { width: dense_width(keys, width)?, bias: linear_bias, names: DENSE_NAMES };
     Ok(ModelConfig {
         family,
         architecture: keys.architecture()?.to_owned(),
         width,
-        layers: keys.size("n_layers")?,
-        heads,
-        kv_heads: kv_heads(keys, heads)?,
-        head_dim: width / heads,
-        mlp_width,
         vocab,
         norm_eps: keys.number_or_none("rms_norm_eps")?.unwrap_or(NORM_EPS),
-        rope_theta: rope.theta,
-        rope_factor: rope.factor,
-        rope_precision: if keys.flag("rope_full_precision", true)? {
-            RopePrecision::Full
-        } else {
-            RopePrecision::Activation
+        attention: attention(keys, width, linear_bias)?,
+        feed_forward: vec![FeedForwardConfig::Dense(dense); keys.layers("n_layers")?],
+        head: HeadConfig {
+            tied: tied_head(keys)?,
+            bias: linear_bias,
+            scaled: keys.flag("scale_logits", false)?,
+            shifted: false,
         },
-        shifted: false,
         positions_skip_padding: false,
-        tied_head: tied_head(keys)?,
-        qkv_bias: linear_bias || keys.flag("include_qkv_bias", false)?,
-        linear_bias,
-        scaled_logits: keys.flag("scale_logits", false)?,
         max_length: keys.size("max_sequence_length")?,
         mask,
         eos,
@@ -95,8 +95,34 @@ pub(crate) fn config(keys: &Keys, family: Family) -> Result<ModelConfig, ModelEr
     })
 }
 
+fn attention(keys: &Keys<'_>, width: usize, linear_bias: bool) -> Result<AttentionConfig, ModelError> {
+    let heads = keys.size("n_heads")?;
+    if !width.is_multiple_of(heads) {
+        return Err(AttentionConfig::uneven(keys, heads, width));
+    }
+    let full = keys.flag("rope_full_precision", true)?;
+    let precision = if full { RopePrecision::Full } else { RopePrecision::Activation };
+    Ok(AttentionConfig {
+        heads,
+        kv_heads: kv_heads(keys, heads)?,
+        head_dim: width / heads,
+        qkv_bias: linear_bias || keys.flag("include_qkv_bias", false)?,
+        output_bias: linear_bias,
+        rope: RopeConfig::read(keys, &[RopeConfig::DEFAULT], precision)?,
+        rule: Attention::Full,
+        names: ATTENTION_NAMES,
+    })
+}
+
+fn dense_width(keys: &Keys<'_>, width: usize) -> Result<usize, ModelError> {
+    match keys.size_or_none("mlp_hidden_size")? {
+        Some(n) => Ok(n),
+        None => Ok(keys.size("mlp_ratio")? * width),
+    }
+}
+
 /// `n_kv_heads`, or what `multi_query_attention` says. The published code allows both only where they agree.
-fn kv_heads(keys: &Keys, heads: usize) -> Result<usize, ModelError> {
+fn kv_heads(keys: &Keys<'_>, heads: usize) -> Result<usize, ModelError> {
     let by_flag = match keys.get("multi_query_attention") {
         None => None,
         Some(_) => Some(if keys.flag("multi_query_attention", false)? { 1 } else { heads }),
@@ -110,7 +136,7 @@ fn kv_heads(keys: &Keys, heads: usize) -> Result<usize, ModelError> {
     }
 }
 
-fn tied_head(keys: &Keys) -> Result<bool, ModelError> {
+fn tied_head(keys: &Keys<'_>) -> Result<bool, ModelError> {
     if keys.get("weight_tying").is_none() {
         let what = "is missing: say whether the output layer is the embedding (LLaDA-8B: false; the published code's \
                     default is true)";
@@ -126,14 +152,14 @@ fn tied_head(keys: &Keys) -> Result<bool, ModelError> {
 }
 
 /// What other families call these things, where it says something else than this family's own keys.
-fn refuse_other_words(keys: &Keys) -> Result<(), ModelError> {
-    refuse_unless(keys, "hidden_act", |v| v == "silu" || v == "swish", "only \"silu\"")?;
+fn refuse_other_words(keys: &Keys<'_>) -> Result<(), ModelError> {
+    keys.refuse_unless("hidden_act", |v| v == "silu" || v == "swish", "only \"silu\"")?;
     for key in ["attention_bias", "qkv_bias", "use_qkv_bias", "use_bias"] {
-        refuse_unless(keys, key, |v| v == false, "only false: this family says `include_bias` and `include_qkv_bias`")?;
+        keys.refuse_unless(key, |v| v == false, "only false: this family says `include_bias` and `include_qkv_bias`")?;
     }
     if keys.get("use_sliding_window").is_none() {
-        refuse_unless(keys, "sliding_window", |_| false, "only null")?;
+        keys.refuse_unless("sliding_window", |_| false, "only null")?;
     }
     let width = keys.size("d_model")? / keys.size("n_heads")?;
-    refuse_unless(keys, "head_dim", |v| v.as_u64() == Some(width as u64), "only d_model / n_heads")
+    keys.refuse_unless("head_dim", |v| v.as_u64() == Some(width as u64), "only d_model / n_heads")
 }

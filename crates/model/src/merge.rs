@@ -30,7 +30,8 @@ pub fn merge_checkpoint(dir: &Path, spec: &ModelSpec, adapter: &Adapter, out: &P
     }
     let _no_grad = tch::no_grad_guard();
     let checkpoint = Checkpoint::open(dir)?;
-    let naming = Naming::find(&ModelConfig::read(&dir.join("config.json"))?, &checkpoint)?;
+    let config = ModelConfig::read(&dir.join("config.json"))?;
+    let naming = Naming::find(config.weight_names(), &config.names, &checkpoint)?;
     let weights: Vec<String> = spec.linears.iter().map(|l| format!("{}.weight", l.name)).collect();
     let pairs: HashMap<&str, &LoraPair> = adapter.pairs().map(|(i, p)| (naming.stored(&weights[i]), p)).collect();
     if let Some(name) = pairs.keys().find(|name| !checkpoint.tensors().contains_key(**name)) {

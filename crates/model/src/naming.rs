@@ -1,8 +1,7 @@
 //! Which stored tensor is which weight: names as training tools and exports change them.
 
-use crate::config::ModelConfig;
-use crate::transformer::linear_specs;
-use crate::{Checkpoint, LinearSpec, ModelError};
+use crate::names::Names;
+use crate::{Checkpoint, ModelError};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Parts of a path that wrappers of a training run put in (torch.compile, FSDP, activation checkpointing).
@@ -42,13 +41,12 @@ impl Edit {
 pub(crate) struct Naming(HashMap<String, String>);
 
 impl Naming {
-    /// Finds the weights of the model `config` describes. One and the same change of prefix has to explain all names; what
+    /// Finds the weights `wanted` of a model with these `names`. One and the same change of prefix has to explain all names; what
     /// is not found keeps its own name, and is missed under the name it should have here.
     ///
     /// # Errors
     /// [`ModelError::Stored`] if two tensors could be one weight, or the checkpoint holds LoRA factors that are not merged.
-    pub(crate) fn find(config: &ModelConfig, checkpoint: &Checkpoint) -> Result<Self, ModelError> {
-        let wanted = weight_names(config);
+    pub(crate) fn find(wanted: Vec<String>, names: &Names, checkpoint: &Checkpoint) -> Result<Self, ModelError> {
         let mut plain: BTreeMap<String, Vec<&str>> = BTreeMap::new();
         for name in checkpoint.tensors().keys() {
             plain.entry(unwrapped(name)).or_default().push(name);
@@ -56,17 +54,17 @@ impl Naming {
         let found = |edit: &Edit| wanted.iter().filter(|w| plain.contains_key(&edit.stored(w))).count();
         let mut edit = Edit::Same;
         let mut most = found(&edit);
-        for other in edits(config, &plain) {
+        for other in edits(names, &plain) {
             let n = found(&other);
             if n > most {
                 (edit, most) = (other, n);
             }
         }
-        let mut names = HashMap::new();
+        let mut found = HashMap::new();
         for name in wanted {
             let mut stored = edit.stored(&name);
             // The head is beside the body, and may have kept its name where the body's changed.
-            if name.starts_with(config.names.head) && !plain.contains_key(&stored) {
+            if name.starts_with(names.head) && !plain.contains_key(&stored) {
                 stored.clone_from(&name);
             }
             let stored = match plain.get(&stored).map(Vec::as_slice) {
@@ -77,9 +75,9 @@ impl Naming {
                     return Err(ModelError::stored(checkpoint.path_of(one), one, what));
                 }
             };
-            names.insert(name, stored);
+            found.insert(name, stored);
         }
-        let naming = Self(names);
+        let naming = Self(found);
         naming.refuse_parts(checkpoint)?;
         Ok(naming)
     }
@@ -124,27 +122,11 @@ const SCALES: [&str; 11] = [
 ];
 
 /// The changes of prefix that could explain the names at hand.
-fn edits(config: &ModelConfig, plain: &BTreeMap<String, Vec<&str>>) -> Vec<Edit> {
-    let embed = format!("{}.weight", config.names.embed);
+fn edits(names: &Names, plain: &BTreeMap<String, Vec<&str>>) -> Vec<Edit> {
+    let embed = format!("{}.weight", names.embed);
     let outer = plain.keys().filter_map(|n| n.strip_suffix(&embed)).filter(|p| p.ends_with('.'));
     let mut all: Vec<Edit> = outer.map(|prefix| Edit::Strip(prefix.to_owned())).collect();
-    let parts: Vec<&str> = config.names.embed.split('.').collect();
+    let parts: Vec<&str> = names.embed.split('.').collect();
     all.extend((1..parts.len()).map(|n| Edit::Add(format!("{}.", parts[..n].join(".")))));
-    all
-}
-
-/// The names of all weights of the model `config` describes.
-pub(crate) fn weight_names(config: &ModelConfig) -> Vec<String> {
-    let n = &config.names;
-    let mut all = vec![format!("{}.weight", n.embed), format!("{}.weight", n.norm)];
-    for i in 0..config.layers {
-        all.extend([n.attention_norm, n.mlp_norm].map(|leaf| format!("{}.{i}.{leaf}.weight", n.blocks)));
-    }
-    for (i, LinearSpec { name, in_block, .. }) in linear_specs(config).into_iter().enumerate() {
-        all.push(format!("{name}.weight"));
-        if config.linear_bias || (in_block && i % 7 < 3 && config.qkv_bias) {
-            all.push(format!("{name}.bias"));
-        }
-    }
     all
 }

@@ -1,11 +1,11 @@
-//! Keys of config.json that change the numbers of some model: here only at the value at which they change nothing.
+//! Keys of config.json that change the numbers of some model: only at the value at which they change nothing, unless the
+//! family computes with them.
 
 use crate::ModelError;
-use crate::config::Keys;
-use crate::rope_config::FULL;
+use crate::keys::Keys;
 use serde_json::Value;
 
-/// Switches that no code of these families has on.
+/// Switches that are off in most families.
 const OFF: [&str; 22] = [
     "alibi",
     "use_alibi",
@@ -68,8 +68,9 @@ const ABSENT: [&str; 15] = [
 /// Keys under which quantised checkpoints say how their weights are stored.
 const QUANTISED: [&str; 3] = ["quantization_config", "compression_config", "quantization"];
 
-/// Refuses by name every key that asks for another computation than the one of `llada.rs` and `dream.rs`.
-pub(crate) fn check(keys: &Keys) -> Result<(), ModelError> {
+/// Refuses by name every key that asks for a computation that no part of the model has, but for those that the family
+/// `computes` with.
+pub(crate) fn check(keys: &Keys<'_>, computes: &[&str]) -> Result<(), ModelError> {
     for key in QUANTISED {
         if let Some(value) = keys.get(key).filter(|v| !is_empty(v)) {
             let method = value.get("quant_method").and_then(Value::as_str).unwrap_or("an unnamed method");
@@ -80,37 +81,17 @@ pub(crate) fn check(keys: &Keys) -> Result<(), ModelError> {
             return Err(keys.error(key, what));
         }
     }
-    for key in OFF {
+    let others = |key: &&str| !computes.contains(key);
+    for key in OFF.into_iter().filter(others) {
         keys.only(key, &Value::Bool(false))?;
     }
-    for key in ONE {
-        refuse_unless(keys, key, |v| v.as_f64() == Some(1.0), "only 1")?;
+    for key in ONE.into_iter().filter(others) {
+        keys.refuse_unless(key, |v| v.as_f64() == Some(1.0), "only 1")?;
     }
-    for key in ABSENT {
-        refuse_unless(keys, key, |v| is_empty(v) || v.as_f64() == Some(0.0), "only null")?;
+    for key in ABSENT.into_iter().filter(others) {
+        keys.refuse_unless(key, |v| is_empty(v) || v.as_f64() == Some(0.0), "only null")?;
     }
     Ok(())
-}
-
-/// Refuses layers of another kind than the one these families have.
-pub(crate) fn check_layers(keys: &Keys) -> Result<(), ModelError> {
-    let full = |v: &Value| v.as_array().is_some_and(|all| all.iter().all(|t| t == FULL));
-    refuse_unless(keys, "layer_types", full, "only full_attention in every layer")
-}
-
-/// Refuses a present key whose value is not one that `fits`.
-pub(crate) fn refuse_unless(
-    keys: &Keys,
-    key: &str,
-    fits: impl Fn(&Value) -> bool,
-    supported: &str,
-) -> Result<(), ModelError> {
-    match keys.get(key) {
-        Some(value) if !fits(value) => {
-            Err(keys.error(key, format!("= {} is not supported, {supported}", short(value))))
-        }
-        _ => Ok(()),
-    }
 }
 
 fn is_empty(value: &Value) -> bool {
@@ -120,9 +101,4 @@ fn is_empty(value: &Value) -> bool {
         Value::Bool(b) => !b,
         _ => false,
     }
-}
-
-fn short(value: &Value) -> String {
-    let text = value.to_string();
-    if text.chars().count() <= 60 { text } else { format!("{}...", text.chars().take(57).collect::<String>()) }
 }

@@ -1,37 +1,34 @@
 //! The weights of a model by name: training all of them, and writing a checkpoint.
 
 use crate::ModelError;
+use crate::linear::Linear;
 use crate::save::save_tensors;
 use crate::transformer::Transformer;
 use std::path::Path;
 use tch::Tensor;
-
-/// The name of the first tensor that holds NaN or infinity. One that cannot be looked at counts as whole.
-pub(crate) fn first_broken(tensors: Vec<(String, &Tensor)>) -> Option<String> {
-    let whole = |t: &Tensor| t.f_isfinite().and_then(|finite| finite.f_all()).and_then(|all| all.f_int64_value(&[]));
-    tensors.into_iter().find(|(_, t)| whole(t).is_ok_and(|all| all == 0)).map(|(name, _)| name)
-}
 
 impl Transformer {
     /// All weights by the names they have in a checkpoint, in a fixed order.
     pub fn parameters(&self) -> Vec<(String, &Tensor)> {
         let names = &self.config.names;
         let mut all = vec![(format!("{}.weight", names.embed), &self.embed)];
-        let mut linears = self.spec.linears.iter();
         for (i, block) in self.blocks.iter().enumerate() {
-            all.push((format!("{}.{i}.{}.weight", names.blocks, names.attention_norm), &block.attention_norm));
-            all.push((format!("{}.{i}.{}.weight", names.blocks, names.mlp_norm), &block.mlp_norm));
-            for (linear, spec) in block.linears.iter().zip(linears.by_ref()) {
-                all.push((format!("{}.weight", spec.name), &linear.weight));
-                all.extend(linear.bias.as_ref().map(|bias| (format!("{}.bias", spec.name), bias)));
-            }
+            let path = self.config.block_path(i);
+            all.push((format!("{path}.{}.weight", names.attention_norm), &block.attention_norm.weight));
+            all.push((format!("{path}.{}.weight", names.feed_forward_norm), &block.feed_forward_norm.weight));
+            block.linears().into_iter().for_each(|linear| all.extend(self.named(linear)));
         }
-        all.push((format!("{}.weight", names.norm), &self.norm));
-        if !self.config.tied_head {
-            all.push((format!("{}.weight", names.head), &self.head.weight));
-            all.extend(self.head.bias.as_ref().map(|bias| (format!("{}.bias", names.head), bias)));
-        }
+        all.push((format!("{}.weight", names.norm), &self.norm.weight));
+        all.extend(self.named(&self.head));
         all
+    }
+
+    /// The weights of a linear layer; an output layer that is the embedding has none of its own.
+    fn named<'a>(&self, linear: &'a Linear) -> Vec<(String, &'a Tensor)> {
+        let Some(spec) = linear.slot.map(|slot| &self.spec.linears[slot]) else { return Vec::new() };
+        let weight = (format!("{}.weight", spec.name), &linear.weight);
+        let bias = linear.bias.as_ref().map(|bias| (format!("{}.bias", spec.name), bias));
+        std::iter::once(weight).chain(bias).collect()
     }
 
     /// Makes all weights trainable copies, or freezes them. Aligning needs neither: an adapter is trained on frozen
@@ -43,19 +40,23 @@ impl Transformer {
         let leaf = |t: &Tensor| -> Result<Tensor, ModelError> {
             Ok(t.detach().f_alias_copy()?.f_set_requires_grad(trainable)?)
         };
+        let copy = |linear: &mut Linear| -> Result<(), ModelError> {
+            linear.weight = leaf(&linear.weight)?;
+            linear.bias = linear.bias.as_ref().map(leaf).transpose()?;
+            Ok(())
+        };
         self.embed = leaf(&self.embed)?;
-        self.norm = leaf(&self.norm)?;
+        self.norm.weight = leaf(&self.norm.weight)?;
         for block in &mut self.blocks {
-            block.attention_norm = leaf(&block.attention_norm)?;
-            block.mlp_norm = leaf(&block.mlp_norm)?;
-            for linear in &mut block.linears {
-                linear.weight = leaf(&linear.weight)?;
-                linear.bias = linear.bias.as_ref().map(leaf).transpose()?;
-            }
+            block.attention_norm.weight = leaf(&block.attention_norm.weight)?;
+            block.feed_forward_norm.weight = leaf(&block.feed_forward_norm.weight)?;
+            block.linears_mut().into_iter().try_for_each(copy)?;
         }
-        self.head.weight = if self.config.tied_head { self.embed.shallow_clone() } else { leaf(&self.head.weight)? };
-        self.head.bias = self.head.bias.as_ref().map(leaf).transpose()?;
-        Ok(())
+        if self.config.head.tied {
+            self.head.weight = self.embed.shallow_clone();
+            return Ok(());
+        }
+        copy(&mut self.head)
     }
 
     /// Writes all weights as f32 to `dir`/model.safetensors; the file is complete or absent.

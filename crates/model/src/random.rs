@@ -1,7 +1,9 @@
 //! Random weights: for benchmarks, and as the start of a training from nothing.
 
-use crate::{ModelConfig, ModelError};
+use crate::ModelError;
+use crate::names::Names;
 use mosa_core::{Rng, Stream, TokenId, sample_key};
+use std::collections::BTreeSet;
 use tch::{Device, Kind, Tensor};
 
 /// What the weights are for.
@@ -15,32 +17,17 @@ pub(crate) enum Purpose {
 
 /// Draws each tensor from its name and the seed alone.
 pub(crate) struct RandomWeights {
-    seed: u64,
-    purpose: Purpose,
+    pub seed: u64,
+    pub purpose: Purpose,
     /// The head's row of the mask token is zero in a benchmark, so that it is never predicted.
-    mask: TokenId,
-    head: String,
-    embed: String,
+    pub mask: TokenId,
+    pub names: Names,
     /// Leaves that write to the residual stream.
-    residual: [String; 2],
-    layers: usize,
+    pub residual: BTreeSet<&'static str>,
+    pub layers: usize,
 }
 
 impl RandomWeights {
-    pub(crate) fn new(config: &ModelConfig, seed: u64, purpose: Purpose) -> Self {
-        let weight = |module: &str| format!("{module}.weight");
-        let names = &config.names;
-        Self {
-            seed,
-            purpose,
-            mask: config.mask,
-            head: weight(names.head),
-            embed: weight(names.embed),
-            residual: [format!(".{}", weight(names.o)), format!(".{}", weight(names.down))],
-            layers: config.layers,
-        }
-    }
-
     /// Normal with standard deviation gain / sqrt(inputs); norms 1; biases 0.
     pub(crate) fn tensor(&self, name: &str, shape: &[usize], kind: Kind, device: Device) -> Result<Tensor, ModelError> {
         let size: Vec<i64> = shape.iter().map(|&n| n as i64).collect();
@@ -58,7 +45,7 @@ impl RandomWeights {
         }
         tch::manual_seed((self.seed ^ sample_key(name)) as i64);
         let tensor = Tensor::f_empty(&size, (kind, device))?.f_normal_(0.0, std)?;
-        if name == self.head {
+        if module_of(name) == self.names.head {
             let _ = tensor.f_narrow(0, i64::from(self.mask), 1)?.f_zero_()?;
         }
         Ok(tensor)
@@ -66,16 +53,24 @@ impl RandomWeights {
 
     fn deviation(&self, name: &str, inputs: usize) -> f64 {
         let unit = 1.0 / (inputs as f64).sqrt();
+        let module = module_of(name);
         match self.purpose {
-            Purpose::Benchmark if name == self.head => 4.0 * unit,
-            Purpose::Benchmark if name == self.embed => 0.5,
+            Purpose::Benchmark if module == self.names.head => 4.0 * unit,
+            Purpose::Benchmark if module == self.names.embed => 0.5,
             Purpose::Benchmark => unit,
-            Purpose::Training if name == self.head => 0.02,
-            Purpose::Training if name == self.embed => 0.1,
-            Purpose::Training if self.residual.iter().any(|leaf| name.ends_with(leaf.as_str())) => {
-                unit / (2.0 * self.layers as f64).sqrt()
-            }
+            Purpose::Training if module == self.names.head => 0.02,
+            Purpose::Training if module == self.names.embed => 0.1,
+            Purpose::Training if self.writes_to_residual(module) => unit / (2.0 * self.layers as f64).sqrt(),
             Purpose::Training => unit,
         }
     }
+
+    fn writes_to_residual(&self, module: &str) -> bool {
+        self.residual.iter().any(|leaf| module.strip_suffix(leaf).is_some_and(|front| front.ends_with('.')))
+    }
+}
+
+/// The module whose weight this is.
+fn module_of(name: &str) -> &str {
+    name.strip_suffix(".weight").unwrap_or(name)
 }

@@ -1,7 +1,7 @@
 //! Rotary position embedding, half-split layout (channel j is paired with channel j + d/2).
 
-use crate::config::{ModelConfig, RopePrecision};
 use crate::error::ModelError;
+use crate::rope_config::{RopeConfig, RopePrecision};
 use tch::{Kind, Tensor};
 
 /// Cosines and signed sines for the positions of one pass, [1 or rows, positions, 1, head channels].
@@ -14,17 +14,22 @@ pub(crate) struct Rotation {
 }
 
 impl Rotation {
-    /// Angles are position * theta^(-2j/d) / factor, computed in f32 as published.
-    pub(crate) fn new(config: &ModelConfig, positions: &Tensor, kind: Kind) -> Result<Self, ModelError> {
-        let d = config.head_dim as i64;
+    /// For heads of this many channels. Angles are position * theta^(-2j/d) / factor, computed in f32 as published.
+    pub(crate) fn new(
+        config: &RopeConfig,
+        channels: usize,
+        positions: &Tensor,
+        kind: Kind,
+    ) -> Result<Self, ModelError> {
+        let d = channels as i64;
         let exponent = Tensor::f_arange_start_step(0, d, 2, (Kind::Float, positions.device()))?.f_div_scalar(d)?;
-        let mut inverse = Tensor::f_pow_scalar(config.rope_theta, &exponent)?.f_reciprocal()?;
-        if config.rope_factor != 1.0 {
-            inverse = inverse.f_div_scalar(config.rope_factor)?;
+        let mut inverse = Tensor::f_pow_scalar(config.theta, &exponent)?.f_reciprocal()?;
+        if config.factor != 1.0 {
+            inverse = inverse.f_div_scalar(config.factor)?;
         }
         let angles = positions.f_to_kind(Kind::Float)?.f_unsqueeze(-1)?.f_mul(&inverse)?; // [b, t, d/2]
         let (cos, sin) = (angles.f_cos()?, angles.f_sin()?);
-        let full_precision = config.rope_precision == RopePrecision::Full;
+        let full_precision = config.precision == RopePrecision::Full;
         let table = |halves: [&Tensor; 2]| -> Result<Tensor, ModelError> {
             let full = Tensor::f_cat(&halves, -1)?.f_unsqueeze(2)?; // [b, t, 1, d]
             Ok(if full_precision { full } else { full.f_to_kind(kind)? })

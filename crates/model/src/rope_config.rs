@@ -2,16 +2,27 @@
 //! `rope_scaling`) and 5 (`rope_parameters`).
 
 use crate::ModelError;
-use crate::config::Keys;
+use crate::keys::Keys;
 use serde_json::{Map, Value};
 
-/// How positions become angles: position / factor * theta^(-2j/d).
+/// How positions become angles, position / factor * theta^(-2j/d), and in which type they are used.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Rope {
+pub struct RopeConfig {
     /// Base of the frequencies.
     pub theta: f64,
     /// By how much positions are stretched (`rope_type` linear); 1 without scaling.
     pub factor: f64,
+    /// In which type queries and keys are rotated.
+    pub precision: RopePrecision,
+}
+
+/// In which type queries and keys are rotated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RopePrecision {
+    /// Cast to f32, rotate, cast back (LLaDA's `rope_full_precision`).
+    Full,
+    /// Tables cast to the activation type (Dream, Qwen).
+    Activation,
 }
 
 /// What one of the two objects says.
@@ -21,15 +32,20 @@ struct Said {
     factor: f64,
 }
 
-/// `rope_type` without scaling.
-pub(crate) const DEFAULT: &str = "default";
-/// `rope_type` with positions divided by `factor`.
-pub(crate) const LINEAR: &str = "linear";
+impl RopeConfig {
+    /// `rope_type` without scaling.
+    pub const DEFAULT: &str = "default";
+    /// `rope_type` with positions divided by `factor`.
+    pub const LINEAR: &str = "linear";
 
-impl Rope {
     /// Reads all keys about rotation. `kinds` are the values of `rope_type` that the published code of the family knows
-    /// and mosa computes; any other is refused by name, and so are keys that contradict each other.
-    pub(crate) fn read(keys: &Keys, kinds: &[&str]) -> Result<Self, ModelError> {
+    /// and mosa computes.
+    ///
+    /// # Errors
+    /// [`ModelError::Key`] if another kind is named, if keys contradict each other, or if there are layers of several kinds.
+    pub fn read(keys: &Keys<'_>, kinds: &[&str], precision: RopePrecision) -> Result<Self, ModelError> {
+        // What `rope_parameters` says is read by the kind of layer.
+        check_layers(keys)?;
         let top = keys.number_or_none("rope_theta")?;
         let mut theta: Option<(String, f64)> = top.map(|t| ("rope_theta".to_owned(), t));
         let mut factor: Option<(&str, f64)> = None;
@@ -52,13 +68,19 @@ impl Rope {
         if !(theta.is_finite() && theta > 1.0) {
             return Err(keys.error(&place, format!("= {theta} cannot be right: the base of a rotation is above 1")));
         }
-        Ok(Self { theta, factor: factor.map_or(1.0, |(_, f)| f) })
+        Ok(Self { theta, factor: factor.map_or(1.0, |(_, f)| f), precision })
     }
+}
+
+/// Refuses layers of another kind than the one these families have.
+fn check_layers(keys: &Keys<'_>) -> Result<(), ModelError> {
+    let full = |v: &Value| v.as_array().is_some_and(|all| all.iter().all(|t| t == FULL));
+    keys.refuse_unless("layer_types", full, "only full_attention in every layer")
 }
 
 /// The base that two places name, if they do not contradict each other.
 fn agreed(
-    keys: &Keys,
+    keys: &Keys<'_>,
     one: Option<(String, f64)>,
     other: Option<(String, f64)>,
 ) -> Result<Option<(String, f64)>, ModelError> {
@@ -73,7 +95,7 @@ fn agreed(
 
 impl Said {
     /// What the object at `place` says; `None` if it is absent or empty.
-    fn read(keys: &Keys, place: &str, kinds: &[&str]) -> Result<Option<Self>, ModelError> {
+    fn read(keys: &Keys<'_>, place: &str, kinds: &[&str]) -> Result<Option<Self>, ModelError> {
         let Some(value) = keys.get(place) else { return Ok(None) };
         let Value::Object(map) = value else {
             return Err(keys.error(place, format!("= {value} is not an object like {{\"rope_type\": \"default\"}}")));
@@ -86,7 +108,7 @@ impl Said {
 
     /// An object per kind of layer. All layers of these families are of one kind.
     fn of_layers(
-        keys: &Keys,
+        keys: &Keys<'_>,
         (place, map): (&str, &Map<String, Value>),
         kinds: &[&str],
     ) -> Result<Option<Self>, ModelError> {
@@ -110,7 +132,7 @@ impl Said {
             return Ok(None);
         }
         let kind = match object.kind(&given)? {
-            LINEAR if object.number("factor")? == Some(1.0) => DEFAULT,
+            RopeConfig::LINEAR if object.number("factor")? == Some(1.0) => RopeConfig::DEFAULT,
             kind => kind,
         };
         if !kinds.contains(&kind) {
@@ -130,7 +152,7 @@ impl Said {
 }
 
 /// The name of the only kind of layer these families have.
-pub(crate) const FULL: &str = "full_attention";
+const FULL: &str = "full_attention";
 
 /// A JSON object inside config.json.
 struct Object<'k, 'a> {
@@ -156,7 +178,7 @@ impl Object<'_, '_> {
                 Err(self.error("type", format!("= {b:?}, but `rope_type` = {a:?}: keep one of them")))
             }
             (Some(kind), _) | (None, Some(kind)) => Ok(kind),
-            (None, None) if given.iter().all(|k| self.says_nothing(k)) => Ok(DEFAULT),
+            (None, None) if given.iter().all(|k| self.says_nothing(k)) => Ok(RopeConfig::DEFAULT),
             (None, None) => Err(self.error("rope_type", "is missing, so what the other keys ask for is unclear")),
         }
     }
@@ -164,9 +186,9 @@ impl Object<'_, '_> {
     /// By how much a rotation of this kind stretches positions.
     fn factor(&self, kind: &str) -> Result<f64, ModelError> {
         match (kind, self.number("factor")?) {
-            (LINEAR, Some(f)) if f.is_finite() && f > 0.0 => Ok(f),
-            (LINEAR, Some(f)) => Err(self.error("factor", format!("= {f} is not a positive number"))),
-            (LINEAR, None) => Err(self.error("factor", "is missing: linear scaling needs it")),
+            (RopeConfig::LINEAR, Some(f)) if f.is_finite() && f > 0.0 => Ok(f),
+            (RopeConfig::LINEAR, Some(f)) => Err(self.error("factor", format!("= {f} is not a positive number"))),
+            (RopeConfig::LINEAR, None) => Err(self.error("factor", "is missing: linear scaling needs it")),
             (_, None | Some(1.0)) => Ok(1.0),
             (_, Some(f)) => {
                 let what = format!("= {f} has no meaning for rope_type {kind:?}: name the type, or remove the factor");

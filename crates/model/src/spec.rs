@@ -12,8 +12,36 @@ pub struct LinearSpec {
     pub inputs: usize,
     /// Output features.
     pub outputs: usize,
-    /// Whether it belongs to a block (the language-model head does not).
-    pub in_block: bool,
+    /// Whether it has a bias.
+    pub bias: bool,
+    /// The block it belongs to; the language-model head belongs to none.
+    pub block: Option<usize>,
+}
+
+impl LinearSpec {
+    /// Names of some layers, for messages: those of the first block.
+    pub(crate) fn examples(linears: &[LinearSpec]) -> impl Iterator<Item = &str> {
+        linears.iter().filter(|l| l.block == Some(0)).take(EXAMPLES).map(|l| l.name.as_str())
+    }
+}
+
+/// As many as a message bears.
+const EXAMPLES: usize = 8;
+
+/// A linear layer inside a block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LinearShape {
+    /// Module path inside the block.
+    pub leaf: String,
+    pub inputs: usize,
+    pub outputs: usize,
+    pub bias: bool,
+}
+
+impl LinearShape {
+    pub(crate) fn new(leaf: &str, [inputs, outputs]: [usize; 2], bias: bool) -> Self {
+        Self { leaf: leaf.to_owned(), inputs, outputs, bias }
+    }
 }
 
 /// Ids, sizes and layers of a model.

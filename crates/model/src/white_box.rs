@@ -1,6 +1,5 @@
 //! Looking into a model's input: moved embeddings, and what they do to the output.
 
-use crate::batch::Batch;
 use crate::{Call, ModelError, Slot, TrainableModel, Transformer};
 use tch::Tensor;
 
@@ -31,10 +30,10 @@ impl WhiteBoxModel for Transformer {
         if shift.size() != wanted {
             return Err(ModelError::Call(format!("a shift of shape {:?} instead of {wanted:?}", shift.size())));
         }
-        let index = Batch::new(&call, &self.spec, self.device())?.scored(at, false)?;
         let tap = call.tap.take();
-        let (x, scored, mut pass) = self.start(call)?;
+        let (x, mut pass) = self.start(call)?;
+        let index = pass.indices(at)?;
         let moved = x.f_flatten(0, 1)?.f_index_add(0, &index, shift)?.f_view_as(&x)?; // [b, t, d]
-        self.run_blocks(moved, &scored, &mut pass, tap)
+        self.run_blocks(moved, &mut pass, tap)
     }
 }

@@ -18,12 +18,10 @@ pub struct SpecialIds {
     turn_end: &'static str,
 }
 
-/// The string that ends a turn.
-fn turn_end(family: Family) -> &'static str {
-    match family {
-        Family::Llada | Family::Mmada => "<|eot_id|>",
-        Family::Dream => "<|im_end|>",
-    }
+/// The string that ends a turn: the first of the family's that the tokeniser has.
+fn turn_end(family: Family, tokenizer: &Tokenizer) -> &'static str {
+    let known = family.turn_ends.iter().find(|token| tokenizer.token_id(token).is_some());
+    known.or(family.turn_ends.first()).copied().unwrap_or_default()
 }
 
 impl SpecialIds {
@@ -33,7 +31,7 @@ impl SpecialIds {
         family: Family,
         [mask, eos, pad]: [TokenId; 3],
     ) -> Result<Self, TextError> {
-        let turn_end = turn_end(family);
+        let turn_end = turn_end(family, tokenizer);
         ids::check(dir, tokenizer, ids::ConfigIds { mask, eos, pad }, turn_end)?;
         Ok(Self { mask, eos, pad, eot: tokenizer.token_id(turn_end), turn_end })
     }

@@ -3,7 +3,7 @@
 use crate::args::InspectArgs;
 use crate::failure::Failure;
 use crate::{hub, output};
-use mosa_model::{Checkpoint, DenoisingModel, DeviceChoice, ModelConfig, Targets, Transformer};
+use mosa_model::{Checkpoint, DenoisingModel, DeviceChoice, FeedForwardConfig, ModelConfig, Targets, Transformer};
 use mosa_text::TextModel;
 use serde_json::{Value, json};
 use tch::Device;
@@ -44,20 +44,20 @@ fn facts(
         "family": spec.family.to_string(),
         "architecture": spec.architecture,
         "parameters": spec.parameters,
-        "layers": config.layers,
+        "layers": config.layers(),
         "width": config.width,
-        "heads": config.heads,
-        "kv_heads": config.kv_heads,
-        "head_dim": config.head_dim,
-        "mlp_width": config.mlp_width,
+        "heads": config.attention.heads,
+        "kv_heads": config.attention.kv_heads,
+        "head_dim": config.attention.head_dim,
+        "mlp_width": config.feed_forward.first().map(FeedForwardConfig::width),
         "vocabulary": spec.vocab,
         "tokenizer_size": text.tokenizer.size(),
         "context": spec.max_length,
-        "rope_theta": config.rope_theta,
-        "rope_factor": config.rope_factor,
+        "rope_theta": config.attention.rope.theta,
+        "rope_factor": config.attention.rope.factor,
         "norm_eps": config.norm_eps,
-        "tied_head": config.tied_head,
-        "scores_next_position": config.shifted,
+        "tied_head": config.head.tied,
+        "scores_next_position": config.head.shifted,
         "mask": format!("{} {}", spec.mask, name(spec.mask)),
         "eos": format!("{} {}", spec.eos, name(spec.eos)),
         "pad": format!("{} {}", spec.pad, name(spec.pad)),

@@ -3,6 +3,7 @@
 // A test fails by panicking.
 #![allow(clippy::unwrap_used)]
 
+mod block_causal;
 mod caches;
 mod decode;
 mod interventions;

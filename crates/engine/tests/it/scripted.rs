@@ -1,7 +1,7 @@
 //! Answers a trained or random model gives too rarely: mask predictions, saturated confidences, broken numbers.
 
 use crate::{blocks, one};
-use mosa_core::Family;
+use mosa_core::{DefaultSampler, Family};
 use mosa_engine::{EngineError, Finish, MaskRule, Options};
 use mosa_model::{Call, DenoisingModel, ModelError, ModelSpec};
 use tch::{Device, Kind, Tensor};
@@ -19,7 +19,7 @@ impl Script {
     fn new(logits: fn(usize) -> [f32; VOCAB]) -> Self {
         let spec = ModelSpec {
             attention: mosa_model::Attention::Full,
-            family: Family::Llada,
+            family: Family { name: "scripted", turn_ends: &["<|eot_id|>"], sampler: DefaultSampler::Blocks },
             architecture: "Script".into(),
             mask: MASK,
             eos: 7,

@@ -1,7 +1,7 @@
 //! A LoRA adapter in memory.
 
-use super::peft::AdapterConfig;
-use crate::parameters::first_broken;
+use super::config::AdapterConfig;
+use crate::broken::first_broken;
 use crate::{LinearSpec, Memory, ModelError, ModelSpec};
 use mosa_core::{Rng, Stream};
 use tch::{Device, Kind, Tensor};

@@ -1,7 +1,7 @@
 //! The tensors of an adapter file, each at the layer it belongs to.
 
 use crate::naming::unwrapped;
-use crate::{Checkpoint, ModelError, ModelSpec};
+use crate::{Checkpoint, LinearSpec, ModelError, ModelSpec};
 use std::collections::BTreeMap;
 
 /// One of the two factors of a layer.
@@ -93,7 +93,7 @@ fn layer(module: &str, spec: &ModelSpec) -> Result<usize, String> {
             spec.linears[a].name, spec.linears[b].name
         )),
         (None, _) => {
-            let examples: Vec<&str> = spec.linears.iter().take(7).map(|l| l.name.as_str()).collect();
+            let examples: Vec<&str> = LinearSpec::examples(&spec.linears).collect();
             Err(format!(
                 "is for the module {module}, which this {} model does not have (it has {}, ...): the adapter does not \
                  fit, it belongs to another model",

@@ -1,8 +1,9 @@
 //! Adapter folders as the `peft` package writes them: adapter_config.json and adapter_model.safetensors.
 
 use super::adapter::{Adapter, LoraPair};
+use super::config::AdapterConfig;
 use super::factors::{Factors, Side};
-use super::target::{Selection, Targets, pattern_key};
+use super::target::{Selection, Targets};
 use crate::save::{save_tensors, write_whole};
 use crate::shards::PICKLE;
 use crate::{Checkpoint, ModelError, ModelSpec};
@@ -10,27 +11,6 @@ use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
-
-/// What an adapter's config says, as far as mosa uses it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct AdapterConfig {
-    /// Rank of the factors.
-    pub rank: usize,
-    /// Numerator of the scale.
-    pub alpha: f64,
-    /// The layers it attaches to.
-    pub targets: Targets,
-    /// Layers left out although `targets` matches them.
-    pub exclude: Option<Targets>,
-    /// Ranks of modules whose path matches a key.
-    pub rank_pattern: BTreeMap<String, usize>,
-    /// Alphas of modules whose path matches a key.
-    pub alpha_pattern: BTreeMap<String, f64>,
-    /// rsLoRA: scale = alpha / sqrt(rank).
-    pub rank_stabilised: bool,
-    /// The model it was trained on, as its author named it.
-    pub base_model: Option<String>,
-}
 
 const CONFIG: &str = "adapter_config.json";
 /// Far above any adapter; keeps a damaged config from asking for memory.
@@ -62,30 +42,6 @@ const HARMLESS: [&str; 17] = [
 const PLAIN_INITS: [&str; 4] = ["gaussian", "eva", "orthogonal", "mica"];
 
 impl AdapterConfig {
-    /// The plain configuration: one rank and alpha everywhere.
-    pub fn new(rank: usize, alpha: f64, targets: Targets) -> Self {
-        Self {
-            rank,
-            alpha,
-            targets,
-            exclude: None,
-            rank_pattern: BTreeMap::new(),
-            alpha_pattern: BTreeMap::new(),
-            rank_stabilised: false,
-            base_model: None,
-        }
-    }
-
-    pub(crate) fn rank_of(&self, module: &str) -> Result<usize, ModelError> {
-        Ok(pattern_key(self.rank_pattern.keys(), module)?.map_or(self.rank, |k| self.rank_pattern[k]))
-    }
-
-    pub(crate) fn scale_of(&self, module: &str) -> Result<f64, ModelError> {
-        let alpha = pattern_key(self.alpha_pattern.keys(), module)?.map_or(self.alpha, |k| self.alpha_pattern[k]);
-        let rank = self.rank_of(module)? as f64;
-        Ok(alpha / if self.rank_stabilised { rank.sqrt() } else { rank })
-    }
-
     /// Reads adapter_config.json. Keys that would change how the adapter is applied and are not supported are refused.
     ///
     /// # Errors

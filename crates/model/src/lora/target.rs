@@ -72,7 +72,7 @@ impl Targets {
                 let regex = full_match(pattern)?;
                 Box::new(move |l| regex.is_match(&l.name))
             }
-            Self::AllLinear => Box::new(|l| l.in_block),
+            Self::AllLinear => Box::new(|l| l.block.is_some()),
         };
         Ok(linears.iter().enumerate().filter(|(_, l)| matcher(l)).map(|(i, _)| i).collect())
     }
@@ -83,7 +83,8 @@ impl Targets {
             Self::Pattern(p) => format!("target pattern {p:?}"),
             Self::AllLinear => "all-linear".into(),
         };
-        let examples: Vec<&str> = linears.iter().take(7).chain(linears.last()).map(|l| l.name.as_str()).collect();
+        let last = linears.last().map(|l| l.name.as_str());
+        let examples: Vec<&str> = LinearSpec::examples(linears).chain(last).collect();
         ModelError::Adapter(format!(
             "the LoRA {what} matches no linear layer; there are for example {}",
             examples.join(", ")

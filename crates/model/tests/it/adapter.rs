@@ -1,3 +1,4 @@
+use crate::devices::{models, rounding};
 use crate::{canvas, distance, edit, fixture, load, logits, read_tensors, rename, write_tensors};
 use mosa_model::{Adapter, AdapterConfig, Call, DenoisingModel, ModelError, Slot, Targets, Transformer};
 use serde_json::{Value, json};
@@ -10,7 +11,7 @@ fn adapted(model: &Transformer, adapter: &Adapter, row: &[u32]) -> Tensor {
 }
 
 fn fixture_adapter(name: &str, model: &Transformer) -> Adapter {
-    Adapter::load(&fixture(name).join("adapter"), model.spec(), Device::Cpu).unwrap()
+    Adapter::load(&fixture(name).join("adapter"), model.spec(), model.device()).unwrap()
 }
 
 fn copy_adapter(name: &str) -> tempfile::TempDir {
@@ -23,11 +24,12 @@ fn copy_adapter(name: &str) -> tempfile::TempDir {
 
 #[test]
 fn a_fresh_adapter_attaches_to_all_block_linears_and_changes_nothing() {
-    for name in ["llada", "dream", "mmada"] {
-        let model = load(name);
+    for (name, model) in models(&["llada", "dream", "mmada"]) {
         let targets = Targets::Pattern(model.spec().block_linears.clone());
-        let adapter = Adapter::init(AdapterConfig::new(4, 8.0, targets), model.spec(), 0, Device::Cpu).unwrap();
-        assert_eq!(adapter.pairs().count(), 7 * model.spec().layers);
+        let adapter = Adapter::init(AdapterConfig::new(4, 8.0, targets), model.spec(), 0, model.device()).unwrap();
+        let in_blocks: Vec<usize> =
+            model.spec().linears.iter().enumerate().filter(|(_, l)| l.block.is_some()).map(|(i, _)| i).collect();
+        assert_eq!(adapter.pairs().map(|(i, _)| i).collect::<Vec<_>>(), in_blocks, "{name}");
         let row = canvas(&model, 6, 6);
         assert_eq!(distance(&adapted(&model, &adapter, &row), &logits(&model, &row)), 0.0, "{name}");
         let bound = 1.0 / (model.spec().width as f64).sqrt();
@@ -342,13 +344,12 @@ fn files_that_are_no_adapter_say_what_they_are() {
 /// d f / d w for a few entries of every factor against (f(w + h) - f(w - h)) / 2h, f a weighted sum of logits.
 #[test]
 fn gradients_of_every_factor_agree_with_finite_differences() {
-    for name in ["llada", "dream"] {
-        let model = load(name);
+    for (name, model) in models(&["llada", "dream"]) {
         let mut adapter = fixture_adapter(name, &model);
         adapter.set_trainable(true);
         let row = canvas(&model, 5, 5);
         let want: Vec<Slot> = (5..10).map(|p| (0, p)).collect();
-        let weights = Tensor::arange(5 * model.spec().vocab as i64, (Kind::Float, Device::Cpu)).sin().view([5, -1]);
+        let weights = Tensor::arange(5 * model.spec().vocab as i64, (Kind::Float, model.device())).sin().view([5, -1]);
         let value = |adapter: &Adapter| {
             (model.forward(Call::new(&[&row], &want).with_adapter(Some(adapter))).unwrap() * &weights).sum(Kind::Double)
         };
@@ -370,6 +371,46 @@ fn gradients_of_every_factor_agree_with_finite_differences() {
             let exact = gradient.flatten(0, -1).double_value(&[best]);
             assert!((numeric - exact).abs() < 2e-2 * exact.abs() + 1e-2, "{tensor_name}: {numeric} {exact}");
         }
+    }
+}
+
+#[test]
+fn layers_are_counted_block_after_block_with_the_head_behind() {
+    for (name, leaves, head) in [
+        (
+            "llada",
+            ["q_proj", "k_proj", "v_proj", "attn_out", "ff_proj", "up_proj", "ff_out"],
+            "model.transformer.ff_out",
+        ),
+        ("dream", LLAMA, "lm_head"),
+    ] {
+        let model = load(name);
+        let linears = &model.spec().linears;
+        for (i, linear) in linears.iter().enumerate().take(linears.len() - 1) {
+            let block = linear.block.unwrap();
+            let leaf = leaves[i - block * leaves.len()];
+            assert!(linear.name.ends_with(&format!(".{block}.{leaf}")) || linear.name.contains(leaf), "{i} {linear:?}");
+            let biased = name == "dream" && ["q_proj", "k_proj", "v_proj"].contains(&leaf);
+            assert_eq!(linear.bias, biased, "{linear:?}");
+        }
+        let last = linears.last().unwrap();
+        assert_eq!((last.name.as_str(), last.block, last.outputs), (head, None, model.spec().vocab));
+        // The weights of a model and its linear layers go by the same names.
+        let weights: Vec<String> = model.parameters().into_iter().map(|(name, _)| name).collect();
+        assert!(linears.iter().all(|l| weights.contains(&format!("{}.weight", l.name))));
+        assert!(linears.iter().all(|l| weights.contains(&format!("{}.bias", l.name)) == l.bias));
+    }
+}
+
+#[test]
+fn an_adapter_on_the_fly_scores_as_one_merged_into_the_weights() {
+    for (name, mut model) in models(&["llada", "dream"]) {
+        let adapter = fixture_adapter(name, &model);
+        let row = canvas(&model, 9, 9);
+        let (plain, fly) = (logits(&model, &row), adapted(&model, &adapter, &row));
+        assert!(distance(&plain, &fly) > 1e-2, "{name}");
+        model.merge(&adapter).unwrap();
+        assert!(distance(&logits(&model, &row), &fly) < 2.0 * rounding(&model), "{name}");
     }
 }
 

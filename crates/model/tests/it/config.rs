@@ -28,7 +28,7 @@ fn difference(name: &str, a: &Transformer, b: &Transformer) -> f64 {
 fn ways_to_say_that_rotation_is_the_default_change_nothing() {
     for name in ["llada", "dream", "mmada"] {
         let plain = load(name);
-        let theta = plain.config().rope_theta;
+        let theta = plain.config().attention.rope.theta;
         for keys in [
             vec![("rope_scaling", json!({}))],
             vec![("rope_scaling", json!({"rope_type": "default"}))],
@@ -44,7 +44,7 @@ fn ways_to_say_that_rotation_is_the_default_change_nothing() {
                 ("rope_theta", Value::Null),
             ],
             vec![("rope_parameters", json!({"full_attention": {"rope_theta": theta, "rope_type": "default"}}))],
-            vec![("layer_types", json!(vec!["full_attention"; plain.config().layers]))],
+            vec![("layer_types", json!(vec!["full_attention"; plain.config().layers()]))],
         ] {
             let model = changed(name, &keys).unwrap_or_else(|e| panic!("{e}"));
             assert_eq!(difference(name, &plain, &model), 0.0, "{name} {keys:?}");
@@ -68,7 +68,7 @@ fn the_base_in_rope_parameters_is_the_one_used() {
 fn linear_scaling_divides_the_positions_of_dream() {
     for scaling in [json!({"type": "linear", "factor": 4.0}), json!({"rope_type": "linear", "factor": 4})] {
         let scaled = changed("dream", &[("rope_scaling", scaling)]).unwrap();
-        assert_eq!(scaled.config().rope_factor, 4.0);
+        assert_eq!(scaled.config().attention.rope.factor, 4.0);
         let plain = load("dream");
         let (row, far) = (canvas(&plain, 8, 0), canvas(&plain, 8, 0));
         assert!(distance(&logits(&plain, &row), &logits(&scaled, &far)) > 1e-4);

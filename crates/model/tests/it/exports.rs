@@ -264,5 +264,5 @@ fn a_tied_model_loads_without_a_head() {
         write_tensors(&path, &kept);
     }
     let model = open(dir.path()).unwrap();
-    assert!(model.config().tied_head && Targets::AllLinear.select(&model.spec().linears, None).is_ok());
+    assert!(model.config().head.tied && Targets::AllLinear.select(&model.spec().linears, None).is_ok());
 }

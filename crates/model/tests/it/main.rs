@@ -7,12 +7,15 @@ mod adapter;
 mod bad_files;
 mod checkpoint;
 mod config;
+mod devices;
 mod exports;
 mod forward;
 mod merge;
 mod mutation;
+mod naive;
+mod rows;
 
-use mosa_model::{Call, Checkpoint, DenoisingModel, ModelConfig, ModelError, Slot, Transformer};
+use mosa_model::{Call, Checkpoint, DenoisingModel, ModelConfig, ModelError, Slot, Transformer, cuda_status};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use std::path::{Path, PathBuf};
@@ -23,8 +26,14 @@ fn fixture(name: &str) -> PathBuf {
 }
 
 fn open(dir: &Path) -> Result<Transformer, ModelError> {
+    open_on(dir, Device::Cpu)
+}
+
+fn open_on(dir: &Path, device: Device) -> Result<Transformer, ModelError> {
+    // libtorch's CUDA part has to be there before the first tensor of any test.
+    let _ = cuda_status();
     let config = ModelConfig::read(&dir.join("config.json"))?;
-    Transformer::load(&config, &Checkpoint::open(dir)?, Kind::Float, Device::Cpu)
+    Transformer::load(&config, &Checkpoint::open(dir)?, Kind::Float, device)
 }
 
 fn load(name: &str) -> Transformer {

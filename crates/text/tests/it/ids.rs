@@ -1,6 +1,6 @@
 //! Checkpoints whose files mean different things by the same id.
 
-use crate::{fixture, json};
+use crate::{DREAM, LLADA, fixture, json};
 use mosa_core::Family;
 use mosa_text::TextModel;
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ impl Folder {
         }
         let config = json(fixture(name).join("config.json"));
         let ids = ["mask_token_id", "eos_token_id", "pad_token_id"].map(|k| config[k].as_u64().unwrap() as u32);
-        let family = if name == "dream" { Family::Dream } else { Family::Llada };
+        let family = if name == "dream" { DREAM } else { LLADA };
         Self { dir, family, ids }
     }
 

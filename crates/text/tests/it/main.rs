@@ -12,8 +12,12 @@ mod rows;
 mod templates;
 mod tokenizer;
 
+use mosa_core::{DefaultSampler, Family};
 use mosa_text::{Columns, Message, Prompt, PromptRecord, TableRow, TextError, parse_rows};
 use std::path::{Path, PathBuf};
+
+const LLADA: Family = Family { name: "LLaDA", turn_ends: &["<|eot_id|>"], sampler: DefaultSampler::Blocks };
+const DREAM: Family = Family { name: "Dream", turn_ends: &["<|im_end|>"], sampler: DefaultSampler::Timesteps };
 
 fn fixture(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures").join(name)

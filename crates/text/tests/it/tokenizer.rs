@@ -1,5 +1,4 @@
-use crate::{edited, fixture, json};
-use mosa_core::Family;
+use crate::{DREAM, LLADA, edited, fixture, json};
 use mosa_text::{Message, Prompt, Specials, TextError, TextModel, Tokenizer};
 use std::path::Path;
 
@@ -68,16 +67,16 @@ fn a_folder_without_any_tokeniser_is_refused_by_name() {
 #[test]
 fn an_id_the_tokeniser_does_not_know_is_refused_with_its_config_key() {
     let [mask, eos, pad] = special_ids("llada");
-    let error = TextModel::load(&fixture("llada"), Family::Llada, [mask + 4000, eos, pad]).unwrap_err();
+    let error = TextModel::load(&fixture("llada"), LLADA, [mask + 4000, eos, pad]).unwrap_err();
     assert!(matches!(error, TextError::UnknownId { role: "mask_token_id", .. }), "{error}");
-    let error = TextModel::load(&fixture("llada"), Family::Llada, [mask, eos + 4000, pad]).unwrap_err();
+    let error = TextModel::load(&fixture("llada"), LLADA, [mask, eos + 4000, pad]).unwrap_err();
     assert!(matches!(error, TextError::UnknownId { role: "eos_token_id", .. }), "{error}");
 }
 
 #[test]
 fn a_conversation_needs_the_turn_tokens_and_plain_text_does_not() {
     // A Dream tokeniser has no <|eot_id|>.
-    let text = TextModel::load(&fixture("dream"), Family::Llada, special_ids("dream")).unwrap();
+    let text = TextModel::load(&fixture("dream"), LLADA, special_ids("dream")).unwrap();
     assert_eq!(text.special.ends(), [text.special.eos]);
     let chat = Prompt::Chat(vec![Message::user("hi")]);
     let error = text.encode(&chat).unwrap_err().to_string();
@@ -87,7 +86,7 @@ fn a_conversation_needs_the_turn_tokens_and_plain_text_does_not() {
 
 #[test]
 fn the_answer_ends_at_the_first_end_token_of_either_kind() {
-    let text = TextModel::load(&fixture("llada"), Family::Llada, special_ids("llada")).unwrap();
+    let text = TextModel::load(&fixture("llada"), LLADA, special_ids("llada")).unwrap();
     let word = text.tokenizer.encode("bell").unwrap();
     for end in text.special.ends() {
         let ids = [word.clone(), vec![end], word.clone(), vec![text.special.eos]].concat();
@@ -134,7 +133,7 @@ fn merges_left_out_by_chance_are_refused() {
 #[test]
 fn a_prompt_holds_no_mask_and_neither_do_words() {
     for name in ["llada", "dream"] {
-        let family = if name == "dream" { Family::Dream } else { Family::Llada };
+        let family = if name == "dream" { DREAM } else { LLADA };
         let text = TextModel::load(&fixture(name), family, special_ids(name)).unwrap();
         let mask = text.tokenizer.token(text.special.mask).unwrap();
         let said = format!("fill {mask} and {mask}");
@@ -158,13 +157,13 @@ fn a_prompt_holds_no_mask_and_neither_do_words() {
 
 #[test]
 fn a_model_without_a_template_gets_advice_that_fits() {
-    let mut text = TextModel::load(&fixture("llada"), Family::Llada, special_ids("llada")).unwrap();
+    let mut text = TextModel::load(&fixture("llada"), LLADA, special_ids("llada")).unwrap();
     text.chat = None;
     let chat = Prompt::Chat(vec![Message::user("hi")]);
     let error = text.encode(&chat).unwrap_err().to_string();
     assert!(error.contains("instruct") && error.contains("<|eot_id|>") && !error.contains("--raw"), "{error}");
     // A Dream tokeniser has no <|eot_id|>: nothing speaks for turns.
-    let mut text = TextModel::load(&fixture("dream"), Family::Llada, special_ids("dream")).unwrap();
+    let mut text = TextModel::load(&fixture("dream"), LLADA, special_ids("dream")).unwrap();
     text.chat = None;
     assert!(text.encode(&chat).unwrap_err().to_string().contains("--raw"));
 }

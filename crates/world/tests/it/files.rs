@@ -1,4 +1,4 @@
-use mosa_core::Family;
+use mosa_core::{DefaultSampler, Family};
 use mosa_data::ReadOptions;
 use mosa_text::{Message, Prompt, Specials, TextModel};
 use mosa_world::files::{Shape, config_json, tokenizer_config_json, write_model_files};
@@ -9,13 +9,15 @@ use tempfile::TempDir;
 
 const SHAPE: Shape = Shape { d_model: 128, layers: 4, heads: 4, mlp: 352 };
 
+const FAMILY: Family = Family { name: "LLaDA", turn_ends: &["<|eot_id|>"], sampler: DefaultSampler::Blocks };
+
 /// The tokeniser and the template as the rest of mosa reads them.
 fn text_model() -> (TempDir, TextModel) {
     let dir = TempDir::new().unwrap();
     write_model_files(dir.path(), SHAPE).unwrap();
     let config = config_json(SHAPE);
     let ids = ["mask_token_id", "eos_token_id", "pad_token_id"].map(|k| config[k].as_u64().unwrap() as u32);
-    let text = TextModel::load(dir.path(), Family::Llada, ids).unwrap();
+    let text = TextModel::load(dir.path(), FAMILY, ids).unwrap();
     (dir, text)
 }
 

@@ -1,0 +1,74 @@
+//! The dense feed-forward part: SwiGLU.
+
+use crate::linear::{Input, Linear};
+use crate::parts::Parts;
+use crate::spec::LinearShape;
+use crate::{Adapter, ModelError};
+use tch::Tensor;
+
+/// Its shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DenseConfig {
+    /// Channels inside it.
+    pub width: usize,
+    /// Whether its linear layers have a bias.
+    pub bias: bool,
+    /// What they are called.
+    pub names: DenseNames,
+}
+
+/// The module paths of its layers, inside a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DenseNames {
+    /// What silu is applied to.
+    pub gate: &'static str,
+    /// What that is multiplied with.
+    pub up: &'static str,
+    /// Back to the width of the model.
+    pub down: &'static str,
+}
+
+impl DenseConfig {
+    pub(crate) fn linears(&self, width: usize) -> Vec<LinearShape> {
+        vec![
+            LinearShape::new(self.names.gate, [width, self.width], self.bias),
+            LinearShape::new(self.names.up, [width, self.width], self.bias),
+            LinearShape::new(self.names.down, [self.width, width], self.bias),
+        ]
+    }
+
+    pub(crate) fn multiply_adds(&self, width: usize) -> f64 {
+        3.0 * width as f64 * self.width as f64
+    }
+}
+
+/// down(silu(gate(x)) * up(x)).
+#[derive(Debug)]
+pub(crate) struct Dense {
+    gate: Linear,
+    up: Linear,
+    down: Linear,
+}
+
+impl Dense {
+    pub(crate) fn build(config: &DenseConfig, path: &str, parts: &Parts<'_>) -> Result<Self, ModelError> {
+        let linear = |leaf: &str| parts.linear(&format!("{path}.{leaf}"));
+        let names = &config.names;
+        Ok(Self { gate: linear(names.gate)?, up: linear(names.up)?, down: linear(names.down)? })
+    }
+
+    pub(crate) fn forward(&self, x: &Tensor, adapter: Option<&Adapter>) -> Result<Tensor, ModelError> {
+        let input = Input::new(x, adapter);
+        let gate = self.gate.forward(&input)?.f_silu()?;
+        let up = self.up.forward(&input)?;
+        self.down.forward(&Input::new(&gate.f_mul(&up)?, adapter))
+    }
+
+    pub(crate) fn linears(&self) -> [&Linear; 3] {
+        [&self.gate, &self.up, &self.down]
+    }
+
+    pub(crate) fn linears_mut(&mut self) -> [&mut Linear; 3] {
+        [&mut self.gate, &mut self.up, &mut self.down]
+    }
+}

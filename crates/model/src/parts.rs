@@ -1,0 +1,41 @@
+//! The parts of a model as they are built from its weights, each linear layer with its place in an adapter.
+
+use crate::linear::Linear;
+use crate::norm::RmsNorm;
+use crate::weights::Weights;
+use crate::{LinearSpec, ModelError};
+use std::collections::HashMap;
+use tch::Tensor;
+
+pub(crate) struct Parts<'a> {
+    weights: &'a Weights<'a>,
+    linears: &'a [LinearSpec],
+    slots: HashMap<&'a str, usize>,
+}
+
+impl<'a> Parts<'a> {
+    /// Those of a model with these linear layers.
+    pub(crate) fn new(weights: &'a Weights<'a>, linears: &'a [LinearSpec]) -> Self {
+        let slots = linears.iter().enumerate().map(|(slot, spec)| (spec.name.as_str(), slot)).collect();
+        Self { weights, linears, slots }
+    }
+
+    /// The linear layer of this path.
+    pub(crate) fn linear(&self, path: &str) -> Result<Linear, ModelError> {
+        let slot = *self.slots.get(path).ok_or_else(|| ModelError::Call(format!("there is no linear layer {path}")))?;
+        let LinearSpec { inputs, outputs, bias, .. } = self.linears[slot];
+        let weight = self.weight(path, &[outputs, inputs])?;
+        let bias = if bias { Some(self.weights.get(&format!("{path}.bias"), &[outputs])?) } else { None };
+        Ok(Linear { weight, bias, slot: Some(slot) })
+    }
+
+    /// The norm of this path, over this many channels.
+    pub(crate) fn norm(&self, path: &str, channels: usize, eps: f64) -> Result<RmsNorm, ModelError> {
+        Ok(RmsNorm { weight: self.weight(path, &[channels])?, eps })
+    }
+
+    /// The weight of a module.
+    pub(crate) fn weight(&self, path: &str, shape: &[usize]) -> Result<Tensor, ModelError> {
+        self.weights.get(&format!("{path}.weight"), shape)
+    }
+}

@@ -1,0 +1,221 @@
+//! Rows that share a pass: with caches and without, from different starts, with different rules of attention.
+
+use crate::devices::{models, rounding};
+use crate::{canvas, distance, load, logits, naive};
+use mosa_core::{Rng, Stream, TokenId};
+use mosa_model::{Attention, Call, DenoisingModel, KvCache, ModelError, Row, Slot, Transformer};
+use tch::Tensor;
+
+const FAMILIES: [&str; 3] = ["llada", "dream", "mmada"];
+
+fn forward(model: &Transformer, rows: Vec<Row<'_>>, want: &[Slot]) -> Tensor {
+    tch::no_grad(|| model.forward(Call::of(rows, want))).unwrap()
+}
+
+/// The positions of a span in row `row`, for a model that scores a position from the one `lookback` before.
+fn positions(model: &Transformer, row: usize, span: std::ops::Range<usize>) -> Vec<Slot> {
+    let first = if span.start == 0 { 0 } else { span.start + model.spec().lookback };
+    (first..span.end).map(|p| (row, p)).collect()
+}
+
+/// Canvases of three lengths.
+fn canvases(model: &Transformer) -> [Vec<TokenId>; 3] {
+    [canvas(model, 10, 12), canvas(model, 6, 9), canvas(model, 17, 13)]
+}
+
+#[test]
+fn cached_rows_of_any_start_and_length_score_together_as_alone() {
+    for (name, model) in models(&FAMILIES) {
+        let rows = canvases(&model);
+        let spans = [13..18, 4..15, 29..30];
+        let all: Vec<Slot> = rows.iter().enumerate().flat_map(|(r, row)| positions(&model, r, 0..row.len())).collect();
+        let windows: Vec<Slot> = spans.iter().enumerate().flat_map(|(r, s)| positions(&model, r, s.clone())).collect();
+        let (mut shared, mut own) = ([(); 3].map(|()| KvCache::new()), [(); 3].map(|()| KvCache::new()));
+        let filled = forward(
+            &model,
+            rows.iter().zip(&mut shared).map(|(row, cache)| Row::cached(row, 0, cache)).collect(),
+            &all,
+        );
+        let read = forward(
+            &model,
+            rows.iter()
+                .zip(&spans)
+                .zip(&mut shared)
+                .map(|((row, s), cache)| Row::cached(&row[s.clone()], s.start, cache))
+                .collect(),
+            &windows,
+        );
+        let (mut filled_alone, mut read_alone) = (Vec::new(), Vec::new());
+        for ((row, span), cache) in rows.iter().zip(&spans).zip(&mut own) {
+            let want = positions(&model, 0, 0..row.len());
+            filled_alone.push(forward(&model, vec![Row::cached(row, 0, cache)], &want));
+            let want = positions(&model, 0, span.clone());
+            read_alone.push(forward(&model, vec![Row::cached(&row[span.clone()], span.start, cache)], &want));
+            assert_eq!(cache.positions(), row.len());
+        }
+        let off = distance(&filled, &Tensor::cat(&filled_alone, 0));
+        assert!(off < rounding(&model), "{name}: {off}");
+        // Dream's positions skip padding, with a cache as without, so a filled row scores as a plain one.
+        let plain = Tensor::cat(&rows.iter().map(|row| logits(&model, row)).collect::<Vec<_>>(), 0);
+        assert!(distance(&filled, &plain) < rounding(&model), "{name}");
+        let off = distance(&read, &Tensor::cat(&read_alone, 0));
+        assert!(off < rounding(&model), "{name}: {off}");
+    }
+}
+
+#[test]
+fn rows_with_a_cache_and_rows_without_one_share_a_pass() {
+    for (name, model) in models(&FAMILIES) {
+        let [first, second, third] = canvases(&model);
+        let mut cache = KvCache::new();
+        let _ = forward(&model, vec![Row::cached(&third, 0, &mut cache)], &[(0, 0)]);
+        let mut empty = KvCache::new();
+        let together = forward(
+            &model,
+            vec![
+                Row::new(&first),
+                Row::cached(&third[20..], 20, &mut cache),
+                Row::new(&second),
+                Row::cached(&first, 0, &mut empty),
+            ],
+            &[(0, 12), (1, 25), (2, 8), (3, 12)],
+        );
+        let alone = [(&first, 12), (&third, 25), (&second, 8), (&first, 12)].map(|(row, p)| logits(&model, row).get(p));
+        let off = distance(&together, &Tensor::stack(&alone, 0));
+        assert!(off < rounding(&model), "{name}: {off}");
+        assert_eq!((cache.positions(), empty.positions()), (30, 22));
+    }
+}
+
+const RULES: [Attention; 5] = [
+    Attention::Full,
+    Attention::BlockCausal { block: 4 },
+    Attention::BlockCausal { block: 7 },
+    Attention::Prefix { len: 5 },
+    Attention::Prefix { len: 300 },
+];
+
+#[test]
+fn a_rule_of_attention_is_the_mask_written_down_by_hand() {
+    for (name, model) in models(&["llada", "dream"]) {
+        let row = canvas(&model, 11, 10);
+        let want = positions(&model, 0, 0..row.len());
+        let full = naive::logits(name, &model, &row, |_, _| true);
+        for rule in RULES {
+            let scored = forward(&model, vec![Row { attention: Some(rule), ..Row::new(&row) }], &want);
+            let by_hand = naive::logits(name, &model, &row, |q, k| match rule {
+                Attention::Full => true,
+                Attention::BlockCausal { block } => k < (q / block + 1) * block,
+                Attention::Prefix { len } => k < len,
+            });
+            let off = distance(&scored, &by_hand);
+            assert!(off < 2.0 * rounding(&model), "{name} {rule:?}: {off}");
+            let hides = !matches!(rule, Attention::Full | Attention::Prefix { len: 300 });
+            assert_eq!(distance(&full, &by_hand) > 1e-2, hides, "{name} {rule:?}");
+        }
+    }
+}
+
+#[test]
+fn padding_never_changes_a_row_whatever_it_may_see() {
+    for (name, model) in models(&FAMILIES) {
+        let rows = canvases(&model);
+        for rules in [[RULES[0], RULES[1], RULES[3]], [RULES[2], RULES[4], RULES[1]], [RULES[1]; 3]] {
+            let ask = |r: usize| Row { attention: Some(rules[r]), ..Row::new(&rows[r]) };
+            let want: Vec<Slot> = (0..3).flat_map(|r| positions(&model, r, 0..rows[r].len())).collect();
+            let together = forward(&model, (0..3).map(ask).collect(), &want);
+            let alone = (0..3).map(|r| forward(&model, vec![ask(r)], &positions(&model, 0, 0..rows[r].len())));
+            let off = distance(&together, &Tensor::cat(&alone.collect::<Vec<_>>(), 0));
+            assert!(off < rounding(&model), "{name} {rules:?}: {off}");
+        }
+    }
+}
+
+#[test]
+fn a_block_causal_row_computed_block_by_block_scores_as_in_one_pass() {
+    for (name, model) in models(&FAMILIES) {
+        let attention = Some(Attention::BlockCausal { block: 4 });
+        let row = canvas(&model, 9, 9);
+        let want = positions(&model, 0, 0..row.len());
+        let whole = forward(&model, vec![Row { attention, ..Row::new(&row) }], &want);
+        let mut cache = KvCache::new();
+        let mut by_block = |start: usize, end: usize| {
+            // A shifted model scores the first position of a block from the one before.
+            let from = start.saturating_sub(model.spec().lookback);
+            let part = Row { attention, ..Row::cached(&row[from..end], from, &mut cache) };
+            let want: Vec<Slot> = (start..end).map(|p| (0, p)).collect();
+            let scored = forward(&model, vec![part], &want);
+            assert_eq!(cache.positions(), end, "a block only adds to the cache");
+            let off = distance(&scored, &whole.narrow(0, start as i64, (end - start) as i64));
+            assert!(off < rounding(&model), "{name} {start}..{end}: {off}");
+        };
+        [(0, 4), (4, 8), (8, 12), (12, 16), (16, 18)].into_iter().for_each(|(start, end)| by_block(start, end));
+        // What stands behind a block can be forgotten and computed again.
+        cache.truncate(8).unwrap();
+        assert_eq!(cache.positions(), 8);
+        let from = 8 - model.spec().lookback;
+        let rest = Row { attention, ..Row::cached(&row[from..], from, &mut cache) };
+        let again = forward(&model, vec![rest], &(8..18).map(|p| (0, p)).collect::<Vec<_>>());
+        assert!(distance(&again, &whole.narrow(0, 8, 10)) < rounding(&model), "{name}");
+    }
+}
+
+/// A row of a random call: what it asks for may be impossible.
+struct Asked {
+    tokens: Vec<TokenId>,
+    start: usize,
+    cache: Option<usize>,
+    attention: Option<Attention>,
+}
+
+fn asked(model: &Transformer, rng: &mut Rng) -> Asked {
+    let vocab = model.spec().vocab + usize::from(rng.below(40) == 0);
+    let len = if rng.below(12) == 0 { 0 } else { 1 + rng.below(12) };
+    Asked {
+        tokens: (0..len).map(|_| rng.below(vocab) as TokenId).collect(),
+        start: if rng.below(3) == 0 { rng.below(16) } else { 0 },
+        cache: (rng.below(3) > 0).then(|| rng.below(4)),
+        attention: [None, Some(Attention::Full), Some(Attention::BlockCausal { block: rng.below(6) }), Some(RULES[3])]
+            [rng.below(4)],
+    }
+}
+
+#[test]
+fn random_calls_are_answered_or_refused_and_a_refused_one_leaves_the_caches_alone() {
+    let model = load("dream");
+    let mut caches = [(); 4].map(|()| KvCache::new());
+    let (mut answered, mut refused) = (0, 0);
+    for round in 0..400 {
+        let mut rng = Rng::at(5, Stream::Bench, round, 0);
+        let mut rows: Vec<Asked> = (0..rng.below(4)).map(|_| asked(&model, &mut rng)).collect();
+        // A cache is of one row.
+        let mut taken = Vec::new();
+        for row in &mut rows {
+            row.cache = row.cache.filter(|cache| !taken.contains(cache));
+            taken.extend(row.cache);
+        }
+        let want: Vec<Slot> = (0..rng.below(5)).map(|_| (rng.below(3), rng.below(14))).collect();
+        let before = caches.each_ref().map(KvCache::positions);
+        let mut free: Vec<Option<&mut KvCache>> = caches.iter_mut().map(Some).collect();
+        let call: Vec<Row<'_>> = rows
+            .iter()
+            .map(|row| {
+                let cache = row.cache.and_then(|c| free[c].take());
+                Row { tokens: &row.tokens, start: row.start, cache, attention: row.attention }
+            })
+            .collect();
+        match tch::no_grad(|| model.forward(Call::of(call, &want))) {
+            Ok(logits) => {
+                assert_eq!(logits.size(), [want.len() as i64, model.spec().vocab as i64]);
+                assert_eq!(logits.isfinite().all().int64_value(&[]), 1, "round {round}");
+                answered += 1;
+            }
+            Err(ModelError::Call(_)) => {
+                assert_eq!(before, caches.each_ref().map(KvCache::positions), "round {round}");
+                refused += 1;
+            }
+            Err(other) => panic!("round {round}: {other}"),
+        }
+    }
+    assert!(answered > 40 && refused > 40, "{answered} answered, {refused} refused");
+}
