@@ -14,6 +14,7 @@ mod room;
 mod sampling;
 mod settings;
 mod shown;
+mod spin;
 mod training;
 mod written;
 
@@ -27,6 +28,11 @@ const ERROR: usize = 10_000;
 
 fn main() -> ExitCode {
     mosa_model::tune_allocator();
+    // SAFETY: the first lines of the program: no thread is started and no tensor made.
+    #[allow(unsafe_code)]
+    unsafe {
+        mosa_model::forbid_tf32();
+    }
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => wrong_use(&error),

@@ -33,6 +33,7 @@ mod rope_config;
 mod save;
 mod shards;
 mod spec;
+mod threads;
 mod transformer;
 mod weights;
 mod white_box;
@@ -41,12 +42,16 @@ pub use cache::KvCache;
 pub use call::{Adapted, Attention, Call, Row, Slot};
 pub use checkpoint::{Checkpoint, Shard, StoredTensor};
 pub use config::{ModelConfig, RopePrecision};
-pub use device::{CudaProblem, DeviceChoice, DtypeChoice, Memory, cuda_status, libtorch_folder, tune_allocator};
+pub use device::{
+    CudaProblem, DeviceChoice, DtypeChoice, Memory, cuda_status, devices, forbid_tf32, libtorch_folder, synchronise,
+    tune_allocator,
+};
 pub use error::{ModelError, OutOfMemory, is_out_of_memory, tells_of_memory};
 pub use lora::{Adapter, AdapterConfig, Targets};
 pub use merge::merge_checkpoint;
 pub use save::{save_tensors, write_whole};
 pub use spec::{LinearSpec, ModelSpec};
+pub use threads::{set_threads, threads_for};
 pub use transformer::Transformer;
 pub use white_box::WhiteBoxModel;
 

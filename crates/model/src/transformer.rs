@@ -10,6 +10,7 @@ use crate::naming::Naming;
 use crate::parameters::first_broken;
 use crate::random::{Purpose, RandomWeights};
 use crate::rope::Rotation;
+use crate::threads::share_out;
 use crate::weights::{Source, Weights};
 use crate::{
     Attention, Call, Checkpoint, DenoisingModel, HiddenTap, KvCache, LinearSpec, ModelError, ModelSpec, TrainableModel,
@@ -267,6 +268,9 @@ impl Transformer {
     /// What every pass begins with: the embedded tokens [b, t, d], which flattened positions are scored, and what the
     /// blocks share.
     pub(crate) fn start<'a>(&self, call: Call<'a>) -> Result<(Tensor, Tensor, Pass<'a>), ModelError> {
+        if self.device == Device::Cpu {
+            share_out(&self.config, &call);
+        }
         let batch = Batch::new(&call, &self.spec, self.device)?;
         let scored = batch.scored(call.want, self.config.shifted)?;
         let Call { adapter, rows, .. } = call;
