@@ -36,6 +36,9 @@ pub struct StepMetrics {
     /// Highest resident memory of the process so far in MB; what a GPU holds is not in it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peak_mb: Option<f64>,
+    /// Memory in use on the GPU in MB, by all programs: libtorch keeps what it once had, so the most so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_mb: Option<f64>,
 }
 
 /// R and its parts, means over the batch.

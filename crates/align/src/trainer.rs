@@ -3,6 +3,7 @@
 use crate::loss::{Policy, Terms};
 use crate::options::Optimiser;
 use crate::{AdamW, AdamWSettings, AlignConfig, AlignError, Example, Objective, Rule, StepMetrics};
+use mosa_model::synchronise;
 use std::collections::BTreeMap;
 use std::time::Instant;
 use tch::Tensor;
@@ -74,8 +75,9 @@ impl<'a> Trainer<'a> {
         let tensors: Vec<&Tensor> = self.parameters.iter().map(|(_, t)| t).collect();
         self.optimiser.step(&tensors, &gradients, lr)?;
         self.step += 1;
-        let (tokens, seconds) =
-            (examples.iter().map(|e| e.canvas.len()).sum::<usize>(), started.elapsed().as_secs_f64());
+        self.parameters.iter().take(1).for_each(|(_, t)| synchronise(t.device()));
+        let seconds = started.elapsed().as_secs_f64();
+        let tokens = examples.iter().map(|e| e.canvas.len()).sum::<usize>();
         Ok(StepMetrics {
             step: self.step,
             grad_norm,

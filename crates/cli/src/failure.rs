@@ -51,10 +51,11 @@ impl fmt::Display for Failure {
                 match error.chain().any(is_full_disk) {
                     true => write!(f, "the disk is full: {text}; make room, then the same command again"),
                     false => {
-                        write!(
-                            f,
-                            "memory ran out: {text}; use a smaller --batch-size, a shorter canvas or --dtype bf16"
-                        )
+                        let smaller = match error.chain().any(|cause| cause.is::<AlignError>()) {
+                            true => "--set micro_batch_size=1, --set gradient_checkpointing=true, a shorter canvas",
+                            false => "a smaller --batch-size, a shorter canvas",
+                        };
+                        write!(f, "memory ran out: {text}; use {smaller} or --dtype bf16")
                     }
                 }
             }
@@ -143,6 +144,8 @@ mod tests {
             let text = told(&error);
             assert_eq!(Failure::from(error).code(), 3, "{text}");
         }
+        let step = Failure::from(AlignError::from(oom())).to_string();
+        assert!(step.contains("micro_batch_size") && !step.contains("--batch-size"), "{step}");
         let full = Failure::from(io::Error::from(io::ErrorKind::StorageFull));
         assert!(full.code() == 3 && full.to_string().contains("disk is full"), "{full}");
     }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use mosa_engine::Ends;
 use mosa_model::{
     Adapted, Adapter, Checkpoint, CudaProblem, DenoisingModel, DeviceChoice, DtypeChoice, ModelConfig, ModelSpec,
-    Transformer, cuda_status,
+    Transformer, cuda_status, set_threads,
 };
 use mosa_runtime::{Model, Runtime, Settings};
 use mosa_text::TextModel;
@@ -45,7 +45,7 @@ impl Loaded {
 /// Threads and device; must run before the first tensor is made.
 pub(crate) fn prepare(compute: &Compute) -> Result<Device> {
     if let Some(threads) = compute.threads {
-        tch::set_num_threads(i32::try_from(threads).context("--threads is too large")?);
+        set_threads(i32::try_from(threads).context("--threads is too large")?);
     }
     let device = compute.device.resolve()?;
     if compute.device == DeviceChoice::Auto

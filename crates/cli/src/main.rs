@@ -16,6 +16,7 @@ mod room;
 mod sampling;
 mod settings;
 mod shown;
+mod spin;
 mod table;
 mod training;
 mod typed;
@@ -30,6 +31,11 @@ const ERROR: usize = 10_000;
 
 fn main() -> ExitCode {
     mosa_model::tune_allocator();
+    // SAFETY: the first lines of the program: no thread is started and no tensor made.
+    #[allow(unsafe_code)]
+    unsafe {
+        mosa_model::forbid_tf32();
+    }
     let args = match args::parse() {
         Ok(args) => args,
         Err(error) => wrong_use(&error),

@@ -2,11 +2,11 @@
 
 use crate::args::Compute;
 use crate::{folder, interrupt, output};
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use mosa_align::{AlignError, RunFolder, Saved, StepMetrics, Trainer};
 use mosa_model::{Memory, ModelError};
 use std::path::Path;
-use tch::Device;
+use tch::{Device, Kind};
 
 /// What the loop needs besides the trainer.
 pub(crate) struct Session<'a> {
@@ -21,6 +21,15 @@ pub(crate) struct Session<'a> {
     pub json: bool,
     /// Writes the trained tensors into a folder.
     pub save: &'a dyn Fn(&Path) -> Result<(), ModelError>,
+}
+
+/// Refuses to train in a type whose range is too small for gradients.
+pub(crate) fn ensure_trainable(kind: Kind) -> Result<()> {
+    ensure!(
+        kind != Kind::Half,
+        "gradients do not fit into f16, the type of these weights: add --dtype bf16 or --dtype f32"
+    );
+    Ok(())
 }
 
 impl Session<'_> {
@@ -41,7 +50,9 @@ impl Session<'_> {
         bar.reset_eta();
         while trainer.step_number() < total && !interrupt::asked() {
             let mut m = trainer.step().map_err(|error| self.broken_off(error))?;
-            m.peak_mb = Memory::now().peak_resident.map(|b| b as f64 / 1e6);
+            let megabytes = |bytes: u64| bytes as f64 / 1e6;
+            m.peak_mb = Memory::now().peak_resident.map(megabytes);
+            m.device_mb = Memory::of_device(self.device).map(megabytes);
             log.push(&m)?;
             if self.json {
                 output::json(&m)?;

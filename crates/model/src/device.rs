@@ -31,7 +31,8 @@ pub enum CudaProblem {
     NoDriver,
     /// There is a driver, but libtorch's CUDA part does not load.
     #[error(
-        "libtorch_cuda does not load ({0}); install a full CUDA build with `pip install torch==2.11.0`, then build again \
+        "libtorch_cuda does not load ({0}); if ./mosa installed libtorch, scripts/cuda-libraries installs what is missing; \
+         else install a full CUDA build with `pip install torch==2.11.0`, then build again \
          with LIBTORCH=$(python3 -c 'import torch,os;print(os.path.dirname(torch.__file__))')"
     )]
     NoLibrary(String),
@@ -161,6 +162,30 @@ fn load_cuda() -> Result<usize, CudaProblem> {
     }
 }
 
+/// Every kind of device this machine offers: the CPU, and the first CUDA device where one can be used.
+pub fn devices() -> Vec<Device> {
+    let cuda = cuda_status().is_ok_and(|count| count > 0).then_some(Device::Cuda(0));
+    std::iter::once(Device::Cpu).chain(cuda).collect()
+}
+
+/// Waits until `device` has done all it was given: its work is handed over, and a clock read before it is done runs short.
+pub fn synchronise(device: Device) {
+    if let Device::Cuda(number) = device {
+        Cuda::synchronize(number as i64);
+    }
+}
+
+/// Takes back what makes libtorch multiply f32 matrices in TF32, which has bf16's rounding with another name. Some
+/// container images set it for all programs.
+///
+/// # Safety
+/// Changes the environment: only while the process has one thread, and before the first tensor is made.
+#[allow(unsafe_code)]
+pub unsafe fn forbid_tf32() {
+    // SAFETY: the caller's.
+    unsafe { std::env::remove_var("TORCH_ALLOW_TF32_CUBLAS_OVERRIDE") };
+}
+
 /// The folder of the libtorch this process runs on (it holds lib/libtorch_cpu.so); `None` where the system does not tell.
 pub fn libtorch_folder() -> Option<PathBuf> {
     let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
@@ -181,6 +206,35 @@ pub fn tune_allocator() {
     }
 }
 
+/// Total less free bytes of a CUDA device, from the runtime library that libtorch has loaded: tch has no binding for it.
+#[cfg(target_os = "linux")]
+fn cuda_memory(device: usize) -> Option<u64> {
+    use libloading::os::unix::{Library, Symbol};
+    use std::ffi::c_int;
+    let runtime = Library::this();
+    let (mut before, mut free, mut total) = (0, 0usize, 0usize);
+    // SAFETY: the signatures are those of the CUDA runtime's documentation; 0 is success. The current device of the thread
+    // is put back.
+    #[allow(unsafe_code)]
+    unsafe {
+        let current: Symbol<unsafe extern "C" fn(*mut c_int) -> c_int> = runtime.get(b"cudaGetDevice\0").ok()?;
+        let choose: Symbol<unsafe extern "C" fn(c_int) -> c_int> = runtime.get(b"cudaSetDevice\0").ok()?;
+        let ask: Symbol<unsafe extern "C" fn(*mut usize, *mut usize) -> c_int> =
+            runtime.get(b"cudaMemGetInfo\0").ok()?;
+        if current(&mut before) != 0 || choose(c_int::try_from(device).ok()?) != 0 {
+            return None;
+        }
+        let told = ask(&mut free, &mut total) == 0;
+        choose(before);
+        told.then(|| total.saturating_sub(free) as u64)
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn cuda_memory(_device: usize) -> Option<u64> {
+    None
+}
+
 /// Memory of this process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
@@ -196,6 +250,15 @@ impl Memory {
             .lines()
             .find_map(|l| l.strip_prefix("VmHWM:")?.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
         Self { peak_resident: peak.map(|kb| kb * 1024) }
+    }
+
+    /// Bytes in use on a CUDA device, by all programs: libtorch keeps what it once had, so this is the most so far.
+    /// `None` of other devices, and where the CUDA runtime does not tell.
+    pub fn of_device(device: Device) -> Option<u64> {
+        match device {
+            Device::Cuda(number) => cuda_memory(number),
+            _ => None,
+        }
     }
 
     /// Bytes this machine has in all; `None` where the system does not tell.

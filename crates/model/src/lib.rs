@@ -47,6 +47,7 @@ mod save;
 mod sees;
 mod shards;
 mod spec;
+mod threads;
 mod transformer;
 mod weights;
 mod white_box;
@@ -58,7 +59,10 @@ pub use call::{Call, Row, Slot};
 pub use checkpoint::{Checkpoint, Shard, StoredTensor};
 pub use config::{HeadConfig, ModelConfig};
 pub use dense::{DenseConfig, DenseNames};
-pub use device::{CudaProblem, DeviceChoice, DtypeChoice, Memory, cuda_status, libtorch_folder, tune_allocator};
+pub use device::{
+    CudaProblem, DeviceChoice, DtypeChoice, Memory, cuda_status, devices, forbid_tf32, libtorch_folder, synchronise,
+    tune_allocator,
+};
 pub use error::{ModelError, OutOfMemory, is_out_of_memory, tells_of_memory};
 pub use families::FAMILIES;
 pub use family::FamilyReader;
@@ -71,6 +75,7 @@ pub use rope_config::{RopeConfig, RopePrecision};
 pub use save::{save_tensors, write_whole};
 pub use sees::Attention;
 pub use spec::{LinearSpec, ModelSpec};
+pub use threads::{set_threads, threads_for};
 pub use transformer::Transformer;
 pub use white_box::WhiteBoxModel;
 

@@ -13,6 +13,7 @@ use crate::norm::RmsNorm;
 use crate::parts::Parts;
 use crate::pass::{Body, Pass, select};
 use crate::random::{Purpose, RandomWeights};
+use crate::threads::share_out;
 use crate::weights::{Source, Weights};
 use crate::{Call, Checkpoint, DenoisingModel, HiddenTap, ModelError, ModelSpec, TrainableModel};
 use tch::{Device, Kind, Tensor};
@@ -165,6 +166,9 @@ impl TrainableModel for Transformer {
 impl Transformer {
     /// What every pass begins with: the embedded tokens [b, t, d], and what the blocks share.
     pub(crate) fn start<'a>(&self, call: Call<'a>) -> Result<(Tensor, Pass<'a>), ModelError> {
+        if self.device == Device::Cpu {
+            share_out(&self.config, &call);
+        }
         let body = Body {
             spec: &self.spec,
             rope: &self.config.attention.rope,

@@ -2,6 +2,7 @@
 
 use super::limits::{THREADS, within};
 use clap::Args as ClapArgs;
+use mosa_model::{DeviceChoice, DtypeChoice};
 use std::path::PathBuf;
 
 #[derive(Debug, ClapArgs)]
@@ -34,6 +35,12 @@ pub(crate) struct VerifyArgs {
     /// Only what is wrong or skipped.
     #[arg(long)]
     pub quiet: bool,
+    /// cpu, auto, cuda:N or mps.
+    #[arg(long, default_value = "cpu", value_parser = |s: &str| s.parse::<DeviceChoice>())]
+    pub device: DeviceChoice,
+    /// f32, or bf16 with tolerances that are as wide as its rounding; auto is f32.
+    #[arg(long, default_value = "f32", value_parser = |s: &str| s.parse::<DtypeChoice>())]
+    pub dtype: DtypeChoice,
     /// CPU threads; default: all.
     #[arg(long, value_parser = within::<usize>(1, THREADS), value_name = "N")]
     pub threads: Option<usize>,

@@ -3,7 +3,7 @@
 use crate::args::{AlignArgs, PromptArgs, PromptFile, ReadArgs, SelectArgs};
 use crate::failure::Failure;
 use crate::load::{Loaded, load};
-use crate::training::Session;
+use crate::training::{Session, ensure_trainable};
 use crate::{digest, folder, hub, interrupt, output, settings};
 use anyhow::{Context, Result, ensure};
 use mosa_align::{
@@ -27,6 +27,7 @@ pub(crate) fn run(args: &AlignArgs) -> Result<(), Failure> {
     let data = args.select.read(&args.data, config.seed, args.compute.quiet)?;
     let retain = retain(args, &config)?;
     let loaded = load(&args.model, &args.compute)?;
+    ensure_trainable(loaded.model.kind())?;
     let inputs = Inputs { sentences: &words, data: &data, retain: retain.as_ref() };
     let objective = make_objective(args, &config, &loaded, &inputs)?;
     let fresh = fresh_adapter(args, &config, &loaded)?;

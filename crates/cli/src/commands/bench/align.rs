@@ -1,12 +1,12 @@
 //! `mosa bench align`: seconds and memory of a MOSA step.
 
-use super::{open, random_prompts, report, synchronise};
+use super::{open, random_prompts, report};
 use crate::args::BenchAlignArgs;
 use crate::failure::Failure;
 use crate::load::prepare;
 use anyhow::{Context, Result};
 use mosa_align::{AlignConfig, CanvasIds, Data, Policy, Record, Trainer, Windows, objective};
-use mosa_model::{Adapter, AdapterConfig, DenoisingModel, Memory, Transformer};
+use mosa_model::{Adapter, AdapterConfig, DenoisingModel, Memory, Transformer, synchronise};
 use serde_json::json;
 use std::time::Instant;
 
@@ -51,6 +51,7 @@ pub(crate) fn run(args: &BenchAlignArgs) -> Result<(), Failure> {
         "first_loss": first.loss,
         "first_grad_norm": first.grad_norm,
         "peak_rss_bytes": Memory::now().peak_resident,
+        "device_bytes": Memory::of_device(device),
         "dtype": format!("{:?}", model.kind()),
         "device": format!("{device:?}"),
     });

@@ -1,12 +1,12 @@
 //! `mosa bench gcg`: seconds and memory of an iteration of the suffix search.
 
-use super::{open, random_prompts, report, synchronise};
+use super::{open, random_prompts, report};
 use crate::args::BenchGcgArgs;
 use crate::failure::Failure;
 use crate::load::prepare;
 use anyhow::{Result, ensure};
 use mosa_core::{Rng, Stream, TokenId};
-use mosa_model::{Adapted, DenoisingModel, Memory, Transformer};
+use mosa_model::{Adapted, DenoisingModel, Memory, Transformer, synchronise};
 use mosa_probe::gcg::{Filter, GcgSettings, Goal, Proposal, TargetLikelihood, TargetLoss};
 use serde_json::{Value, json};
 use std::time::Instant;
@@ -48,6 +48,7 @@ pub(crate) fn run(args: &BenchGcgArgs) -> Result<(), Failure> {
         "loss": first[0],
         "threads": tch::get_num_threads(),
         "peak_rss_bytes": Memory::now().peak_resident,
+        "device_bytes": Memory::of_device(device),
         "dtype": format!("{:?}", model.kind()),
         "device": format!("{device:?}"),
     });

@@ -1,13 +1,13 @@
 //! `mosa bench generate`: decoding speed and peak memory.
 
-use super::{open, random_prompts, synchronise};
+use super::{open, random_prompts};
 use crate::args::BenchGenerateArgs;
 use crate::failure::Failure;
 use crate::load::prepare;
 use anyhow::Result;
 use mosa_core::TokenId;
 use mosa_engine::{Answer, Ends, Request, generate};
-use mosa_model::{Adapted, Call, DenoisingModel, Memory, ModelError, ModelSpec, Transformer};
+use mosa_model::{Adapted, Call, DenoisingModel, Memory, ModelError, ModelSpec, Transformer, synchronise};
 use serde_json::{Value, json};
 use std::cell::Cell;
 use std::time::Instant;
@@ -35,9 +35,9 @@ pub(crate) fn run(args: &BenchGenerateArgs) -> Result<(), Failure> {
     synchronise(device);
     let seconds = start.elapsed().as_secs_f64();
     let answers: Vec<Answer> = answers.into_iter().flatten().collect();
-    let peak = Memory::now().peak_resident;
+    let (peak, on_device) = (Memory::now().peak_resident, Memory::of_device(device));
     let gemm = gemm_rate(model.kind(), device)?;
-    let report = Report { args, timed: &timed, seconds, gemm, peak, prompts: &prompts, answers: &answers };
+    let report = Report { args, timed: &timed, seconds, gemm, peak, on_device, prompts: &prompts, answers: &answers };
     Ok(super::report(&report.json(), args.model.json)?)
 }
 
@@ -110,6 +110,7 @@ struct Report<'a> {
     seconds: f64,
     gemm: f64,
     peak: Option<u64>,
+    on_device: Option<u64>,
     prompts: &'a [Vec<TokenId>],
     answers: &'a [Answer],
 }
@@ -135,6 +136,7 @@ impl Report<'_> {
             "ms_per_forward": 1e3 * model_seconds / forwards.max(1) as f64,
             "share_outside_model": 1.0 - model_seconds / self.seconds,
             "peak_rss_bytes": self.peak,
+            "device_bytes": self.on_device,
             "gflops": 2e-9 * achieved,
             "machine_gemm_gflops": 2e-9 * self.gemm,
             "fraction_of_gemm": achieved / self.gemm,

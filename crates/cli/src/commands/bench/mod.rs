@@ -57,12 +57,6 @@ fn random_prompts(config: &ModelConfig, [rows, length]: [usize; 2], seed: u64) -
     Ok((0..rows).map(row).collect())
 }
 
-fn synchronise(device: Device) {
-    if let Device::Cuda(n) = device {
-        tch::Cuda::synchronize(n as i64);
-    }
-}
-
 /// One JSON object, or its fields as a table.
 fn report(values: &Value, json: bool) -> Result<()> {
     if json {

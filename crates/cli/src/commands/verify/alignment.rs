@@ -50,7 +50,7 @@ pub(crate) fn checks(folder: &Folder, model: &Transformer) -> Result<Vec<Check>>
 
 impl Bench<'_> {
     fn fresh_adapter(&self) -> Result<Adapter> {
-        Ok(Adapter::load(&self.folder.dir.join(&self.mosa.adapter.folder), self.model.spec(), Device::Cpu)?)
+        Ok(Adapter::load(&self.folder.dir.join(&self.mosa.adapter.folder), self.model.spec(), self.folder.device)?)
     }
 
     /// The settings of a variant; all prompts in every step.
@@ -146,7 +146,7 @@ impl Bench<'_> {
                 }
             }
             let kl = policy.f_exp()?.f_mul(&policy.f_sub(&reference)?)?.f_sum_dim_intlist(-1, false, Kind::Float)?;
-            let kl = Vec::<f32>::try_from(kl)?;
+            let kl = Vec::<f32>::try_from(kl.f_to_device(Device::Cpu)?)?;
             let worst =
                 kl.iter().zip(&prompt.kl_per_position).map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, f64::max);
             checks.push(Check::within(&format!("mosa.prompts.{i}"), "KL per position", worst, SCORES));

@@ -213,6 +213,15 @@ impl Golden {
         serde_json::from_str(&text).with_context(|| format!("{}: not a golden file", path.display()))
     }
 
+    /// Entries that depend on the last digits of f32.
+    pub(crate) fn exact_in_f32(&self) -> Vec<String> {
+        let traces = self.traces.iter().map(|e| format!("traces.{}", e.name));
+        let likelihoods = (0..self.likelihood.len()).map(|i| format!("likelihood.{i}"));
+        let mosa = self.mosa.iter().map(|_| "mosa".to_owned());
+        let searches = self.gcg.iter().map(|e| format!("gcg.{}", e.name));
+        traces.chain(likelihoods).chain(mosa).chain(searches).collect()
+    }
+
     /// Entries whose feature does not exist yet, with the reason.
     pub(crate) fn not_checked(&self) -> impl Iterator<Item = (String, &'static str)> + '_ {
         self.rest.iter().filter(|(key, _)| !DESCRIPTION.contains(&key.as_str())).flat_map(|(key, value)| {

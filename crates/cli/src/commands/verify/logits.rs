@@ -1,7 +1,7 @@
 //! Logits of single and padded passes, and of the caches.
 
 use super::golden::{CacheEntry, LogitsEntry};
-use super::{Check, Folder, distance};
+use super::{Check, Folder};
 use anyhow::{Context, Result};
 use mosa_core::TokenId;
 use mosa_model::{Adapter, Call, DenoisingModel, KvCache, Row, Slot, Transformer};
@@ -20,25 +20,11 @@ pub(crate) fn checks(folder: &Folder, model: &Transformer) -> Result<Vec<Check>>
             continue;
         }
         for name in &e.tensors {
-            if name.ends_with(".bf16") {
+            if name.ends_with(".bf16") && model.kind() != Kind::BFloat16 {
                 let half = folder.model(Kind::BFloat16)?;
-                let difference = difference(folder, &half, e, name)?;
-                let mean = difference.f_mean(Kind::Float)?.f_double_value(&[])?;
-                checks.push(Check::within(&entry, "bf16 logits, mean", mean, BF16_MEAN));
-                checks.push(Check::within(
-                    &entry,
-                    "bf16 logits, largest",
-                    difference.f_max()?.f_double_value(&[])?,
-                    BF16_MAX,
-                ));
+                checks.extend(near(&entry, Kind::BFloat16, &difference(folder, &half, e, name)?)?);
             } else {
-                let worst = difference(folder, model, e, name)?.f_max()?.f_double_value(&[])?;
-                checks.push(Check::within(
-                    &entry,
-                    "f32 logits",
-                    if worst.is_nan() { f64::INFINITY } else { worst },
-                    F32,
-                ));
+                checks.extend(near(&entry, model.kind(), &difference(folder, model, e, name)?)?);
             }
         }
     }
@@ -48,13 +34,32 @@ pub(crate) fn checks(folder: &Folder, model: &Transformer) -> Result<Vec<Check>>
     Ok(checks)
 }
 
+/// Whether |ours - recorded| is small enough for the type ours were computed in.
+fn near(entry: &str, kind: Kind, difference: &Tensor) -> Result<Vec<Check>> {
+    let number = |t: Tensor| -> Result<f64> {
+        let value = t.f_double_value(&[])?;
+        Ok(if value.is_nan() { f64::INFINITY } else { value })
+    };
+    let worst = number(difference.f_max()?)?;
+    if kind == Kind::Float {
+        return Ok(vec![Check::within(entry, "f32 logits", worst, F32)]);
+    }
+    let mean = number(difference.f_mean(Kind::Float)?)?;
+    Ok(vec![
+        Check::within(entry, "bf16 logits, mean", mean, BF16_MEAN),
+        Check::within(entry, "bf16 logits, largest", worst, BF16_MAX),
+    ])
+}
+
 /// |ours - recorded| over the rows that are no padding.
 fn difference(folder: &Folder, model: &Transformer, e: &LogitsEntry, tensor: &str) -> Result<Tensor> {
     let ours = raw_logits(model, None, e)?;
     let recorded = folder.tensor(tensor)?; // [b, t, v]
     let vocab = recorded.size()[2];
     let kept: Vec<i64> = e.keep.iter().flatten().enumerate().filter(|(_, k)| **k != 0).map(|(i, _)| i as i64).collect();
-    let recorded = recorded.f_reshape([-1, vocab])?.f_index_select(0, &Tensor::f_from_slice(&kept)?)?;
+    let recorded = recorded
+        .f_reshape([-1, vocab])?
+        .f_index_select(0, &Tensor::f_from_slice(&kept)?.f_to_device(folder.device)?)?;
     Ok(ours.f_to_kind(Kind::Float)?.f_sub(&recorded)?.f_abs()?)
 }
 
@@ -104,8 +109,8 @@ fn cache_checks(folder: &Folder, model: &Transformer, e: &CacheEntry) -> Result<
             logits = cached(&windows, from, &slots(from, to))?;
         }
         let recorded = folder.tensor(tensor)?;
-        let logits = logits.f_view(recorded.size().as_slice())?;
-        checks.push(Check::within(&format!("cache.{name}"), "f32 logits", distance(&logits, &recorded)?, F32));
+        let logits = logits.f_view(recorded.size().as_slice())?.f_to_kind(Kind::Float)?;
+        checks.extend(near(&format!("cache.{name}"), model.kind(), &logits.f_sub(&recorded)?.f_abs()?)?);
     }
     Ok(checks)
 }
