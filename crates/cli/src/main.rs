@@ -9,6 +9,7 @@ mod hub;
 mod interrupt;
 mod live;
 mod load;
+mod manifest;
 mod output;
 mod room;
 mod sampling;

@@ -6,10 +6,12 @@
 //! - [`Rng`]: counter-based random streams keyed by (seed, stream, step, sample), so that neither the batch size
 //!   nor a restart changes what is drawn.
 //! - [`Interrupt`]: a request to stop, seen by everything that waits.
+//! - [`hex`]: hashes as they are written everywhere.
 //! - [`stats`]: intervals, tests and agreement of what was counted.
 
 mod canvas;
 mod family;
+mod hex;
 mod interrupt;
 mod rng;
 pub mod stats;
@@ -17,6 +19,7 @@ mod window;
 
 pub use canvas::{Canvas, CanvasError, Cause, Edit};
 pub use family::Family;
+pub use hex::hex;
 pub use interrupt::Interrupt;
 pub use rng::{Rng, Stream, sample_key};
 pub use stats::wilson;

@@ -5,6 +5,7 @@ use crate::commit::Commit;
 use crate::error::option;
 use mosa_core::TokenId;
 use mosa_model::ModelSpec;
+use serde::Serialize;
 
 /// The most steps a schedule may have.
 pub const MOST_STEPS: usize = 1_000_000;
@@ -12,7 +13,8 @@ pub const MOST_STEPS: usize = 1_000_000;
 pub const LARGEST: f64 = 1e6;
 
 /// How many positions are revealed when.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Schedule {
     /// LLaDA: blocks from left to right, each with its share of the steps; a block's masks are spread over its steps.
     Blocks {
@@ -33,7 +35,8 @@ pub enum Schedule {
 }
 
 /// Whose masks Dream's number to reveal is computed from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum RevealCount {
     /// Each row's own, so that an answer does not depend on its batch. Equal to the published code whenever all rows
     /// have the same number of masks.
@@ -44,7 +47,8 @@ pub enum RevealCount {
 }
 
 /// What is kept between passes (Fast-dLLM, arXiv 2505.22618).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum CacheMode {
     /// Nothing: exact.
     #[default]
@@ -56,7 +60,8 @@ pub enum CacheMode {
 }
 
 /// How the end tokens are held back (both published as flags of LLaDA's generate).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum EndRule {
     /// They are tokens like any other.
     #[default]
@@ -71,7 +76,8 @@ pub enum EndRule {
 }
 
 /// Whether the mask token itself may be chosen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum MaskRule {
     /// Never; the confidences are still those of the published code.
     #[default]
@@ -81,7 +87,8 @@ pub enum MaskRule {
 }
 
 /// How rows share a pass.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Batching {
     /// Each row in a pass of its own: the batch never changes an answer.
     #[default]
@@ -99,7 +106,7 @@ impl Batching {
 }
 
 /// The tokens that end an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Ends {
     /// End of text.
     pub eos: TokenId,
@@ -108,7 +115,7 @@ pub struct Ends {
 }
 
 /// Settings of a decode.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Options {
     /// Response positions. Published default: 128.
     pub gen_length: usize,

@@ -9,16 +9,14 @@ use crate::{folder, interrupt, output};
 use anyhow::{Error, Result};
 use mosa_client::{Endpoint, EndpointSettings};
 use mosa_judge::{Cache, Case, DegeneracyGate, Judge, JudgeError, Settings, Status, Verdict, judge, judge_all};
-use mosa_records::{AnswerRecord, Lock, Log, Record, VerdictRecord, View, tell_judges_apart};
+pub(crate) use mosa_records::names::VERDICTS;
+use mosa_records::{AnswerRecord, Lock, Log, Record, VerdictRecord, View, drop_outdated, tell_judges_apart};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
-
-/// Records of verdicts.
-pub(crate) const VERDICTS: &str = "verdicts.jsonl";
 
 /// Verdicts that are asked for anew are put into the file this many at a time.
 const AT_A_TIME: usize = 64;
@@ -109,7 +107,7 @@ pub(crate) fn judge_folder(run: &Path, args: &JudgingArgs, quiet: bool) -> Resul
         output::say(&format!("warning: {problem}"));
     }
     let missing = missing(&judges, &texts, log.records());
-    Ok(Judged { verdicts: standing(log.into_records(), &texts, quiet), missing })
+    Ok(Judged { verdicts: standing(log.into_records(), &answers, quiet), missing })
 }
 
 /// Refuses a folder that holds nothing to judge. One that names answers it has lost is told from it later.
@@ -120,13 +118,9 @@ fn check_run(run: &Path) -> Result<()> {
 }
 
 /// The verdicts on answers as they are; says how many are on others.
-fn standing(mut verdicts: Vec<VerdictRecord>, texts: &[Text<'_>], quiet: bool) -> Vec<VerdictRecord> {
-    let now: HashMap<(String, View), String> =
-        texts.iter().map(|t| ((t.answer.key(), t.view), t.hash.clone())).collect();
-    let all = verdicts.len();
-    verdicts.retain(|v| now.get(&(v.answer.clone(), v.view)).is_none_or(|hash| v.is_about(hash)));
-    if verdicts.len() < all && !quiet {
-        let n = all - verdicts.len();
+fn standing(mut verdicts: Vec<VerdictRecord>, answers: &[AnswerRecord], quiet: bool) -> Vec<VerdictRecord> {
+    let n = drop_outdated(&mut verdicts, answers);
+    if n > 0 && !quiet {
         output::say(&format!("note: {n} verdicts are on answers that were other ones then, and do not count"));
     }
     tell_judges_apart(&mut verdicts);

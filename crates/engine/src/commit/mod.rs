@@ -22,6 +22,7 @@ use crate::error::option;
 use crate::noise::gumbel;
 use crate::{Candidate, EngineError};
 use mosa_core::{Rng, Stream};
+use serde::Serialize;
 
 /// What a policy ranks by; the engine computes no more than that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +67,8 @@ pub trait CommitPolicy {
 }
 
 /// The policies by name.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Commit {
     /// Highest probability first (LLaDA `low_confidence`, Dream `maskgit_plus`).
     LowConfidence,

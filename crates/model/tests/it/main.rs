@@ -8,6 +8,7 @@ mod bad_files;
 mod checkpoint;
 mod config;
 mod exports;
+mod fingerprint;
 mod forward;
 mod merge;
 mod mutation;

@@ -1,19 +1,13 @@
 //! The record files of an attack, and how they are made to agree after a kill or a crash.
 
-use crate::commands::{judge::VERDICTS, probe::ANSWERS};
 use crate::{folder, output};
 use anyhow::{Result, ensure};
 use mosa_attack::{CaseRecord, Journal, Reason, SecondsRecord};
+pub(crate) use mosa_records::names::CASES;
+use mosa_records::names::{ANSWERS, JOURNAL, SECONDS, VERDICTS};
 use mosa_records::{AnswerRecord, Log, Record, RunFolder, VerdictRecord};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-
-/// Records of cases.
-pub(crate) const CASES: &str = "cases.jsonl";
-/// What cases took of the time.
-const SECONDS: &str = "seconds.jsonl";
-/// Every call.
-const JOURNAL: &str = "journal.jsonl";
 
 /// The record files of a run.
 pub(super) struct Logs {

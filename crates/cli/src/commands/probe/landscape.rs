@@ -33,7 +33,8 @@ pub(crate) fn run(args: &LandscapeArgs) -> Result<(), Failure> {
         }
     }
     probe.has_room(&args.common.behaviors, &cases)?;
-    let records: Vec<LandscapeRecord> = probe.fill(LANDSCAPES, (&cases, 1), Case::key, |batch| {
+    let folder = probe.folder()?;
+    let records: Vec<LandscapeRecord> = probe.fill(&folder.path(LANDSCAPES), (&cases, 1), Case::key, |batch| {
         let of = |case: &Case| {
             let adapter = probe.loaded.adapter.as_ref().filter(|_| case.group == "adapter");
             let probed = Probed { subject: Adapted { model: &probe.loaded.model, adapter }, ..probe.probed() };

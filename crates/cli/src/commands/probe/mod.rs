@@ -9,26 +9,20 @@ mod steer;
 use crate::args::{ProbeArgs, ProbeCommand, SamplingArgs};
 use crate::failure::Failure;
 use crate::load::{Loaded, load};
+use crate::manifest::{Fingerprints, Manifest, Place};
 use crate::room::Room;
 use crate::sampling::Shipped;
 use crate::{digest, folder, hub, interrupt, output};
 use anyhow::Result;
 use mosa_core::Interrupt;
 use mosa_engine::{Batching, Options};
+use mosa_probe::gcg::GcgSettings;
 use mosa_probe::{Case, Probed};
+pub(crate) use mosa_records::names::{ANSWERS, CURVES, LANDSCAPES, ORDERS};
 use mosa_records::{Record, RunFolder};
 use mosa_text::PromptRecord;
 use serde_json::{Value, json};
 use std::path::Path;
-
-/// Records of answers.
-pub(crate) const ANSWERS: &str = "answers.jsonl";
-/// Records of orders.
-pub(crate) const ORDERS: &str = "orders.jsonl";
-/// Records of searches.
-pub(crate) const CURVES: &str = "curves.jsonl";
-/// Records of landscapes.
-pub(crate) const LANDSCAPES: &str = "landscapes.jsonl";
 
 pub(crate) fn run(command: &ProbeCommand) -> Result<(), Failure> {
     match command {
@@ -40,36 +34,40 @@ pub(crate) fn run(command: &ProbeCommand) -> Result<(), Failure> {
     }
 }
 
-/// An opened probe: its model, its prompts, its folder.
+/// An opened probe: its model, its prompts, and what its folder will say.
 pub(crate) struct Opened<'a> {
     pub args: &'a ProbeArgs,
     pub loaded: Loaded,
     pub options: Options,
     batching: Batching,
-    pub folder: RunFolder,
+    manifest: Manifest,
     stop: Interrupt,
     /// The behaviours, as the flags choose them.
     pub behaviours: Vec<PromptRecord>,
 }
 
 impl<'a> Opened<'a> {
-    /// Opens model and run folder. `settings` is what makes this probe another run besides model, behaviours and sampler.
+    /// Opens the model. `settings` is what makes this probe another run besides model, behaviours and sampler.
     pub(crate) fn new(name: &str, (args, sampling): (&'a ProbeArgs, &SamplingArgs), settings: Value) -> Result<Self> {
         let file = args.select.read(&args.behaviors, sampling.seed, args.compute.quiet)?;
         let loaded = load(&args.model, &args.compute)?;
         let options = sampling.options(loaded.spec().family, loaded.ends(), &Shipped::read(&loaded.dir)?)?;
         options.check(loaded.spec())?;
-        let manifest = manifest(name, (args, &loaded), &options, [settings, file.said])?;
-        let folder = folder::open(&args.out, &manifest)?;
+        let manifest = manifest(name, (args, &loaded), [settings, file.said])?.sampled(&options, sampling.batching())?;
         Ok(Self {
             args,
             loaded,
             options,
             batching: sampling.batching(),
-            folder,
+            manifest,
             behaviours: file.records,
             stop: interrupt::stop(),
         })
+    }
+
+    /// Opens the run folder: when everything is known to fit, so that what does not leaves nothing behind.
+    pub(crate) fn folder(&self) -> Result<RunFolder> {
+        Ok(folder::open(&self.args.out, &self.manifest)?)
     }
 
     /// Refuses cases of the file `source` whose prompts are too long, all at once, before the first is computed.
@@ -96,12 +94,12 @@ impl<'a> Opened<'a> {
     /// Works off what the record file lacks, with a progress bar; an interrupt keeps what is done.
     pub(crate) fn fill<C, R: Record>(
         &self,
-        file: &str,
+        file: &Path,
         (cases, batch_size): (&[C], usize),
         key: impl Fn(&C) -> String,
         mut work: impl FnMut(&[C]) -> Result<Vec<R>>,
     ) -> Result<Vec<R>, Failure> {
-        let mut log = folder::log::<R>(&self.folder.path(file))?;
+        let mut log = folder::log::<R>(file)?;
         let bar = output::bar(self.args.compute.quiet, cases.len())?;
         bar.set_position(cases.iter().filter(|c| log.has(&key(c))).count() as u64);
         bar.reset_eta();
@@ -135,17 +133,16 @@ impl<'a> Opened<'a> {
 fn manifest(
     name: &str,
     (args, loaded): (&ProbeArgs, &Loaded),
-    options: &Options,
     [settings, reading]: [Value; 2],
-) -> Result<Value> {
+) -> Result<Manifest> {
+    let mut fingerprints = Fingerprints::default();
     let mut hashes = json!({
-        "model": digest::of_model(&loaded.dir)?,
-        "adapter": args.model.adapter.as_deref().map(digest::of_model).transpose()?,
+        "model": fingerprints.of(&loaded.dir)?,
+        "adapter": fingerprints.of_any(args.model.adapter.as_deref())?,
         "behaviors": digest::of_file(&args.behaviors)?,
     });
     hub::record(&mut hashes, &loaded.dir);
-    Ok(json!({
-        "mosa": env!("CARGO_PKG_VERSION"),
+    let said = json!({
         "command": format!("probe {name}"),
         "model": args.model.model,
         "hashes": hashes,
@@ -154,10 +151,10 @@ fn manifest(
         "styles": args.select.select.styles,
         "raw": args.select.raw,
         "reading": reading,
-        "dtype": format!("{:?}", args.compute.dtype).to_lowercase(),
-        "sampler": format!("{options:?}"),
         "settings": settings,
-    }))
+    });
+    let manifest = Manifest::new(said).with_fingerprints(fingerprints).computed(Place::of(loaded, &args.compute));
+    manifest.with_defaults("settings", &json!({"gcg": GcgSettings::default()}))
 }
 
 /// `k` of `n` in percent with its Wilson interval.

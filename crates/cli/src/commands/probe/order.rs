@@ -29,7 +29,8 @@ pub(crate) fn run(args: &OrderArgs) -> Result<(), Failure> {
         probe.has_room(path, &own)?;
         cases.extend(own);
     }
-    let orders: Vec<OrderRecord> = probe.fill(ORDERS, (&cases, args.common.batch_size), Case::key, |batch| {
+    let folder = probe.folder()?;
+    let orders: Vec<OrderRecord> = probe.fill(&folder.path(ORDERS), (&cases, args.common.batch_size), Case::key, |batch| {
         let _finishing = interrupt::finishing();
         Ok(order(probe.probed(), &probe.options, batch)?)
     })?;

@@ -27,7 +27,8 @@ pub(crate) fn run(args: &PrefillArgs) -> Result<(), Failure> {
     };
     let cases = plan.cases(&probe.loaded.text, &probe.behaviours)?;
     probe.has_room(&args.common.behaviors, &cases)?;
-    let answers: Vec<AnswerRecord> = probe.fill(ANSWERS, (&cases, args.common.batch_size), Case::key, |batch| {
+    let folder = probe.folder()?;
+    let answers: Vec<AnswerRecord> = probe.fill(&folder.path(ANSWERS), (&cases, args.common.batch_size), Case::key, |batch| {
         let _finishing = interrupt::finishing();
         Ok(answer(probe.probed(), &probe.options, batch)?)
     })?;

@@ -22,7 +22,8 @@ pub(crate) fn run(args: &SteerArgs) -> Result<(), Failure> {
     let probe = Opened::new("steer", (&args.common, &args.sampling), settings)?;
     let cases = plan.cases(&probe.loaded.text, &probe.behaviours)?;
     probe.has_room(&args.common.behaviors, &cases)?;
-    let answers: Vec<AnswerRecord> = probe.fill(ANSWERS, (&cases, args.common.batch_size), Case::key, |batch| {
+    let folder = probe.folder()?;
+    let answers: Vec<AnswerRecord> = probe.fill(&folder.path(ANSWERS), (&cases, args.common.batch_size), Case::key, |batch| {
         let _finishing = interrupt::finishing();
         let mut answers = answer(probe.probed(), &probe.options, batch)?;
         answers.iter_mut().for_each(mark);

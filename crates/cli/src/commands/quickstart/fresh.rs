@@ -4,12 +4,11 @@ use super::{COMMAND, MODEL, PHRASES};
 use crate::written::is_page;
 use anyhow::{Context, Result, ensure};
 use mosa_eval::FILES;
-use mosa_records::{LOCK, Lock, MANIFEST, RunFolder, foreign, remove_known, unfinished_of};
+use mosa_records::names::{JOURNAL, MANIFEST, MANIFEST_BEGUN, RECORDS};
+use mosa_records::{LOCK, Lock, RunFolder, foreign, remove_known, unfinished_of};
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// What attacks write beside the files that a page is made from.
-const JOURNAL: &str = "journal.jsonl";
 const ADAPTER: [&str; 2] = ["adapter_config.json", "adapter_model.safetensors"];
 
 /// Refuses to remove anything but a run of the quickstart that holds nothing else; a folder that is not there or is empty
@@ -81,7 +80,7 @@ fn locked(dir: &Path) -> Result<BTreeSet<std::path::PathBuf>> {
 fn is_start(path: &Path) -> bool {
     let whole = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     path.components().count() == 1
-        && (whole == LOCK || whole == "manifest.json.partial" || unfinished_of(whole).is_some())
+        && (whole == LOCK || whole == MANIFEST_BEGUN || unfinished_of(whole).is_some())
 }
 
 /// Whether the quickstart writes a file of this name at this place; `page` says whether the report is one of mosa's.
@@ -97,7 +96,7 @@ fn is_known(path: &Path, page: &dyn Fn(&Path) -> bool) -> bool {
         },
         ["model"] => MODEL.iter().any(|(file, _)| *file == name),
         ["probes", _] | ["attacks", _, _] => record(name),
-        [arm, "answers"] if is_arm(arm) => name == LOCK || name == MANIFEST || name == "records.jsonl",
+        [arm, "answers"] if is_arm(arm) => name == LOCK || name == MANIFEST || name == RECORDS,
         [arm, "adapter"] if is_arm(arm) => ADAPTER.contains(&name),
         [arm] if is_arm(arm) && (name == LOCK || name == "config.toml") => true,
         [arm, ..] if is_arm(arm) => {

@@ -6,6 +6,7 @@ use crate::commands::world::measure::{Settings, measure, table};
 use crate::commands::{align, attack, probe};
 use crate::failure::Failure;
 use crate::load::load;
+use crate::manifest::Manifest;
 use crate::output;
 use anyhow::{Context, Result};
 use clap::Parser;
@@ -44,9 +45,9 @@ impl<'a> Plan<'a> {
         let settings = json!({
             "n": n, "seeds": seeds, "searches": searches, "attacked": attacked, "profile": profile, "set": args.set,
         });
-        let manifest = json!({"mosa": env!("CARGO_PKG_VERSION"), "command": COMMAND, "settings": settings});
+        let manifest = Manifest::new(json!({"command": COMMAND, "settings": settings}));
         let run = RunFolder::open_locked(lock, &manifest)?;
-        crate::folder::warn(run.warning());
+        crate::folder::tell(&run);
         std::fs::create_dir_all(&model).with_context(|| format!("cannot create {}", model.display()))?;
         for (name, bytes) in MODEL {
             restore(&model.join(name), bytes)?;
@@ -220,7 +221,7 @@ impl<'a> Plan<'a> {
             threshold: Some(0.9),
             cells: None,
             batch_size: 40,
-            quiet: self.args.compute.quiet,
+            compute: self.args.compute.clone(),
         };
         let answers = measure(&loaded, adapter.as_deref(), &settings, &run.join("answers"))?;
         self.say(&table(&answers));

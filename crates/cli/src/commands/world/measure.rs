@@ -1,20 +1,20 @@
 //! `mosa world measure`: attack success, prefill and utility of a model of the world.
 
 use super::cases::{Case, Graded, cases};
-use crate::args::WorldMeasureArgs;
+use crate::args::{Compute, WorldMeasureArgs};
 use crate::failure::Failure;
 use crate::load::{Loaded, load};
-use crate::{digest, folder, interrupt, output};
+use crate::manifest::{Fingerprints, Manifest, Place};
+use crate::{folder, hub, interrupt, output};
 use anyhow::Result;
 use mosa_engine::{Batching, Commit, Options, Request, Schedule, generate};
 use mosa_records::Record;
+pub(crate) use mosa_records::names::RECORDS;
 use mosa_text::{Message, Prompt};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::path::Path;
 
-/// Records of answers.
-pub(crate) const RECORDS: &str = "records.jsonl";
 /// Response positions of the world's model.
 pub(crate) const CANVAS: usize = 96;
 
@@ -36,9 +36,9 @@ pub(crate) struct Settings {
     /// Rows decoded together.
     #[serde(skip)]
     pub batch_size: usize,
-    /// No progress bar.
+    /// Where it is computed, and whether there is a progress bar.
     #[serde(skip)]
-    pub quiet: bool,
+    pub compute: Compute,
 }
 
 /// One judged answer.
@@ -104,7 +104,7 @@ pub(crate) fn run(args: &WorldMeasureArgs) -> Result<(), Failure> {
         threshold: args.threshold,
         cells: args.cells.clone(),
         batch_size: args.batch_size,
-        quiet: args.compute.quiet,
+        compute: args.compute.clone(),
     };
     let records = measure(&loaded, args.model.adapter.as_deref(), &settings, &args.out)?;
     Ok(output::line(&table(&records))?)
@@ -117,12 +117,11 @@ pub(crate) fn measure(
     settings: &Settings,
     out: &Path,
 ) -> Result<Vec<Answered>, Failure> {
-    let manifest = json!({
-        "mosa": env!("CARGO_PKG_VERSION"),
-        "model": digest::of_model(&loaded.dir)?,
-        "adapter": adapter.map(digest::of_model).transpose()?,
-        "settings": settings,
-    });
+    let mut fingerprints = Fingerprints::default();
+    let (model, base) = (fingerprints.of(&loaded.dir)?, fingerprints.of_any(adapter)?);
+    let mut said = json!({"model": model, "adapter": base, "settings": settings});
+    hub::record(&mut said, &loaded.dir);
+    let manifest = Manifest::new(said).with_fingerprints(fingerprints).computed(Place::of(loaded, &settings.compute));
     let run = folder::open(out, &manifest)?;
     let mut log = folder::log::<Answered>(&run.path(RECORDS))?;
     let mut all = cases(settings.n, settings.seed);
@@ -130,7 +129,7 @@ pub(crate) fn measure(
         all.retain(|c| cells.iter().any(|cell| c.cell.starts_with(cell.as_str())));
     }
     let key = |c: &Case| format!("{}/{}", c.cell, c.id);
-    let bar = output::bar(settings.quiet, all.len())?;
+    let bar = output::bar(settings.compute.quiet, all.len())?;
     bar.set_position(all.iter().filter(|c| log.has(&key(c))).count() as u64);
     bar.reset_eta();
     let options = options(settings, loaded);
