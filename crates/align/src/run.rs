@@ -13,7 +13,7 @@
 use crate::{AlignError, EventWriter, StepMetrics, Trainer};
 use mosa_core::hex;
 use mosa_model::{Checkpoint, ModelError, save_tensors, write_whole};
-use mosa_records::{Identity, names::METRICS, lines, remove_folder, sync_folder, unfinished_name, unfinished_of};
+use mosa_records::{Identity, lines, names::METRICS, remove_folder, sync_folder, unfinished_name, unfinished_of};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;

@@ -39,7 +39,7 @@ pub use identity::{Identity, MANIFEST_SCHEMA};
 pub use landscape::LandscapeRecord;
 pub use lines::{lines, whole_lines};
 pub use lock::{LOCK, Lock};
-pub use log::{Log, Record};
+pub use log::{Batches, Log, Record};
 pub use names::MANIFEST;
 pub use order::OrderRecord;
 pub use remove::{foreign, remove_folder, remove_known};

@@ -37,7 +37,9 @@ pub(super) fn read(mut there: Value, run: &Manifest, notes: &mut Vec<String>) ->
 /// How rows shared passes was one of the options of the sampler; all rows of a batch in one pass is the nearest to passes
 /// of so many tokens.
 fn read_batching(there: &mut Value, here: &Value) {
-    let Some(batching) = there.get_mut("sampler").and_then(Value::as_object_mut).and_then(|sampler| sampler.shift_remove("batching")) else {
+    let Some(batching) =
+        there.get_mut("sampler").and_then(Value::as_object_mut).and_then(|sampler| sampler.shift_remove("batching"))
+    else {
         return;
     };
     let shared = batching == "padded" && here["batching"]["shared"].is_object();

@@ -60,8 +60,19 @@ fn lead(runs: &[&Run]) -> String {
 
 /// What of a manifest a page tells, beside the judges.
 const TOLD: [&str; 13] = [
-    "mosa", "libtorch", "command", "objective", "model", "hashes", "dtype", "device", "sampler", "batching", "settings",
-    "machine", "judges",
+    "mosa",
+    "libtorch",
+    "command",
+    "objective",
+    "model",
+    "hashes",
+    "dtype",
+    "device",
+    "sampler",
+    "batching",
+    "settings",
+    "machine",
+    "judges",
 ];
 
 /// What the manifests say, key by key; runs that say the same share a line.

@@ -65,7 +65,8 @@ fn name_type_and_shape_of_a_tensor_count_and_so_does_every_byte_of_a_small_one()
 fn a_dense_change_in_the_middle_of_a_large_file_is_seen_even_if_most_numbers_round_to_what_they_were() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join(WEIGHTS);
-    let tensor = |i: usize| (format!("block.{i}.weight"), Dtype::BF16, vec![LARGE / 2048, 1024], vec![60 + i as u8; LARGE]);
+    let tensor =
+        |i: usize| (format!("block.{i}.weight"), Dtype::BF16, vec![LARGE / 2048, 1024], vec![60 + i as u8; LARGE]);
     write_tensors(&path, &[0, 1, 2, 3].map(tensor));
     let before = of(dir.path());
     assert_eq!(of(dir.path()), before);

@@ -21,8 +21,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use logs::Logs;
-use target::Identity;
 pub(crate) use logs::{CASES, check_answers};
+use target::Identity;
 
 pub(crate) fn run(args: &AttackArgs) -> Result<(), Failure> {
     if args.name == "list" {
@@ -254,7 +254,8 @@ fn manifest(
             "cost": attack.cost(),
         },
     });
-    let unset = mosa_attack::attack(&args.name, profile(args), world(args), &Map::new()).map_err(|what| anyhow!(what))?;
+    let unset =
+        mosa_attack::attack(&args.name, profile(args), world(args), &Map::new()).map_err(|what| anyhow!(what))?;
     let manifest = Manifest::new(said)
         .with_fingerprints(fingerprints)
         .with_defaults("settings", &json!({"attack": unset.settings()}))?;

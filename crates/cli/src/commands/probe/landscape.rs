@@ -7,7 +7,7 @@ use anyhow::Result;
 use mosa_core::TokenId;
 use mosa_model::Adapted;
 use mosa_probe::{Case, Probed, Sentences, landscape, plain, propose_window};
-use mosa_records::LandscapeRecord;
+use mosa_records::{Batches, LandscapeRecord};
 use serde_json::json;
 
 pub(crate) fn run(args: &LandscapeArgs) -> Result<(), Failure> {
@@ -34,7 +34,8 @@ pub(crate) fn run(args: &LandscapeArgs) -> Result<(), Failure> {
     }
     probe.has_room(&args.common.behaviors, &cases)?;
     let folder = probe.folder()?;
-    let records: Vec<LandscapeRecord> = probe.fill(&folder.path(LANDSCAPES), (&cases, 1), Case::key, |batch| {
+    let batches = Batches { cases: &cases, size: 1 };
+    let records: Vec<LandscapeRecord> = probe.fill(&folder.path(LANDSCAPES), batches, Case::key, |batch| {
         let of = |case: &Case| {
             let adapter = probe.loaded.adapter.as_ref().filter(|_| case.group == "adapter");
             let probed = Probed { subject: Adapted { model: &probe.loaded.model, adapter }, ..probe.probed() };

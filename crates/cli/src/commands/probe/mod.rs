@@ -19,7 +19,7 @@ use mosa_engine::{Batching, Options};
 use mosa_probe::gcg::GcgSettings;
 use mosa_probe::{Case, Probed};
 pub(crate) use mosa_records::names::{ANSWERS, CURVES, LANDSCAPES, ORDERS};
-use mosa_records::{Record, RunFolder};
+use mosa_records::{Batches, Record, RunFolder};
 use mosa_text::PromptRecord;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -53,7 +53,8 @@ impl<'a> Opened<'a> {
         let loaded = load(&args.model, &args.compute)?;
         let options = sampling.options(loaded.spec().family, loaded.ends(), &Shipped::read(&loaded.dir)?)?;
         options.check(loaded.spec())?;
-        let manifest = manifest(name, (args, &loaded), [settings, file.said])?.sampled(&options, sampling.batching())?;
+        let manifest =
+            manifest(name, (args, &loaded), [settings, file.said])?.sampled(&options, sampling.batching())?;
         Ok(Self {
             args,
             loaded,
@@ -95,15 +96,15 @@ impl<'a> Opened<'a> {
     pub(crate) fn fill<C, R: Record>(
         &self,
         file: &Path,
-        (cases, batch_size): (&[C], usize),
+        batches: Batches<'_, C>,
         key: impl Fn(&C) -> String,
         mut work: impl FnMut(&[C]) -> Result<Vec<R>>,
     ) -> Result<Vec<R>, Failure> {
-        let mut log = folder::log::<R>(file)?;
+        let (mut log, cases) = (folder::log::<R>(file)?, batches.cases);
         let bar = output::bar(self.args.compute.quiet, cases.len())?;
         bar.set_position(cases.iter().filter(|c| log.has(&key(c))).count() as u64);
         bar.reset_eta();
-        let done = log.fill((cases, batch_size), &key, interrupt::asked, |batch| -> Result<Vec<R>, anyhow::Error> {
+        let done = log.fill(batches, &key, interrupt::asked, |batch| -> Result<Vec<R>, anyhow::Error> {
             bar.set_message(key(&batch[0]));
             let records = work(batch)?;
             bar.inc(records.len() as u64);
@@ -130,11 +131,7 @@ impl<'a> Opened<'a> {
     }
 }
 
-fn manifest(
-    name: &str,
-    (args, loaded): (&ProbeArgs, &Loaded),
-    [settings, reading]: [Value; 2],
-) -> Result<Manifest> {
+fn manifest(name: &str, (args, loaded): (&ProbeArgs, &Loaded), [settings, reading]: [Value; 2]) -> Result<Manifest> {
     let mut fingerprints = Fingerprints::default();
     let mut hashes = json!({
         "model": fingerprints.of(&loaded.dir)?,

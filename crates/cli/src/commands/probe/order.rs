@@ -8,7 +8,7 @@ use crate::interrupt;
 use anyhow::Result;
 use mosa_core::stats::{kendall_tau_b, pearson};
 use mosa_probe::{Case, order, plain};
-use mosa_records::OrderRecord;
+use mosa_records::{Batches, OrderRecord};
 use serde_json::json;
 
 pub(crate) fn run(args: &OrderArgs) -> Result<(), Failure> {
@@ -30,7 +30,8 @@ pub(crate) fn run(args: &OrderArgs) -> Result<(), Failure> {
         cases.extend(own);
     }
     let folder = probe.folder()?;
-    let orders: Vec<OrderRecord> = probe.fill(&folder.path(ORDERS), (&cases, args.common.batch_size), Case::key, |batch| {
+    let batches = Batches { cases: &cases, size: args.common.batch_size };
+    let orders: Vec<OrderRecord> = probe.fill(&folder.path(ORDERS), batches, Case::key, |batch| {
         let _finishing = interrupt::finishing();
         Ok(order(probe.probed(), &probe.options, batch)?)
     })?;

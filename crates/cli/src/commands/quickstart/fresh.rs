@@ -79,8 +79,7 @@ fn locked(dir: &Path) -> Result<BTreeSet<std::path::PathBuf>> {
 /// What a run has before its manifest.
 fn is_start(path: &Path) -> bool {
     let whole = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    path.components().count() == 1
-        && (whole == LOCK || whole == MANIFEST_BEGUN || unfinished_of(whole).is_some())
+    path.components().count() == 1 && (whole == LOCK || whole == MANIFEST_BEGUN || unfinished_of(whole).is_some())
 }
 
 /// Whether the quickstart writes a file of this name at this place; `page` says whether the report is one of mosa's.

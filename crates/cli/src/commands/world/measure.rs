@@ -8,8 +8,8 @@ use crate::manifest::{Fingerprints, Manifest, Place};
 use crate::{folder, hub, interrupt, output};
 use anyhow::Result;
 use mosa_engine::{Batching, Commit, Options, Request, Schedule, generate};
-use mosa_records::Record;
 pub(crate) use mosa_records::names::RECORDS;
+use mosa_records::{Batches, Record};
 use mosa_text::{Message, Prompt};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -133,7 +133,8 @@ pub(crate) fn measure(
     bar.set_position(all.iter().filter(|c| log.has(&key(c))).count() as u64);
     bar.reset_eta();
     let options = options(settings, loaded);
-    let done = log.fill((&all, settings.batch_size), key, interrupt::asked, |batch| {
+    let batches = Batches { cases: &all, size: settings.batch_size };
+    let done = log.fill(batches, key, interrupt::asked, |batch| {
         bar.set_message(&batch[0].cell);
         let _finishing = interrupt::finishing();
         let answered = answer(batch, loaded, &options)?;
