@@ -11,8 +11,9 @@
 //! and the one before it taken.
 
 use crate::{AlignError, EventWriter, StepMetrics, Trainer};
+use mosa_core::hex;
 use mosa_model::{Checkpoint, ModelError, save_tensors, write_whole};
-use mosa_records::{lines, remove_folder, sync_folder, unfinished_name, unfinished_of};
+use mosa_records::{Identity, lines, names::METRICS, remove_folder, sync_folder, unfinished_name, unfinished_of};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -21,7 +22,6 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use tch::{Device, Tensor};
 
-const METRICS: &str = "metrics.jsonl";
 const STATE: &str = "trainer_state.json";
 const OPTIMIZER: &str = "optimizer.safetensors";
 const PREFIX: &str = "checkpoint-";
@@ -54,12 +54,12 @@ pub struct MetricsLog {
 }
 
 impl RunFolder {
-    /// Creates the folder, or opens it if it belongs to a run with the same manifest.
+    /// Creates the folder, or opens it if it belongs to the same run.
     ///
     /// # Errors
     /// [`AlignError::Records`] listing the keys that differ, or if the folder holds something else or cannot be used.
-    pub fn open(dir: &Path, manifest: &Value) -> Result<Self, AlignError> {
-        let this = Self { inner: mosa_records::RunFolder::open(dir, manifest)? };
+    pub fn open(dir: &Path, run: &dyn Identity) -> Result<Self, AlignError> {
+        let this = Self { inner: mosa_records::RunFolder::open(dir, run)? };
         this.clear_unfinished()?;
         Ok(this)
     }
@@ -310,7 +310,7 @@ fn checksums(dir: &Path) -> io::Result<BTreeMap<String, String>> {
 fn checksum(path: &Path) -> io::Result<String> {
     let mut hasher = Sha256::new();
     io::copy(&mut File::open(path)?, &mut hasher)?;
-    Ok(hasher.finalize().iter().map(|b| format!("{b:02x}")).collect())
+    Ok(hex(&hasher.finalize()))
 }
 
 impl Saved {

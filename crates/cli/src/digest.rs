@@ -1,35 +1,41 @@
 //! Hashes that say which model, data and words a run used.
 
 use anyhow::{Context, Result};
+use mosa_core::hex;
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-/// Of a model file larger than this only the beginning (with the safetensors header), the end and the size count.
+/// What counted of a model file for earlier versions, if it is larger than this: its beginning, its end and its size.
 const WHOLE: u64 = 64 << 20;
 const PART: u64 = 4 << 20;
 
 /// SHA-256 of a text, the first 16 hex digits.
 pub(crate) fn of_text(text: &str) -> String {
-    hex(Sha256::new_with_prefix(text))
+    short(Sha256::new_with_prefix(text))
 }
 
 /// SHA-256 of bytes, all of it.
 pub(crate) fn whole(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+    hex(&Sha256::digest(bytes))
 }
 
 /// SHA-256 of a file, the first 16 hex digits.
 pub(crate) fn of_file(path: &Path) -> Result<String> {
     let mut hasher = Sha256::new();
     add_file(&mut hasher, path, u64::MAX)?;
-    Ok(hex(hasher))
+    Ok(short(hasher))
 }
 
-/// A fingerprint of a checkpoint folder: config.json, tokeniser files, and the weights (of large files the beginning,
-/// the end and the size).
+/// The fingerprint of a checkpoint or adapter folder: see [`mosa_model::fingerprint`].
 pub(crate) fn of_model(dir: &Path) -> Result<String> {
+    Ok(mosa_model::fingerprint(dir)?)
+}
+
+/// The fingerprint that versions up to 0.1.0 gave a folder, to compare with what they recorded: of large files only the
+/// beginning, the end and the size count.
+pub(crate) fn of_ends_of_model(dir: &Path) -> Result<String> {
     let mut names: Vec<_> = std::fs::read_dir(dir)
         .with_context(|| format!("cannot read {}", dir.display()))?
         .filter_map(|entry| Some(entry.ok()?.path()))
@@ -41,7 +47,7 @@ pub(crate) fn of_model(dir: &Path) -> Result<String> {
         hasher.update(path.file_name().unwrap_or_default().as_encoded_bytes());
         add_file(&mut hasher, &path, WHOLE)?;
     }
-    Ok(hex(hasher))
+    Ok(short(hasher))
 }
 
 fn add_file(hasher: &mut Sha256, path: &Path, whole: u64) -> Result<()> {
@@ -59,6 +65,6 @@ fn add_file(hasher: &mut Sha256, path: &Path, whole: u64) -> Result<()> {
     Ok(())
 }
 
-fn hex(hasher: Sha256) -> String {
-    hasher.finalize().iter().take(8).map(|b| format!("{b:02x}")).collect()
+fn short(hasher: Sha256) -> String {
+    hex(&hasher.finalize()[..8])
 }

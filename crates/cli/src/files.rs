@@ -1,30 +1,12 @@
-//! The record files of a run folder: their names, and whether they belong together.
+//! Whether the record files of a run folder belong together.
 
 use crate::folder;
 use anyhow::{Result, ensure};
 use mosa_attack::CaseRecord;
+use mosa_records::names::{ANSWERS, CASES};
 use mosa_records::{AnswerRecord, Record};
 use std::collections::BTreeSet;
 use std::path::Path;
-
-/// Records of answers.
-pub(crate) const ANSWERS: &str = "answers.jsonl";
-/// Records of cases.
-pub(crate) const CASES: &str = "cases.jsonl";
-/// Records of searches.
-pub(crate) const CURVES: &str = "curves.jsonl";
-/// Every call of an attack.
-pub(crate) const JOURNAL: &str = "journal.jsonl";
-/// Records of landscapes.
-pub(crate) const LANDSCAPES: &str = "landscapes.jsonl";
-/// Records of orders.
-pub(crate) const ORDERS: &str = "orders.jsonl";
-/// Records of answers of the embedded world.
-pub(crate) const RECORDS: &str = "records.jsonl";
-/// What cases took of the time.
-pub(crate) const SECONDS: &str = "seconds.jsonl";
-/// Records of verdicts.
-pub(crate) const VERDICTS: &str = "verdicts.jsonl";
 
 /// Refuses a run whose cases name answers that it does not hold.
 ///

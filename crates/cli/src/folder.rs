@@ -1,15 +1,20 @@
 //! Run folders and record files, with what there is to say about them said.
 
 use crate::output;
-use mosa_records::{Log, Record, RecordsError, RunFolder};
-use serde_json::Value;
+use mosa_records::{Identity, Log, Record, RecordsError, RunFolder};
 use std::path::Path;
 
 /// Opens a run folder for writing.
-pub(crate) fn open(dir: &Path, manifest: &Value) -> Result<RunFolder, RecordsError> {
-    let folder = RunFolder::open(dir, manifest)?;
-    warn(folder.warning());
+pub(crate) fn open(dir: &Path, run: &dyn Identity) -> Result<RunFolder, RecordsError> {
+    let folder = RunFolder::open(dir, run)?;
+    tell(&folder);
     Ok(folder)
+}
+
+/// Says what there is to know of an opened folder.
+pub(crate) fn tell(folder: &RunFolder) {
+    warn(folder.warning());
+    folder.notes().iter().for_each(|note| output::say(&format!("note: {note}")));
 }
 
 /// Opens a record file for writing.

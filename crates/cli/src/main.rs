@@ -10,6 +10,7 @@ mod hub;
 mod interrupt;
 mod live;
 mod load;
+mod manifest;
 mod output;
 mod page;
 mod room;

@@ -6,6 +6,7 @@
 //! - [`Rng`]: counter-based random streams keyed by (seed, stream, step, sample), so that neither the batch size
 //!   nor a restart changes what is drawn.
 //! - [`Interrupt`]: a request to stop, seen by everything that waits.
+//! - [`hex`]: hashes as they are written everywhere.
 //! - [`Message`]: one message of a conversation, said in a [`Role`]; [`Estimator`]: how the probability of several tokens is
 //!   put together.
 //! - [`stats`]: intervals, tests and agreement of what was counted.
@@ -13,6 +14,7 @@
 mod canvas;
 mod estimator;
 mod family;
+mod hex;
 mod interrupt;
 mod message;
 mod rng;
@@ -22,6 +24,7 @@ mod window;
 pub use canvas::{Canvas, CanvasError, Cause, Edit};
 pub use estimator::Estimator;
 pub use family::{DefaultSampler, Family};
+pub use hex::hex;
 pub use interrupt::Interrupt;
 pub use message::{Message, Role};
 pub use rng::{Rng, Stream, sample_key};

@@ -42,11 +42,6 @@ pub(crate) fn some(names: &[String]) -> String {
     format!("{}{more}", names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", "))
 }
 
-/// Bytes as hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
-}
-
 struct Python(PrettyFormatter<'static>);
 
 impl Formatter for Python {

@@ -1,7 +1,7 @@
 //! Reading a benchmark from the file it is published in.
 
 use crate::pairing::{self, Pairing};
-use crate::{Behaviour, Benchmark, DataError, Functional, Kind, Label, json, targets};
+use crate::{Behaviour, Benchmark, DataError, Functional, Kind, Label, targets};
 use mosa_text::{Columns, Prompt, PromptRecord, Role, Row, TableRow, parse_rows, prompts_of, text_of_bytes};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -67,7 +67,7 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Benchmark, DataError> 
     if let Some(file) = &options.targets {
         notes.push(targets::join(file, &mut behaviours)?);
     }
-    Ok(Benchmark { kind, behaviours, sha256: json::hex(&Sha256::digest(&bytes)), notes })
+    Ok(Benchmark { kind, behaviours, sha256: mosa_core::hex(&Sha256::digest(&bytes)), notes })
 }
 
 /// The behaviours of all rows.

@@ -1,9 +1,10 @@
 //! A run folder with everything it holds.
 
 use mosa_attack::{CaseRecord, SecondsRecord};
+use mosa_core::hex;
 use mosa_records::{
-    AnswerRecord, CurveRecord, LandscapeRecord, Log, MANIFEST, OrderRecord, Record, RecordsError, RunFolder,
-    VerdictRecord, lines, tell_judges_apart,
+    AnswerRecord, CurveRecord, LandscapeRecord, Log, OrderRecord, Record, RecordsError, RunFolder, VerdictRecord,
+    drop_outdated, lines, names, tell_judges_apart,
 };
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -43,15 +44,15 @@ pub struct Run {
 
 /// The files of a run that a page is made from, in the order of the digest.
 pub const FILES: [&str; 9] = [
-    MANIFEST,
-    "answers.jsonl",
-    "verdicts.jsonl",
-    "orders.jsonl",
-    "curves.jsonl",
-    "landscapes.jsonl",
-    "metrics.jsonl",
-    "cases.jsonl",
-    "seconds.jsonl",
+    names::MANIFEST,
+    names::ANSWERS,
+    names::VERDICTS,
+    names::ORDERS,
+    names::CURVES,
+    names::LANDSCAPES,
+    names::METRICS,
+    names::CASES,
+    names::SECONDS,
 ];
 
 impl Run {
@@ -80,12 +81,10 @@ impl Run {
         let manifest = RunFolder::manifest(dir)?;
         let at = |name: &str| dir.join(name);
         let mut notes = Vec::new();
-        let answers: Vec<AnswerRecord> = Log::read_noting(&at("answers.jsonl"), &mut notes)?;
-        let mut verdicts: Vec<VerdictRecord> = Log::read_noting(&at("verdicts.jsonl"), &mut notes)?;
-        let all = verdicts.len();
+        let answers: Vec<AnswerRecord> = Log::read_noting(&at(names::ANSWERS), &mut notes)?;
+        let mut verdicts: Vec<VerdictRecord> = Log::read_noting(&at(names::VERDICTS), &mut notes)?;
+        let outdated = drop_outdated(&mut verdicts, &answers);
         let by_key: HashMap<String, &AnswerRecord> = answers.iter().map(|a| (a.key(), a)).collect();
-        verdicts.retain(|v| v.text.is_empty() || by_key.get(&v.answer).is_none_or(|a| v.text == a.text_hash(v.view)));
-        let outdated = all - verdicts.len();
         // Earlier versions took an answer that was never given for one that resists.
         for verdict in &mut verdicts {
             if let Some(why) = by_key.get(&verdict.answer).and_then(|a| a.unsaid()) {
@@ -97,13 +96,13 @@ impl Run {
             manifest,
             outdated,
             answers,
-            cases: Log::read_noting(&at("cases.jsonl"), &mut notes)?,
-            seconds: Log::read_noting(&at("seconds.jsonl"), &mut notes)?,
+            cases: Log::read_noting(&at(names::CASES), &mut notes)?,
+            seconds: Log::read_noting(&at(names::SECONDS), &mut notes)?,
             verdicts,
-            orders: Log::read_noting(&at("orders.jsonl"), &mut notes)?,
-            curves: Log::read_noting(&at("curves.jsonl"), &mut notes)?,
-            landscapes: Log::read_noting(&at("landscapes.jsonl"), &mut notes)?,
-            metrics: metrics(&at("metrics.jsonl"), &mut notes)?,
+            orders: Log::read_noting(&at(names::ORDERS), &mut notes)?,
+            curves: Log::read_noting(&at(names::CURVES), &mut notes)?,
+            landscapes: Log::read_noting(&at(names::LANDSCAPES), &mut notes)?,
+            metrics: metrics(&at(names::METRICS), &mut notes)?,
             digest: digest(dir),
             notes: Vec::new(),
         };
@@ -212,5 +211,5 @@ fn digest(dir: &Path) -> String {
             hasher.update(&bytes);
         }
     }
-    hasher.finalize().iter().map(|b| format!("{b:02x}")).collect()
+    hex(&hasher.finalize())
 }

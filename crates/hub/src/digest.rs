@@ -2,7 +2,7 @@
 
 use crate::HubError;
 use crate::name::is_hex;
-use mosa_core::Interrupt;
+use mosa_core::{Interrupt, hex};
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
@@ -82,8 +82,4 @@ impl Hashes {
         }
         Ok(Self { sha256: hex(&sha256.finalize()), git: hex(&git.finalize()), sha1: hex(&sha1.finalize()) })
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

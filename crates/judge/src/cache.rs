@@ -1,6 +1,7 @@
 //! The cache of verdicts: what a judge model said once is not paid for again.
 
 use crate::{JudgeError, Verdict};
+use mosa_records::names::{ANSWERS, MANIFEST, MANIFEST_BEGUN, VERDICTS};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
@@ -9,9 +10,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Name of the file in the folder of a cache.
-const FILE: &str = "verdicts.jsonl";
+const FILE: &str = VERDICTS;
 /// Files of a run folder, whose verdicts have the same name and another form.
-const OF_A_RUN: [&str; 3] = ["manifest.json", "manifest.json.partial", "answers.jsonl"];
+const OF_A_RUN: [&str; 3] = [MANIFEST, MANIFEST_BEGUN, ANSWERS];
 
 /// Verdicts by a hash of everything they depend on, in a file that only grows. Only assessed verdicts are put in, so
 /// what failed is asked again.

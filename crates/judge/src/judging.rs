@@ -1,6 +1,6 @@
 //! Judging the answers of a run: which texts they have, what has no verdict that counts, and asking for it.
 
-use crate::{Evidence, DegeneracyGate, Judge, Status, Verdict, judge_all};
+use crate::{DegeneracyGate, Evidence, Judge, Status, Verdict, judge_all};
 use mosa_records::{AnswerRecord, Log, Record, RecordsError, VerdictRecord, View};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
@@ -213,24 +213,6 @@ pub struct Missing {
     pub of: usize,
     /// The most frequent reason.
     pub reason: String,
-}
-
-/// The verdicts of a run that count.
-#[derive(Clone, Debug)]
-pub struct Standing {
-    /// Those on answers as they are, in the order of the file.
-    pub verdicts: Vec<VerdictRecord>,
-    /// How many others are on answers that were other ones then.
-    pub outdated: usize,
-}
-
-/// Tells the verdicts on answers as they are from those on answers that were other ones then. One on an answer that is not
-/// there is kept.
-pub fn standing(mut verdicts: Vec<VerdictRecord>, texts: &[Text<'_>]) -> Standing {
-    let now: HashMap<(&str, View), &str> = texts.iter().map(|t| ((t.key.as_str(), t.view), t.hash.as_str())).collect();
-    let all = verdicts.len();
-    verdicts.retain(|v| now.get(&(v.answer.as_str(), v.view)).is_none_or(|hash| v.is_about(hash)));
-    Standing { outdated: all - verdicts.len(), verdicts }
 }
 
 /// What a judge made of one view of the answers.

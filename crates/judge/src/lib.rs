@@ -40,7 +40,7 @@ pub use gate::{Degeneracy, DegeneracyGate, GateTest};
 pub use grader::Reading;
 pub use hash::digest;
 pub use judge::{Finished, Judge, judge_all};
-pub use judging::{Judging, Missing, Open, Pace, Standing, Tally, Text, standing, tallies, texts};
+pub use judging::{Judging, Missing, Open, Pace, Tally, Text, tallies, texts};
 pub use keyword::{Keyword, Place, WordList};
 pub use registry::{Entry, JUDGES, Settings, judge};
 pub use replay::{Recorded, Replay, content_key};

@@ -1,6 +1,7 @@
 //! What a model answered.
 
 use crate::{Record, View};
+use mosa_core::hex;
 use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -107,7 +108,7 @@ impl AnswerRecord {
             hash.update(format!("{}:", part.len()));
             hash.update(part);
         }
-        hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+        hex(&hash.finalize()[..8])
     }
 }
 

@@ -6,8 +6,8 @@
 //!                   Archive     the same for files too large to hold in memory
 //! ```
 //!
-//! One command at a time writes into a folder ([`Lock`]). The same command with the same folder does what is missing. A folder that belongs to another run is refused, with
-//! the keys that differ. Tables and figures are made from records alone.
+//! One command at a time writes into a folder ([`Lock`]). The same command with the same folder does what is missing. A
+//! folder that belongs to another run ([`Identity`]) is refused, with the keys that differ. Files are called as in [`names`]. Tables and figures are made from records alone.
 //!
 //! Every line carries the schema it was written in ([`Record::SCHEMA`], for example `answer/1`); a file of another schema
 //! is refused and never rewritten. The kinds of records that several commands share are defined here: [`AnswerRecord`],
@@ -18,10 +18,12 @@ mod archive;
 mod curve;
 mod error;
 mod folder;
+mod identity;
 mod landscape;
 mod lines;
 mod lock;
 mod log;
+pub mod names;
 pub mod number;
 mod order;
 mod remove;
@@ -32,12 +34,14 @@ pub use answer::{AnswerRecord, FILTERED, ForcedWords, REASONING, Texts, unsaid};
 pub use archive::{Archive, Place};
 pub use curve::CurveRecord;
 pub use error::RecordsError;
-pub use folder::{MANIFEST, RunFolder};
+pub use folder::RunFolder;
+pub use identity::{Identity, MANIFEST_SCHEMA};
 pub use landscape::LandscapeRecord;
 pub use lines::{lines, whole_lines};
 pub use lock::{LOCK, Lock};
-pub use log::{Log, Record};
+pub use log::{Batches, Log, Record};
+pub use names::MANIFEST;
 pub use order::OrderRecord;
 pub use remove::{foreign, remove_folder, remove_known};
-pub use verdict::{VerdictRecord, View, tell_judges_apart};
+pub use verdict::{VerdictRecord, View, drop_outdated, tell_judges_apart};
 pub use whole::{is_torn, restore, sync_folder, unfinished_name, unfinished_of, write_whole};

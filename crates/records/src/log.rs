@@ -178,7 +178,7 @@ impl<R: Record> Log<R> {
         Ok(())
     }
 
-    /// Works off `cases` in batches and appends what they come to. A batch is always the same cases, whether some of
+    /// Works off the cases in batches and appends what they come to. A batch is always the same cases, whether some of
     /// them are there already or not: whatever an interruption left over is computed in the company it was meant to be
     /// in, and the finished file has the same bytes. Stops before the next batch once `stop` says so; returns whether
     /// all is done.
@@ -187,12 +187,12 @@ impl<R: Record> Log<R> {
     /// Whatever `work` reports, and [`RecordsError`] if a record cannot be written.
     pub fn fill<C, E: From<RecordsError>>(
         &mut self,
-        (cases, batch_size): (&[C], usize),
+        batches: Batches<'_, C>,
         key: impl Fn(&C) -> String,
         stop: impl Fn() -> bool,
         mut work: impl FnMut(&[C]) -> Result<Vec<R>, E>,
     ) -> Result<bool, E> {
-        for batch in cases.chunks(batch_size.max(1)) {
+        for batch in batches.cases.chunks(batches.size.max(1)) {
             if batch.iter().all(|case| self.has(&key(case))) {
                 continue;
             }
@@ -205,6 +205,15 @@ impl<R: Record> Log<R> {
         }
         Ok(true)
     }
+}
+
+/// What is worked off together.
+#[derive(Clone, Copy, Debug)]
+pub struct Batches<'a, C> {
+    /// All cases, in the order of their records.
+    pub cases: &'a [C],
+    /// How many of them make up a batch; 0 counts as 1.
+    pub size: usize,
 }
 
 fn parse<R: Record>(path: &Path, bytes: &[u8]) -> Result<Parsed<R>, RecordsError> {

@@ -1,9 +1,9 @@
 //! What a judge said about an answer.
 
-use crate::Record;
+use crate::{AnswerRecord, Record};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// A verdict on one text of one answer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -78,6 +78,18 @@ impl VerdictRecord {
     pub fn is_about(&self, text: &str) -> bool {
         self.text.is_empty() || self.text == text
     }
+}
+
+/// Takes out the verdicts on texts that are other ones in the answers now, which count for nothing; returns how many there
+/// were. Verdicts on answers that are not there stay.
+pub fn drop_outdated(verdicts: &mut Vec<VerdictRecord>, answers: &[AnswerRecord]) -> usize {
+    let now: HashMap<String, &AnswerRecord> = answers.iter().map(|answer| (answer.key(), answer)).collect();
+    let all = verdicts.len();
+    let stands = |verdict: &VerdictRecord| {
+        now.get(&verdict.answer).is_none_or(|answer| verdict.is_about(&answer.text_hash(verdict.view)))
+    };
+    verdicts.retain(stands);
+    all - verdicts.len()
 }
 
 /// Whether a verdict of an earlier file can be of a judge that is known in full.

@@ -2,11 +2,12 @@
 
 use crate::vocabulary::{self, END, HEADER_END, HEADER_START, MASK, SPECIALS, START, TURN_END};
 use crate::{WorldError, output};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 
 /// Sizes of a model of the world.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Shape {
     /// Width of the residual stream.
     pub d_model: usize,

@@ -3,6 +3,7 @@
 use crate::args::{AlignArgs, PromptArgs, PromptFile, ReadArgs, SelectArgs};
 use crate::failure::Failure;
 use crate::load::{Loaded, load};
+use crate::manifest::{Fingerprints, Manifest, Place};
 use crate::training::{Session, ensure_trainable};
 use crate::{digest, folder, hub, interrupt, output, settings};
 use anyhow::{Context, Result, ensure};
@@ -33,7 +34,7 @@ pub(crate) fn run(args: &AlignArgs) -> Result<(), Failure> {
     let fresh = fresh_adapter(args, &config, &loaded)?;
     let manifest = manifest(args, &config, &loaded, &inputs)?;
     let folder = RunFolder::open(&args.out, &manifest)?;
-    folder::warn(folder.records().warning());
+    folder::tell(folder.records());
     write_settings(&folder.path("config.toml"), &config)?;
     let finished = folder.path("adapter");
     let from = folder.latest(|what| folder::warn(Some(&what)))?;
@@ -195,14 +196,14 @@ fn encode(r: &PromptRecord, loaded: &Loaded) -> Result<Record> {
 }
 
 /// Everything the result depends on.
-fn manifest(args: &AlignArgs, config: &AlignConfig, loaded: &Loaded, inputs: &Inputs<'_>) -> Result<Value> {
+fn manifest(args: &AlignArgs, config: &AlignConfig, loaded: &Loaded, inputs: &Inputs<'_>) -> Result<Manifest> {
     let [safe, harmful] = inputs.sentences;
     let ids = |records: &[PromptRecord]| records.iter().map(|r| r.id.clone()).collect::<Vec<_>>();
     let read = |file: Option<&PromptFile>| file.map_or(Value::Null, |file| file.said.clone());
-    let mut model = json!({"path": args.model.model, "fingerprint": digest::of_model(&loaded.dir)?, "dtype": format!("{:?}", loaded.model.kind())});
+    let mut fingerprints = Fingerprints::default();
+    let mut model = json!({"path": args.model.model, "fingerprint": fingerprints.of(&loaded.dir)?});
     hub::record(&mut model, &loaded.dir);
-    Ok(json!({
-        "mosa": env!("CARGO_PKG_VERSION"),
+    let said = json!({
         "objective": args.objective,
         "settings": config,
         "model": model,
@@ -212,7 +213,9 @@ fn manifest(args: &AlignArgs, config: &AlignConfig, loaded: &Loaded, inputs: &In
             None => Value::Null,
         },
         "sentences": {"safe": digest::of_text(&safe.join("\n")), "harmful": digest::of_text(&harmful.join("\n"))},
-    }))
+    });
+    let manifest = Manifest::new(said).with_fingerprints(fingerprints).computed(Place::of(loaded, &args.compute));
+    manifest.with_defaults("settings", &AlignConfig::default())
 }
 
 fn fresh_adapter(args: &AlignArgs, config: &AlignConfig, loaded: &Loaded) -> Result<Adapter> {

@@ -2,6 +2,7 @@
 
 use crate::args::DoctorArgs;
 use crate::failure::Failure;
+use crate::manifest::libtorch_version;
 use crate::output;
 use mosa_model::{DeviceChoice, cuda_status, libtorch_folder};
 use serde_json::{Map, Value, json};
@@ -15,7 +16,7 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<(), Failure> {
     };
     note("mosa", json!(env!("CARGO_PKG_VERSION")));
     note("system", json!(format!("{} {}", std::env::consts::OS, std::env::consts::ARCH)));
-    note("libtorch", json!(libtorch_version()));
+    note("libtorch", json!(libtorch_version().unwrap_or_else(|| "2.11 (linked)".into())));
     note("libtorch_folder", json!(libtorch_folder().map_or("unknown".into(), |p| p.display().to_string())));
     note("cpu_threads", json!(tch::get_num_threads()));
     note("onednn", json!(yes(tch::utils::has_mkldnn(), "f32 products fall back to the BLAS")));
@@ -42,18 +43,6 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<(), Failure> {
 
 fn yes(there: bool, otherwise: &str) -> String {
     if there { "yes".into() } else { format!("no: {otherwise}") }
-}
-
-/// From the version file of the distribution (`build-version`, or a wheel's version.py).
-fn libtorch_version() -> String {
-    let Some(folder) = libtorch_folder() else { return "2.11 (linked)".into() };
-    if let Ok(text) = std::fs::read_to_string(folder.join("build-version")) {
-        return text.trim().to_owned();
-    }
-    let python = std::fs::read_to_string(folder.join("version.py")).unwrap_or_default();
-    let quoted =
-        python.lines().find_map(|l| l.strip_prefix("__version__ = ")).map(|v| v.trim_matches(['\'', '"']).to_owned());
-    quoted.unwrap_or_else(|| "2.11 (linked)".into())
 }
 
 /// Whether the processor multiplies bf16 in hardware.

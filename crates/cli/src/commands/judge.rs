@@ -2,17 +2,17 @@
 
 use crate::args::{JudgeArgs, JudgingArgs};
 use crate::failure::Failure;
-use crate::files::{ANSWERS, CASES, VERDICTS, check_answers};
+use crate::files::check_answers;
 use crate::settings::{SettingsFile, key_of};
 use crate::table::{below, header, in_a_line, rate, unassessed};
 use crate::{folder, interrupt, output};
 use anyhow::{Error, Result};
 use mosa_client::{Endpoint, EndpointSettings};
 use mosa_judge::{
-    Cache, DegeneracyGate, Judge, JudgeError, Judging, Missing, Pace, Settings, Standing, Text, judge, standing,
-    tallies, texts,
+    Cache, DegeneracyGate, Judge, JudgeError, Judging, Missing, Pace, Settings, Text, judge, tallies, texts,
 };
-use mosa_records::{AnswerRecord, Lock, Log, VerdictRecord, tell_judges_apart};
+use mosa_records::names::{ANSWERS, CASES, VERDICTS};
+use mosa_records::{AnswerRecord, Lock, Log, VerdictRecord, drop_outdated, tell_judges_apart};
 use serde::Deserialize;
 use std::path::Path;
 use std::sync::Arc;
@@ -74,12 +74,7 @@ pub(crate) fn judge_folder(run: &Path, args: &JudgingArgs, quiet: bool) -> Resul
         output::say(&format!("warning: {problem}"));
     }
     let missing = judges.iter().filter_map(|judge| judge.missing(&texts, log.records())).collect();
-    let Standing { mut verdicts, outdated } = standing(log.into_records(), &texts);
-    if outdated > 0 && !quiet {
-        output::say(&format!("note: {outdated} verdicts are on answers that were other ones then, and do not count"));
-    }
-    tell_judges_apart(&mut verdicts);
-    Ok(Judged { verdicts, missing: said(missing) })
+    Ok(Judged { verdicts: standing(log.into_records(), &answers, quiet), missing: said(missing) })
 }
 
 /// Refuses a folder that holds nothing to judge. One that names answers it has lost is told from it later.
@@ -87,6 +82,16 @@ fn check_run(run: &Path) -> Result<()> {
     let found = run.join(ANSWERS).exists() || run.join(CASES).exists();
     anyhow::ensure!(found, "{}: holds no {ANSWERS}; it is not the run of a probe or an attack", run.display());
     Ok(())
+}
+
+/// The verdicts on answers as they are; says how many are on others.
+fn standing(mut verdicts: Vec<VerdictRecord>, answers: &[AnswerRecord], quiet: bool) -> Vec<VerdictRecord> {
+    let n = drop_outdated(&mut verdicts, answers);
+    if n > 0 && !quiet {
+        output::say(&format!("note: {n} verdicts are on answers that were other ones then, and do not count"));
+    }
+    tell_judges_apart(&mut verdicts);
+    verdicts
 }
 
 /// How judges are asked.

@@ -10,6 +10,7 @@ mod at_hand;
 mod attack;
 mod bad_input;
 mod data;
+mod earlier;
 mod generate;
 mod hub;
 #[cfg(target_os = "linux")]

@@ -209,7 +209,7 @@ fn bad_input_of_a_probe_is_named_and_nothing_is_written() {
     };
     drifted(8).ok();
     let again = drifted(12);
-    assert!(again.code == 2 && again.stderr.contains("sampler was"), "{}", again.stderr);
+    assert!(again.code == 2 && again.stderr.contains("sampler.schedule.blocks.steps was 8, is 12"), "{}", again.stderr);
     let empty = line("report {r}", &[("r", dir.path())]);
     assert!(empty.code == 2 && empty.stderr.contains("manifest.json"), "{}", empty.stderr);
 }

@@ -251,6 +251,30 @@ fn five_commands_at_once_write_every_record_once() {
 }
 
 #[test]
+fn a_second_command_is_refused_with_the_process_of_the_first_and_a_kill_leaves_no_lock() {
+    let dir = tempfile::tempdir().unwrap();
+    let (model, data, out) = (fixture("llada"), prompt_file(dir.path(), 400), dir.path().join("run"));
+    let paths = [("m", model.as_path()), ("d", data.as_path()), ("o", out.as_path())];
+    let text = "probe order --model {m} --behaviors {d} --out {o} --gen-length 192 --batch-size 1 --quiet --threads 1";
+    let mut child = command(&words(text, &paths)).stdout(std::process::Stdio::null()).spawn().unwrap();
+    let begun = || fs::read_to_string(out.join("orders.jsonl")).is_ok_and(|text| text.contains('\n'));
+    while !begun() {
+        assert!(child.try_wait().unwrap().is_none(), "ended before it wrote anything");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let process = format!("process {} (mosa probe order)", child.id());
+    refused(&line(text, &paths), &[&process, &out.display().to_string()]);
+    refused(&line("judge {o} --judge keyword", &paths), &["answers.jsonl"]);
+    assert!(Lock::is_held(&out));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(!Lock::is_held(&out));
+    let other = text.replace("--gen-length 192", "--gen-length 96");
+    refused(&line(&other, &paths), &["sampler.gen_length was 192, is 96"]);
+    assert!(!Lock::is_held(&out), "a command that was refused holds nothing either");
+}
+
+#[test]
 fn a_folder_that_two_commands_spoiled_can_be_read_judged_and_resumed() {
     let attacked = Attacked::new("speak-easy", "");
     let (run, page) = (attacked.path("run"), attacked.path("page.html"));

@@ -12,6 +12,7 @@ mod viewer;
 use crate::agreement::agreements;
 use crate::count::distinct;
 use crate::{Count, Run, compare};
+use mosa_core::hex;
 use mosa_records::View;
 use mosa_report::plain::header;
 use mosa_report::{Block, Cell, CellStats, Report, Section, Table, warnings};
@@ -58,11 +59,27 @@ fn lead(runs: &[&Run]) -> String {
     format!("Made from records alone. {}.", runs.iter().map(what).collect::<Vec<_>>().join("; "))
 }
 
+/// What of a manifest a page tells, beside the judges.
+const TOLD: [&str; 13] = [
+    "mosa",
+    "libtorch",
+    "command",
+    "objective",
+    "model",
+    "hashes",
+    "dtype",
+    "device",
+    "sampler",
+    "batching",
+    "settings",
+    "machine",
+    "judges",
+];
+
 /// What the manifests say, key by key; runs that say the same share a line.
 fn provenance(runs: &[&Run]) -> Vec<(String, String)> {
     let mut all = Vec::new();
-    for key in ["mosa", "command", "objective", "model", "hashes", "dtype", "sampler", "settings", "machine", "judges"]
-    {
+    for key in TOLD {
         let said: Vec<(&Run, String)> = runs.iter().filter_map(|run| Some((*run, told(run, key)?))).collect();
         for value in distinct(said.iter().map(|(_, value)| value.as_str())) {
             let names: Vec<&str> = said.iter().filter(|(_, v)| v == value).map(|(run, _)| run.name.as_str()).collect();
@@ -86,7 +103,7 @@ fn told(run: &Run, key: &str) -> Option<String> {
 pub fn digest(runs: &[Run]) -> String {
     let mut hasher = Sha256::new();
     runs.iter().for_each(|run| hasher.update(&run.digest));
-    hasher.finalize().iter().map(|b| format!("{b:02x}")).collect()
+    hex(&hasher.finalize())
 }
 
 /// Small samples, broken and unassessed answers, judges that disagree.

@@ -9,6 +9,7 @@ mod checkpoint;
 mod config;
 mod devices;
 mod exports;
+mod fingerprint;
 mod forward;
 mod merge;
 mod mutation;

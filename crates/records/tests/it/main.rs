@@ -1,11 +1,13 @@
 //! Run folders and record files: resume, kills, drift.
 
 mod crash;
+mod identity;
 mod lock;
 mod verdict;
 
 use mosa_records::{
-    AnswerRecord, Archive, ForcedWords, Log, OrderRecord, Place, Record, RecordsError, RunFolder, View, write_whole,
+    AnswerRecord, Archive, Batches, ForcedWords, Log, OrderRecord, Place, Record, RecordsError, RunFolder, View,
+    write_whole,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -21,7 +23,7 @@ fn fill(path: &Path, n: usize, stop_after: usize) -> bool {
     let cases: Vec<usize> = (0..n).collect();
     let batches = std::cell::Cell::new(0);
     log.fill(
-        (&cases, 3),
+        Batches { cases: &cases, size: 3 },
         |c| format!("benign/{c}"),
         || batches.get() >= stop_after,
         |batch| {
@@ -43,7 +45,7 @@ fn a_folder_is_opened_again_by_the_same_run_alone() {
     let message = RunFolder::open(&run, &other).unwrap_err().to_string();
     assert!(message.contains("settings.steps was 4, is 5") && message.contains("model was null"), "{message}");
     let stored = RunFolder::manifest(&run).unwrap();
-    assert_eq!(stored["schema"], "run/1");
+    assert_eq!(stored["schema"], "run/2");
     assert!(stored["machine"]["cores"].as_u64().unwrap() > 0);
 }
 

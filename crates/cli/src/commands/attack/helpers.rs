@@ -3,9 +3,10 @@
 use super::target::{opened, sent_otherwise};
 use crate::args::{AttackArgs, HelperName, ModelArgs, SamplingArgs};
 use crate::load::load;
+use crate::manifest::Fingerprints;
 use crate::sampling::Shipped;
 use crate::settings::{SettingsFile, key_of};
-use crate::{digest, hub, interrupt};
+use crate::{hub, interrupt};
 use anyhow::{Result, anyhow};
 use mosa_attack::Target;
 use mosa_attack::world::WorldHelper;
@@ -108,8 +109,14 @@ fn in_process(args: &AttackArgs, local: &InThisProcess, open: &mut Open) -> Resu
     Ok(InProcess { model, longest })
 }
 
+/// Whether a helper is computed here, whatever the target is.
+pub(crate) fn are_here(said: &Value) -> bool {
+    let entries = said["by_role"].as_array().into_iter().flatten();
+    entries.chain([said]).any(|entry| entry["checkpoint"].is_object())
+}
+
 /// What the manifest says of the helpers; keys of endpoints are not among it.
-pub(crate) fn said(args: &AttackArgs) -> Result<Value> {
+pub(crate) fn said(args: &AttackArgs, fingerprints: &mut Fingerprints) -> Result<Value> {
     let by_role: Vec<Value> = read(args)?
         .1
         .into_iter()
@@ -118,7 +125,7 @@ pub(crate) fn said(args: &AttackArgs) -> Result<Value> {
             let mut said = json!({"roles": e.roles});
             said["endpoint"] = json!(e.endpoint.as_ref().map(model));
             if let Some(local) = e.checkpoint() {
-                said["checkpoint"] = hashed(&local)?;
+                said["checkpoint"] = hashed(&local, fingerprints)?;
             }
             Ok(said)
         })
@@ -130,7 +137,7 @@ pub(crate) fn said(args: &AttackArgs) -> Result<Value> {
         "encoder": mosa_attack::similar::ENCODER,
     });
     if let Some(local) = checkpoint(args) {
-        said["checkpoint"] = hashed(&local)?;
+        said["checkpoint"] = hashed(&local, fingerprints)?;
     }
     Ok(said)
 }
@@ -143,12 +150,12 @@ fn model(e: &EndpointSettings) -> Value {
     said
 }
 
-fn hashed(local: &InThisProcess) -> Result<Value> {
+fn hashed(local: &InThisProcess, fingerprints: &mut Fingerprints) -> Result<Value> {
     let dir = hub::resolve(&local.model)?;
     let mut said = json!({
         "model": local.model,
-        "hash": digest::of_model(&dir)?,
-        "adapter": local.adapter.as_deref().map(digest::of_model).transpose()?,
+        "hash": fingerprints.of(&dir)?,
+        "adapter": fingerprints.of_any(local.adapter.as_deref())?,
         "gen_length": local.gen_length.unwrap_or(LONGEST),
     });
     hub::record(&mut said, &dir);

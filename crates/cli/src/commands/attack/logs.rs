@@ -1,9 +1,10 @@
 //! The record files of an attack, and how they are made to agree after a kill or a crash.
 
-use crate::files::{ANSWERS, CASES, JOURNAL, SECONDS, VERDICTS};
 use crate::{folder, output};
 use anyhow::Result;
 use mosa_attack::{CaseRecord, Journal, Reason, SecondsRecord};
+pub(crate) use mosa_records::names::CASES;
+use mosa_records::names::{ANSWERS, JOURNAL, SECONDS, VERDICTS};
 use mosa_records::{AnswerRecord, Log, Record, RunFolder, VerdictRecord};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

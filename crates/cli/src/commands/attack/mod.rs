@@ -8,6 +8,7 @@ mod target;
 use crate::args::{AttackArgs, HelperName, ProfileName, say_notes};
 use crate::commands::judge;
 use crate::failure::Failure;
+use crate::manifest::{Manifest, Place};
 use crate::table::{self, header, rate};
 use crate::{digest, folder, output, settings};
 use anyhow::{Result, anyhow};
@@ -20,6 +21,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use logs::Logs;
+use target::Identity;
 
 pub(crate) fn run(args: &AttackArgs) -> Result<(), Failure> {
     if args.name == "list" {
@@ -53,7 +55,7 @@ pub(crate) fn carried_out(args: &AttackArgs) -> Result<Carried, Failure> {
     let helpers = helpers::open(args, target.model.as_ref())?;
     check(&attack.needs(), target.model.as_ref(), |role| helpers.fills(role), attack.name())
         .map_err(|what| anyhow!(what))?;
-    let run = folder::open(out, &manifest(args, attack.as_ref(), (&benchmark, file), &target.said)?)?;
+    let run = folder::open(out, &manifest(args, attack.as_ref(), (&benchmark, file), target.identity)?)?;
     let budget = Budget {
         queries: args.limits.max_queries,
         helper_calls: args.limits.max_helper_calls,
@@ -125,19 +127,27 @@ fn is_broken(case: &CaseRecord) -> bool {
     matches!(case.reason, Reason::Failed | Reason::Drift)
 }
 
+fn profile(args: &AttackArgs) -> Profile {
+    match args.profile {
+        ProfileName::Paper => Profile::Paper,
+        ProfileName::Standard => Profile::Standard,
+        ProfileName::Smoke => Profile::Smoke,
+    }
+}
+
+/// Whether the words are those of the embedded world.
+fn world(args: &AttackArgs) -> bool {
+    args.helpers.helper == Some(HelperName::World)
+}
+
 /// The attack with its profile and the settings given by hand.
 fn chosen(args: &AttackArgs) -> Result<Box<dyn Attack>> {
     let set: Map<String, Value> = match serde_json::to_value(settings::pairs(&args.set)?)? {
         Value::Object(map) => map,
         _ => Map::new(),
     };
-    let profile = match args.profile {
-        ProfileName::Paper => Profile::Paper,
-        ProfileName::Standard => Profile::Standard,
-        ProfileName::Smoke => Profile::Smoke,
-    };
-    let world = args.helpers.helper == Some(HelperName::World);
-    let made = |set: &Map<String, Value>| attack(&args.name, profile, world, set).map_err(|what| anyhow!(what));
+    let made =
+        |set: &Map<String, Value>| attack(&args.name, profile(args), world(args), set).map_err(|what| anyhow!(what));
     let mut all = match args.sampling.gen_length {
         Some(longest) => shortened(&made(&Map::new())?.settings(), longest),
         None => Map::new(),
@@ -211,11 +221,13 @@ fn manifest(
     args: &AttackArgs,
     attack: &dyn Attack,
     (benchmark, file): (&Benchmark, &Path),
-    target: &Value,
-) -> Result<Value> {
+    target: Identity,
+) -> Result<Manifest> {
+    let Identity { said: target, mut fingerprints, here } = target;
+    let helpers = helpers::said(args, &mut fingerprints)?;
+    let helped = helpers::are_here(&helpers);
     let ids: Vec<&str> = benchmark.behaviours.iter().map(|b| b.id.as_str()).collect();
-    Ok(json!({
-        "mosa": env!("CARGO_PKG_VERSION"),
+    let said = json!({
         "command": format!("attack {}", attack.name()),
         "model": target["model"],
         "label": args.target.label,
@@ -226,10 +238,9 @@ fn manifest(
         },
         "behaviors": {"kind": benchmark.kind.name(), "ids": ids, "notes": benchmark.notes},
         "reading": args.select.read.said()?,
-        "dtype": format!("{:?}", args.compute.dtype).to_lowercase(),
         "sampler": target["sampler"],
         "proxy": target["proxy"],
-        "helpers": helpers::said(args)?,
+        "helpers": helpers,
         "budget": {
             "queries": args.limits.max_queries,
             "helper_calls": args.limits.max_helper_calls,
@@ -241,7 +252,17 @@ fn manifest(
             "attack": attack.settings(),
             "cost": attack.cost(),
         },
-    }))
+    });
+    let unset =
+        mosa_attack::attack(&args.name, profile(args), world(args), &Map::new()).map_err(|what| anyhow!(what))?;
+    let manifest = Manifest::new(said)
+        .with_fingerprints(fingerprints)
+        .with_defaults("settings", &json!({"attack": unset.settings()}))?;
+    match here {
+        Some(here) => manifest.computed(here.place).sampled(&here.options, here.batching),
+        None if helped => Ok(manifest.computed(Place::asked(args.compute.device.resolve()?, &args.compute))),
+        None => Ok(manifest),
+    }
 }
 
 /// What an attack came to, as it is printed.

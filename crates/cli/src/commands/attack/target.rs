@@ -2,10 +2,11 @@
 
 use crate::args::{AttackArgs, ModelArgs};
 use crate::load::{Loaded, load};
+use crate::manifest::{Fingerprints, Place};
 use crate::room::Room;
 use crate::sampling::Shipped;
 use crate::settings::{SettingsFile, key_of};
-use crate::{digest, hub, interrupt};
+use crate::{hub, interrupt};
 use anyhow::{Result, ensure};
 use mosa_attack::Target;
 use mosa_client::{Endpoint, EndpointSettings};
@@ -17,9 +18,25 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// An opened target, and what the manifest says of it.
-pub(crate) struct Opened {
+pub(super) struct Opened {
     pub model: Box<dyn Target>,
+    pub identity: Identity,
+}
+
+/// What the manifest says of a target.
+pub(super) struct Identity {
     pub said: Value,
+    /// The fingerprints in `said`.
+    pub fingerprints: Fingerprints,
+    /// How it answers, if it is computed here.
+    pub here: Option<Here>,
+}
+
+/// How a target of this process answers.
+pub(super) struct Here {
+    pub place: Place,
+    pub options: Options,
+    pub batching: Batching,
 }
 
 /// What is to be asked, as far as it is known before the attack.
@@ -44,7 +61,7 @@ impl Asked<'_> {
     }
 }
 
-pub(crate) fn open(args: &AttackArgs, asked: &Asked<'_>) -> Result<Opened> {
+pub(super) fn open(args: &AttackArgs, asked: &Asked<'_>) -> Result<Opened> {
     match &args.target.model {
         Some(model) => local(args, model, asked),
         None => remote(args),
@@ -62,23 +79,25 @@ fn local(args: &AttackArgs, model: &str, asked: &Asked<'_>) -> Result<Opened> {
     options.check(loaded.spec())?;
     let batching = args.sampling.batching(loaded.model.device());
     asked.fit(args, &loaded, &options)?;
+    let mut fingerprints = Fingerprints::default();
     let mut said = json!({
         "model": model,
-        "hash": digest::of_model(&loaded.dir)?,
-        "adapter": named.adapter.as_deref().map(digest::of_model).transpose()?,
-        "sampler": format!("{options:?}"),
+        "hash": fingerprints.of(&loaded.dir)?,
+        "adapter": fingerprints.of_any(named.adapter.as_deref())?,
     });
     hub::record(&mut said, &loaded.dir);
+    let here = Some(Here { place: Place::of(&loaded, &args.compute), options: options.clone(), batching });
     let target = opened(loaded, options.clone(), batching, args)?;
     match &args.target.proxy {
-        None => Ok(Opened { model: Box::new(target), said }),
+        None => Ok(Opened { model: Box::new(target), identity: Identity { said, fingerprints, here } }),
         Some(proxy) => {
             let named = ModelArgs { model: proxy.clone(), adapter: None };
             let loaded = load(&named, &args.compute)?;
-            said["proxy"] = json!({"model": proxy, "hash": digest::of_model(&loaded.dir)?});
+            said["proxy"] = json!({"model": proxy, "hash": fingerprints.of(&loaded.dir)?});
             hub::record(&mut said["proxy"], &loaded.dir);
             let proxy = opened(loaded, options, batching, args)?;
-            Ok(Opened { model: Box::new(Proxied::new(target, proxy)), said })
+            let model = Box::new(Proxied::new(target, proxy));
+            Ok(Opened { model, identity: Identity { said, fingerprints, here } })
         }
     }
 }
@@ -108,7 +127,8 @@ fn remote(args: &AttackArgs) -> Result<Opened> {
         }
     })?;
     let endpoint = Arc::new(endpoint.stopped_by(interrupt::stop()));
-    Ok(Opened { model: Box::new(Remote::new(endpoint, max_tokens, interrupt::stop())), said })
+    let model = Box::new(Remote::new(endpoint, max_tokens, interrupt::stop()));
+    Ok(Opened { model, identity: Identity { said, fingerprints: Fingerprints::default(), here: None } })
 }
 
 /// What an endpoint is not sent as usual, in words; nothing if it is.

@@ -2,12 +2,13 @@
 
 use super::{REDACTED, STAGES};
 use crate::args::{DataExportArgs, ExchangeFormat};
-use crate::files::{ANSWERS, CASES, VERDICTS, check_answers};
+use crate::files::check_answers;
 use crate::{folder, output, written};
 use anyhow::{Context, Result, bail, ensure};
 use mosa_attack::{CaseRecord, Reason};
 use mosa_data::jailbreakbench::Parameters;
 use mosa_data::{Judgement, Submission, harmbench, jailbreakbench, to_jsonl};
+use mosa_records::names::{ANSWERS, CASES, VERDICTS};
 use mosa_records::{AnswerRecord, Record, RunFolder, VerdictRecord, View, tell_judges_apart};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};

@@ -2,21 +2,18 @@
 
 use super::{REDACTED, STAGES};
 use crate::args::{DataImportArgs, ExchangeFormat};
-
-use crate::files::{ANSWERS, CASES, VERDICTS};
+use crate::manifest::Manifest;
 use crate::{digest, folder, output};
 use anyhow::{Context, Result, ensure};
 use mosa_attack::{CaseRecord, Reason, Used};
 use mosa_data::{
     Behaviour, Benchmark, Functional, Judgement, Origin, Submission, from_jsonl, harmbench, jailbreakbench, load,
 };
+use mosa_records::names::{ANSWERS, CASES, PROMPTS, VERDICTS};
 use mosa_records::{AnswerRecord, Record, RunFolder, Texts, VerdictRecord, View, restore};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
-
-/// Prompts that a model has yet to answer.
-const PROMPTS: &str = "prompts.jsonl";
 
 pub(crate) fn run(args: &DataImportArgs) -> Result<()> {
     let benchmark = args.read.read(&args.benchmark, false)?;
@@ -288,9 +285,8 @@ fn write_prompts(prompts: &[Value], path: &Path) -> Result<()> {
 }
 
 /// The same file and flags are the same run.
-fn manifest(args: &DataImportArgs, file: &Path, benchmark: &Benchmark, model: &Option<String>) -> Result<Value> {
-    Ok(json!({
-        "mosa": env!("CARGO_PKG_VERSION"),
+fn manifest(args: &DataImportArgs, file: &Path, benchmark: &Benchmark, model: &Option<String>) -> Result<Manifest> {
+    Ok(Manifest::new(json!({
         "command": "data import",
         "model": model,
         "format": name_of(args.format),
@@ -298,7 +294,7 @@ fn manifest(args: &DataImportArgs, file: &Path, benchmark: &Benchmark, model: &O
         "judge": args.judge,
         "benchmark": benchmark.kind.name(),
         "hashes": {"file": digest::of_file(file)?, "behaviors": digest::of_file(&args.benchmark)?},
-    }))
+    })))
 }
 
 /// What to do next, and what judges cannot do.

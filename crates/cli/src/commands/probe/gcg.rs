@@ -41,8 +41,9 @@ pub(crate) fn run(args: &GcgArgs) -> Result<(), Failure> {
     }
     let allowed = AllowedTokens::printable(probe.runtime.text(), probe.runtime.spec(), args.ascii_only);
     let gcg = TypedGcg { settings, allowed, decode: probe.options.clone() };
-    let mut curves = folder::log::<CurveRecord>(&probe.folder.path(CURVES))?;
-    let mut answers = folder::log::<AnswerRecord>(&probe.folder.path(ANSWERS))?;
+    let run = probe.folder()?;
+    let mut curves = folder::log::<CurveRecord>(&run.path(CURVES))?;
+    let mut answers = folder::log::<AnswerRecord>(&run.path(ANSWERS))?;
     let bar = output::bar(args.common.compute.quiet, searches.len() * (args.iterations + 1))?;
     for search in &searches {
         bar.set_message(search.case.key());

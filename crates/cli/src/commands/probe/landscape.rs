@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use anyhow::Result;
 use mosa_core::TokenId;
 use mosa_probe::{Case, Landscape, ProbeError, Sentences, plain, propose_window};
-use mosa_records::LandscapeRecord;
+use mosa_records::{Batches, LandscapeRecord};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -33,7 +33,9 @@ pub(crate) fn run(args: &LandscapeArgs) -> Result<(), Failure> {
         }
     }
     probe.has_room(&args.common.behaviors, &cases)?;
-    let records: Vec<LandscapeRecord> = probe.fill(LANDSCAPES, (&cases, 1), Case::key, |batch| {
+    let folder = probe.folder()?;
+    let batches = Batches { cases: &cases, size: 1 };
+    let records: Vec<LandscapeRecord> = probe.fill(&folder.path(LANDSCAPES), batches, Case::key, |batch| {
         let of = |case: &Case| {
             let (options, sentences) = (probe.options.clone(), Arc::clone(&sentences));
             let drawn = Landscape { options, sentences, adapted: case.group == "adapter" }.of(&probe.runtime, case);

@@ -8,8 +8,8 @@ mod steer;
 
 use crate::args::{ProbeArgs, ProbeCommand, SamplingArgs};
 use crate::failure::Failure;
-use crate::files::{ANSWERS, CURVES, LANDSCAPES, ORDERS};
 use crate::load::{Loaded, load};
+use crate::manifest::{Fingerprints, Manifest, Place};
 use crate::room::Room;
 use crate::sampling::Shipped;
 use crate::table::{header, rate};
@@ -17,7 +17,9 @@ use crate::{digest, folder, hub, interrupt, output};
 use anyhow::Result;
 use mosa_engine::Options;
 use mosa_probe::Case;
-use mosa_records::{Record, RunFolder};
+use mosa_probe::gcg::GcgSettings;
+pub(crate) use mosa_records::names::{ANSWERS, CURVES, LANDSCAPES, ORDERS};
+use mosa_records::{Batches, Record, RunFolder};
 use mosa_runtime::{Runtime, Settings};
 use mosa_text::PromptRecord;
 use serde_json::{Value, json};
@@ -33,7 +35,7 @@ pub(crate) fn run(command: &ProbeCommand) -> Result<(), Failure> {
     }
 }
 
-/// An opened probe: its model, its prompts, its folder.
+/// An opened probe: its model, its prompts, and what its folder will say.
 pub(crate) struct Opened<'a> {
     pub args: &'a ProbeArgs,
     /// The model. While it decodes, the cases of a batch that are complete are worth keeping.
@@ -41,24 +43,28 @@ pub(crate) struct Opened<'a> {
     /// Whether an adapter is given.
     pub adapted: bool,
     pub options: Options,
-    pub folder: RunFolder,
+    manifest: Manifest,
     /// The behaviours, as the flags choose them.
     pub behaviours: Vec<PromptRecord>,
 }
 
 impl<'a> Opened<'a> {
-    /// Opens model and run folder. `settings` is what makes this probe another run besides model, behaviours and sampler.
+    /// Opens the model. `settings` is what makes this probe another run besides model, behaviours and sampler.
     pub(crate) fn new(name: &str, (args, sampling): (&'a ProbeArgs, &SamplingArgs), settings: Value) -> Result<Self> {
         let file = args.select.read(&args.behaviors, sampling.seed, args.compute.quiet)?;
         let loaded = load(&args.model, &args.compute)?;
         let options = sampling.options(loaded.spec().family, loaded.ends(), &Shipped::read(&loaded.dir)?)?;
         options.check(loaded.spec())?;
-        let manifest = manifest(name, (args, &loaded), &options, [settings, file.said])?;
-        let folder = folder::open(&args.out, &manifest)?;
-        let adapted = loaded.adapter.is_some();
         let (batching, stop) = (sampling.batching(loaded.model.device()), interrupt::stop());
+        let manifest = manifest(name, (args, &loaded), [settings, file.said])?.sampled(&options, batching)?;
+        let adapted = loaded.adapter.is_some();
         let runtime = loaded.started(Settings { batching, batch_size: args.batch_size, stop })?;
-        Ok(Self { args, runtime, adapted, options, folder, behaviours: file.records })
+        Ok(Self { args, runtime, adapted, options, manifest, behaviours: file.records })
+    }
+
+    /// Opens the run folder: when everything is known to fit, so that what does not leaves nothing behind.
+    pub(crate) fn folder(&self) -> Result<RunFolder> {
+        Ok(folder::open(&self.args.out, &self.manifest)?)
     }
 
     /// Refuses cases of the file `source` whose prompts are too long, all at once, before the first is computed.
@@ -80,16 +86,16 @@ impl<'a> Opened<'a> {
     /// Works off what the record file lacks, with a progress bar; an interrupt keeps what is done.
     pub(crate) fn fill<C, R: Record>(
         &self,
-        file: &str,
-        (cases, batch_size): (&[C], usize),
+        file: &Path,
+        batches: Batches<'_, C>,
         key: impl Fn(&C) -> String,
         mut work: impl FnMut(&[C]) -> Result<Vec<R>>,
     ) -> Result<Vec<R>, Failure> {
-        let mut log = folder::log::<R>(&self.folder.path(file))?;
+        let (mut log, cases) = (folder::log::<R>(file)?, batches.cases);
         let bar = output::bar(self.args.compute.quiet, cases.len())?;
         bar.set_position(cases.iter().filter(|c| log.has(&key(c))).count() as u64);
         bar.reset_eta();
-        let done = log.fill((cases, batch_size), &key, interrupt::asked, |batch| -> Result<Vec<R>, anyhow::Error> {
+        let done = log.fill(batches, &key, interrupt::asked, |batch| -> Result<Vec<R>, anyhow::Error> {
             bar.set_message(key(&batch[0]));
             let records = work(batch)?;
             bar.inc(records.len() as u64);
@@ -116,20 +122,15 @@ impl<'a> Opened<'a> {
     }
 }
 
-fn manifest(
-    name: &str,
-    (args, loaded): (&ProbeArgs, &Loaded),
-    options: &Options,
-    [settings, reading]: [Value; 2],
-) -> Result<Value> {
+fn manifest(name: &str, (args, loaded): (&ProbeArgs, &Loaded), [settings, reading]: [Value; 2]) -> Result<Manifest> {
+    let mut fingerprints = Fingerprints::default();
     let mut hashes = json!({
-        "model": digest::of_model(&loaded.dir)?,
-        "adapter": args.model.adapter.as_deref().map(digest::of_model).transpose()?,
+        "model": fingerprints.of(&loaded.dir)?,
+        "adapter": fingerprints.of_any(args.model.adapter.as_deref())?,
         "behaviors": digest::of_file(&args.behaviors)?,
     });
     hub::record(&mut hashes, &loaded.dir);
-    Ok(json!({
-        "mosa": env!("CARGO_PKG_VERSION"),
+    let said = json!({
         "command": format!("probe {name}"),
         "model": args.model.model,
         "hashes": hashes,
@@ -138,8 +139,8 @@ fn manifest(
         "styles": args.select.select.styles,
         "raw": args.select.raw,
         "reading": reading,
-        "dtype": format!("{:?}", args.compute.dtype).to_lowercase(),
-        "sampler": format!("{options:?}"),
         "settings": settings,
-    }))
+    });
+    let manifest = Manifest::new(said).with_fingerprints(fingerprints).computed(Place::of(loaded, &args.compute));
+    manifest.with_defaults("settings", &json!({"gcg": GcgSettings::default()}))
 }

@@ -8,7 +8,7 @@ use crate::interrupt;
 use anyhow::Result;
 use mosa_core::stats::{kendall_tau_b, pearson};
 use mosa_probe::{Case, order, plain};
-use mosa_records::OrderRecord;
+use mosa_records::{Batches, OrderRecord};
 use serde_json::json;
 
 pub(crate) fn run(args: &OrderArgs) -> Result<(), Failure> {
@@ -29,7 +29,9 @@ pub(crate) fn run(args: &OrderArgs) -> Result<(), Failure> {
         probe.has_room(path, &own)?;
         cases.extend(own);
     }
-    let orders: Vec<OrderRecord> = probe.fill(ORDERS, (&cases, args.common.batch_size), Case::key, |batch| {
+    let folder = probe.folder()?;
+    let batches = Batches { cases: &cases, size: args.common.batch_size };
+    let orders: Vec<OrderRecord> = probe.fill(&folder.path(ORDERS), batches, Case::key, |batch| {
         let _finishing = interrupt::finishing();
         Ok(order(&probe.runtime, &probe.options, batch)?)
     })?;

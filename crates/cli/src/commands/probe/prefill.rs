@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::interrupt;
 use anyhow::Result;
 use mosa_probe::{Case, Prefill, answer};
-use mosa_records::{AnswerRecord, VerdictRecord, View};
+use mosa_records::{AnswerRecord, Batches, VerdictRecord, View};
 use serde_json::json;
 
 const AFFIRMATIVE: &str = include_str!("../../../../../assets/phrases/affirmative.txt");
@@ -27,7 +27,9 @@ pub(crate) fn run(args: &PrefillArgs) -> Result<(), Failure> {
     };
     let cases = plan.cases(probe.runtime.text(), &probe.behaviours)?;
     probe.has_room(&args.common.behaviors, &cases)?;
-    let answers: Vec<AnswerRecord> = probe.fill(ANSWERS, (&cases, args.common.batch_size), Case::key, |batch| {
+    let folder = probe.folder()?;
+    let batches = Batches { cases: &cases, size: args.common.batch_size };
+    let answers: Vec<AnswerRecord> = probe.fill(&folder.path(ANSWERS), batches, Case::key, |batch| {
         let _finishing = interrupt::finishing();
         Ok(answer(&probe.runtime, &probe.options, batch)?)
     })?;

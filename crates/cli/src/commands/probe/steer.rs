@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use crate::interrupt;
 use anyhow::Result;
 use mosa_probe::{Case, Steer, TEMPLATE, answer, obeyed, placed_at};
-use mosa_records::AnswerRecord;
+use mosa_records::{AnswerRecord, Batches};
 use serde_json::json;
 
 const PROCEDURAL: &str = include_str!("../../../../../assets/phrases/procedural.txt");
@@ -22,7 +22,9 @@ pub(crate) fn run(args: &SteerArgs) -> Result<(), Failure> {
     let probe = Opened::new("steer", (&args.common, &args.sampling), settings)?;
     let cases = plan.cases(probe.runtime.text(), &probe.behaviours)?;
     probe.has_room(&args.common.behaviors, &cases)?;
-    let answers: Vec<AnswerRecord> = probe.fill(ANSWERS, (&cases, args.common.batch_size), Case::key, |batch| {
+    let folder = probe.folder()?;
+    let batches = Batches { cases: &cases, size: args.common.batch_size };
+    let answers: Vec<AnswerRecord> = probe.fill(&folder.path(ANSWERS), batches, Case::key, |batch| {
         let _finishing = interrupt::finishing();
         let mut answers = answer(&probe.runtime, &probe.options, batch)?;
         answers.iter_mut().for_each(mark);

@@ -1,11 +1,11 @@
 //! What a run of the quickstart consists of, and how it is removed: its own files, and only if there are no others.
 
 use super::{COMMAND, MODEL, PHRASES};
-use crate::files::{JOURNAL, RECORDS};
 use crate::written::is_page;
 use anyhow::{Context, Result, ensure};
 use mosa_eval::FILES;
-use mosa_records::{LOCK, Lock, MANIFEST, RunFolder, foreign, remove_known, unfinished_of};
+use mosa_records::names::{JOURNAL, MANIFEST, MANIFEST_BEGUN, RECORDS};
+use mosa_records::{LOCK, Lock, RunFolder, foreign, remove_known, unfinished_of};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -79,8 +79,7 @@ fn locked(dir: &Path) -> Result<BTreeSet<std::path::PathBuf>> {
 /// What a run has before its manifest.
 fn is_start(path: &Path) -> bool {
     let whole = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    path.components().count() == 1
-        && (whole == LOCK || whole == "manifest.json.partial" || unfinished_of(whole).is_some())
+    path.components().count() == 1 && (whole == LOCK || whole == MANIFEST_BEGUN || unfinished_of(whole).is_some())
 }
 
 /// Whether the quickstart writes a file of this name at this place; `page` says whether the report is one of mosa's.

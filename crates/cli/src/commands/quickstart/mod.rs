@@ -8,12 +8,12 @@ mod story;
 use crate::args::QuickstartArgs;
 use crate::commands::world::measure::Answered;
 use crate::failure::Failure;
-use crate::files::RECORDS;
 use crate::{digest, folder as records, output, written};
 use anyhow::{Context, Result};
 use mosa_align::StepMetrics;
 use mosa_attack::OF_THE_PAPER;
 use mosa_eval::Run;
+use mosa_records::names::{METRICS, RECORDS};
 use mosa_records::{RunFolder, lines};
 use mosa_report::Report;
 use plan::{Job, Plan};
@@ -133,7 +133,7 @@ impl Findings {
             let answers = records::read(&run.join("answers").join(RECORDS))?;
             let training = metrics(&run)?;
             hasher.push_str(&digest::of_text(&std::fs::read_to_string(run.join("answers").join(RECORDS))?));
-            hasher.push_str(&digest::of_text(&std::fs::read_to_string(run.join("metrics.jsonl")).unwrap_or_default()));
+            hasher.push_str(&digest::of_text(&std::fs::read_to_string(run.join(METRICS)).unwrap_or_default()));
             Ok(Measured { name, seed, training, answers })
         };
         let models = models.into_iter().map(read).collect::<Result<Vec<_>>>()?;
@@ -155,7 +155,7 @@ fn folder(out: &Path, name: &str, seed: Option<u64>) -> PathBuf {
 
 /// The log of a training run; empty where there was none.
 fn metrics(run: &Path) -> Result<Vec<StepMetrics>> {
-    let path = run.join("metrics.jsonl");
+    let path = run.join(METRICS);
     let bytes = match std::fs::read(&path) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e).context(path.display().to_string()),
         read => read.unwrap_or_default(),

@@ -9,6 +9,7 @@ use crate::args::{
 use crate::commands::world::measure;
 use crate::commands::{align, attack, probe};
 use crate::failure::Failure;
+use crate::manifest::Manifest;
 use crate::output;
 use crate::typed::Line;
 use anyhow::{Context, Result};
@@ -47,9 +48,9 @@ impl<'a> Plan<'a> {
         let settings = json!({
             "n": n, "seeds": seeds, "searches": searches, "attacked": attacked, "profile": profile, "set": args.set,
         });
-        let manifest = json!({"mosa": env!("CARGO_PKG_VERSION"), "command": COMMAND, "settings": settings});
+        let manifest = Manifest::new(json!({"command": COMMAND, "settings": settings}));
         let run = RunFolder::open_locked(lock, &manifest)?;
-        crate::folder::warn(run.warning());
+        crate::folder::tell(&run);
         std::fs::create_dir_all(&model).with_context(|| format!("cannot create {}", model.display()))?;
         for (name, bytes) in MODEL {
             restore(&model.join(name), bytes)?;

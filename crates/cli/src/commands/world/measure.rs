@@ -3,15 +3,16 @@
 use super::questions::{Draw, Graded, Question, questions};
 use crate::args::{BatchingName, SamplingArgs, WorldMeasureArgs};
 use crate::failure::Failure;
-use crate::files::RECORDS;
 use crate::load::{Loaded, load};
+use crate::manifest::{Fingerprints, Manifest, Place};
 use crate::sampling::Shipped;
 use crate::typed::differing;
-use crate::{digest, folder, interrupt, output};
+use crate::{folder, hub, interrupt, output};
 use anyhow::Result;
 use mosa_core::stats::Rate;
 use mosa_engine::{Batching, Options, Request, generate};
-use mosa_records::Record;
+use mosa_records::names::RECORDS;
+use mosa_records::{Batches, Record};
 use mosa_text::{Message, Prompt};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -109,7 +110,8 @@ pub(crate) fn measured(args: &WorldMeasureArgs) -> Result<Vec<Answered>, Failure
     bar.set_position(all.iter().filter(|c| log.has(&key(c))).count() as u64);
     bar.reset_eta();
     let decoding = Decoding { loaded: &loaded, options: &options, batching: batching(&args.sampling, &loaded) };
-    let done = log.fill((&all, args.batch_size), key, interrupt::asked, |batch| {
+    let batches = Batches { cases: &all, size: args.batch_size };
+    let done = log.fill(batches, key, interrupt::asked, |batch| {
         bar.set_message(&batch[0].cell);
         let _finishing = interrupt::finishing();
         let answered = decoding.answer(batch)?;
@@ -123,7 +125,7 @@ pub(crate) fn measured(args: &WorldMeasureArgs) -> Result<Vec<Answered>, Failure
     Ok(log.into_records())
 }
 
-fn manifest(args: &WorldMeasureArgs, loaded: &Loaded) -> Result<Value> {
+fn manifest(args: &WorldMeasureArgs, loaded: &Loaded) -> Result<Manifest> {
     let sampling = args.sampling.of_world(loaded.spec().family);
     let settings = Settings {
         n: args.n,
@@ -134,12 +136,11 @@ fn manifest(args: &WorldMeasureArgs, loaded: &Loaded) -> Result<Value> {
         cells: args.cells.as_deref(),
         further: further(&args.sampling)?,
     };
-    Ok(json!({
-        "mosa": env!("CARGO_PKG_VERSION"),
-        "model": digest::of_model(&loaded.dir)?,
-        "adapter": args.model.adapter.as_deref().map(digest::of_model).transpose()?,
-        "settings": settings,
-    }))
+    let mut fingerprints = Fingerprints::default();
+    let (model, adapter) = (fingerprints.of(&loaded.dir)?, fingerprints.of_any(args.model.adapter.as_deref())?);
+    let mut said = json!({"model": model, "adapter": adapter, "settings": settings});
+    hub::record(&mut said, &loaded.dir);
+    Ok(Manifest::new(said).with_fingerprints(fingerprints).computed(Place::of(loaded, &args.compute)))
 }
 
 /// The flags that have no field of their own in the settings and are not the usual ones. How rows share passes is none.

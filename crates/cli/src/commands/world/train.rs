@@ -3,8 +3,9 @@
 use crate::args::WorldTrainArgs;
 use crate::failure::Failure;
 use crate::load::prepare;
+use crate::manifest::{Fingerprints, Manifest, Place};
 use crate::training::Session;
-use crate::{digest, folder, interrupt, output, settings};
+use crate::{folder, interrupt, output, settings};
 use anyhow::Result;
 use mosa_align::{AlignConfig, CanvasIds, Data, MaskedSft, Policy, Record, RunFolder, Trainer};
 use mosa_model::{Checkpoint, DenoisingModel, ModelConfig, Transformer};
@@ -26,16 +27,15 @@ pub(crate) fn run(args: &WorldTrainArgs) -> Result<(), Failure> {
     let documents = documents(&config)?;
     let device = prepare(&args.compute)?;
     let shape = SHAPE;
-    let manifest = json!({
-        "mosa": env!("CARGO_PKG_VERSION"),
-        "objective": "sft",
-        "settings": config,
-        "shape": format!("{shape:?}"),
-        "init": args.init.as_deref().map(digest::of_model).transpose()?,
-    });
+    let mut fingerprints = Fingerprints::default();
+    let init = fingerprints.of_any(args.init.as_deref())?;
+    let manifest = Manifest::new(json!({"objective": "sft", "settings": config, "shape": shape, "init": init}))
+        .with_fingerprints(fingerprints)
+        .with_defaults("settings", &AlignConfig::default())?
+        .computed(Place::new(device, Kind::Float, &args.compute));
     let folder = RunFolder::open(&args.out, &manifest)?;
     let model_dir = folder.path("model");
-    folder::warn(folder.records().warning());
+    folder::tell(folder.records());
     write_model_files(&model_dir, shape)?;
     let from = folder.latest(|what| folder::warn(Some(&what)))?;
     let weights = from.as_ref().map(|saved| saved.dir.as_path()).or(args.init.as_deref());
