@@ -13,6 +13,8 @@ mod probe;
 mod prompts;
 mod sampling;
 mod shell;
+#[cfg(test)]
+mod spellings;
 mod tools;
 mod values;
 mod world;
@@ -89,6 +91,7 @@ pub(crate) enum Command {
 
 /// Where and how to compute.
 #[derive(Clone, Debug, PartialEq, ClapArgs)]
+#[command(next_help_heading = "Computing")]
 pub(crate) struct Compute {
     /// Where to compute; auto takes a GPU if there is one.
     #[arg(long, default_value = "auto", value_parser = parsed::<DeviceChoice>(&["auto", "cpu", "cuda:0", "mps"]))]
@@ -106,6 +109,7 @@ pub(crate) struct Compute {
 
 /// Which model.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, ClapArgs)]
+#[command(next_help_heading = "Model")]
 pub(crate) struct ModelArgs {
     /// Checkpoint folder, or a Hugging Face hub id: owner/name, or owner/name@revision (branch, tag or commit).
     #[arg(long, value_name = "DIR")]
