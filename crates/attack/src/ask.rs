@@ -1,6 +1,7 @@
 //! What an attack asks for, and what comes back.
 
-use mosa_client::{Message, Role, Spoken};
+use mosa_client::Spoken;
+use mosa_core::{Estimator, Message, Role};
 use mosa_records::{Texts, number, unsaid};
 use serde::{Deserialize, Serialize};
 
@@ -33,7 +34,7 @@ impl Generate {
 
     /// A plain greedy answer to one user turn.
     pub fn to(text: impl Into<String>) -> Self {
-        Self::new(vec![Message::new(Role::User, text)])
+        Self::new(vec![Message::user(text)])
     }
 
     /// The same with words that stand at `offset` from the beginning on.
@@ -157,16 +158,6 @@ pub struct Score {
     pub only: Option<usize>,
 }
 
-/// How the joint probability of several tokens is estimated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Estimator {
-    /// One pass with all scored tokens masked.
-    MeanField,
-    /// One pass per token, left to right.
-    Chain,
-}
-
 /// What scoring found.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Scored {
@@ -280,7 +271,7 @@ pub struct Talk {
 impl Talk {
     /// A greedy reply of up to 512 tokens to a system text and one user turn.
     pub fn new(system: impl Into<String>, user: impl Into<String>) -> Self {
-        let messages = vec![Message::new(Role::System, system), Message::new(Role::User, user)];
+        let messages = vec![Message::new(Role::System, system), Message::user(user)];
         Self { messages, temperature: 0.0, top_p: None, max_tokens: 512 }
     }
 

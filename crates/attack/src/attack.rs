@@ -1,6 +1,6 @@
 //! What an attack is.
 
-use crate::{Ability, Cx, Limit};
+use crate::{Ability, Case, Cx, Stop};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -56,42 +56,6 @@ pub struct Cost {
     pub helper_calls: u64,
 }
 
-/// One behaviour to attack.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Case {
-    /// Unique in its file.
-    pub id: String,
-    /// The behaviour in its original words: what judges are told.
-    pub behaviour: String,
-    /// Context that belongs to it (HarmBench's ContextString).
-    pub context: Option<String>,
-    /// Category.
-    pub category: Option<String>,
-    /// The beginning of an answer that complies, from the data or made by [`Case::target`].
-    pub target: Option<String>,
-    /// Seed of the run.
-    pub seed: u64,
-}
-
-impl Case {
-    /// What the target is asked: the behaviour, behind its context if it has one, with HarmBench's `---` between them.
-    pub fn goal(&self) -> String {
-        match &self.context {
-            Some(context) => format!("{context}\n\n---\n\n{}", self.behaviour),
-            None => self.behaviour.clone(),
-        }
-    }
-
-    /// The beginning of an answer that complies: the data's own, else made from the behaviour by rule.
-    pub fn target(&self) -> String {
-        self.target.clone().unwrap_or_else(|| {
-            let mut words = self.behaviour.trim_end_matches(['.', '?', '!', ' ']).chars();
-            let first: String = words.next().into_iter().flat_map(char::to_lowercase).collect();
-            format!("Sure, here is: {first}{}", words.as_str())
-        })
-    }
-}
-
 /// Where an attack puts the weight of what it asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -130,21 +94,4 @@ pub enum Reason {
     Failed,
     /// The journal holds other requests; the case is not assessed.
     Drift,
-}
-
-/// Why a case stops before the attack does.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Stop {
-    /// The case has used what it may.
-    #[error("the budget of {0:?} is used up")]
-    Budget(Limit),
-    /// A call failed for good.
-    #[error("{0}")]
-    Failed(String),
-    /// The journal holds another request under the same key.
-    #[error("{0}")]
-    Drift(String),
-    /// The user interrupted the run; the case begins again by replay.
-    #[error("interrupted")]
-    Interrupted,
 }

@@ -50,6 +50,15 @@ pub enum Unanswered {
     Interrupted,
 }
 
+/// Who answers in a run.
+#[derive(Clone, Copy)]
+pub struct Models<'a> {
+    /// The model under attack.
+    pub target: &'a dyn Target,
+    /// The models that help.
+    pub helpers: &'a dyn Helper,
+}
+
 /// The model under attack.
 pub trait Target: Send + Sync {
     /// What it can do.

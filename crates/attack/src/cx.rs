@@ -2,8 +2,8 @@
 
 use crate::journal::Known;
 use crate::{
-    Budget, CallRecord, Case, Generate, Generation, Guide, Helper, Journal, Propose, Proposed, Said, Score, Scored,
-    Stop, Talk, Target, Unanswered, Used, Written,
+    Budget, CallRecord, Case, Generate, Generation, Guide, Journal, Models, Propose, Proposed, Said, Score, Scored,
+    Stop, Talk, Unanswered, Used, Written,
 };
 use mosa_core::{Rng, Stream, sample_key};
 use serde::de::DeserializeOwned;
@@ -56,12 +56,33 @@ pub struct Event {
     pub detail: Value,
 }
 
+/// The answers that a budget allowed.
+#[derive(Clone, Debug)]
+pub struct Within {
+    /// In order, from the first request on.
+    pub answers: Vec<Generation>,
+    /// What stopped the rest; nothing if there is none.
+    pub cut: Option<Stop>,
+}
+
+/// A call of a helper that is made again until its reply can be read.
+#[derive(Clone, Copy, Debug)]
+pub struct HelperCall<'a> {
+    /// Its path; attempts are `call/1`, `call/2`, ...
+    pub call: &'a str,
+    /// Who is asked.
+    pub role: &'a str,
+    /// What is asked.
+    pub talk: &'a Talk,
+    /// How often it is asked at most.
+    pub attempts: usize,
+}
+
 /// Everything an attack may use. One per case; shared by nobody.
 pub struct Cx<'a> {
     pub(crate) attack: &'static str,
     pub(crate) case: &'a Case,
-    pub(crate) target: &'a dyn Target,
-    pub(crate) helpers: &'a dyn Helper,
+    pub(crate) models: Models<'a>,
     pub(crate) journal: &'a Journal,
     pub(crate) budget: Budget,
     pub(crate) used: RefCell<Used>,
@@ -71,18 +92,11 @@ pub struct Cx<'a> {
 
 impl<'a> Cx<'a> {
     /// What a case of `attack` may use.
-    pub fn new(
-        attack: &'static str,
-        case: &'a Case,
-        (target, helpers): (&'a dyn Target, &'a dyn Helper),
-        journal: &'a Journal,
-        budget: Budget,
-    ) -> Self {
+    pub fn new(attack: &'static str, case: &'a Case, models: Models<'a>, journal: &'a Journal, budget: Budget) -> Self {
         Self {
             attack,
             case,
-            target,
-            helpers,
+            models,
             journal,
             budget,
             used: RefCell::default(),
@@ -107,16 +121,16 @@ impl<'a> Cx<'a> {
         self.budget.allows(&self.used(), asked.len() as u64, 0).map_err(Stop::Budget)?;
         let answered = |missing: &[(String, Generate)]| {
             let missing: Vec<(u64, Generate)> = missing.iter().map(|(k, g)| (self.draw(k), g.clone())).collect();
-            self.target.generate(&missing)
+            self.models.target.generate(&missing)
         };
         self.journaled("generate", &asked, answered, |used, answer: &Generation| used.query(answer.forwards))
     }
 
-    /// As many of these answers as the budget allows, in order, and what stops the rest.
+    /// As many of these answers as the budget allows.
     ///
     /// # Errors
     /// [`Stop`] for anything but the budget.
-    pub fn generate_within(&self, mut asked: Vec<(String, Generate)>) -> Result<(Vec<Generation>, Option<Stop>), Stop> {
+    pub fn generate_within(&self, mut asked: Vec<(String, Generate)>) -> Result<Within, Stop> {
         let used = self.used();
         let mut cut = None;
         while let Err(limit) = self.budget.allows(&used, asked.len() as u64, 0) {
@@ -126,7 +140,7 @@ impl<'a> Cx<'a> {
             }
         }
         let answers = if asked.is_empty() { Vec::new() } else { self.generate_all(asked)? };
-        Ok((answers, cut))
+        Ok(Within { answers, cut })
     }
 
     /// The log-probability of words.
@@ -144,7 +158,7 @@ impl<'a> Cx<'a> {
     pub fn score_all(&self, asked: Vec<(String, Score)>) -> Result<Vec<Scored>, Stop> {
         self.budget.allows(&self.used(), asked.len() as u64, 0).map_err(Stop::Budget)?;
         let scored = |missing: &[(String, Score)]| {
-            self.target.score(&missing.iter().map(|(_, s)| s.clone()).collect::<Vec<_>>())
+            self.models.target.score(&missing.iter().map(|(_, s)| s.clone()).collect::<Vec<_>>())
         };
         self.journaled("score", &asked, scored, |used, score: &Scored| used.query(score.forwards))
     }
@@ -154,8 +168,9 @@ impl<'a> Cx<'a> {
     /// # Errors
     /// [`Stop`].
     pub fn propose(&self, call: &str, asked: Propose) -> Result<Vec<Proposed>, Stop> {
-        let proposed =
-            |missing: &[(String, Propose)]| missing.iter().map(|(k, p)| self.target.propose(self.draw(k), p)).collect();
+        let proposed = |missing: &[(String, Propose)]| {
+            missing.iter().map(|(k, p)| self.models.target.propose(self.draw(k), p)).collect()
+        };
         only(self.journaled("propose", &[(call.to_owned(), asked)], proposed, |used, _| used.proposals += 1)?)
     }
 
@@ -166,8 +181,9 @@ impl<'a> Cx<'a> {
     pub fn write_all(&self, asked: Vec<(String, Guide)>) -> Result<Vec<Written>, Stop> {
         let queries = asked.iter().map(|(_, g)| g.tokens as u64).sum();
         self.budget.allows(&self.used(), queries, 0).map_err(Stop::Budget)?;
-        let written =
-            |missing: &[(String, Guide)]| missing.iter().map(|(k, g)| self.target.write(self.draw(k), g)).collect();
+        let written = |missing: &[(String, Guide)]| {
+            missing.iter().map(|(k, g)| self.models.target.write(self.draw(k), g)).collect()
+        };
         let count = |used: &mut Used, written: &Written| {
             used.queries += written.tokens as u64;
             used.forwards += written.forwards as u64;
@@ -180,7 +196,7 @@ impl<'a> Cx<'a> {
     /// # Errors
     /// [`Stop`].
     pub fn tokens(&self, text: &str) -> Result<Vec<String>, Stop> {
-        self.target.tokens(text).map_err(stopped)
+        self.models.target.tokens(text).map_err(stopped)
     }
 
     /// A reply of a helper model.
@@ -198,24 +214,19 @@ impl<'a> Cx<'a> {
     pub fn helper_all(&self, role: &str, asked: Vec<(String, Talk)>) -> Result<Vec<Said>, Stop> {
         self.budget.allows(&self.used(), 0, asked.len() as u64).map_err(Stop::Budget)?;
         let said = |missing: &[(String, Talk)]| {
-            missing.iter().map(|(k, talk)| self.helpers.reply(role, self.draw(k), talk)).collect()
+            missing.iter().map(|(k, talk)| self.models.helpers.reply(role, self.draw(k), talk)).collect()
         };
         let one = |asked| only(self.journaled(role, &[asked], said, |used, _| used.helper_calls += 1)?);
         asked.into_iter().map(|asked| one(asked).map(Said::told_apart)).collect()
     }
 
-    /// A helper's reply that `read` can read, asking up to `attempts` times (`call/1`, `call/2`, ...). Nothing if no
-    /// attempt can be read, or if the helper declines: that is not asked again. A reply that is not whole cannot be read.
+    /// A helper's reply that `read` can read, asking as often as `asked` allows. Nothing if no attempt can be read, or if
+    /// the helper declines: that is not asked again. A reply that is not whole cannot be read.
     ///
     /// # Errors
     /// [`Stop`].
-    pub fn helper_read<T>(
-        &self,
-        (call, attempts): (&str, usize),
-        role: &str,
-        talk: &Talk,
-        read: impl Fn(&str) -> Option<T>,
-    ) -> Result<Option<T>, Stop> {
+    pub fn helper_read<T>(&self, asked: HelperCall<'_>, read: impl Fn(&str) -> Option<T>) -> Result<Option<T>, Stop> {
+        let HelperCall { call, role, talk, attempts } = asked;
         for attempt in 1..=attempts {
             let said = self.helper(&format!("{call}/{attempt}"), role, talk.clone())?;
             if said.declined() {

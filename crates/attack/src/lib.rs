@@ -18,29 +18,36 @@ mod ask;
 mod attack;
 mod attacks;
 mod backend;
+mod bounds;
 mod budget;
+mod case;
 mod clock;
 mod cx;
+mod entry;
 mod journal;
 pub mod phrases;
 pub mod read;
 mod record;
 mod registry;
+mod rules;
 mod run;
 pub mod similar;
+mod stop;
 pub mod world;
 
 pub use ask::{
-    Constraint, Estimator, Forced, Generate, Generation, Guide, Propose, Proposed, Said, Score, Scored, ScoredToken,
-    Talk, Written,
+    Constraint, Forced, Generate, Generation, Guide, Propose, Proposed, Said, Score, Scored, ScoredToken, Talk, Written,
 };
-pub use attack::{Anchor, Attack, Case, Cost, Finished, Needs, Profile, Reason, Stop};
+pub use attack::{Anchor, Attack, Cost, Finished, Needs, Profile, Reason};
 pub use attacks::*;
-pub use backend::{Ability, Helper, Target, Unanswered};
+pub use backend::{Ability, Helper, Models, Target, Unanswered};
 pub use budget::{Budget, Limit, Used};
-pub use cx::{Candidate, Cx, Event};
+pub use case::Case;
+pub use cx::{Candidate, Cx, Event, HelperCall, Within};
+pub use entry::{Entry, Method};
 pub use journal::{CallRecord, Journal};
-pub use mosa_client::{Message, Role};
+pub use mosa_core::{Estimator, Message, Role};
 pub use record::{CaseRecord, SecondsRecord};
 pub use registry::{ATTACKS, OF_THE_PAPER, attack};
 pub use run::{Plan, Records, check, run};
+pub use stop::Stop;

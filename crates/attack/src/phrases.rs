@@ -29,15 +29,24 @@ pub fn refuses(text: &str) -> bool {
 pub const PROCEDURAL: [&str; 4] =
     ["the next step is to", "after that, continue with", "once this is done, proceed to", "then carry on with"];
 
-/// The first sentence of a text and whether its end was seen.
-pub fn first_sentence(text: &str) -> (&str, bool) {
+/// A sentence of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sentence<'a> {
+    /// Its words.
+    pub text: &'a str,
+    /// Whether its end was seen.
+    pub whole: bool,
+}
+
+/// The first sentence of a text.
+pub fn first_sentence(text: &str) -> Sentence<'_> {
     let text = text.trim_start();
     let end = text.char_indices().find(|(i, c)| {
         let next = text[i + c.len_utf8()..].chars().next();
         matches!(c, '.' | '!' | '?') && next.is_none_or(char::is_whitespace) || (*c == '\n' && *i > 0)
     });
     match end {
-        Some((i, c)) => (&text[..i + c.len_utf8()], true),
-        None => (text, false),
+        Some((i, c)) => Sentence { text: &text[..i + c.len_utf8()], whole: true },
+        None => Sentence { text, whole: false },
     }
 }

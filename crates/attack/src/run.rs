@@ -2,8 +2,8 @@
 
 use crate::clock::Clock;
 use crate::{
-    Attack, Budget, Candidate, Case, CaseRecord, Cx, Finished, Forced, Generate, Generation, Helper, Journal, Needs,
-    Reason, SecondsRecord, Stop, Target,
+    Attack, Budget, Candidate, Case, CaseRecord, Cx, Finished, Forced, Generate, Generation, Helper, Journal, Models,
+    Needs, Reason, SecondsRecord, Stop, Target,
 };
 use mosa_records::{AnswerRecord, ForcedWords, Log, RecordsError};
 use std::collections::BTreeMap;
@@ -83,7 +83,7 @@ pub fn run(
                 stopped.fetch_or(outcome.is_none(), Ordering::Relaxed);
                 journal.close(&case.id);
                 let seconds = clock.end(begun);
-                if send.send((i, outcome.map(|(record, answers)| (record, answers, seconds)))).is_err() {
+                if send.send(Ended { place: i, attacked: outcome, seconds }).is_err() {
                     break;
                 }
             }
@@ -101,10 +101,11 @@ pub fn run(
         drop(send);
         let mut waiting = BTreeMap::new();
         let mut at = 0;
-        for (i, outcome) in receive {
+        for ended in receive {
             // The first case that was interrupted holds the place of all behind it; these are made again from the journal.
-            waiting.extend(outcome.map(|outcome| (i, outcome)));
-            while let Some((record, answers, seconds)) = waiting.remove(&at) {
+            let Ended { place, attacked, seconds } = ended;
+            waiting.extend(attacked.map(|attacked| (place, (attacked, seconds))));
+            while let Some((Attacked { record, answers }, seconds)) = waiting.remove(&at) {
                 at += 1;
                 for answer in answers {
                     records.answers.push(answer)?;
@@ -119,9 +120,25 @@ pub fn run(
     })
 }
 
+/// A case that is no longer under way.
+struct Ended {
+    /// Its place among the open cases.
+    place: usize,
+    /// Nothing if it was interrupted.
+    attacked: Option<Attacked>,
+    seconds: f64,
+}
+
+/// What came of a case.
+struct Attacked {
+    record: CaseRecord,
+    answers: Vec<AnswerRecord>,
+}
+
 /// One case; nothing if it was interrupted.
-fn attacked(plan: &Plan<'_>, case: &Case, journal: &Journal) -> Option<(CaseRecord, Vec<AnswerRecord>)> {
-    let cx = Cx::new(plan.attack.name(), case, (plan.target, plan.helpers), journal, plan.budget);
+fn attacked(plan: &Plan<'_>, case: &Case, journal: &Journal) -> Option<Attacked> {
+    let models = Models { target: plan.target, helpers: plan.helpers };
+    let cx = Cx::new(plan.attack.name(), case, models, journal, plan.budget);
     let (finished, error) = match plan.attack.run(case, &cx) {
         Ok(finished) => (finished, None),
         Err(Stop::Interrupted) => return None,
@@ -139,7 +156,8 @@ fn attacked(plan: &Plan<'_>, case: &Case, journal: &Journal) -> Option<(CaseReco
     let answers: Vec<AnswerRecord> = candidates
         .iter()
         .enumerate()
-        .map(|(i, candidate)| answer(plan.attack.name(), case, (i, candidate), selected == Some(i)))
+        .map(|(number, candidate)| Found { number, candidate, selected: selected == Some(number) })
+        .map(|found| answer(plan.attack.name(), case, &found))
         .collect();
     let keys: Vec<String> = answers.iter().map(mosa_records::Record::key).collect();
     let record = CaseRecord {
@@ -153,12 +171,19 @@ fn attacked(plan: &Plan<'_>, case: &Case, journal: &Journal) -> Option<(CaseReco
         used: cx.used(),
         events: cx.events(),
     };
-    Some((record, answers))
+    Some(Attacked { record, answers })
+}
+
+/// A candidate among those of its case.
+struct Found<'a> {
+    number: usize,
+    candidate: &'a Candidate,
+    selected: bool,
 }
 
 /// A candidate as judges and the report read it. Only the selected one keeps its tokens.
-fn answer(attack: &str, case: &Case, (number, candidate): (usize, &Candidate), selected: bool) -> AnswerRecord {
-    let Candidate { asked, answer, guide, tags } = candidate;
+fn answer(attack: &str, case: &Case, found: &Found<'_>) -> AnswerRecord {
+    let &Found { number, candidate: Candidate { asked, answer, guide, tags }, selected } = found;
     let mut tags = tags.clone();
     tags.insert("case".into(), case.id.clone());
     tags.insert("selected".into(), selected.to_string());

@@ -2,7 +2,7 @@
 
 use crate::{output, written};
 use anyhow::{Context, Result};
-use mosa_report::Report;
+use mosa_report::{Report, TableOnPage};
 use std::path::{Path, PathBuf};
 
 /// Writes the page, and the tables if a folder is given; prints where they are.
@@ -20,7 +20,7 @@ pub(crate) fn write(mut report: Report, out: &Path, tables: Option<&Path>) -> Re
 
 fn write_tables(report: &Report, dir: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
-    for (section, number, table) in report.tables() {
+    for TableOnPage { section, number, table } in report.tables() {
         let slug: String =
             section.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
         for (kind, text) in [("csv", table.csv()), ("md", table.markdown()), ("tex", table.latex())] {

@@ -1,25 +1,11 @@
 //! What the tables of several commands share: headers, rates, and the lines below that say why something is unassessed.
 
+pub(crate) use mosa_report::plain::{header, rate};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 /// Characters of a reason that are shown.
 const REASON: usize = 200;
-
-/// A header row.
-pub(crate) fn header(names: &[&str]) -> Vec<String> {
-    names.iter().map(|name| (*name).to_owned()).collect()
-}
-
-/// `k` of `n` in percent, and its Wilson interval.
-pub(crate) fn rate(k: usize, n: usize) -> [String; 2] {
-    if n == 0 {
-        return ["-".into(), "-".into()];
-    }
-    let (low, high) = mosa_core::wilson(k, n);
-    let percent = |p: f64| format!("{:.0}", 100.0 * p);
-    [format!("{}% ({k}/{n})", percent(k as f64 / n as f64)), format!("{}-{}", percent(low), percent(high))]
-}
 
 /// A table with lines below it.
 pub(crate) fn below(table: String, lines: &[String]) -> String {

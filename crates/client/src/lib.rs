@@ -10,18 +10,20 @@ mod refused;
 mod reply;
 mod retry;
 mod settings;
+mod usage;
 mod wire;
 
 pub use error::{BudgetKind, EndpointError};
+pub use mosa_core::{Message, Role};
 pub use reply::{Broken, Spoken, is_length, is_stop};
 pub use settings::{Budget, EndpointSettings, Price};
-pub use wire::{Chat, Message, Reply, Role};
+pub use usage::Usage;
+pub use wire::{Chat, Reply};
 
 use ledger::{Ledger, Need, Reservation};
 use mosa_core::Interrupt;
 use pace::{Pace, Slots};
 use retry::{Failure, backoff, retry_after};
-use serde::{Deserialize, Serialize};
 use settings::Key;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -42,27 +44,6 @@ pub struct Endpoint {
     ledger: Ledger,
     retries: AtomicU64,
     replies: AtomicU64,
-}
-
-/// What an endpoint was used for so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Usage {
-    /// HTTP requests sent, retries included.
-    pub requests: u64,
-    /// Requests that brought a reply.
-    pub replies: u64,
-    /// Requests that repeat one that failed on the way (429, 5xx, timeouts, broken connections).
-    pub transport_retries: u64,
-    /// Tokens of prompts, as the endpoint counts them; its upper bound where it does not say.
-    pub prompt_tokens: u64,
-    /// Tokens of replies, counted the same way.
-    pub completion_tokens: u64,
-    /// Those of the tokens above that nobody counted: requests that may have been billed although no reply came.
-    pub presumed_tokens: u64,
-    /// Money, in the currency of the prices; 0 without prices.
-    pub money: f64,
-    /// Calls that were not made because the budget does not allow them.
-    pub refused_by_budget: u64,
 }
 
 impl Endpoint {

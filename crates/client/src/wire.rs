@@ -5,40 +5,13 @@ use crate::refused::Refused;
 use crate::retry::Failure;
 use crate::settings::MERGE;
 use crate::{EndpointError, EndpointSettings, Spoken};
-use serde::{Deserialize, Serialize};
+use mosa_core::{Message, Role};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
 /// Tokens a chat template may add to each message, and to all of them: generous, because budgets are reserved with it.
 const TOKENS_PER_MESSAGE: u64 = 16;
-
-/// Who says a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// The instructions above the conversation.
-    System,
-    /// The one who asks.
-    User,
-    /// The model.
-    Assistant,
-}
-
-/// One message of a conversation.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Message {
-    /// Who says it.
-    pub role: Role,
-    /// What is said.
-    pub content: String,
-}
-
-impl Message {
-    /// A message of this role.
-    pub fn new(role: Role, content: impl Into<String>) -> Self {
-        Self { role, content: content.into() }
-    }
-}
 
 /// A conversation to be continued, and how.
 #[derive(Clone, Debug, PartialEq)]
@@ -94,18 +67,18 @@ fn messages(all: &[Message], system_role: &str) -> Value {
     let mut sent: Vec<Value> = Vec::with_capacity(all.len());
     let mut above = String::new();
     for message in all {
-        match message.role {
+        match &message.role {
             Role::System if system_role == MERGE => above = format!("{above}{}\n\n", message.content),
             Role::System => sent.push(json!({"role": system_role, "content": message.content})),
             Role::User if !above.is_empty() => {
                 let content = std::mem::take(&mut above) + &message.content;
-                sent.push(json!({"role": "user", "content": content}));
+                sent.push(json!(Message::user(content)));
             }
             _ => sent.push(json!(message)),
         }
     }
     if !above.is_empty() {
-        sent.push(json!({"role": "user", "content": above.trim_end()}));
+        sent.push(json!(Message::user(above.trim_end())));
     }
     json!(sent)
 }

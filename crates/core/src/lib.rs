@@ -6,18 +6,24 @@
 //! - [`Rng`]: counter-based random streams keyed by (seed, stream, step, sample), so that neither the batch size
 //!   nor a restart changes what is drawn.
 //! - [`Interrupt`]: a request to stop, seen by everything that waits.
+//! - [`Message`]: one message of a conversation, said in a [`Role`]; [`Estimator`]: how the probability of several tokens is
+//!   put together.
 //! - [`stats`]: intervals, tests and agreement of what was counted.
 
 mod canvas;
+mod estimator;
 mod family;
 mod interrupt;
+mod message;
 mod rng;
 pub mod stats;
 mod window;
 
 pub use canvas::{Canvas, CanvasError, Cause, Edit};
+pub use estimator::Estimator;
 pub use family::Family;
 pub use interrupt::Interrupt;
+pub use message::{Message, Role};
 pub use rng::{Rng, Stream, sample_key};
 pub use stats::wilson;
 pub use window::{Placement, Window, WindowError};

@@ -5,7 +5,7 @@
 //! the order in which behaviours first appear. There is no place for forced words: export those as JSONL.
 
 use crate::by_id::ById;
-use crate::{DataError, Origin, Outcome, Submission, json};
+use crate::{DataError, Judgement, Origin, Submission, json};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -173,16 +173,16 @@ fn response(format: &'static str, s: &Submission) -> Result<String, DataError> {
     s.response.clone().ok_or_else(none)
 }
 
-fn number(outcome: Outcome) -> i8 {
+fn number(outcome: Judgement) -> i8 {
     match outcome {
-        Outcome::Success => 1,
-        Outcome::Failure => 0,
-        Outcome::Undecided => -1,
+        Judgement::Success => 1,
+        Judgement::Failure => 0,
+        Judgement::Undecided => -1,
     }
 }
 
 /// A label that can mean one thing only.
-fn outcome(label: &Value) -> Option<Outcome> {
+fn outcome(label: &Value) -> Option<Judgement> {
     let word = match label {
         Value::Bool(success) => success.to_string(),
         Value::Number(n) => n.to_string(),
@@ -190,9 +190,9 @@ fn outcome(label: &Value) -> Option<Outcome> {
         _ => return None,
     };
     match word.as_str() {
-        "1" | "1.0" | "true" | "yes" => Some(Outcome::Success),
-        "0" | "0.0" | "false" | "no" => Some(Outcome::Failure),
-        "-1" | "-1.0" => Some(Outcome::Undecided),
+        "1" | "1.0" | "true" | "yes" => Some(Judgement::Success),
+        "0" | "0.0" | "false" | "no" => Some(Judgement::Failure),
+        "-1" | "-1.0" => Some(Judgement::Undecided),
         _ => None,
     }
 }

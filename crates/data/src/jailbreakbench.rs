@@ -2,7 +2,7 @@
 
 use crate::by_id::ById;
 use crate::words::words;
-use crate::{Behaviour, Benchmark, DataError, Outcome, Submission, json, lenient};
+use crate::{Behaviour, Benchmark, DataError, Judgement, Submission, json, lenient};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::{HashMap, HashSet};
@@ -120,10 +120,10 @@ pub fn to_artifact(
 
 fn jailbreak(behaviour: &Behaviour, s: Option<&Submission>, judge: &str) -> Result<Jailbreak, DataError> {
     let jailbroken = match s.and_then(|s| s.labels.get(judge)) {
-        Some(Outcome::Success) => true,
-        Some(Outcome::Failure) => false,
+        Some(Judgement::Success) => true,
+        Some(Judgement::Failure) => false,
         None if s.is_none_or(|s| s.response.is_none()) => false,
-        Some(Outcome::Undecided) | None => {
+        Some(Judgement::Undecided) | None => {
             let what = "the judge says neither success nor failure; judge it again or leave it out";
             return Err(DataError::unrepresentable(FORMAT, &behaviour.id, what));
         }
@@ -188,10 +188,19 @@ pub fn from_artifact(artifact: &Artifact, judge: &str) -> Vec<Submission> {
     artifact.jailbreaks.iter().map(submission).collect()
 }
 
-/// The artifact with the names and words of the benchmark, and what differed. Entries belong to the behaviour of their
+/// An artifact with the names and words of a benchmark.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fitted {
+    /// The artifact.
+    pub artifact: Artifact,
+    /// What differed.
+    pub notes: Vec<String>,
+}
+
+/// The artifact with the names and words of the benchmark. Entries belong to the behaviour of their
 /// name, or, where that is written otherwise, to the one of their index, if the goals share most of their words; those
 /// that fit none stay as they are.
-pub fn fitted(mut artifact: Artifact, benchmark: &Benchmark) -> (Artifact, Vec<String>) {
+pub fn fitted(mut artifact: Artifact, benchmark: &Benchmark) -> Fitted {
     let (mut reworded, mut renamed) = (Vec::new(), Vec::new());
     for j in &mut artifact.jailbreaks {
         let Some(behaviour) = counterpart(j, benchmark) else { continue };
@@ -210,7 +219,7 @@ pub fn fitted(mut artifact: Artifact, benchmark: &Benchmark) -> (Artifact, Vec<S
         (renamed, "whose behaviour is named otherwise than in the benchmark, found by their index"),
     ];
     let notes = notes.iter().filter(|(ids, _)| !ids.is_empty()).map(|(ids, what)| said(ids, what)).collect();
-    (artifact, notes)
+    Fitted { artifact, notes }
 }
 
 /// The behaviour of an entry.
@@ -229,10 +238,10 @@ fn similar(a: &str, b: &str) -> bool {
 }
 
 /// Without a response there was nothing to judge.
-fn judged(j: &Jailbreak) -> Option<Outcome> {
+fn judged(j: &Jailbreak) -> Option<Judgement> {
     match j.jailbroken {
-        true => Some(Outcome::Success),
-        false => j.response.as_ref().map(|_| Outcome::Failure),
+        true => Some(Judgement::Success),
+        false => j.response.as_ref().map(|_| Judgement::Failure),
     }
 }
 

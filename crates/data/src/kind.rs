@@ -1,6 +1,6 @@
 //! Which benchmark a file is.
 
-use mosa_text::{Columns, Row};
+use mosa_text::{Columns, Row, TableRow};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -55,16 +55,16 @@ impl Kind {
     }
 
     /// The kind of a table, by the columns of its first row; plain if `columns` name another prompt column.
-    pub(crate) fn of(rows: &[(usize, Row)], columns: &Columns) -> Self {
-        let kind = rows.first().map_or(Self::Plain, |(_, first)| Self::by_columns(first, rows));
+    pub(crate) fn of(rows: &[TableRow], columns: &Columns) -> Self {
+        let kind = rows.first().map_or(Self::Plain, |first| Self::by_columns(&first.row, rows));
         let own = kind.columns().prompt;
         let other = |named: &String| own.as_ref().is_none_or(|own| !own.eq_ignore_ascii_case(named.trim()));
         if columns.prompt.as_ref().is_some_and(other) { Self::Plain } else { kind }
     }
 
-    fn by_columns(first: &Row, rows: &[(usize, Row)]) -> Self {
+    fn by_columns(first: &Row, rows: &[TableRow]) -> Self {
         let has = |names: &[&str]| names.iter().all(|n| first.has(n));
-        let advbench_ids = || rows.iter().all(|(_, r)| is_advbench_id(r));
+        let advbench_ids = || rows.iter().all(|r| is_advbench_id(&r.row));
         match () {
             () if has(&["Behavior", "FunctionalCategory", "BehaviorID"]) => Self::HarmBench,
             () if has(&["Behavior", "Category", "BehaviorID"]) && advbench_ids() => Self::AdvBenchHarmBench,
@@ -113,9 +113,9 @@ impl fmt::Display for Kind {
 }
 
 /// Instructions, some with an input, and no column that holds a whole prompt.
-fn is_alpaca(first: &Row, rows: &[(usize, Row)]) -> bool {
+fn is_alpaca(first: &Row, rows: &[TableRow]) -> bool {
     let whole = ["prompt", "messages", "conversations", "conversation", "ids", "goal", "question"];
-    first.has("instruction") && rows.iter().any(|(_, r)| r.has("input")) && !whole.iter().any(|name| first.has(name))
+    first.has("instruction") && rows.iter().any(|r| r.row.has("input")) && !whole.iter().any(|name| first.has(name))
 }
 
 fn is_advbench_id(row: &Row) -> bool {

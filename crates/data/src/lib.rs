@@ -48,6 +48,6 @@ pub use near::Nearness;
 pub use overlap::{Match, Overlap, overlap};
 pub use pairing::Pairing;
 pub use read::{ReadOptions, read};
-pub use sample::{Sample, sample};
+pub use sample::{Sample, Sampled, sample};
 pub use selection::Selection;
-pub use submission::{Origin, Outcome, Submission};
+pub use submission::{Judgement, Origin, Submission};

@@ -2,7 +2,7 @@
 
 use crate::pairing::{self, Pairing};
 use crate::{Behaviour, Benchmark, DataError, Functional, Kind, Label, json, targets};
-use mosa_text::{Columns, Prompt, PromptRecord, Row, parse_rows, prompts_of, text_of_bytes};
+use mosa_text::{Columns, Prompt, PromptRecord, Role, Row, TableRow, parse_rows, prompts_of, text_of_bytes};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -74,7 +74,7 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Benchmark, DataError> 
 fn behaviours(
     path: &Path,
     kind: Kind,
-    rows: &[(usize, Row)],
+    rows: &[TableRow],
     options: &ReadOptions,
     notes: &mut Vec<String>,
 ) -> Result<Vec<Behaviour>, DataError> {
@@ -83,9 +83,10 @@ fn behaviours(
     notes.extend(prompts.notes);
     let mut behaviours = Vec::with_capacity(rows.len());
     let mut inputs = 0;
-    for (index, ((line, row), record)) in rows.iter().zip(prompts.records).enumerate() {
+    for (index, (TableRow { line, row }, record)) in rows.iter().zip(prompts.records).enumerate() {
         let at = |what: String| DataError::malformed(path, format!("line {line}: {what}"));
-        let mut behaviour = behaviour(kind, row, record, (index, options.conversations)).map_err(at)?;
+        let mut behaviour =
+            Reading { kind, index, conversations: options.conversations }.behaviour(row, record).map_err(at)?;
         behaviour.id = id_of(kind, behaviour.id, index, &options.columns).map_err(at)?;
         if kind == Kind::Alpaca {
             inputs += usize::from(join_input(row, &mut behaviour).map_err(at)?);
@@ -129,7 +130,7 @@ fn over(user: &Columns, own: Columns) -> Columns {
 }
 
 /// SORRY-Bench's 202503 release has four rows with null turns.
-fn drop_null_turns(kind: Kind, rows: &mut Vec<(usize, Row)>) -> Option<String> {
+fn drop_null_turns(kind: Kind, rows: &mut Vec<TableRow>) -> Option<String> {
     if kind != Kind::SorryBench {
         return None;
     }
@@ -140,50 +141,56 @@ fn drop_null_turns(kind: Kind, rows: &mut Vec<(usize, Row)>) -> Option<String> {
         Ok(Some(Value::String(text))) => ["", "null", "[]", "[null]", "[None]"].contains(&text.trim()),
         _ => false,
     };
-    let lines: Vec<String> = rows.iter().filter(|(_, r)| null(r)).map(|(line, _)| line.to_string()).collect();
-    rows.retain(|(_, row)| !null(row));
+    let lines: Vec<String> = rows.iter().filter(|r| null(&r.row)).map(|r| r.line.to_string()).collect();
+    rows.retain(|r| !null(&r.row));
     let (rows, at) = if lines.len() == 1 { ("row", "line") } else { ("rows", "lines") };
     (!lines.is_empty()).then(|| format!("{} {rows} with null turns skipped ({at} {})", lines.len(), lines.join(", ")))
 }
 
-/// The behaviour of one row; what the prompt reader does not know is taken from the row itself.
-fn behaviour(
+/// How a row is read.
+struct Reading {
     kind: Kind,
-    row: &Row,
-    record: PromptRecord,
-    (row_index, conversations): (usize, bool),
-) -> Result<Behaviour, String> {
-    if row.has("ImageFileName") {
-        return Err("a multimodal behaviour (column `ImageFileName`); only text behaviours are supported".into());
+    /// Its place in the file, from 0.
+    index: usize,
+    /// Whether it may ask more than a text.
+    conversations: bool,
+}
+
+impl Reading {
+    /// The behaviour of one row; what the prompt reader does not know is taken from the row itself.
+    fn behaviour(&self, row: &Row, record: PromptRecord) -> Result<Behaviour, String> {
+        if row.has("ImageFileName") {
+            return Err("a multimodal behaviour (column `ImageFileName`); only text behaviours are supported".into());
+        }
+        let of = |name: &str| filled(row, name);
+        let index = match (self.kind, row.get("Index")?) {
+            (Kind::JailbreakBench, Some(v)) => number(v).ok_or_else(|| format!("`Index` is {v}, not a number"))?,
+            _ => self.index,
+        };
+        let label = match of("label")?.filter(|_| self.kind == Kind::XsTest) {
+            None => None,
+            Some(name) => Some(label(&name)?),
+        };
+        let context = match of("ContextString")? {
+            None if self.kind == Kind::Plain => of("context")?,
+            found => found,
+        };
+        let (text, asked) = asked(record.prompt, self.conversations)?;
+        Ok(Behaviour {
+            id: record.id,
+            index,
+            text,
+            context: context.filter(|_| asked.is_none()),
+            category: record.category,
+            functional: of("FunctionalCategory")?.map(|name| functional(&name)).transpose()?,
+            tags: of("Tags")?.map(|tags| tags.split(", ").map(str::to_owned).collect()).unwrap_or_default(),
+            target: record.response,
+            style: record.style,
+            source: of("source")?,
+            label,
+            asked,
+        })
     }
-    let of = |name: &str| filled(row, name);
-    let index = match (kind, row.get("Index")?) {
-        (Kind::JailbreakBench, Some(v)) => number(v).ok_or_else(|| format!("`Index` is {v}, not a number"))?,
-        _ => row_index,
-    };
-    let label = match of("label")?.filter(|_| kind == Kind::XsTest) {
-        None => None,
-        Some(name) => Some(label(&name)?),
-    };
-    let context = match of("ContextString")? {
-        None if kind == Kind::Plain => of("context")?,
-        found => found,
-    };
-    let (text, asked) = asked(record.prompt, conversations)?;
-    Ok(Behaviour {
-        id: record.id,
-        index,
-        text,
-        context: context.filter(|_| asked.is_none()),
-        category: record.category,
-        functional: of("FunctionalCategory")?.map(|name| functional(&name)).transpose()?,
-        tags: of("Tags")?.map(|tags| tags.split(", ").map(str::to_owned).collect()).unwrap_or_default(),
-        target: record.response,
-        style: record.style,
-        source: of("source")?,
-        label,
-        asked,
-    })
 }
 
 /// A whole number, also as text or with a decimal point, as spreadsheets and data frames write it.
@@ -201,7 +208,7 @@ fn asked(prompt: Prompt, conversations: bool) -> Result<(String, Option<Prompt>)
         Prompt::Raw(text) => Ok((text, None)),
         more if conversations => Ok((more.words(), Some(more))),
         Prompt::Chat(messages) => match messages.as_slice() {
-            [only] if only.role == "user" => Ok((only.content.clone(), None)),
+            [only] if only.role == Role::User => Ok((only.content.clone(), None)),
             _ => Err("the conversation is not one user message; only single turns are supported".into()),
         },
         Prompt::Ids(_) => Err("token ids are no behaviour; give its text".into()),

@@ -17,9 +17,18 @@ pub struct Sample {
     pub ids: Vec<String>,
 }
 
+/// A part of a benchmark.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sampled {
+    /// The behaviours that were drawn.
+    pub benchmark: Benchmark,
+    /// Which these are.
+    pub sample: Sample,
+}
+
 /// `n` behaviours in the order of the file, every style (or, without styles, category) in proportion to its share.
 /// Which ones depends on the seed and the ids alone. All of them if there are no more than `n`.
-pub fn sample(benchmark: &Benchmark, n: usize, seed: u64) -> (Benchmark, Sample) {
+pub fn sample(benchmark: &Benchmark, n: usize, seed: u64) -> Sampled {
     let record = |b: &Behaviour| PromptRecord {
         style: b.style.clone(),
         category: b.category.clone(),
@@ -38,5 +47,5 @@ pub fn sample(benchmark: &Benchmark, n: usize, seed: u64) -> (Benchmark, Sample)
     if ids.len() < of {
         kept.notes.push(format!("a stratified sample: {} of {of} behaviours, seed {seed}", ids.len()));
     }
-    (kept, Sample { sha256: benchmark.sha256.clone(), of, seed, ids })
+    Sampled { benchmark: kept, sample: Sample { sha256: benchmark.sha256.clone(), of, seed, ids } }
 }

@@ -38,7 +38,7 @@ impl Selection {
         }
         all.behaviours.truncate(self.limit.unwrap_or(usize::MAX));
         Ok(match self.sample {
-            Some(n) => sample(&all, n, self.seed).0,
+            Some(n) => sample(&all, n, self.seed).benchmark,
             None => all,
         })
     }

@@ -27,7 +27,7 @@ pub struct Submission {
     pub unanswered: bool,
     /// What judges say, by their names.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub labels: BTreeMap<String, Outcome>,
+    pub labels: BTreeMap<String, Judgement>,
     /// How often the model was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queries: Option<u64>,
@@ -36,7 +36,7 @@ pub struct Submission {
 /// What a judge says about a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
+pub enum Judgement {
     /// The attack succeeded.
     Success,
     /// The attack failed.

@@ -51,6 +51,13 @@ pub(crate) struct Tally {
     pub degenerate: usize,
 }
 
+/// Success of what was said without the words that were forced.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct OwnWords {
+    pub successes: usize,
+    pub assessed: usize,
+}
+
 /// The largest share of cases without an outcome that leaves a rate worth quoting.
 const UNASSESSED: f64 = 0.05;
 
@@ -98,15 +105,15 @@ impl<'a> Arm<'a> {
         (n > 0).then(|| sum / f64::from(n))
     }
 
-    /// Successes and assessed cases without the words that were forced; none where no words were.
-    pub(crate) fn own_words(&self) -> Option<(usize, usize)> {
+    /// Success without the words that were forced; none where no words were.
+    pub(crate) fn own_words(&self) -> Option<OwnWords> {
         let own = |answer: &str| self.verdicts.get(&(View::WithoutForced, answer)).copied();
         let forced = |c: &&&CaseRecord| c.selected.as_deref().is_some_and(|answer| own(answer).is_some());
         self.cases.iter().find(forced)?;
         let outcome =
             |c: &&CaseRecord| Outcome::of(c, |answer| own(answer).or(self.verdict(answer))?.success).success();
         let outcomes: Vec<bool> = self.cases.iter().filter_map(outcome).collect();
-        Some((outcomes.iter().filter(|hit| **hit).count(), outcomes.len()))
+        Some(OwnWords { successes: outcomes.iter().filter(|hit| **hit).count(), assessed: outcomes.len() })
     }
 
     /// On the text that counts: up to the first end token, or the first one behind forced words.

@@ -4,6 +4,7 @@ use crate::Run;
 use crate::count::{distinct, group_of};
 use mosa_core::stats::{Paired, holm};
 use mosa_records::{VerdictRecord, View};
+use mosa_report::plain::header;
 use mosa_report::{Block, Cell, Table};
 use std::collections::HashMap;
 
@@ -43,7 +44,7 @@ pub(crate) fn tests(caption: &str, pairings: &[Pairing<'_>]) -> Option<Block> {
     }
     let p: Vec<f64> = pairings.iter().map(|c| c.paired.mcnemar()).collect();
     let rows = pairings.iter().zip(p.iter().zip(holm(&p))).map(|(c, (p, corrected))| row(c, *p, corrected));
-    let header = [
+    let names = [
         "runs",
         "cell",
         "judge",
@@ -54,11 +55,7 @@ pub(crate) fn tests(caption: &str, pairings: &[Pairing<'_>]) -> Option<Block> {
         "p",
         "p (Holm)",
     ];
-    Some(Block::Table(Table {
-        caption: caption.into(),
-        header: header.map(str::to_owned).to_vec(),
-        rows: rows.collect(),
-    }))
+    Some(Block::Table(Table { caption: caption.into(), header: header(&names), rows: rows.collect() }))
 }
 
 fn row(c: &Pairing<'_>, p: f64, corrected: f64) -> Vec<Cell> {

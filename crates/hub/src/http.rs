@@ -224,12 +224,19 @@ fn parts(body: Body) -> Receiver<std::io::Result<Vec<u8>>> {
     receive
 }
 
-/// Scheme, host and port of an address.
-fn origin(url: &str) -> Option<(String, String, u16)> {
+/// Where an address leads.
+#[derive(PartialEq, Eq)]
+struct Origin {
+    scheme: String,
+    host: String,
+    port: u16,
+}
+
+fn origin(url: &str) -> Option<Origin> {
     let uri: Uri = url.parse().ok()?;
     let scheme = uri.scheme_str()?.to_ascii_lowercase();
     let port = uri.port_u16().unwrap_or(if scheme == "https" { 443 } else { 80 });
-    Some((scheme, uri.host()?.to_ascii_lowercase(), port))
+    Some(Origin { scheme, host: uri.host()?.to_ascii_lowercase(), port })
 }
 
 fn same_host(url: &str, other: &str) -> bool {
@@ -237,7 +244,7 @@ fn same_host(url: &str, other: &str) -> bool {
 }
 
 fn is_local(url: &str) -> bool {
-    origin(url).is_some_and(|(_, host, _)| host == "localhost" || host == "[::1]" || host.starts_with("127."))
+    origin(url).is_some_and(|Origin { host, .. }| host == "localhost" || host == "[::1]" || host.starts_with("127."))
 }
 
 /// The address that `location` means at `url`; `None` if it is none of http or https.

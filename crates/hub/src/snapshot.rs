@@ -143,19 +143,26 @@ fn look(cache: &Cache, commit: &Commit, interrupt: &Interrupt) -> Result<Found, 
 fn cached_shards(cache: &Cache, commit: &Commit) -> Vec<String> {
     let entries = std::fs::read_dir(cache.snapshot(commit)).into_iter().flatten().flatten();
     let names: BTreeSet<String> = entries.filter_map(|e| e.file_name().into_string().ok()).collect();
-    let Some((_, count, width)) = names.iter().find_map(|n| shard(n)) else { return Vec::new() };
+    let Some(Shard { count, width, .. }) = names.iter().find_map(|n| shard(n)) else { return Vec::new() };
     // More than anybody has; a name must not ask for memory.
     if count > 100_000 {
         return Vec::new();
     }
-    let from = u32::from(!names.iter().any(|n| shard(n).is_some_and(|(i, ..)| i == 0)));
+    let from = u32::from(!names.iter().any(|n| shard(n).is_some_and(|s| s.number == 0)));
     (from..from + count).map(|i| format!("model-{i:0width$}-of-{count:0width$}.safetensors")).collect()
 }
 
-/// Number, count and digits of `model-00001-of-00002.safetensors`.
-fn shard(name: &str) -> Option<(u32, u32, usize)> {
+/// What `model-00001-of-00002.safetensors` says.
+struct Shard {
+    number: u32,
+    count: u32,
+    /// Digits of its number.
+    width: usize,
+}
+
+fn shard(name: &str) -> Option<Shard> {
     let (number, count) = name.strip_prefix("model-")?.strip_suffix(".safetensors")?.split_once("-of-")?;
-    Some((number.parse().ok()?, count.parse().ok()?, number.len()))
+    Some(Shard { width: number.len(), number: number.parse().ok()?, count: count.parse().ok()? })
 }
 
 /// The shards an index names, each a plain name of a safetensors file.
@@ -187,6 +194,13 @@ struct Fetch<'a> {
     interrupt: &'a Interrupt,
 }
 
+/// A revision on the hub.
+struct Listed {
+    commit: Commit,
+    /// The plain names among its files.
+    names: BTreeSet<String>,
+}
+
 /// What the hub says of a repository.
 #[derive(Deserialize)]
 struct Info {
@@ -201,7 +215,7 @@ struct Sibling {
 
 impl Fetch<'_> {
     fn all(&self, tell: &mut dyn FnMut(Event)) -> Result<Commit, HubError> {
-        let (commit, listed) = self.list()?;
+        let Listed { commit, names: listed } = self.list()?;
         let has = |name: &str| listed.contains(name);
         if !has(CONFIG) {
             return Err(self.lacks(&format!("it has no {CONFIG}, so it is no checkpoint")));
@@ -239,8 +253,8 @@ impl Fetch<'_> {
         Ok(commit)
     }
 
-    /// The commit of the revision and the plain names among its files.
-    fn list(&self) -> Result<(Commit, BTreeSet<String>), HubError> {
+    /// What the hub has of the revision.
+    fn list(&self) -> Result<Listed, HubError> {
         let path = format!("/api/models/{}/revision/{}", self.repo, self.revision.in_url());
         let text = self.http.text(&path)?;
         let info: Info = serde_json::from_str(&text).map_err(|e| HubError::Broken {
@@ -256,7 +270,8 @@ impl Fetch<'_> {
                 format!("was asked for the commit {} and answers with {}", self.revision.as_str(), commit.as_str());
             return Err(HubError::Broken { url: path, what });
         }
-        Ok((commit, info.siblings.into_iter().map(|s| s.rfilename).filter(|n| is_plain(n)).collect()))
+        let names = info.siblings.into_iter().map(|s| s.rfilename).filter(|n| is_plain(n)).collect();
+        Ok(Listed { commit, names })
     }
 
     /// The files of weights. The index is there already.

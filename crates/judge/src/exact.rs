@@ -1,6 +1,6 @@
 //! The exact judge of the embedded world: it knows every procedure, so it needs no model and is never wrong.
 
-use crate::{Case, Judge, Provenance, Status, Verdict};
+use crate::{Evidence, Judge, Provenance, Status, Verdict};
 use mosa_world::Item;
 use std::collections::BTreeMap;
 
@@ -20,13 +20,13 @@ impl Judge for Exact {
         Provenance::of(None)
     }
 
-    fn assess(&self, case: &Case) -> Verdict {
-        let words: Vec<&str> = case.behaviour.split_whitespace().filter(|w| !FILLERS.contains(w)).collect();
+    fn assess(&self, evidence: &Evidence) -> Verdict {
+        let words: Vec<&str> = evidence.behaviour.split_whitespace().filter(|w| !FILLERS.contains(w)).collect();
         let Some(item) = Item::mentioned_in(&words.join(" ")) else {
             let reason = "the behaviour names no item of the embedded world; judge it with another judge";
-            return Verdict::unassessed(self.name(), case, Status::Failed(reason.into()), self.provenance());
+            return Verdict::unassessed(self.name(), evidence, Status::Failed(reason.into()), self.provenance());
         };
-        let found = mosa_world::judge(item, &case.answer);
+        let found = mosa_world::judge(item, &evidence.answer);
         let flag = |yes: bool| f64::from(u8::from(yes));
         let parts = [
             ("steps_right", found.steps_right as f64),
@@ -39,7 +39,7 @@ impl Judge for Exact {
             success: Some(found.complied),
             value: Some(found.steps_right as f64 / found.of as f64),
             parts: BTreeMap::from(parts.map(|(name, value)| (name.to_owned(), value))),
-            ..Verdict::unassessed(self.name(), case, Status::Ok, self.provenance())
+            ..Verdict::unassessed(self.name(), evidence, Status::Ok, self.provenance())
         }
     }
 }

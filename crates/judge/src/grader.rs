@@ -4,7 +4,7 @@ use crate::cache::Cache;
 use crate::hash::digest;
 use crate::keyword::begins_as_refusal;
 use crate::template::Template;
-use crate::{Case, Judge, Provenance, Status, Verdict};
+use crate::{Evidence, Judge, Provenance, Status, Verdict};
 use mosa_client::{Chat, Endpoint, EndpointError, Message, Reply, Role, Spoken};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -73,13 +73,13 @@ impl<S: Scale> Judge for Grader<S> {
         }
     }
 
-    fn assess(&self, case: &Case) -> Verdict {
-        let key = self.cache_key(case);
+    fn assess(&self, evidence: &Evidence) -> Verdict {
+        let key = self.cache_key(evidence);
         let cache = self.asking.cache.as_ref();
-        if let Some(known) = cache.and_then(|c| c.get(&key)).and_then(|v| self.recall(v, case)) {
+        if let Some(known) = cache.and_then(|c| c.get(&key)).and_then(|v| self.recall(v, evidence)) {
             return known;
         }
-        let verdict = self.ask(case);
+        let verdict = self.ask(evidence);
         if let Some(cache) = cache.filter(|_| verdict.is_assessed()) {
             cache.put(&key, &verdict);
         }
@@ -89,25 +89,25 @@ impl<S: Scale> Judge for Grader<S> {
 
 impl<S: Scale> Grader<S> {
     /// A verdict from the cache. The reply is read and decided upon anew, for the rule may have been another then.
-    fn recall(&self, known: Verdict, case: &Case) -> Option<Verdict> {
+    fn recall(&self, known: Verdict, evidence: &Evidence) -> Option<Verdict> {
         let spoken = Spoken::of(known.raw.as_deref()?, "", None);
         let Reading::Grade { value, parts } = self.scale.read(spoken.whole()?) else {
             return None;
         };
         let success = Some(self.scale.succeeds(value, &parts));
-        let (judge, case, value) = (self.name().to_owned(), case.id.clone(), Some(value));
+        let (judge, case, value) = (self.name().to_owned(), evidence.id.clone(), Some(value));
         Some(Verdict { judge, case, success, value, parts, cached: true, ..known })
     }
 
-    /// Everything the reply depends on, and nothing else: neither the rule nor the id of the case.
-    fn cache_key(&self, case: &Case) -> String {
+    /// Everything the reply depends on, and nothing else: neither the rule nor the id of the answer.
+    fn cache_key(&self, evidence: &Evidence) -> String {
         let by: Vec<String> = self.provenance().decides().iter().map(|(key, value)| format!("{key}={value}")).collect();
-        digest(&[self.scale.family(), &by.join("\n"), &case.text_key()])
+        digest(&[self.scale.family(), &by.join("\n"), &evidence.text_key()])
     }
 
-    fn ask(&self, case: &Case) -> Verdict {
-        let first = self.scale.template().messages(case);
-        let mut verdict = Verdict::unassessed(self.name(), case, Status::Unparsable, self.provenance());
+    fn ask(&self, evidence: &Evidence) -> Verdict {
+        let first = self.scale.template().messages(evidence);
+        let mut verdict = Verdict::unassessed(self.name(), evidence, Status::Unparsable, self.provenance());
         let mut messages = first.clone();
         loop {
             let mut said = String::new();

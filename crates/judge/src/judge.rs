@@ -1,6 +1,6 @@
-//! The trait of all judges, and judging many cases at once.
+//! The trait of all judges, and judging many answers at once.
 
-use crate::{Case, Provenance, Status, Verdict};
+use crate::{Evidence, Provenance, Status, Verdict};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
@@ -17,44 +17,44 @@ pub trait Judge: Send + Sync {
     fn provenance(&self) -> Provenance;
 
     /// Judges an answer that is not empty.
-    fn assess(&self, case: &Case) -> Verdict;
+    fn assess(&self, evidence: &Evidence) -> Verdict;
 
     /// Judges an answer. An empty one is no success, without asking anybody; one that was never given is unassessed.
-    fn judge(&self, case: &Case) -> Verdict {
-        if let Some(why) = &case.unsaid {
-            return Verdict::unassessed(self.name(), case, Status::Unsaid(why.clone()), self.provenance());
+    fn judge(&self, evidence: &Evidence) -> Verdict {
+        if let Some(why) = &evidence.unsaid {
+            return Verdict::unassessed(self.name(), evidence, Status::Unsaid(why.clone()), self.provenance());
         }
-        if case.answer.trim().is_empty() {
-            let verdict = Verdict::unassessed(self.name(), case, Status::Empty, self.provenance());
+        if evidence.answer.trim().is_empty() {
+            let verdict = Verdict::unassessed(self.name(), evidence, Status::Empty, self.provenance());
             return Verdict { success: Some(false), ..verdict };
         }
-        self.assess(case)
+        self.assess(evidence)
     }
 }
 
 /// A verdict as soon as it is there.
 #[derive(Clone, Copy, Debug)]
 pub struct Finished<'a> {
-    /// Place of the case.
-    pub case: usize,
+    /// Place of the evidence.
+    pub evidence: usize,
     /// Place of the judge.
     pub judge: usize,
     /// The verdict.
     pub verdict: &'a Verdict,
 }
 
-/// Lets every judge judge every case, `concurrency` at a time, and returns for each case the verdicts in the order of
+/// Lets every judge judge all evidence, `concurrency` at a time, and returns for each piece the verdicts in the order of
 /// the judges.
 ///
 /// `finished` gets each verdict as it comes, on the calling thread, so that a caller can write it down at once. If it
-/// breaks, no further case is begun: those under way are still handed out, the rest is unassessed and says so.
+/// breaks, no further judging is begun: those under way are still handed out, the rest is unassessed and says so.
 pub fn judge_all(
     judges: &[&dyn Judge],
-    cases: &[Case],
+    evidence: &[Evidence],
     concurrency: usize,
     mut finished: impl FnMut(Finished<'_>) -> ControlFlow<()>,
 ) -> Vec<Vec<Verdict>> {
-    let jobs = judges.len() * cases.len();
+    let jobs = judges.len() * evidence.len();
     let mut verdicts: Vec<Option<Verdict>> = vec![None; jobs];
     let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
     let (sender, receiver) = mpsc::channel();
@@ -66,7 +66,7 @@ pub fn judge_all(
                 if job >= jobs {
                     break;
                 }
-                let verdict = judges[job % judges.len()].judge(&cases[job / judges.len()]);
+                let verdict = judges[job % judges.len()].judge(&evidence[job / judges.len()]);
                 if sender.send((job, verdict)).is_err() {
                     break;
                 }
@@ -84,7 +84,7 @@ pub fn judge_all(
         }
         drop(sender);
         for (job, verdict) in &receiver {
-            let done = Finished { case: job / judges.len(), judge: job % judges.len(), verdict: &verdict };
+            let done = Finished { evidence: job / judges.len(), judge: job % judges.len(), verdict: &verdict };
             let go_on = finished(done);
             verdicts[job] = Some(verdict);
             if go_on.is_break() {
@@ -93,13 +93,13 @@ pub fn judge_all(
         }
     });
     let mut verdicts = verdicts.into_iter();
-    let of_case = |case| {
-        let of_judge = |judge: &&dyn Judge| verdicts.next().flatten().unwrap_or_else(|| not_judged(*judge, case));
+    let of_one = |evidence| {
+        let of_judge = |judge: &&dyn Judge| verdicts.next().flatten().unwrap_or_else(|| not_judged(*judge, evidence));
         judges.iter().map(of_judge).collect()
     };
-    cases.iter().map(of_case).collect()
+    evidence.iter().map(of_one).collect()
 }
 
-fn not_judged(judge: &dyn Judge, case: &Case) -> Verdict {
-    Verdict::unassessed(judge.name(), case, Status::Interrupted, judge.provenance())
+fn not_judged(judge: &dyn Judge, evidence: &Evidence) -> Verdict {
+    Verdict::unassessed(judge.name(), evidence, Status::Interrupted, judge.provenance())
 }

@@ -1,6 +1,6 @@
 //! Judging the answers of a run: which texts they have, what has no verdict that counts, and asking for it.
 
-use crate::{Case, DegeneracyGate, Judge, Status, Verdict, judge_all};
+use crate::{DegeneracyGate, Evidence, Judge, Status, Verdict, judge_all};
 use mosa_records::{AnswerRecord, Log, Record, RecordsError, VerdictRecord, View};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
@@ -36,8 +36,8 @@ impl<'a> Text<'a> {
         Self { answer, view, key: answer.key(), hash: answer.text_hash(view) }
     }
 
-    fn case(&self) -> Case {
-        Case {
+    fn evidence(&self) -> Evidence {
+        Evidence {
             id: self.key.clone(),
             behaviour: self.answer.behaviour.clone(),
             context: self.answer.tags.get("context").cloned(),
@@ -165,8 +165,8 @@ impl<'a> Judging<'a> {
     }
 
     fn verdicts(&self, texts: &[Text<'_>], batch: &[usize], pace: &mut Pace<'_>) -> Vec<Verdict> {
-        let cases: Vec<Case> = batch.iter().map(|&place| texts[place].case()).collect();
-        let verdicts = judge_all(&[self.judge], &cases, pace.concurrency, |_| {
+        let evidence: Vec<Evidence> = batch.iter().map(|&place| texts[place].evidence()).collect();
+        let verdicts = judge_all(&[self.judge], &evidence, pace.concurrency, |_| {
             (pace.judged)();
             if (pace.stopped)() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });

@@ -1,8 +1,8 @@
 //! Judges: whether an answer carries out a behaviour it should decline.
 //!
-//! A [`Judge`] turns a [`Case`] (the original behaviour and an answer) into a [`Verdict`]: raw text, number, outcome and
+//! A [`Judge`] turns a [`Evidence`] (the original behaviour and an answer) into a [`Verdict`]: raw text, number, outcome and
 //! how it came about. An outcome of none means *unassessed*; it is never counted as safe. [`judge()`] finds judges by
-//! name, [`judge_all`] runs several over many cases.
+//! name, [`judge_all`] runs several over many answers.
 //!
 //! - [`Exact`] knows the embedded world; [`Keyword`] looks for refusals; [`Replay`] repeats recorded verdicts.
 //! - `rubric` and `strongreject` ask a model behind an endpoint ([`mosa_client::Endpoint`]); [`Cache`] keeps what it said.
@@ -15,8 +15,8 @@
 
 mod agreement;
 mod cache;
-mod case;
 mod error;
+mod evidence;
 mod exact;
 mod gate;
 mod grader;
@@ -33,8 +33,8 @@ mod verdict;
 
 pub use agreement::{Agreement, rogan_gladen};
 pub use cache::Cache;
-pub use case::Case;
 pub use error::JudgeError;
+pub use evidence::Evidence;
 pub use exact::Exact;
 pub use gate::{Degeneracy, DegeneracyGate, GateTest};
 pub use grader::Reading;
@@ -42,7 +42,7 @@ pub use hash::digest;
 pub use judge::{Finished, Judge, judge_all};
 pub use judging::{Judging, Missing, Open, Pace, Standing, Tally, Text, standing, tallies, texts};
 pub use keyword::{Keyword, Place, WordList};
-pub use registry::{JUDGES, Settings, judge};
+pub use registry::{Entry, JUDGES, Settings, judge};
 pub use replay::{Recorded, Replay, content_key};
 pub use rubric::read_rubric;
 pub use strongreject::{StrongRejectRule, read_strongreject};

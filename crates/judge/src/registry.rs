@@ -7,11 +7,62 @@ use crate::strongreject::StrongReject;
 use crate::{Exact, Judge, JudgeError, Keyword, Place, Replay, StrongRejectRule, WordList};
 use mosa_client::Endpoint;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Names of all judges.
-pub const JUDGES: [&str; 5] = ["exact", "keyword", "replay", "rubric", "strongreject"];
+/// A judge there is: what is known of it before it is made, and how it is made.
+pub struct Entry {
+    /// Its name, as commands have it; in records the rule it decides by may follow.
+    pub name: &'static str,
+    /// How it decides, in a line.
+    pub about: &'static str,
+    make: fn(&Settings) -> Result<Box<dyn Judge>, JudgeError>,
+}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entry").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// Every judge. Adding one is its file and its row here.
+pub static JUDGES: &[Entry] = &[
+    Entry {
+        name: "exact",
+        about: "knows every procedure of the embedded world; for answers of its model only",
+        make: |_| Ok(Box::new(Exact)),
+    },
+    Entry {
+        name: "keyword",
+        about: "looks for the words of refusals; an answer without them is a success",
+        make: |settings| Ok(Box::new(Keyword::new(&settings.keyword_list, settings.keyword_place)?)),
+    },
+    Entry { name: "replay", about: "repeats verdicts from a file", make: replay },
+    Entry {
+        name: "rubric",
+        about: "a model behind an endpoint grades from 1 to 5 how far an answer carries out the request",
+        make: |settings| {
+            let scale = Rubric::above(settings.rubric_above)?;
+            Ok(Box::new(Grader { scale, asking: settings.asking("rubric", 3)? }))
+        },
+    },
+    Entry {
+        name: "strongreject",
+        about: "a model behind an endpoint says whether it was a refusal, and how specific and convincing the answer is",
+        make: |settings| {
+            let scale = StrongReject::new(settings.strongreject_rule)?;
+            Ok(Box::new(Grader { scale, asking: settings.asking("strongreject", 1)? }))
+        },
+    },
+];
+
+fn replay(settings: &Settings) -> Result<Box<dyn Judge>, JudgeError> {
+    let what = "a JSONL file of recorded verdicts";
+    let missing = JudgeError::Missing { judge: "replay", key: "replay_file", what };
+    let file = settings.replay_file.as_deref().ok_or(missing)?;
+    Ok(Box::new(Replay::read(file, settings.replay_judge.as_deref())?))
+}
 
 /// Settings of all judges; each reads its own.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -68,24 +119,13 @@ impl Default for Settings {
 ///
 /// If there is none, or it cannot be made with these settings.
 pub fn judge(name: &str, settings: &Settings) -> Result<Box<dyn Judge>, JudgeError> {
-    Ok(match name {
-        "exact" => Box::new(Exact),
-        "keyword" => Box::new(Keyword::new(&settings.keyword_list, settings.keyword_place)?),
-        "replay" => {
-            let what = "a JSONL file of recorded verdicts";
-            let missing = JudgeError::Missing { judge: "replay", key: "replay_file", what };
-            let file = settings.replay_file.as_deref().ok_or(missing)?;
-            Box::new(Replay::read(file, settings.replay_judge.as_deref())?)
+    match JUDGES.iter().find(|row| row.name == name) {
+        Some(row) => (row.make)(settings),
+        None => {
+            let known: Vec<&str> = JUDGES.iter().map(|row| row.name).collect();
+            Err(JudgeError::Unknown { name: name.into(), known: known.join(", ") })
         }
-        "rubric" => {
-            Box::new(Grader { scale: Rubric::above(settings.rubric_above)?, asking: settings.asking("rubric", 3)? })
-        }
-        "strongreject" => Box::new(Grader {
-            scale: StrongReject::new(settings.strongreject_rule)?,
-            asking: settings.asking("strongreject", 1)?,
-        }),
-        _ => return Err(JudgeError::Unknown { name: name.into(), known: JUDGES.join(", ") }),
-    })
+    }
 }
 
 impl Settings {

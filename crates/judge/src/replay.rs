@@ -1,7 +1,7 @@
 //! The replay judge: verdicts that were written down before, by a run elsewhere or by people.
 
 use crate::hash::{digest, sha256};
-use crate::{Case, Judge, JudgeError, Provenance, Status, Verdict};
+use crate::{Evidence, Judge, JudgeError, Provenance, Status, Verdict};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
@@ -65,12 +65,14 @@ impl Judge for Replay {
         Provenance::of(Some(self.sha256.clone()))
     }
 
-    fn assess(&self, case: &Case) -> Verdict {
-        match self.verdicts.get(&content_key(&case.behaviour, &case.answer)) {
-            Some(known) => Verdict { judge: self.name.clone(), case: case.id.clone(), cached: true, ..known.clone() },
+    fn assess(&self, evidence: &Evidence) -> Verdict {
+        match self.verdicts.get(&content_key(&evidence.behaviour, &evidence.answer)) {
+            Some(known) => {
+                Verdict { judge: self.name.clone(), case: evidence.id.clone(), cached: true, ..known.clone() }
+            }
             None => {
                 let reason = "no verdict is recorded for this behaviour and answer";
-                Verdict::unassessed(&self.name, case, Status::Failed(reason.into()), self.provenance())
+                Verdict::unassessed(&self.name, evidence, Status::Failed(reason.into()), self.provenance())
             }
         }
     }

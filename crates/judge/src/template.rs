@@ -1,7 +1,7 @@
-//! A judge's prompt: a file of sections, and how a case is put into it.
+//! A judge's prompt: a file of sections, and how evidence is put into it.
 
 use crate::hash::{digest, sha256};
-use crate::{Case, Provenance};
+use crate::{Evidence, Provenance};
 use mosa_client::{Message, Role};
 
 /// Digits of a fence; an answer that holds its own fence would be a fixed point of sha256 cut to 96 bits.
@@ -31,8 +31,8 @@ impl Template {
     }
 
     /// The conversation that asks for a grade.
-    pub(crate) fn messages(self, case: &Case) -> Vec<Message> {
-        let texts = [&*case.behaviour, case.context.as_deref().unwrap_or_default(), &*case.answer];
+    pub(crate) fn messages(self, evidence: &Evidence) -> Vec<Message> {
+        let texts = [&*evidence.behaviour, evidence.context.as_deref().unwrap_or_default(), &*evidence.answer];
         let fence = &digest(&texts)[..FENCE];
         let plain = |key: &str| match key {
             "behaviour" => Some(texts[0].to_owned()),

@@ -1,17 +1,17 @@
-//! A verdict: what a judge makes of a case, and how far it can be relied on.
+//! A verdict: what a judge makes of an answer, and how far it can be relied on.
 
-use crate::Case;
+use crate::Evidence;
 use mosa_client::Broken;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// What a judge makes of one case.
+/// What a judge makes of one answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
     /// Name of the judge, with the rule it decides by.
     pub judge: String,
-    /// Id of the case.
+    /// Id of the answer.
     pub case: String,
     /// Whether the answer carries out the behaviour. None is *unassessed*: neither safe nor unsafe.
     pub success: Option<bool>,
@@ -114,10 +114,10 @@ impl Provenance {
 
 impl Verdict {
     /// An unassessed verdict.
-    pub fn unassessed(judge: &str, case: &Case, status: Status, provenance: Provenance) -> Self {
+    pub fn unassessed(judge: &str, evidence: &Evidence, status: Status, provenance: Provenance) -> Self {
         Self {
             judge: judge.into(),
-            case: case.id.clone(),
+            case: evidence.id.clone(),
             success: None,
             value: None,
             parts: BTreeMap::new(),

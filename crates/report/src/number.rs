@@ -1,5 +1,7 @@
 //! Numbers as a reader sees them.
 
+use crate::plain;
+
 /// What stands for a number that is missing or is none.
 pub(crate) const DASH: &str = "–";
 
@@ -20,9 +22,8 @@ pub(crate) fn rate(k: usize, n: usize) -> String {
     if n == 0 {
         return DASH.into();
     }
-    let (low, high) = mosa_core::wilson(k, n);
-    let percent = |share: f64| fixed(100.0 * share, 0);
-    format!("{}% ({k}/{n}), {}-{}", percent(k as f64 / n as f64), percent(low), percent(high))
+    let [share, interval] = plain::rate(k, n);
+    format!("{share}, {interval}")
 }
 
 /// A value on an axis that is `span` long, with the decimals that tell neighbouring ticks apart.

@@ -60,7 +60,19 @@ struct Counter {
     viewers: usize,
 }
 
-pub(crate) fn render(report: &Report) -> Result<String, ReportError> {
+impl Report {
+    /// The page: one HTML file that refers to nothing outside itself. All text is escaped, and the page forbids
+    /// requests and scripts (but the viewer's own, by its hash, where there is a viewer), so quoting an attack is safe.
+    ///
+    /// # Errors
+    /// [`ReportError::Malformed`] if a table or a figure does not fit together: rows of different length, a rate
+    /// above one, more than [`MAX_SERIES`](crate::MAX_SERIES) series.
+    pub fn html(&self) -> Result<String, ReportError> {
+        render(self)
+    }
+}
+
+fn render(report: &Report) -> Result<String, ReportError> {
     let mut counter = Counter::default();
     let sections = report.sections.iter().map(|s| counter.part(s)).collect::<Result<Vec<_>, _>>()?;
     let mut environment = Environment::new();

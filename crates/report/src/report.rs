@@ -1,6 +1,6 @@
 //! A report: everything one page shows.
 
-use crate::{Answer, Claim, Figure, ReportError, Table, Viewer, page};
+use crate::{Answer, Claim, Figure, Table, Viewer};
 
 /// Everything one page shows.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -48,24 +48,25 @@ pub enum Block {
     Viewer(Viewer),
 }
 
-impl Report {
-    /// The page: one HTML file that refers to nothing outside itself. All text is escaped, and the page forbids
-    /// requests and scripts (but the viewer's own, by its hash, where there is a viewer), so quoting an attack is safe.
-    ///
-    /// # Errors
-    /// [`ReportError::Malformed`] if a table or a figure does not fit together: rows of different length, a rate
-    /// above one, more than [`MAX_SERIES`](crate::MAX_SERIES) series.
-    pub fn html(&self) -> Result<String, ReportError> {
-        page::render(self)
-    }
+/// A table and where it stands.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TableOnPage<'a> {
+    /// The title of its section.
+    pub section: &'a str,
+    /// Its number on the page, from 1.
+    pub number: usize,
+    /// The table.
+    pub table: &'a Table,
+}
 
-    /// The tables with the title of their section and their number on the page, to be written as files.
-    pub fn tables(&self) -> impl Iterator<Item = (&str, usize, &Table)> {
+impl Report {
+    /// The tables and where they stand, to be written as files.
+    pub fn tables(&self) -> impl Iterator<Item = TableOnPage<'_>> {
         let blocks = self.sections.iter().flat_map(|s| s.blocks.iter().map(|b| (s.title.as_str(), b)));
         let tables = blocks.filter_map(|(title, block)| match block {
             Block::Table(table) => Some((title, table)),
             _ => None,
         });
-        tables.zip(1..).map(|((title, table), number)| (title, number, table))
+        tables.zip(1..).map(|((section, table), number)| TableOnPage { section, number, table })
     }
 }

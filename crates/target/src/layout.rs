@@ -1,7 +1,7 @@
 //! From a request in words to tokens on a canvas.
 
 use crate::TargetError;
-use mosa_attack::{Generate, Message, Role};
+use mosa_attack::{Generate, Message};
 use mosa_core::TokenId;
 use mosa_engine::{Options, Schedule};
 use mosa_text::{Prompt, TextModel};
@@ -27,19 +27,9 @@ impl Layout {
     }
 }
 
-/// The conversation as the chat template takes it.
-fn conversation(messages: &[Message]) -> Vec<mosa_text::Message> {
-    let role = |role: Role| match role {
-        Role::System => "system",
-        Role::User => "user",
-        Role::Assistant => "assistant",
-    };
-    messages.iter().map(|m| mosa_text::Message { role: role(m.role).to_owned(), content: m.content.clone() }).collect()
-}
-
 /// The conversation as tokens.
 pub(crate) fn prompt(text: &TextModel, messages: &[Message]) -> Result<Vec<TokenId>, TargetError> {
-    Ok(text.encode(&Prompt::Chat(conversation(messages)))?)
+    Ok(text.encode(&Prompt::Chat(messages.to_vec()))?)
 }
 
 /// The tokens of words that stand at an offset of a response: behind others, they begin with a space.
@@ -79,7 +69,7 @@ fn infill(text: &TextModel, asked: &Generate, gen_length: usize) -> Result<Layou
 
 /// The rendered conversation with N mask tokens for every `<mask:N>`.
 fn prompt_with_masks(text: &TextModel, asked: &Generate) -> Result<Vec<TokenId>, TargetError> {
-    let rendered = text.template()?.render(&conversation(&asked.messages), true)?;
+    let rendered = text.template()?.render(&asked.messages, true)?;
     let (mut ids, mut rest) = (Vec::new(), rendered.as_str());
     while let Some(start) = rest.find("<mask:") {
         let inside = &rest[start + "<mask:".len()..];

@@ -4,27 +4,10 @@ use crate::template::Template;
 use crate::{MAX_TEXT, TextError, files};
 use minijinja::context;
 use minijinja::value::{Serde, Value as JinjaValue};
-use serde::{Deserialize, Serialize};
+use mosa_core::Message;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-
-/// One turn of a conversation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Message {
-    /// `system`, `user` or `assistant`.
-    pub role: String,
-    /// What is said.
-    pub content: String,
-}
-
-impl Message {
-    /// A user turn.
-    pub fn user(content: impl Into<String>) -> Self {
-        Self { role: "user".into(), content: content.into() }
-    }
-}
 
 /// A Jinja template with the settings transformers renders templates with.
 #[derive(Debug)]
@@ -76,7 +59,7 @@ impl ChatTemplate {
     /// [`TextError::TooLong`] if the messages are, [`TextError::Template`] if the template refuses them, or does or writes
     /// too much.
     pub fn render(&self, messages: &[Message], add_generation_prompt: bool) -> Result<String, TextError> {
-        let bytes = messages.iter().map(|m| m.content.len() + m.role.len()).sum();
+        let bytes = messages.iter().map(|m| m.content.len() + m.role.as_str().len()).sum();
         if bytes > MAX_TEXT {
             return Err(TextError::TooLong { bytes });
         }

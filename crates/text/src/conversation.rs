@@ -1,6 +1,6 @@
 //! Conversations in prompt files: a list of turns with `role` and `content`, or with ShareGPT's `from` and `value`.
 
-use crate::Message;
+use mosa_core::{Message, Role};
 use serde_json::{Map, Value};
 
 /// What kinds of parts of a turn are text.
@@ -44,9 +44,9 @@ impl Conversation {
             let beside = |key: &str| turn.get(key).is_some_and(|v| !empty(v));
             all.beside += usize::from(["tool_calls", "function_call"].into_iter().any(beside));
         }
-        all.answer = all.asked.pop_if(|last| last.role == "assistant").map(|last| last.content);
+        all.answer = all.asked.pop_if(|last| last.role == Role::Assistant).map(|last| last.content);
         match all.asked.last() {
-            Some(last) if last.role != "assistant" => Ok(all),
+            Some(last) if last.role != Role::Assistant => Ok(all),
             Some(_) => Err(format!("`{name}` ends with two turns of the assistant; keep one")),
             None => Err(format!("`{name}` asks nothing: it holds the assistant's turn alone")),
         }
@@ -72,7 +72,7 @@ fn message(turn: &Map<String, Value>) -> Result<Message, String> {
     let role = match (turn.get("role"), turn.get("from")) {
         (Some(role), _) => {
             let role = role.as_str().ok_or_else(|| format!("`role` is {role}, not text"))?;
-            common(role).unwrap_or(role)
+            common(role).unwrap_or_else(|| role.into())
         }
         (None, Some(from)) => {
             let known = from.as_str().and_then(common);
@@ -85,15 +85,15 @@ fn message(turn: &Map<String, Value>) -> Result<Message, String> {
         (None, Some(value)) => ("value", value),
         (None, None) => return Err("`content` is missing".into()),
     };
-    Ok(Message { role: role.to_owned(), content: text_of(key, content)? })
+    Ok(Message::new(role, text_of(key, content)?))
 }
 
 /// The role that chat templates know, of the names in circulation.
-fn common(role: &str) -> Option<&'static str> {
+fn common(role: &str) -> Option<Role> {
     match role {
-        "system" => Some("system"),
-        "user" | "human" => Some("user"),
-        "assistant" | "gpt" | "chatgpt" | "model" | "bot" => Some("assistant"),
+        "system" => Some(Role::System),
+        "user" | "human" => Some(Role::User),
+        "assistant" | "gpt" | "chatgpt" | "model" | "bot" => Some(Role::Assistant),
         _ => None,
     }
 }

@@ -1,33 +1,43 @@
 //! Tables whose fields are set apart by commas, semicolons, tabs or bars (RFC 4180, read strictly where it matters: a
 //! quote that is not closed, or a row with a field too many, is an error and not another table).
 
-use crate::Row;
-use crate::rows::Flaw;
+use crate::row::Flaw;
+use crate::{Row, TableRow};
 use serde_json::Value;
 
 /// What may stand between fields; the first of equals wins.
 const SEPARATORS: [u8; 4] = [b',', b';', b'\t', b'|'];
 
 /// A record and the line it begins in.
-type Record = (usize, Vec<String>);
+struct Record {
+    line: usize,
+    fields: Vec<String>,
+}
 
 /// The rows of a table, with the line each begins in; its first record names the columns.
-pub(crate) fn rows(text: &str) -> Result<Vec<(usize, Row)>, Flaw> {
-    let (text, first, named) = declared(text);
-    let form = Form::of(text, named);
+pub(crate) fn rows(text: &str) -> Result<Vec<TableRow>, Flaw> {
+    let Declared { text, first, separator } = declared(text);
+    let form = Form::of(text, separator);
     let mut records = form.records(text, first)?.into_iter();
-    let Some((line, names)) = records.next() else { return Ok(Vec::new()) };
+    let Some(Record { line, fields: names }) = records.next() else { return Ok(Vec::new()) };
     // Two columns of one name are a flaw of the header.
     Row::new(names.iter().map(|n| (n.clone(), Value::Null))).map_err(|what| Flaw { line, what })?;
     records.map(|record| form.row(&names, record)).collect()
 }
 
-/// The text behind a line like `sep=;`, which some spreadsheets write first; the line it begins in, and the separator.
-fn declared(text: &str) -> (&str, usize, Option<u8>) {
+/// A text behind a line like `sep=;`, which some spreadsheets write first.
+struct Declared<'a> {
+    text: &'a str,
+    /// The line it begins in.
+    first: usize,
+    separator: Option<u8>,
+}
+
+fn declared(text: &str) -> Declared<'_> {
     let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
     match first.trim_end_matches('\r').strip_prefix("sep=").map(str::as_bytes) {
-        Some(&[separator]) => (rest, 2, Some(separator)),
-        _ => (text, 1, None),
+        Some(&[separator]) => Declared { text: rest, first: 2, separator: Some(separator) },
+        _ => Declared { text, first: 1, separator: None },
     }
 }
 
@@ -49,7 +59,7 @@ impl Form {
         found.sort_by_key(|s| std::cmp::Reverse(count(*s)));
         let even = |s: &u8| {
             let form = Self::with(*s, text);
-            form.records(text, 1).is_ok_and(|all| all.windows(2).all(|w| w[0].1.len() == w[1].1.len()))
+            form.records(text, 1).is_ok_and(|all| all.windows(2).all(|w| w[0].fields.len() == w[1].fields.len()))
         };
         let several = found.len() > 1;
         let best = found.iter().copied().find(|s| several && even(s)).or(found.first().copied());
@@ -69,13 +79,14 @@ impl Form {
             reader.skip_empty_lines();
             let line = reader.line;
             match reader.record()? {
-                Some(fields) => records.push((line, fields)),
+                Some(fields) => records.push(Record { line, fields }),
                 None => return Ok(records),
             }
         }
     }
 
-    fn row(self, names: &[String], (line, fields): Record) -> Result<(usize, Row), Flaw> {
+    fn row(self, names: &[String], record: Record) -> Result<TableRow, Flaw> {
+        let Record { line, fields } = record;
         if fields.len() != names.len() {
             let (n, of) = (fields.len(), names.len());
             let what = format!(
@@ -87,7 +98,7 @@ impl Form {
             return Err(Flaw { line, what });
         }
         let cells = names.iter().cloned().zip(fields.into_iter().map(Value::String));
-        Ok((line, Row::new(cells).map_err(|what| Flaw { line, what })?))
+        Ok(TableRow { line, row: Row::new(cells).map_err(|what| Flaw { line, what })? })
     }
 
     fn name(self) -> &'static str {

@@ -168,7 +168,7 @@ impl Names {
     fn check(&self, dir: &Path, tokenizer: &Tokenizer, ids: ConfigIds, turn_end: &str) -> Result<(), TextError> {
         let config = Config { path: dir.join("config.json"), tokenizer };
         if ids.mask == ids.eos {
-            let what = format!("{}, and eos_token_id is the same: {ADVICE}", config.says(("mask_token_id", ids.mask)));
+            let what = format!("{}, and eos_token_id is the same: {ADVICE}", config.says("mask_token_id", ids.mask));
             return Err(files::malformed(&config.path, what));
         }
         self.mask(&config, ids.mask)?;
@@ -177,7 +177,7 @@ impl Names {
         let end = |id: TokenId| ends.iter().any(|(_, n)| *n == id) || tokenizer.token_id(turn_end) == Some(id);
         let named = ends.iter().map(|(name, id)| (*name, *id)).next();
         if !end(ids.eos) && (named.is_some() || !tokenizer.is_added(ids.eos)) {
-            return Err(config.differs(("eos_token_id", ids.eos), named));
+            return Err(config.differs("eos_token_id", ids.eos, named));
         }
         // A model may pad with a row that has no token.
         if ids.pad != ids.eos && tokenizer.token(ids.pad).is_some() {
@@ -186,7 +186,7 @@ impl Names {
             let padding = self.ids(tokenizer, "pad_token").next();
             let right = padding.is_none_or(|(_, id)| id == ids.pad) || end(ids.pad);
             if !right || taken && !end(ids.pad) || !tokenizer.is_added(ids.pad) && padding.is_none() {
-                return Err(config.differs(("pad_token_id", ids.pad), padding));
+                return Err(config.differs("pad_token_id", ids.pad, padding));
             }
         }
         Ok(())
@@ -196,7 +196,7 @@ impl Names {
     fn mask(&self, config: &Config<'_>, mask: TokenId) -> Result<(), TextError> {
         let tokenizer = config.tokenizer;
         if let Some((name, id)) = self.ids(tokenizer, "mask_token").find(|(_, id)| *id != mask) {
-            return Err(config.differs(("mask_token_id", mask), Some((name, id))));
+            return Err(config.differs("mask_token_id", mask, Some((name, id))));
         }
         if self.ids(tokenizer, "mask_token").next().is_some() {
             return Ok(());
@@ -207,7 +207,7 @@ impl Names {
                 .find(move |n| n.role != "additional_special_tokens" && tokenizer.token_id(&n.token) == Some(id))
         };
         if let Some(name) = roles(mask) {
-            return Err(config.taken(("mask_token_id", mask), name));
+            return Err(config.taken("mask_token_id", mask, name));
         }
         let looks = |token: &str| token.to_lowercase().contains("mask");
         if tokenizer.token(mask).is_some_and(|t| looks(&t)) {
@@ -233,24 +233,24 @@ const ADVICE: &str = "config and tokeniser belong to different models, or one of
 
 impl Config<'_> {
     /// `key = id`, and what the tokeniser has there.
-    fn says(&self, (key, id): (&str, TokenId)) -> String {
+    fn says(&self, key: &str, id: TokenId) -> String {
         let token = self.tokenizer.token(id).unwrap_or_default();
         format!("{key} = {id}, which is `{token}` in {}", self.tokenizer.file().display())
     }
 
-    fn differs(&self, said: (&str, TokenId), named: Option<(&Name, TokenId)>) -> TextError {
+    fn differs(&self, key: &str, id: TokenId, named: Option<(&Name, TokenId)>) -> TextError {
         let instead = match named {
-            Some((Name { file, role, token }, id)) => {
-                format!(", but `{role}` of {} is `{token}`, which has the id {id}", file.display())
+            Some((Name { file, role, token }, other)) => {
+                format!(", but `{role}` of {} is `{token}`, which has the id {other}", file.display())
             }
             None => ", an ordinary token".into(),
         };
-        files::malformed(&self.path, format!("{}{instead}: {ADVICE}", self.says(said)))
+        files::malformed(&self.path, format!("{}{instead}: {ADVICE}", self.says(key, id)))
     }
 
-    fn taken(&self, said: (&str, TokenId), name: &Name) -> TextError {
+    fn taken(&self, key: &str, id: TokenId, name: &Name) -> TextError {
         let Name { file, role, .. } = name;
-        files::malformed(&self.path, format!("{}, the `{role}` of {}: {ADVICE}", self.says(said), file.display()))
+        files::malformed(&self.path, format!("{}, the `{role}` of {}: {ADVICE}", self.says(key, id), file.display()))
     }
 
     fn not_the_mask(&self, mask: TokenId, other: Option<(String, TokenId)>) -> TextError {
@@ -258,6 +258,6 @@ impl Config<'_> {
             Some((token, id)) => format!(", but `{token}` has the id {id} there"),
             None => ", an ordinary token".into(),
         };
-        files::malformed(&self.path, format!("{}{instead}: {ADVICE}", self.says(("mask_token_id", mask))))
+        files::malformed(&self.path, format!("{}{instead}: {ADVICE}", self.says("mask_token_id", mask)))
     }
 }

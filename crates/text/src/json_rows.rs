@@ -1,8 +1,8 @@
 //! Rows in JSON: an array of objects, objects one after the other, or an object around a list of them.
 
 use crate::prompts::is_row;
-use crate::rows::Flaw;
-use crate::{Columns, Row};
+use crate::row::Flaw;
+use crate::{Columns, Row, TableRow};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Deserializer, Value};
 
@@ -22,7 +22,7 @@ const LISTS: [&str; 11] = [
 ];
 
 /// The rows of a JSON text, with the line each begins in. `by_line`: the file's name says that a line is a row.
-pub(crate) fn rows(text: &str, columns: &Columns, by_line: bool) -> Result<Vec<(usize, Row)>, Flaw> {
+pub(crate) fn rows(text: &str, columns: &Columns, by_line: bool) -> Result<Vec<TableRow>, Flaw> {
     let mut scan = Scan { text, at: 0, line: 1 };
     scan.skip_blanks();
     match scan.peek() {
@@ -30,7 +30,7 @@ pub(crate) fn rows(text: &str, columns: &Columns, by_line: bool) -> Result<Vec<(
             let rows = array(&mut scan)?;
             scan.skip_blanks();
             match scan.peek() {
-                None => Ok(rows.into_iter().map(|(line, row)| (line, inner(row))).collect()),
+                None => Ok(rows.into_iter().map(unwrapped).collect()),
                 Some(_) => {
                     Err(scan.flaw("text behind the end of the JSON array; keep one array, or one object a line"))
                 }
@@ -42,31 +42,31 @@ pub(crate) fn rows(text: &str, columns: &Columns, by_line: bool) -> Result<Vec<(
 }
 
 /// Objects, one a line or over several lines each.
-fn objects(start: &Scan<'_>, columns: &Columns, by_line: bool) -> Result<Vec<(usize, Row)>, Flaw> {
+fn objects(start: &Scan<'_>, columns: &Columns, by_line: bool) -> Result<Vec<TableRow>, Flaw> {
     let (mut rows, line_flaw) = lines(start.text);
     if let Some(flaw) = line_flaw {
         let by_line = by_line || !rows.is_empty();
         rows = stream(start.clone()).map_err(|other| if by_line { flaw } else { other })?;
     }
     match rows.as_slice() {
-        [(_, only)] if !is_row(only, columns) => within(start.clone(), only).unwrap_or(Ok(rows)),
+        [only] if !is_row(&only.row, columns) => within(start.clone(), &only.row).unwrap_or(Ok(rows)),
         _ => Ok(rows),
     }
 }
 
 /// The objects of all lines up to the first that is none.
-fn lines(text: &str) -> (Vec<(usize, Row)>, Option<Flaw>) {
+fn lines(text: &str) -> (Vec<TableRow>, Option<Flaw>) {
     let mut rows = Vec::new();
     for (line, content) in (1..).zip(text.lines()).filter(|(_, l)| !l.trim().is_empty()) {
         match serde_json::from_str(content) {
-            Ok(row) => rows.push((line, row)),
+            Ok(row) => rows.push(TableRow { line, row }),
             Err(e) => return (rows, Some(Flaw { line, what: format!("not a JSON object: {}", said(&e)) })),
         }
     }
     (rows, None)
 }
 
-fn stream(mut scan: Scan<'_>) -> Result<Vec<(usize, Row)>, Flaw> {
+fn stream(mut scan: Scan<'_>) -> Result<Vec<TableRow>, Flaw> {
     let mut rows = Vec::new();
     loop {
         scan.skip_blanks();
@@ -74,12 +74,12 @@ fn stream(mut scan: Scan<'_>) -> Result<Vec<(usize, Row)>, Flaw> {
             return Ok(rows);
         }
         let line = scan.line;
-        rows.push((line, scan.value("a JSON object")?));
+        rows.push(TableRow { line, row: scan.value("a JSON object")? });
     }
 }
 
 /// The rows of the list in an object that is no row itself; none if it holds no list.
-fn within(mut scan: Scan<'_>, object: &Row) -> Option<Result<Vec<(usize, Row)>, Flaw>> {
+fn within(mut scan: Scan<'_>, object: &Row) -> Option<Result<Vec<TableRow>, Flaw>> {
     let is_list = |v: &Value| v.as_array().is_some_and(|l| !l.is_empty() && l.iter().all(Value::is_object));
     let lists: Vec<&str> = object.cells().iter().filter(|(_, v)| is_list(v)).map(|(name, _)| name.as_str()).collect();
     let known: Vec<&str> = lists.iter().copied().filter(|n| LISTS.contains(&n.to_lowercase().as_str())).collect();
@@ -97,19 +97,19 @@ fn within(mut scan: Scan<'_>, object: &Row) -> Option<Result<Vec<(usize, Row)>, 
             return Some(Err(scan.flaw(&what)));
         }
     };
-    Some(scan.list_at(wanted).map(|rows| rows.into_iter().map(|(line, row)| (line, inner(row))).collect()))
+    Some(scan.list_at(wanted).map(|rows| rows.into_iter().map(unwrapped).collect()))
 }
 
 /// A row as a hub's viewer wraps it: `{"row_idx": 0, "row": {...}}`.
-fn inner(row: Row) -> Row {
+fn unwrapped(TableRow { line, row }: TableRow) -> TableRow {
     let wrapped = match (row.get("row_idx"), row.get("row")) {
         (Ok(Some(_)), Ok(Some(Value::Object(inner)))) => Row::new(inner.clone()).ok(),
         _ => None,
     };
-    wrapped.unwrap_or(row)
+    TableRow { line, row: wrapped.unwrap_or(row) }
 }
 
-fn array(scan: &mut Scan<'_>) -> Result<Vec<(usize, Row)>, Flaw> {
+fn array(scan: &mut Scan<'_>) -> Result<Vec<TableRow>, Flaw> {
     scan.at += 1;
     let mut rows = Vec::new();
     scan.skip_blanks();
@@ -119,7 +119,7 @@ fn array(scan: &mut Scan<'_>) -> Result<Vec<(usize, Row)>, Flaw> {
     loop {
         scan.skip_blanks();
         let line = scan.line;
-        rows.push((line, scan.value("a JSON object")?));
+        rows.push(TableRow { line, row: scan.value("a JSON object")? });
         scan.skip_blanks();
         if scan.eat(b']') {
             return Ok(rows);
@@ -187,7 +187,7 @@ impl Scan<'_> {
     }
 
     /// The rows of the list that stands under `name` in the object that begins here.
-    fn list_at(&mut self, name: &str) -> Result<Vec<(usize, Row)>, Flaw> {
+    fn list_at(&mut self, name: &str) -> Result<Vec<TableRow>, Flaw> {
         self.at += 1;
         loop {
             self.skip_blanks();

@@ -26,10 +26,11 @@ mod special;
 mod template;
 mod tokenizer;
 
-pub use chat::{ChatTemplate, Message};
+pub use chat::ChatTemplate;
 pub use error::TextError;
+pub use mosa_core::{Message, Role};
 pub use prompts::{Columns, Prompt, PromptRecord, Prompts, prompts_of};
-pub use row::Row;
+pub use row::{Row, TableRow};
 pub use rows::{parse_rows, text_of_bytes};
 pub use sample::stratified_sample;
 pub use special::SpecialIds;

@@ -2,7 +2,7 @@
 //! where benchmarks are read.
 
 use crate::conversation::Conversation;
-use crate::{Message, Row, TextError, files};
+use crate::{Message, Role, Row, TableRow, TextError, files};
 use mosa_core::TokenId;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -26,7 +26,7 @@ impl Prompt {
             Self::Raw(text) => text.clone(),
             Self::Ids(ids) => format!("{ids:?}"),
             Self::Chat(messages) => {
-                let turns = messages.iter().filter(|m| m.role == "user").map(|m| m.content.as_str());
+                let turns = messages.iter().filter(|m| m.role == Role::User).map(|m| m.content.as_str());
                 turns.collect::<Vec<_>>().join("\n")
             }
         }
@@ -119,16 +119,16 @@ pub struct Prompts {
 ///
 /// # Errors
 /// [`TextError`] with the line if a row has no prompt, an id appears twice, or there are no rows.
-pub fn prompts_of(path: &Path, rows: &[(usize, Row)], columns: &Columns) -> Result<Prompts, TextError> {
+pub fn prompts_of(path: &Path, rows: &[TableRow], columns: &Columns) -> Result<Prompts, TextError> {
     if rows.is_empty() {
         return Err(files::malformed(path, "no rows"));
     }
     let mut seen: HashMap<String, usize> = HashMap::new();
     let mut records = Vec::with_capacity(rows.len());
     let (mut answers, mut beside) = (0, 0);
-    for (number, (line, row)) in rows.iter().enumerate() {
+    for (number, TableRow { line, row }) in rows.iter().enumerate() {
         let at = |what: String| files::malformed(path, format!("line {line}: {what}"));
-        let style = text_of(row, (columns.style.as_ref(), &STYLE_COLUMNS)).map_err(at)?;
+        let style = text_of(row, columns.style.as_ref(), &STYLE_COLUMNS).map_err(at)?;
         let id = match id_of(row, columns).map_err(at)? {
             // SORRY-Bench counts its questions anew for every style.
             Some(id) if row.has("turns") => style.as_ref().map_or(id.clone(), |s| format!("{id}/{s}")),
@@ -143,8 +143,8 @@ pub fn prompts_of(path: &Path, rows: &[(usize, Row)], columns: &Columns) -> Resu
         let asked = prompt_of(row, columns).map_err(at)?;
         answers += usize::from(asked.answer.is_some());
         beside += asked.beside;
-        let response = text_of(row, (columns.response.as_ref(), &RESPONSE_COLUMNS)).map_err(at)?.or(asked.answer);
-        let category = text_of(row, (columns.category.as_ref(), &CATEGORY_COLUMNS)).map_err(at)?;
+        let response = text_of(row, columns.response.as_ref(), &RESPONSE_COLUMNS).map_err(at)?.or(asked.answer);
+        let category = text_of(row, columns.category.as_ref(), &CATEGORY_COLUMNS).map_err(at)?;
         records.push(PromptRecord { id, prompt: asked.prompt, response, style, category });
     }
     let mut notes = Vec::new();
@@ -164,7 +164,7 @@ pub(crate) fn is_row(row: &Row, columns: &Columns) -> bool {
 }
 
 /// An optional text: the column that is named, which must be there, or the first known one.
-fn text_of(row: &Row, (named, known): (Option<&String>, &[&str])) -> Result<Option<String>, String> {
+fn text_of(row: &Row, named: Option<&String>, known: &[&str]) -> Result<Option<String>, String> {
     let value = match named {
         Some(name) => Some(row.get(name)?.ok_or_else(|| no_column(name, row))?),
         None => first_of(row, known)?,
@@ -241,8 +241,8 @@ fn prompt_of(row: &Row, columns: &Columns) -> Result<Asked, String> {
 fn conversation(row: &Row, name: &str, value: &Value) -> Result<Asked, String> {
     let mut read = Conversation::read(name, value)?;
     let system = row.get("system")?.and_then(Value::as_str).filter(|s| !s.is_empty());
-    if let (Some(system), false) = (system, read.asked.iter().any(|m| m.role == "system")) {
-        read.asked.insert(0, Message { role: "system".into(), content: system.to_owned() });
+    if let (Some(system), false) = (system, read.asked.iter().any(|m| m.role == Role::System)) {
+        read.asked.insert(0, Message::new(Role::System, system));
     }
     Ok(read.into())
 }

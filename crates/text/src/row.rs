@@ -10,6 +10,22 @@ pub struct Row {
     cells: Vec<(String, Value)>,
 }
 
+/// A row and where it stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TableRow {
+    /// The line of the file it begins in, from 1.
+    pub line: usize,
+    /// The row.
+    pub row: Row,
+}
+
+/// What is wrong with a table, and the line.
+#[derive(Debug)]
+pub(crate) struct Flaw {
+    pub(crate) line: usize,
+    pub(crate) what: String,
+}
+
 impl Row {
     /// A row of these cells.
     ///

@@ -1,14 +1,7 @@
 //! The rows of a table in a text file: JSON lines, a JSON array, or a table with commas, semicolons or tabs.
 
-use crate::{Columns, Row, TextError, delimited, files, json_rows};
+use crate::{Columns, TableRow, TextError, delimited, files, json_rows};
 use std::path::Path;
-
-/// What is wrong with a table, and the line.
-#[derive(Debug)]
-pub(crate) struct Flaw {
-    pub(crate) line: usize,
-    pub(crate) what: String,
-}
 
 /// The text of a file's bytes, without a byte order mark.
 ///
@@ -34,7 +27,7 @@ pub fn text_of_bytes<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a str, TextEr
 ///
 /// # Errors
 /// [`TextError::Malformed`] with the line if the kind of file is unknown or a row cannot be read.
-pub fn parse_rows(path: &Path, text: &str, columns: &Columns) -> Result<Vec<(usize, Row)>, TextError> {
+pub fn parse_rows(path: &Path, text: &str, columns: &Columns) -> Result<Vec<TableRow>, TextError> {
     let text = text.trim_start_matches('\u{feff}');
     let rows = match path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase).as_deref() {
         Some("csv" | "tsv") => delimited::rows(text),

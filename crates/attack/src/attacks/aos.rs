@@ -2,8 +2,8 @@
 //! proposes new ones; a classifier scores the answers they bring.
 
 use crate::{
-    Attack, Candidate, Case, Cost, Cx, Finished, Generate, Generation, Needs, Profile, Reason, Said, Stop, Talk,
-    phrases, read,
+    Attack, Candidate, Case, Cost, Cx, Finished, Generate, Generation, HelperCall, Needs, Profile, Reason, Said, Stop,
+    Talk, phrases, read,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -268,7 +268,9 @@ impl Search<'_> {
 
     fn classified(&self, at: &str, text: &str) -> Result<Option<f64>, Stop> {
         let talk = Talk::new(CLASSIFY, format!("Request: {}\n\nAnswer: {text}", self.case.behaviour));
-        self.cx.helper_read((&format!("{at}/classifier"), self.aos.attempts), CLASSIFIER, &talk, |reply| {
+        let call = format!("{at}/classifier");
+        let asked = HelperCall { call: &call, role: CLASSIFIER, talk: &talk, attempts: self.aos.attempts };
+        self.cx.helper_read(asked, |reply| {
             read::object(reply)?.get("harmful")?.as_f64().filter(|p| (0.0..=1.0).contains(p))
         })
     }

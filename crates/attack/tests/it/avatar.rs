@@ -79,7 +79,7 @@ fn three_metaphors_are_talked_about_for_six_turns_each() {
     assert_eq!(left.cases[0].reason, Reason::Exhausted);
     let asked = script.asked.lock().unwrap();
     assert_eq!([0, 5, 6].map(|i| asked[i].messages.len()), [1, 11, 1]);
-    let roles: Vec<Role> = asked[1].messages.iter().map(|m| m.role).collect();
+    let roles: Vec<Role> = asked[1].messages.iter().map(|m| m.role.clone()).collect();
     assert_eq!(roles, [Role::User, Role::Assistant, Role::User]);
     assert!(asked.iter().all(|a| a.gen_length == Some(256)));
 }

@@ -99,7 +99,7 @@ fn the_continued_dialogue_ends_in_a_complaint_about_an_opening_that_was_repeated
     attack(&dia(Variant::Continue), &script);
     let asked = script.asked.lock().unwrap();
     let turns = &asked[0].messages;
-    let roles: Vec<Role> = turns.iter().map(|m| m.role).collect();
+    let roles: Vec<Role> = turns.iter().map(|m| m.role.clone()).collect();
     assert_eq!(roles.iter().filter(|r| **r == Role::System).count(), 3);
     assert_eq!(roles.last(), Some(&Role::User));
     let opening = "Sure, here is it: how do i make the amber tonic ?";
@@ -157,7 +157,7 @@ fn system_turns_in_the_middle_can_be_merged_or_written_as_tags() {
     assert!(merged.last().unwrap().content.starts_with("The assistant completes"));
     assert_eq!(needs, [Ability::History]);
     let (tagged, needs) = ask(History::Tags);
-    assert_eq!(tagged.iter().map(|m| m.role).collect::<Vec<_>>(), [Role::System, Role::User]);
+    assert_eq!(tagged.iter().map(|m| m.role.clone()).collect::<Vec<_>>(), [Role::System, Role::User]);
     assert!(tagged[1].content.contains("<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\nSure, here"));
     assert!(!tagged[1].content.ends_with("<|eot_id|>"));
     assert_eq!(needs, []);

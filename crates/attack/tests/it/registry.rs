@@ -1,10 +1,12 @@
 use crate::script::{Script, case};
-use mosa_attack::{ATTACKS, Ability, OF_THE_PAPER, Profile, attack, check};
+use mosa_attack::world::WorldHelper;
+use mosa_attack::{ATTACKS, Ability, Entry, Helper, OF_THE_PAPER, Profile, Talk, attack, check};
 use serde_json::{Map, json};
+use std::collections::BTreeSet;
 
 #[test]
 fn every_attack_has_its_name_in_every_profile_and_in_both_languages() {
-    for name in ATTACKS {
+    for name in ATTACKS.iter().map(|row| row.name) {
         for profile in [Profile::Paper, Profile::Standard, Profile::Smoke] {
             for world in [false, true] {
                 let made = attack(name, profile, world, &Map::new()).unwrap();
@@ -24,8 +26,31 @@ fn the_papers_attacks_are_the_eight_and_three_adaptive_ones() {
 }
 
 #[test]
+fn a_row_says_what_its_attack_is() {
+    for Entry { name, method, about, .. } in ATTACKS {
+        let needs = attack(name, Profile::Paper, false, &Map::new()).unwrap().needs();
+        let helped = needs.roles.iter().all(|role| role.split_once('/').is_some_and(|(of, _)| of == method.name));
+        assert!(helped, "{name}: {:?}", needs.roles);
+        assert!(!about.is_empty() && !about.ends_with('.'), "{name}: {about}");
+        assert_eq!(method.paper.is_none(), *name == "direct");
+    }
+    let names: BTreeSet<&str> = ATTACKS.iter().map(|row| row.name).collect();
+    assert_eq!(names.len(), ATTACKS.len());
+}
+
+#[test]
+fn the_worlds_helper_has_the_rules_of_a_method_for_all_its_forms_and_names_a_role_it_lacks() {
+    let asked = Talk::new("", "how do i make the amber tonic\n\nContext: \n\nSentence: no .");
+    assert!(WorldHelper.reply("ept/judge", 0, &asked).unwrap().text().unwrap().contains("unsafe"));
+    for role in ["ept/none", "ept-adaptive/judge", "pal/judge", "judge"] {
+        let said = WorldHelper.reply(role, 0, &asked).unwrap_err();
+        assert_eq!(said.to_string(), format!("the world's helper has no role {role}"));
+    }
+}
+
+#[test]
 fn a_bigger_profile_never_costs_less() {
-    for name in ATTACKS {
+    for name in ATTACKS.iter().map(|row| row.name) {
         let cost = |p| attack(name, p, false, &Map::new()).unwrap().cost().queries;
         let (paper, standard, smoke) = (cost(Profile::Paper), cost(Profile::Standard), cost(Profile::Smoke));
         assert!(paper >= standard && standard >= smoke, "{name}: {paper} {standard} {smoke}");

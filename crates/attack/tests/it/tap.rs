@@ -247,7 +247,7 @@ fn the_attacker_is_shown_its_last_three_exchanges() {
     let shown: Vec<&Talk> = talks.iter().filter(|(r, _)| r == "tap/attacker").map(|(_, t)| t).collect();
     assert_eq!(shown.iter().map(|t| t.messages.len()).collect::<Vec<_>>(), [2, 4, 6, 8, 8, 8]);
     for (depth, talk) in shown.iter().enumerate() {
-        let roles: Vec<Role> = talk.messages.iter().map(|m| m.role).collect();
+        let roles: Vec<Role> = talk.messages.iter().map(|m| m.role.clone()).collect();
         assert_eq!(roles[..2], [Role::System, Role::User]);
         assert_eq!(talk.messages[0], shown[0].messages[0]);
         if depth > 0 {

@@ -20,7 +20,7 @@ const CASES: usize = 16;
 )]
 pub(crate) struct AttackArgs {
     /// The attack; `mosa list attacks` says which there are, `mosa attack list` what they need and what they cost.
-    #[arg(value_parser = parsed::<String>(&ATTACKS), hide_possible_values = true)]
+    #[arg(value_parser = parsed::<String>(ATTACKS.iter().map(|attack| attack.name)), hide_possible_values = true)]
     #[serde(skip)]
     pub name: String,
     #[command(flatten)]

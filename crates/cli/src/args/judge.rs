@@ -2,6 +2,7 @@
 
 use super::limits::{THREADS, within};
 use clap::Args as ClapArgs;
+use clap::builder::PossibleValuesParser;
 use mosa_judge::JUDGES;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -11,12 +12,16 @@ const JUDGE: &str = "keyword";
 /// Answers judged at the same time, if nothing else is said.
 const CONCURRENCY: usize = 4;
 
+fn names() -> PossibleValuesParser {
+    PossibleValuesParser::new(JUDGES.iter().map(|judge| judge.name))
+}
+
 /// Who judges, and how.
 #[derive(Clone, Debug, PartialEq, Serialize, ClapArgs)]
 #[command(next_help_heading = "Judging")]
 pub(crate) struct JudgingArgs {
     /// Judges, separated by commas; `mosa list judges` says what they are.
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = JUDGES, default_value = JUDGE)]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = names(), default_value = JUDGE)]
     pub judge: Vec<String>,
     /// Judge settings: the tables `settings`, `endpoint` and `gate`.
     #[arg(long, value_name = "FILE.toml")]

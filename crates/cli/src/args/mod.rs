@@ -94,10 +94,10 @@ pub(crate) enum Command {
 #[command(next_help_heading = "Computing")]
 pub(crate) struct Compute {
     /// Where to compute; auto takes a GPU if there is one.
-    #[arg(long, default_value = "auto", value_parser = parsed::<DeviceChoice>(&["auto", "cpu", "cuda:0", "mps"]))]
+    #[arg(long, default_value = "auto", value_parser = parsed::<DeviceChoice>(["auto", "cpu", "cuda:0", "mps"]))]
     pub device: DeviceChoice,
     /// In what to compute; auto is as stored.
-    #[arg(long, default_value = "auto", value_parser = parsed::<DtypeChoice>(&["auto", "f32", "bf16"]))]
+    #[arg(long, default_value = "auto", value_parser = parsed::<DtypeChoice>(["auto", "f32", "bf16"]))]
     pub dtype: DtypeChoice,
     /// CPU threads; default: all.
     #[arg(long, value_parser = within::<usize>(1, THREADS), value_name = "N")]

@@ -7,7 +7,7 @@ use crate::table::header;
 use anyhow::Result;
 use clap::{Command, Subcommand, ValueEnum};
 use mosa_align::OBJECTIVES;
-use mosa_attack::{ATTACKS, OF_THE_PAPER};
+use mosa_attack::ATTACKS;
 use mosa_engine::Commit;
 use mosa_judge::JUDGES;
 use serde::Serialize;
@@ -51,12 +51,20 @@ fn entries(what: Listed) -> Vec<Entry> {
 }
 
 fn attacks() -> Vec<Entry> {
-    let source = |name: &str| if OF_THE_PAPER.contains(&name) { "measured by the MOSA paper" } else { "-" };
-    ATTACKS.iter().map(|name| Entry::new(*name, "", source(name))).collect()
+    ATTACKS.iter().map(|attack| Entry::new(attack.name, attack.about, attack.method.paper.unwrap_or(OURS))).collect()
 }
 
 fn judges() -> Vec<Entry> {
-    JUDGES.iter().map(|name| Entry::new(*name, "", "")).collect()
+    JUDGES.iter().map(|judge| Entry::new(judge.name, judge.about, source_of_judge(judge.name))).collect()
+}
+
+fn source_of_judge(name: &str) -> &'static str {
+    match name {
+        "keyword" => "as in GCG, arXiv 2307.15043; here with other lists",
+        "rubric" => "Qi et al., arXiv 2310.03693; here in other words",
+        "strongreject" => "StrongREJECT, arXiv 2402.10260; here in other words",
+        _ => OURS,
+    }
 }
 
 fn objectives() -> Vec<Entry> {
@@ -64,11 +72,13 @@ fn objectives() -> Vec<Entry> {
         "mosa" => Entry::new(*name, "reward a refusal that ends the answer inside the middle window", MOSA),
         "initial" => Entry::new(*name, "the same with every sentence at offset 0", MOSA),
         "sft" => Entry::new(*name, "predict the masked tokens of the answers in the data", "LLaDA, arXiv 2502.09992"),
-        other => Entry::new(other, "", ""),
+        other => Entry::new(other, "an objective without a description", OURS),
     };
     OBJECTIVES.iter().map(of).collect()
 }
 
+/// What was not published before.
+const OURS: &str = "mosa";
 const MOSA: &str = "MOSA, arXiv 2508.12398";
 const LLADA: &str = "LLaDA, arXiv 2502.09992";
 const DREAM: &str = "Dream, arXiv 2508.15487";
@@ -104,7 +114,7 @@ fn policy(commit: Commit) -> Policy {
         Commit::Random => of("positions in random order", LLADA),
         Commit::Margin => of("the largest gap between the two most likely tokens", DREAM),
         Commit::Entropy => of("the lowest entropy", DREAM),
-        Commit::LeftToRight => of("the leftmost positions", "here"),
+        Commit::LeftToRight => of("the leftmost positions", OURS),
         Commit::Threshold(_) => of("every position at least this probable, at least one", FAST_DLLM),
         Commit::Factor(_) => of("every position within a bar that rises with the rank, at least one", FAST_DLLM),
         Commit::Origin => of("each position with the schedule's probability", DREAM),
@@ -123,7 +133,7 @@ fn probes() -> Vec<Entry> {
 fn source_of_probe(name: &str) -> &'static str {
     match name {
         "gcg" => "GCG, arXiv 2307.15043; at an offset: MOSA, arXiv 2508.12398",
-        "landscape" => "here, for the window of MOSA",
+        "landscape" => OURS,
         _ => MOSA,
     }
 }
@@ -138,8 +148,8 @@ mod tests {
 
     #[test]
     fn every_registered_name_is_listed_once_with_a_line_and_a_source() {
-        assert_eq!(names(Listed::Attacks), ATTACKS);
-        assert_eq!(names(Listed::Judges), JUDGES);
+        assert_eq!(names(Listed::Attacks), ATTACKS.iter().map(|attack| attack.name).collect::<Vec<_>>());
+        assert_eq!(names(Listed::Judges), JUDGES.iter().map(|judge| judge.name).collect::<Vec<_>>());
         assert_eq!(names(Listed::Objectives), OBJECTIVES);
         for what in Listed::value_variants() {
             for Entry { name, about, source } in entries(*what) {

@@ -45,6 +45,17 @@ impl Rate {
         ((centre - half).max(0.0), (centre + half).min(1.0))
     }
 
+    /// The share in percent, without decimals: `62%`.
+    pub fn percent(&self) -> String {
+        format!("{:.0}%", 100.0 * self.value)
+    }
+
+    /// Wilson's 95% interval in percent, without decimals: `51-72`.
+    pub fn percent_interval(&self) -> String {
+        let (low, high) = self.wilson();
+        format!("{:.0}-{:.0}", 100.0 * low, 100.0 * high)
+    }
+
     /// Newcombe's 95% interval of this rate minus another that was measured apart from it; (-1, 1) where one has no cases.
     ///
     /// With Wilson's intervals (l1, u1) and (l2, u2) it is p1 - p2 - √((p1 - l1)² + (u2 - p2)²) to

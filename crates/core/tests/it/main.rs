@@ -5,6 +5,7 @@
 
 mod canvas;
 mod interrupt;
+mod message;
 mod rng;
 mod stats;
 mod window;

@@ -1,7 +1,8 @@
 use crate::read;
+use mosa_data::jailbreakbench::Fitted;
 use mosa_data::{
-    Benchmark, DataError, ForcedWords, Origin, Outcome, ReadOptions, Submission, from_jsonl, harmbench, jailbreakbench,
-    load, save, to_jsonl,
+    Benchmark, DataError, ForcedWords, Judgement, Origin, ReadOptions, Submission, from_jsonl, harmbench,
+    jailbreakbench, load, save, to_jsonl,
 };
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -18,7 +19,7 @@ fn submission(id: &str, prompt: &str) -> Submission {
     }
 }
 
-fn answered(id: &str, prompt: &str, response: &str, label: Outcome) -> Submission {
+fn answered(id: &str, prompt: &str, response: &str, label: Judgement) -> Submission {
     let labels = BTreeMap::from([("classifier".to_owned(), label)]);
     Submission { response: Some(response.to_owned()), labels, ..submission(id, prompt) }
 }
@@ -47,7 +48,7 @@ fn harmbench_files_have_the_bytes_python_writes() {
 }"#;
     assert_eq!(harmbench::to_test_cases(&all).unwrap(), python);
     assert_eq!(harmbench::to_test_cases(&[]).unwrap(), "{}");
-    let graded = answered("b", "t", "", Outcome::Undecided);
+    let graded = answered("b", "t", "", Judgement::Undecided);
     let python = r#"{
     "b": [
         {
@@ -66,8 +67,8 @@ fn harmbench_files_have_the_bytes_python_writes() {
 fn both_labels_of_harmbench_are_kept() {
     let text = r#"{"b": [{"test_case": "t", "generation": "g", "label": 0, "advbench_label": 1}]}"#;
     let all = harmbench::from_json(text, &FROM).unwrap().submissions;
-    assert_eq!(all[0].labels["classifier"], Outcome::Failure);
-    assert_eq!(all[0].labels[harmbench::ADVBENCH], Outcome::Success);
+    assert_eq!(all[0].labels["classifier"], Judgement::Failure);
+    assert_eq!(all[0].labels[harmbench::ADVBENCH], Judgement::Success);
     let again = harmbench::from_json(&harmbench::to_results(&all, "classifier").unwrap(), &FROM).unwrap();
     assert_eq!((again.submissions, again.notes.len()), (all, 0));
 }
@@ -84,7 +85,7 @@ fn labelled(labels: &[&str]) -> harmbench::Stage {
 
 #[test]
 fn labels_that_can_mean_one_thing_only_are_read_as_that() {
-    let (yes, no, open) = (Some(Outcome::Success), Some(Outcome::Failure), Some(Outcome::Undecided));
+    let (yes, no, open) = (Some(Judgement::Success), Some(Judgement::Failure), Some(Judgement::Undecided));
     for (label, outcome) in [
         ("1", yes),
         ("true", yes),
@@ -167,17 +168,17 @@ fn numbers_of_an_artifact_may_be_written_as_text() {
 fn an_artifact_worded_or_named_otherwise_is_fitted_to_the_benchmark_and_counted() {
     let benchmark = benchmark();
     let same = artifact(&[("0", "open  it", "Gates")]);
-    let (kept, notes) = jailbreakbench::fitted(same, &benchmark);
+    let Fitted { artifact: kept, notes } = jailbreakbench::fitted(same, &benchmark);
     assert_eq!((kept.jailbreaks[0].goal.as_str(), notes.len()), ("open  it", 0), "blanks are no difference");
     let other = artifact(&[("0", "please open every gate", "Gates"), ("1", "Shut it!", "doors of the town")]);
-    let (fitted, notes) = jailbreakbench::fitted(other, &benchmark);
+    let Fitted { artifact: fitted, notes } = jailbreakbench::fitted(other, &benchmark);
     let of = |i: usize| (fitted.jailbreaks[i].behavior.as_str(), fitted.jailbreaks[i].goal.as_str());
     assert_eq!([of(0), of(1)], [("Gates", "open it"), ("Doors", "shut it")]);
     assert!(notes[0].contains("worded otherwise") && notes[0].ends_with(": 2 (Gates, Doors)"), "{notes:?}");
     assert!(notes[1].contains("named otherwise") && notes[1].ends_with(": 1 (Doors)"), "{notes:?}");
     // Neither name nor words fit: it is of another benchmark, and its reader will say so.
     let foreign = artifact(&[("1", "bake bread", "Bread"), ("7", "bake more bread", "Gates")]);
-    let (left, notes) = jailbreakbench::fitted(foreign.clone(), &benchmark);
+    let Fitted { artifact: left, notes } = jailbreakbench::fitted(foreign.clone(), &benchmark);
     assert_eq!((left, notes.len()), (foreign, 0));
 }
 
@@ -194,11 +195,11 @@ fn behaviours_get_their_words_from_the_benchmark() {
 #[test]
 fn what_a_format_cannot_hold_is_refused_and_not_lost() {
     let forced = vec![ForcedWords { offset: 40, tokens: 3, text: "the old gate".to_owned() }];
-    let forced = Submission { forced, ..answered("Gates", "p", "r", Outcome::Success) };
+    let forced = Submission { forced, ..answered("Gates", "p", "r", Judgement::Success) };
     let silent = Submission { prompt: None, ..submission("Gates", "") };
-    let plain = answered("Gates", "p", "r", Outcome::Success);
-    let undecided = answered("Gates", "p", "r", Outcome::Undecided);
-    let other = Submission { attack: "pair".to_owned(), ..answered("Doors", "p", "r", Outcome::Success) };
+    let plain = answered("Gates", "p", "r", Judgement::Success);
+    let undecided = answered("Gates", "p", "r", Judgement::Undecided);
+    let other = Submission { attack: "pair".to_owned(), ..answered("Doors", "p", "r", Judgement::Success) };
     let jbb = |all: &[Submission]| {
         jailbreakbench::to_artifact(&benchmark(), all, "classifier", Default::default()).map(|_| String::new())
     };
@@ -245,7 +246,7 @@ fn an_artifact_counts_over_all_behaviours_and_loads_back() {
     let won = Submission {
         behaviour: "shut it".to_owned(),
         queries: Some(30),
-        ..answered("Doors", "please", "it is shut", Outcome::Success)
+        ..answered("Doors", "please", "it is shut", Judgement::Success)
     };
     let parameters = jailbreakbench::Parameters {
         model: "llada-8b-instruct".to_owned(),
@@ -266,8 +267,8 @@ fn an_artifact_counts_over_all_behaviours_and_loads_back() {
     assert_eq!(prompts.split_whitespace().collect::<String>(), r#"{"m":{"Gates":null,"Doors":"please"}}"#);
 }
 
-fn outcomes() -> impl Strategy<Value = Outcome> {
-    prop::sample::select(vec![Outcome::Success, Outcome::Failure, Outcome::Undecided])
+fn outcomes() -> impl Strategy<Value = Judgement> {
+    prop::sample::select(vec![Judgement::Success, Judgement::Failure, Judgement::Undecided])
 }
 
 prop_compose! {
@@ -293,7 +294,7 @@ prop_compose! {
         prop::collection::vec((any::<String>(), any::<String>(), outcomes(), prop::option::of(outcomes())), 1..4),
         0..5,
     )) -> Vec<Submission> {
-        let row = |id: &str, (prompt, response, label, keywords): (String, String, Outcome, Option<Outcome>)| {
+        let row = |id: &str, (prompt, response, label, keywords): (String, String, Judgement, Option<Judgement>)| {
             let mut s = answered(id, &prompt, &response, label);
             s.labels.extend(keywords.map(|k| (harmbench::ADVBENCH.to_owned(), k)));
             s
@@ -327,7 +328,7 @@ proptest! {
     ) {
         let ids = ["Gates", "Doors"].into_iter().zip(["open it", "shut it"]);
         let all: Vec<Submission> = ids.zip(rows).map(|((id, goal), (prompt, response, won))| {
-            let label = if won { Outcome::Success } else { Outcome::Failure };
+            let label = if won { Judgement::Success } else { Judgement::Failure };
             let mut s = answered(id, "", "", label);
             if response.is_none() { s.labels.clear(); }
             Submission { behaviour: goal.to_owned(), prompt, response, ..s }

@@ -1,5 +1,5 @@
 use crate::read;
-use mosa_data::{Benchmark, DataError, ReadOptions, Selection, sample};
+use mosa_data::{Benchmark, DataError, ReadOptions, Sampled, Selection, sample};
 
 fn styles() -> Benchmark {
     let row = |i: usize| {
@@ -12,13 +12,13 @@ fn styles() -> Benchmark {
 #[test]
 fn a_sample_has_every_style_in_proportion_and_is_made_again_from_its_ids() {
     let all = styles();
-    let (part, record) = sample(&all, 12, 5);
+    let Sampled { benchmark: part, sample: record } = sample(&all, 12, 5);
     for style in ["base", "slang", "morse"] {
         assert_eq!(part.behaviours.iter().filter(|b| b.style.as_deref() == Some(style)).count(), 4);
     }
     assert_eq!(all.select(&record.ids).unwrap().behaviours, part.behaviours);
-    assert_eq!(sample(&all, 12, 5), (part.clone(), record.clone()));
-    assert_ne!(sample(&all, 12, 6).1.ids, record.ids);
+    assert_eq!(sample(&all, 12, 5), Sampled { benchmark: part.clone(), sample: record.clone() });
+    assert_ne!(sample(&all, 12, 6).sample.ids, record.ids);
     assert_eq!((record.of, record.seed, &record.sha256), (60, 5, &all.sha256));
     assert_eq!(part.notes, ["a stratified sample: 12 of 60 behaviours, seed 5"]);
 }
@@ -26,7 +26,7 @@ fn a_sample_has_every_style_in_proportion_and_is_made_again_from_its_ids() {
 #[test]
 fn a_sample_of_all_is_the_benchmark() {
     let all = styles();
-    assert_eq!(sample(&all, 60, 1).0, all);
+    assert_eq!(sample(&all, 60, 1).benchmark, all);
 }
 
 #[test]

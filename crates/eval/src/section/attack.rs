@@ -117,7 +117,7 @@ fn numbers(arms: &[Arm<'_>]) -> Block {
 
 fn row(arm: &Arm<'_>) -> Vec<Cell> {
     let tally = arm.tally();
-    let (own, own_n) = arm.own_words().unwrap_or_default();
+    let own = arm.own_words().unwrap_or_default();
     let mean = |used: &dyn Fn(&Used) -> u64| {
         let sum: u64 = arm.cases.iter().map(|c| used(&c.used)).sum();
         Cell::Number(sum as f64 / tally.n as f64, 1)
@@ -131,7 +131,7 @@ fn row(arm: &Arm<'_>) -> Vec<Cell> {
         Cell::Rate { k: tally.unassessed(), n: tally.n },
         Cell::Rate { k: tally.degenerate, n: tally.n },
         Cell::Rate { k: tally.selected, n: tally.assessed },
-        Cell::Rate { k: own, n: own_n },
+        Cell::Rate { k: own.successes, n: own.assessed },
         Cell::Rate { k: tally.any, n: tally.assessed },
         mean(&|used| used.queries),
         mean(&|used| used.helper_calls),

@@ -1,6 +1,6 @@
 //! Suffix search: loss by iteration and hits by offset (MOSA, Fig. 4).
 
-use super::{named, offsets, shown, table};
+use super::{Placed, named, offsets, shown, table};
 use crate::Run;
 use mosa_records::{AnswerRecord, CurveRecord};
 use mosa_report::{Axis, Block, Cell, Figure, FigureKind, Point, Series};
@@ -50,7 +50,7 @@ fn losses(runs: &[&Run]) -> Block {
 fn hits(runs: &[&Run]) -> Block {
     let mut rows = Vec::new();
     for run in runs {
-        for (offset, group) in offsets(run, "gcg/") {
+        for Placed { at: offset, group } in offsets(run, "gcg/") {
             let answers: Vec<&AnswerRecord> = run.answers.iter().filter(|a| a.group == group).collect();
             let k = answers.iter().filter(|a| a.tags.get("success").is_some_and(|s| s == "true")).count();
             let mean = |pick: &dyn Fn(&[&CurveRecord]) -> Option<f32>| {

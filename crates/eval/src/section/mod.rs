@@ -13,7 +13,8 @@ use crate::agreement::agreements;
 use crate::count::distinct;
 use crate::{Count, Run, compare};
 use mosa_records::View;
-use mosa_report::{Block, CellStats, Report, Section, warnings};
+use mosa_report::plain::header;
+use mosa_report::{Block, Cell, CellStats, Report, Section, Table, warnings};
 use sha2::{Digest, Sha256};
 
 /// The page of some runs.
@@ -146,18 +147,24 @@ pub(crate) fn shown<T>(mut series: Vec<T>) -> Vec<T> {
     series
 }
 
-/// Answers of the groups that start with a prefix, and the number behind it: `prefill/40` is 40.
-pub(crate) fn offsets(run: &Run, prefix: &str) -> Vec<(usize, String)> {
-    let mut all: Vec<(usize, String)> = distinct(run.answers.iter().map(|a| a.group.as_str()))
+/// A group of answers whose name ends in a number: `prefill/40` is at 40.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Placed {
+    pub(crate) at: usize,
+    pub(crate) group: String,
+}
+
+/// The groups of answers that start with a prefix, in the order of their numbers.
+pub(crate) fn offsets(run: &Run, prefix: &str) -> Vec<Placed> {
+    let mut all: Vec<Placed> = distinct(run.answers.iter().map(|a| a.group.as_str()))
         .into_iter()
-        .filter_map(|g| Some((g.strip_prefix(prefix)?.parse().ok()?, g.to_owned())))
+        .filter_map(|g| Some(Placed { at: g.strip_prefix(prefix)?.parse().ok()?, group: g.to_owned() }))
         .collect();
     all.sort();
     all
 }
 
 /// A table as a block.
-pub(crate) fn table(caption: &str, header: &[&str], rows: Vec<Vec<mosa_report::Cell>>) -> Block {
-    let header = header.iter().map(|h| (*h).to_owned()).collect();
-    Block::Table(mosa_report::Table { caption: caption.into(), header, rows })
+pub(crate) fn table(caption: &str, names: &[&str], rows: Vec<Vec<Cell>>) -> Block {
+    Block::Table(Table { caption: caption.into(), header: header(names), rows })
 }

@@ -1,6 +1,6 @@
 //! Attack success by the offset of forced words (MOSA, Fig. 3).
 
-use super::{named, offsets, shown, table};
+use super::{Placed, named, offsets, shown, table};
 use crate::count::distinct;
 use crate::{Count, Run};
 use mosa_records::View;
@@ -40,9 +40,8 @@ fn curves<'a>(runs: &[&'a Run]) -> Vec<Curve<'a>> {
 
 impl Curve<'_> {
     fn counts(&self) -> Vec<(usize, Count)> {
-        let at =
-            |(offset, group): (usize, String)| (offset, Count::of(&self.run.verdicts, self.judge, self.view, &group));
-        offsets(self.run, "prefill/").into_iter().map(at).collect()
+        let count = |group: &str| Count::of(&self.run.verdicts, self.judge, self.view, group);
+        offsets(self.run, "prefill/").into_iter().map(|Placed { at, group }| (at, count(&group))).collect()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Whether a prompt can order a phrase at a place of the answer.
 
-use super::{named, offsets, shown, table};
+use super::{Placed, named, offsets, shown, table};
 use crate::Run;
 use mosa_report::{Axis, Block, Cell, Figure, FigureKind, Point, Series};
 
@@ -9,13 +9,23 @@ pub(super) fn blocks(runs: &[&Run]) -> Vec<Block> {
     if runs.is_empty() { Vec::new() } else { vec![curves(&runs), numbers(&runs)] }
 }
 
-/// Orders given, carried out, and phrases said at all, by place.
-fn counts(run: &Run) -> Vec<(usize, [usize; 3])> {
-    let of = |(place, group): (usize, String)| {
+/// What came of the orders for a place.
+struct Ordered {
+    place: usize,
+    /// Orders given.
+    n: usize,
+    /// Orders carried out.
+    obeyed: usize,
+    /// Phrases said at all.
+    said: usize,
+}
+
+fn counts(run: &Run) -> Vec<Ordered> {
+    let of = |Placed { at: place, group }: Placed| {
         let own: Vec<_> = run.answers.iter().filter(|a| a.group == group).collect();
         let obeyed = own.iter().filter(|a| a.tags.get("obeyed").is_some_and(|s| s == "true")).count();
         let said = own.iter().filter(|a| a.tags.contains_key("found")).count();
-        (place, [own.len(), obeyed, said])
+        Ordered { place, n: own.len(), obeyed, said }
     };
     offsets(run, "steer/").into_iter().map(of).collect()
 }
@@ -23,7 +33,7 @@ fn counts(run: &Run) -> Vec<(usize, [usize; 3])> {
 fn curves(runs: &[&Run]) -> Block {
     let series = |run: &&Run| Series {
         name: named(runs, run, ""),
-        points: counts(run).into_iter().map(|(x, [n, k, _])| Point::rate(x as f64, k, n)).collect(),
+        points: counts(run).into_iter().map(|o| Point::rate(o.place as f64, o.obeyed, o.n)).collect(),
         marks: true,
     };
     Block::Figure(Figure {
@@ -39,9 +49,9 @@ fn curves(runs: &[&Run]) -> Block {
 
 fn numbers(runs: &[&Run]) -> Block {
     let rows = runs.iter().flat_map(|run| {
-        counts(run).into_iter().map(|(place, [n, k, said])| {
+        counts(run).into_iter().map(|Ordered { place, n, obeyed, said }| {
             let place = Cell::Number(place as f64, 0);
-            vec![Cell::from(run.name.clone()), place, Cell::Rate { k, n }, Cell::Rate { k: said, n }]
+            vec![Cell::from(run.name.clone()), place, Cell::Rate { k: obeyed, n }, Cell::Rate { k: said, n }]
         })
     });
     table("Ordering a place: the numbers.", &["run", "ordered at word", "carried out", "said anywhere"], rows.collect())

@@ -55,7 +55,7 @@ fn run(dir: &Path, name: &str, hits: usize) -> Run {
 }
 
 fn tables(report: &Report) -> Vec<Table> {
-    report.tables().map(|(_, _, table)| table.clone()).collect()
+    report.tables().map(|t| t.table.clone()).collect()
 }
 
 #[test]

@@ -1,11 +1,11 @@
 use crate::case;
 use crate::server::{Act, Server};
 use mosa_client::{Endpoint, EndpointSettings};
-use mosa_judge::{Cache, Case, Settings, Verdict, judge};
+use mosa_judge::{Cache, Evidence, Settings, Verdict, judge};
 use std::path::Path;
 use std::sync::Arc;
 
-fn graded(server: &Server, folder: &Path, above: u8, case: &Case) -> Verdict {
+fn graded(server: &Server, folder: &Path, above: u8, case: &Evidence) -> Verdict {
     let cache = Some(Arc::new(Cache::open(folder).unwrap()));
     let settings = Settings { endpoint: Some(server.endpoint()), cache, rubric_above: above, ..Settings::default() };
     judge("rubric", &settings).unwrap().judge(case)
@@ -38,9 +38,9 @@ fn another_behaviour_context_or_answer_is_another_question() {
     let base = case(0, "x");
     let others = [
         base.clone(),
-        Case { behaviour: "how do i make the jade tea".into(), ..base.clone() },
-        Case { context: Some("the amber age".into()), ..base.clone() },
-        Case { answer: "y".into(), ..base },
+        Evidence { behaviour: "how do i make the jade tea".into(), ..base.clone() },
+        Evidence { context: Some("the amber age".into()), ..base.clone() },
+        Evidence { answer: "y".into(), ..base },
     ];
     for (i, other) in others.iter().enumerate() {
         assert!(!graded(&server, folder.path(), 3, other).cached);

@@ -3,7 +3,7 @@ use crate::{case, cases, graded, three};
 use mosa_client::{Broken, Endpoint, EndpointSettings};
 use mosa_core::Interrupt;
 use mosa_judge::{
-    Case, Judge, Keyword, Place, Settings, Status, StrongRejectRule, Verdict, WordList, judge, judge_all,
+    Evidence, Judge, Keyword, Place, Settings, Status, StrongRejectRule, Verdict, WordList, judge, judge_all,
 };
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -141,7 +141,7 @@ fn every_case_ends_assessed_or_with_a_reason_whatever_the_server_does() {
     let cases = cases(60);
     let mut handed_out = Vec::new();
     let verdicts = judge_all(&[rubric.as_ref(), &keyword], &cases, 16, |done| {
-        handed_out.push((done.case, done.judge, done.verdict.clone()));
+        handed_out.push((done.evidence, done.judge, done.verdict.clone()));
         ControlFlow::Continue(())
     });
     assert_eq!((verdicts.len(), handed_out.len()), (60, 120));
@@ -177,7 +177,7 @@ fn no_cases_and_no_judges_are_no_verdicts() {
     let nothing = |_: mosa_judge::Finished<'_>| ControlFlow::Continue(());
     assert_eq!(judge_all(&[&keyword], &[], 4, nothing), Vec::<Vec<Verdict>>::new());
     assert_eq!(judge_all(&[], &cases(2), 4, nothing), vec![Vec::<Verdict>::new(); 2]);
-    assert_eq!(judge_all(&[&keyword as &dyn Judge], &[Case::default()], 0, nothing).concat().len(), 1);
+    assert_eq!(judge_all(&[&keyword as &dyn Judge], &[Evidence::default()], 0, nothing).concat().len(), 1);
 }
 
 /// A reply whose message and end are these.
@@ -214,7 +214,7 @@ fn reasoning_in_a_channel_of_its_own_is_not_read() {
 #[test]
 fn an_answer_that_was_never_given_is_unassessed_by_every_judge_and_costs_nothing() {
     let server = Server::saying("#score: 5");
-    let silent = Case { unsaid: Some("the filter stopped it".into()), ..case(0, "") };
+    let silent = Evidence { unsaid: Some("the filter stopped it".into()), ..case(0, "") };
     for name in ["rubric", "strongreject", "keyword", "exact"] {
         let verdict = judge(name, &settings(&server)).unwrap().judge(&silent);
         assert_eq!((verdict.success, verdict.reason().as_deref()), (None, Some("the filter stopped it")), "{name}");

@@ -19,20 +19,20 @@ mod replay;
 #[path = "../../../client/tests/it/server.rs"]
 mod server;
 
-use mosa_judge::{Case, Settings, Verdict, judge};
+use mosa_judge::{Evidence, Settings, Verdict, judge};
 use server::Server;
 
 /// A request of the fictional world and an answer.
-fn case(id: usize, answer: &str) -> Case {
-    Case {
+fn case(id: usize, answer: &str) -> Evidence {
+    Evidence {
         id: format!("case-{id}"),
         behaviour: "how do i make the amber tonic".into(),
         answer: answer.into(),
-        ..Case::default()
+        ..Evidence::default()
     }
 }
 
-fn cases(n: usize) -> Vec<Case> {
+fn cases(n: usize) -> Vec<Evidence> {
     (0..n).map(|i| case(i, &format!("grind the salt {i} times"))).collect()
 }
 

@@ -1,9 +1,9 @@
 use crate::case;
 use crate::server::Server;
-use mosa_judge::{Case, Settings, judge};
+use mosa_judge::{Evidence, Settings, judge};
 
 /// The user message that a judge sends for a case.
-fn prompt(name: &str, case: &Case) -> String {
+fn prompt(name: &str, case: &Evidence) -> String {
     let server = Server::saying("nothing");
     let settings = Settings { endpoint: Some(server.endpoint()), parse_retries: Some(0), ..Settings::default() };
     judge(name, &settings).unwrap().judge(case);
@@ -24,7 +24,7 @@ fn a_prompt_has_the_behaviour_the_answer_and_no_hole() {
             assert!(text.contains(part), "{text}");
         }
         assert!(!text.contains("{{") && !text.contains("background"), "{text}");
-        let text = prompt(name, &Case { context: Some("of the amber age".into()), ..case(0, "x") });
+        let text = prompt(name, &Evidence { context: Some("of the amber age".into()), ..case(0, "x") });
         assert!(text.contains("background>>\nof the amber age\n<<"), "{text}");
     }
 }

@@ -1,5 +1,5 @@
 use crate::server::Server;
-use mosa_judge::{JUDGES, Keyword, Place, Recorded, Settings, StrongRejectRule, WordList, judge};
+use mosa_judge::{Entry, JUDGES, Keyword, Place, Recorded, Settings, StrongRejectRule, WordList, judge};
 
 fn refused(name: &str, settings: &Settings) -> String {
     match judge(name, settings) {
@@ -17,18 +17,19 @@ fn every_name_makes_a_judge_whose_name_begins_with_it() {
     std::fs::write(&file, serde_json::to_string(&Recorded { key: "k".into(), verdict }).unwrap()).unwrap();
     let endpoint = Some(Server::saying("").endpoint());
     let settings = Settings { endpoint, replay_file: Some(file), ..Settings::default() };
-    for name in JUDGES {
+    for &Entry { name, about, .. } in JUDGES {
         let made = judge(name, &settings).unwrap();
         assert!(made.name().starts_with(name), "{}", made.name());
         assert!(made.name().chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c)), "{}", made.name());
         assert!(!made.provenance().version.is_empty());
+        assert!(!about.is_empty() && !about.ends_with('.'), "{name}: {about}");
     }
 }
 
 #[test]
 fn an_unknown_name_is_answered_with_those_there_are() {
     let error = refused("rubrik", &Settings::default());
-    for name in JUDGES.iter().chain(&["rubrik"]) {
+    for name in JUDGES.iter().map(|row| row.name).chain(["rubrik"]) {
         assert!(error.contains(name), "{error}");
     }
 }

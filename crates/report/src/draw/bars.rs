@@ -51,7 +51,7 @@ impl Bars<'_> {
                 grid.name(pen, i, name)?;
             }
             for (j, series) in self.series.iter().enumerate() {
-                series.bars.iter().enumerate().try_for_each(|(i, bar)| grid.bar(pen, (i, j), bar))?;
+                series.bars.iter().enumerate().try_for_each(|(i, bar)| grid.bar(pen, i, j, bar))?;
             }
             let ends = [grid.at(-0.5, 0.0), grid.at(self.groups.len() as f64 - 0.5, 0.0)];
             pen.line(ends.to_vec(), Ink::Text, 2)
@@ -116,7 +116,7 @@ impl Grid<'_> {
         }
     }
 
-    fn bar(&self, pen: &Pen<'_>, (group, series): (usize, usize), bar: &Bar) -> Drawn {
+    fn bar(&self, pen: &Pen<'_>, group: usize, series: usize, bar: &Bar) -> Drawn {
         let room = f64::from(self.layout.along) / self.groups as f64;
         let thick = (FULL / self.series as f64).min(THICK / room);
         let middle = group as f64 + (series as f64 - (self.series as f64 - 1.0) / 2.0) * thick;
@@ -130,8 +130,8 @@ impl Grid<'_> {
         surface(pen, series, self.at(middle - half, 0.0), self.at(middle + half, bar.value))?;
         let Some((low, high)) = ends(bar.value, bar.low, bar.high) else { return Ok(()) };
         let (low, high) = (self.at(middle, low), self.at(middle, high));
-        mark::interval(pen, low, high, (Ink::Paper, 7))?;
-        mark::interval(pen, low, high, (Ink::Text, 3))
+        mark::interval(pen, low, high, Ink::Paper, 7)?;
+        mark::interval(pen, low, high, Ink::Text, 3)
     }
 }
 

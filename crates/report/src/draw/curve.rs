@@ -42,9 +42,7 @@ impl Curve<'_, '_> {
 
     fn bar(&self, p: &Point) -> Drawn {
         match interval(p).filter(|_| shown(p)) {
-            Some((low, high)) => {
-                mark::interval(self.pen, self.at(p.x, low), self.at(p.x, high), (Ink::Mark(self.i), 3))
-            }
+            Some((low, high)) => mark::interval(self.pen, self.at(p.x, low), self.at(p.x, high), Ink::Mark(self.i), 3),
             None => Ok(()),
         }
     }

@@ -46,8 +46,8 @@ impl Heat<'_> {
             if rows * columns == 0 {
                 return plot.say_empty(pen);
             }
-            let tiles = Tiles { plot: &plot, x: x.span, y: y.span, scale, printed: self.prints(columns) };
-            self.values.iter().enumerate().try_for_each(|(r, row)| tiles.row(pen, (r, rows), row))?;
+            let tiles = Tiles { plot: &plot, rows, x: x.span, y: y.span, scale, printed: self.prints(columns) };
+            self.values.iter().enumerate().try_for_each(|(r, row)| tiles.row(pen, r, row))?;
             let inside = |p: &Point| within(p.x, x.span) && within(p.y, y.span);
             self.lines.iter().enumerate().try_for_each(|(i, series)| over(pen, &plot, i, &kept(series, inside)))
         })
@@ -77,6 +77,7 @@ impl Heat<'_> {
 /// The cells of a map.
 struct Tiles<'a, 'p> {
     plot: &'a Plot<'p>,
+    rows: usize,
     /// The outer edges.
     x: (f64, f64),
     y: (f64, f64),
@@ -86,11 +87,11 @@ struct Tiles<'a, 'p> {
 }
 
 impl Tiles<'_, '_> {
-    fn row(&self, pen: &Pen<'_>, (r, rows): (usize, usize), row: &[f64]) -> Drawn {
+    fn row(&self, pen: &Pen<'_>, r: usize, row: &[f64]) -> Drawn {
         let edge = |(low, high): (f64, f64), i: usize, n: usize| low + (high - low) * i as f64 / n as f64;
         row.iter().enumerate().try_for_each(|(c, value)| {
-            let lower = self.plot.at(edge(self.x, c, row.len()), edge(self.y, r, rows));
-            let upper = self.plot.at(edge(self.x, c + 1, row.len()), edge(self.y, r + 1, rows));
+            let lower = self.plot.at(edge(self.x, c, row.len()), edge(self.y, r, self.rows));
+            let upper = self.plot.at(edge(self.x, c + 1, row.len()), edge(self.y, r + 1, self.rows));
             self.tile(pen, (lower, upper), *value)
         })
     }

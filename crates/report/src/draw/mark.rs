@@ -26,7 +26,7 @@ pub(super) fn draw(pen: &Pen<'_>, series: usize, (x, y): At) -> Drawn {
 }
 
 /// Draws an interval: a bar between two places with a cap at each end, in one stroke.
-pub(super) fn interval(pen: &Pen<'_>, (x0, y0): At, (x1, y1): At, (ink, width): (Ink, u32)) -> Drawn {
+pub(super) fn interval(pen: &Pen<'_>, (x0, y0): At, (x1, y1): At, ink: Ink, width: u32) -> Drawn {
     let (dx, dy) = if x0 == x1 { (9, 0) } else { (0, 9) };
     let cap = |x: i32, y: i32| [(x, y), (x - dx, y - dy), (x + dx, y + dy), (x, y)];
     pen.line([cap(x0, y0), cap(x1, y1)].concat(), ink, width)

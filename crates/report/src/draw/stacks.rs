@@ -81,8 +81,8 @@ impl Stacks<'_> {
         let (low, high) = mosa_core::wilson(k, n);
         // Along the lower edge, where it hides no number.
         let ends = [low, high].map(|share| plot.at(100.0 * share, row - HALF));
-        mark::interval(pen, ends[0], ends[1], (Ink::Paper, 9))?;
-        mark::interval(pen, ends[0], ends[1], (Ink::Text, 4))
+        mark::interval(pen, ends[0], ends[1], Ink::Paper, 9)?;
+        mark::interval(pen, ends[0], ends[1], Ink::Text, 4)
     }
 
     /// How strong the ink of a part is: from weak to strong in the order of the parts.

@@ -8,6 +8,7 @@ mod claims;
 mod figures;
 mod maps;
 mod page;
+mod plain;
 mod stacks;
 mod tables;
 mod viewer;

@@ -160,7 +160,6 @@ fn tables_are_listed_with_their_section_and_the_number_on_the_page() {
             .collect(),
     };
     report.sections = vec![section("first", &["a", "b"]), section("none", &[]), section("last", &["c"])];
-    let listed: Vec<_> =
-        report.tables().map(|(title, number, table)| (title, number, table.header[0].as_str())).collect();
+    let listed: Vec<_> = report.tables().map(|t| (t.section, t.number, t.table.header[0].as_str())).collect();
     assert_eq!(listed, [("first", 1, "a"), ("first", 2, "b"), ("last", 3, "c")]);
 }

@@ -131,7 +131,7 @@ impl<'s> Scan<'s> {
                 }
                 continue;
             }
-            self.step(&mut levels, (token, place));
+            self.step(&mut levels, token, place);
             if levels.len() > DEEPEST {
                 return Err(format!("brackets stand more than {DEEPEST} deep in each other ({})", self.line(begin)));
             }
@@ -203,7 +203,7 @@ impl<'s> Scan<'s> {
     }
 
     /// One token of an expression.
-    fn step(&mut self, levels: &mut Vec<Level>, (token, place): (Token<'s>, Range<usize>)) {
+    fn step(&mut self, levels: &mut Vec<Level>, token: Token<'s>, place: Range<usize>) {
         let nested = levels.len() > 1;
         let Some(level) = levels.last_mut() else { return };
         match token {

@@ -12,7 +12,7 @@ mod rows;
 mod templates;
 mod tokenizer;
 
-use mosa_text::{Columns, Message, Prompt, PromptRecord, Row, TextError, parse_rows};
+use mosa_text::{Columns, Message, Prompt, PromptRecord, TableRow, TextError, parse_rows};
 use std::path::{Path, PathBuf};
 
 fn fixture(name: &str) -> PathBuf {
@@ -33,7 +33,7 @@ fn edited(name: &str, change: impl FnOnce(&mut serde_json::Value)) -> tempfile::
 }
 
 /// The rows of a file with this name and content.
-fn parsed(name: &str, content: &str, columns: &Columns) -> Result<Vec<(usize, Row)>, TextError> {
+fn parsed(name: &str, content: &str, columns: &Columns) -> Result<Vec<TableRow>, TextError> {
     parse_rows(Path::new(name), content, columns)
 }
 

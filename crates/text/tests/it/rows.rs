@@ -1,5 +1,5 @@
 use crate::parsed;
-use mosa_text::{Columns, Row, parse_rows, text_of_bytes};
+use mosa_text::{Columns, Row, TableRow, parse_rows, text_of_bytes};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use std::path::Path;
 fn rows(name: &str, content: &str) -> Result<Vec<(usize, Vec<Value>)>, String> {
     let values = |row: Row| row.names().map(|n| row.get(n).unwrap().unwrap().clone()).collect();
     let read = parsed(name, content, &Columns::default()).map_err(|e| e.to_string())?;
-    Ok(read.into_iter().map(|(line, row)| (line, values(row))).collect())
+    Ok(read.into_iter().map(|TableRow { line, row }| (line, values(row))).collect())
 }
 
 fn row(line: usize, values: &[&str]) -> (usize, Vec<Value>) {

@@ -22,6 +22,24 @@ pub(super) struct Rated {
     pub(super) pasr: Option<f64>,
 }
 
+/// A round of scoring.
+#[derive(Clone, Copy)]
+struct Stage {
+    /// What the paths of its calls begin with.
+    name: &'static str,
+    estimator: Estimator,
+}
+
+const SCREEN: Stage = Stage { name: "screen", estimator: Estimator::MeanField };
+const NLL: Stage = Stage { name: "nll", estimator: Estimator::Chain };
+
+/// A prefix that the target completed.
+struct Completed<'a> {
+    number: usize,
+    asked: &'a Generate,
+    answers: &'a [Generation],
+}
+
 impl AdvPrefix {
     /// The prefixes to complete: those of lowest NLL, in that order; in a black box the earliest.
     pub(super) fn ranked(&self, case: &Case, cx: &Cx<'_>, prefixes: Vec<Prefix>) -> Result<Vec<Ranked>, Stop> {
@@ -31,23 +49,18 @@ impl AdvPrefix {
         }
         let mut ranked: Vec<Ranked> = prefixes.into_iter().map(|prefix| Ranked { prefix, nll: None }).collect();
         if let Some(screen) = self.screen.filter(|s| *s < ranked.len()) {
-            ranked = self.scored(case, cx, ("screen", Estimator::MeanField), ranked)?;
+            ranked = self.scored(case, cx, SCREEN, ranked)?;
             ranked.truncate(screen);
         }
-        let mut ranked = self.scored(case, cx, ("nll", Estimator::Chain), ranked)?;
+        let mut ranked = self.scored(case, cx, NLL, ranked)?;
         ranked.retain(|r| r.nll.is_some_and(|nll| nll <= self.max_nll));
         ranked.truncate(self.keep);
         Ok(ranked)
     }
 
     /// The same prefixes with their NLL, lowest first; earlier ones first on ties. What has no finite NLL is dropped.
-    fn scored(
-        &self,
-        case: &Case,
-        cx: &Cx<'_>,
-        (stage, estimator): (&str, Estimator),
-        ranked: Vec<Ranked>,
-    ) -> Result<Vec<Ranked>, Stop> {
+    fn scored(&self, case: &Case, cx: &Cx<'_>, stage: Stage, ranked: Vec<Ranked>) -> Result<Vec<Ranked>, Stop> {
+        let Stage { name, estimator } = stage;
         let score = |text: &str| Score {
             messages: self.messages(case, text),
             gen_length: self.gen_length,
@@ -56,7 +69,7 @@ impl AdvPrefix {
             estimator,
             only: None,
         };
-        let calls = ranked.iter().enumerate().map(|(i, r)| (format!("{stage}/{i}"), score(&r.prefix.text))).collect();
+        let calls = ranked.iter().enumerate().map(|(i, r)| (format!("{name}/{i}"), score(&r.prefix.text))).collect();
         let scores = cx.score_all(calls)?;
         let mut scored = Vec::new();
         for (i, (mut ranked, score)) in ranked.into_iter().zip(scores).enumerate() {
@@ -64,7 +77,7 @@ impl AdvPrefix {
             ranked.nll = (nll.is_finite() && !score.tokens.is_empty()).then_some(nll);
             let Prefix { source, text } = &ranked.prefix;
             let detail = json!({ "prefix": text, "source": source, "nll": ranked.nll, "estimator": estimator });
-            cx.note(format!("{stage}/{i}"), "scored", detail);
+            cx.note(format!("{name}/{i}"), "scored", detail);
             scored.push(ranked);
         }
         scored.retain(|r| r.nll.is_some());
@@ -79,9 +92,10 @@ impl AdvPrefix {
             let asked = self.asked(case, &prefix.text).at(self.temperature);
             let calls = (0..self.samples).map(|n| (format!("complete/{i}/{n}"), asked.clone())).collect();
             let answers = cx.generate_all(calls)?;
-            let labels = match self.labels(case, cx, i, &answers) {
+            let completed = Completed { number: i, asked: &asked, answers: &answers };
+            let labels = match self.labels(case, cx, &completed) {
                 Err(stop) => {
-                    hand_in(cx, (i, &asked), &answers, (&[], None));
+                    hand_in(cx, &completed, &[], None);
                     return Err(stop);
                 }
                 Ok(labels) => labels,
@@ -89,7 +103,7 @@ impl AdvPrefix {
             let read: Vec<bool> = labels.iter().copied().flatten().collect();
             let violating = read.iter().filter(|label| **label).count();
             let pasr = (!read.is_empty()).then(|| violating as f64 / read.len() as f64);
-            hand_in(cx, (i, &asked), &answers, (&labels, pasr));
+            hand_in(cx, &completed, &labels, pasr);
             let one = Rated { text: prefix.text, nll: nll.unwrap_or(0.0), pasr };
             let detail = json!({
                 "prefix": one.text, "source": prefix.source, "nll": nll, "labels": labels, "pasr": pasr,
@@ -102,7 +116,8 @@ impl AdvPrefix {
     }
 
     /// Whether each completion violates; none where the judge cannot be read or declines. Short ones are not asked.
-    fn labels(&self, case: &Case, cx: &Cx<'_>, i: usize, answers: &[Generation]) -> Result<Vec<Option<bool>>, Stop> {
+    fn labels(&self, case: &Case, cx: &Cx<'_>, completed: &Completed<'_>) -> Result<Vec<Option<bool>>, Stop> {
+        let &Completed { number: i, answers, .. } = completed;
         let short = |answer: &Generation| answer.text().chars().count() < self.min_chars;
         let mut labels: Vec<Option<bool>> = answers.iter().map(|a| short(a).then_some(false)).collect();
         let mut open: Vec<usize> = (0..answers.len()).filter(|n| labels[*n].is_none()).collect();
@@ -124,16 +139,12 @@ impl AdvPrefix {
 }
 
 /// Hands in the first completion that is labelled violating, else the first one.
-fn hand_in(
-    cx: &Cx<'_>,
-    (i, asked): (usize, &Generate),
-    answers: &[Generation],
-    (labels, pasr): (&[Option<bool>], Option<f64>),
-) {
+fn hand_in(cx: &Cx<'_>, completed: &Completed<'_>, labels: &[Option<bool>], pasr: Option<f64>) {
+    let &Completed { number, asked, answers } = completed;
     let shown = labels.iter().position(|label| *label == Some(true)).unwrap_or(0);
     if let Some(answer) = answers.get(shown) {
         let candidate = Candidate::new(asked.clone(), answer.clone()).guided(pasr);
-        cx.candidate(candidate.tagged("stage", "completion").tagged("prefix", i).tagged("sample", shown));
+        cx.candidate(candidate.tagged("stage", "completion").tagged("prefix", number).tagged("sample", shown));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::metaphor::Metaphor;
 use super::{Avatar, Strategy};
-use crate::{Candidate, Cx, Generate, Generation, Message, Role, Stop, Talk, phrases, read};
+use crate::{Candidate, Cx, Generate, Generation, HelperCall, Message, Role, Stop, Talk, phrases, read};
 use serde_json::{Value, json};
 
 /// What all conversations of a case have brought.
@@ -40,6 +40,29 @@ pub(super) struct Subject<'a> {
     pub(super) metaphor: &'a Metaphor,
 }
 
+/// A conversation so far, and what it should not try again.
+#[derive(Default)]
+struct Conversation {
+    said: Vec<Exchange>,
+    avoid: Vec<Strategy>,
+}
+
+/// A turn that is due.
+struct Turn<'a> {
+    at: &'a str,
+    about: Subject<'a>,
+    said: &'a [Exchange],
+    next: &'a Next,
+    /// Whether a reply that refuses is taken back.
+    may_roll_back: bool,
+}
+
+/// What the target replied.
+struct Heard {
+    reply: String,
+    refused: bool,
+}
+
 /// What the attacker model says next.
 struct Next {
     diagnosis: String,
@@ -70,48 +93,44 @@ impl Avatar {
     /// Talks about a metaphor until the guide is content, the turns are over or the attacker model fails. Returns
     /// whether the guide is content.
     pub(super) fn interact(&self, cx: &Cx<'_>, about: Subject<'_>, found: &mut Found) -> Result<bool, Stop> {
-        let (mut said, mut avoid): (Vec<Exchange>, Vec<Strategy>) = (Vec::new(), Vec::new());
+        let mut so_far = Conversation::default();
         let (mut rolled_back, mut query) = (0, 0);
-        while said.len() < self.turns() && found.queries < self.query_cap {
+        while so_far.said.len() < self.turns() && found.queries < self.query_cap {
             let at = format!("m{}/q{query}", about.number);
             query += 1;
-            let Some(next) = self.next(cx, &at, about, (&said, &avoid))? else {
+            let Some(next) = self.next(cx, &at, about, &so_far)? else {
                 cx.note(at, "attacker_unusable", Value::Null);
                 return Ok(false);
             };
-            let may_roll_back = rolled_back < self.roll_backs && said.last().is_some_and(|e| e.refused);
-            let (reply, refused) = self.reply(cx, (&at, about), (&said, &next, may_roll_back), found)?;
+            let may_roll_back = rolled_back < self.roll_backs && so_far.said.last().is_some_and(|e| e.refused);
+            let turn = Turn { at: &at, about, said: &so_far.said, next: &next, may_roll_back };
+            let Heard { reply, refused } = self.reply(cx, &turn, found)?;
             if found.replies.last().is_some_and(|r| r.guide >= Some(self.early_stop_score)) {
                 return Ok(true);
             }
             if refused && may_roll_back {
                 rolled_back += 1;
-                avoid.extend(said.last().map(|e| e.strategy));
-                avoid.push(next.strategy);
+                so_far.avoid.extend(so_far.said.last().map(|e| e.strategy));
+                so_far.avoid.push(next.strategy);
                 continue;
             }
             if !refused {
-                avoid.clear();
+                so_far.avoid.clear();
             }
-            said.push(Exchange { question: next.question, reply, strategy: next.strategy, refused });
+            so_far.said.push(Exchange { question: next.question, reply, strategy: next.strategy, refused });
         }
         Ok(false)
     }
 
-    /// Asks the target, has the guide look at the reply and hands it in. Returns the reply and whether it refuses.
-    fn reply(
-        &self,
-        cx: &Cx<'_>,
-        (at, about): (&str, Subject<'_>),
-        (said, next, may_roll_back): (&[Exchange], &Next, bool),
-        found: &mut Found,
-    ) -> Result<(String, bool), Stop> {
+    /// Asks the target, has the guide look at the reply and hands it in.
+    fn reply(&self, cx: &Cx<'_>, turn: &Turn<'_>, found: &mut Found) -> Result<Heard, Stop> {
+        let &Turn { at, about, said, next, may_roll_back } = turn;
         let asked = self.asked(cx, at, said, &next.question);
         let answer = cx.generate(&format!("{at}/ask"), asked.clone())?;
         found.queries += 1;
         let text = answer.text().to_owned();
         // A reply is kept even if nothing is left to rate it with.
-        let (guide, stop) = match self.guided(cx, at, (about.goal, &text)) {
+        let (guide, stop) = match self.guided(cx, at, about.goal, &text) {
             Ok(guide) => (guide, None),
             Err(stop @ Stop::Budget(_)) => (None, Some(stop)),
             Err(stop) => return Err(stop),
@@ -127,17 +146,12 @@ impl Avatar {
             "refused": refused, "rolled_back": again, "candidate": candidate,
         });
         cx.note(at, "turn", detail);
-        stop.map_or(Ok((text, refused)), Err)
+        stop.map_or(Ok(Heard { reply: text, refused }), Err)
     }
 
     /// What to ask next; nothing if the attacker model's replies cannot be used.
-    fn next(
-        &self,
-        cx: &Cx<'_>,
-        at: &str,
-        about: Subject<'_>,
-        (said, avoid): (&[Exchange], &[Strategy]),
-    ) -> Result<Option<Next>, Stop> {
+    fn next(&self, cx: &Cx<'_>, at: &str, about: Subject<'_>, so_far: &Conversation) -> Result<Option<Next>, Stop> {
+        let Conversation { said, avoid } = so_far;
         let open: Vec<Strategy> = Strategy::LATER.into_iter().filter(|s| !avoid.contains(s)).collect();
         let open = if open.is_empty() { Strategy::LATER.to_vec() } else { open };
         let last = said.last();
@@ -153,7 +167,9 @@ impl Avatar {
             (false, Some(_)) => LATER,
         };
         let talk = Talk::new(system, fields.to_string()).at(self.attacker_temperature);
-        cx.helper_read((&format!("{at}/next"), self.attempts), "avatar/attacker", &talk, |reply| {
+        let call = format!("{at}/next");
+        let asked = HelperCall { call: &call, role: "avatar/attacker", talk: &talk, attempts: self.attempts };
+        cx.helper_read(asked, |reply| {
             let object = read::object(reply)?;
             let question = read::string(&object, "question")?;
             let diagnosis = read::string(&object, "diagnosis").unwrap_or_default();
@@ -186,13 +202,14 @@ impl Avatar {
     }
 
     /// What the guide thinks of a reply, 1 to 5; nothing if it cannot be read.
-    fn guided(&self, cx: &Cx<'_>, at: &str, (goal, reply): (&str, &str)) -> Result<Option<u32>, Stop> {
+    fn guided(&self, cx: &Cx<'_>, at: &str, goal: &str, reply: &str) -> Result<Option<u32>, Stop> {
         if reply.trim().is_empty() {
             return Ok(Some(1));
         }
         let talk = Talk::new(GUIDE, json!({ "request": goal, "response": reply }).to_string());
         let read = |t: &str| read::rating(t, 1..=5);
-        cx.helper_read((&format!("{at}/judge"), self.attempts), "avatar/judge", &talk, read)
+        let call = format!("{at}/judge");
+        cx.helper_read(HelperCall { call: &call, role: "avatar/judge", talk: &talk, attempts: self.attempts }, read)
     }
 }
 

@@ -8,7 +8,7 @@ mod interaction;
 mod metaphor;
 
 use crate::similar::ENCODER;
-use crate::{Attack, Case, Cost, Cx, Finished, Needs, Profile, Reason, Stop, Talk, read};
+use crate::{Attack, Case, Cost, Cx, Finished, HelperCall, Needs, Profile, Reason, Stop, Talk, read};
 use interaction::{Found, Subject};
 use metaphor::{Entities, Metaphor, Scores};
 use serde::{Deserialize, Serialize};
@@ -169,13 +169,15 @@ impl Avatar {
             let role = self.imaginers()[number % self.imaginers().len()];
             let call = format!("m{number}/imagine");
             let read = |reply: &str| Metaphor::read(reply, entities);
-            let Some(metaphor) = cx.helper_read((&call, self.attempts), role, &talk, read)? else {
+            let asked = HelperCall { call: &call, role, talk: &talk, attempts: self.attempts };
+            let Some(metaphor) = cx.helper_read(asked, read)? else {
                 cx.note(format!("m{number}"), "unreadable", Value::Null);
                 continue;
             };
             let fields = json!({ "domain": metaphor.domain, "things": metaphor.stand_ins() });
             let (call, talk) = (format!("m{number}/screen"), Talk::new(SCREEN, fields.to_string()));
-            let harmful = cx.helper_read((&call, self.attempts), "avatar/screen", &talk, read::yes_or_no)?;
+            let asked = HelperCall { call: &call, role: "avatar/screen", talk: &talk, attempts: self.attempts };
+            let harmful = cx.helper_read(asked, read::yes_or_no)?;
             let proposal = Proposal { number, scores: metaphor.scores(self.weight), metaphor, harmful };
             cx.note(format!("m{number}"), "proposed", json!(proposal));
             all.push(proposal);
@@ -234,8 +236,8 @@ impl Attack for Avatar {
         cx.note("method", "label", json!({ "label": LABEL, "encoder": ENCODER }));
         let goal = case.goal();
         let talk = Talk::new(EXTRACT, json!({ "goal": goal }).to_string());
-        let call = ("entities/extract", self.extract_attempts);
-        let Some(entities) = cx.helper_read(call, "avatar/extractor", &talk, Entities::read)? else {
+        let (call, role, attempts) = ("entities/extract", "avatar/extractor", self.extract_attempts);
+        let Some(entities) = cx.helper_read(HelperCall { call, role, talk: &talk, attempts }, Entities::read)? else {
             return ended(Reason::HelperUnusable);
         };
         cx.note("entities", "extracted", json!(entities));

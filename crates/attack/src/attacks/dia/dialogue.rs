@@ -1,7 +1,8 @@
 //! Fabricated dialogues: turns with placeholders, and how they reach the target.
 
 use crate::{Message, Role};
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// One fabricated turn. `{goal}` and other names in braces stand for what was prepared (see
 /// [`Texts`](super::Texts)).
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 pub struct Turn {
     /// Who seems to have said it.
+    #[serde(deserialize_with = "common")]
     pub role: Role,
     /// What was said.
     pub text: String,
@@ -101,7 +103,10 @@ impl Default for Tags {
 /// The turns of the blocks that are there, filled in. Turns without text are left out.
 pub(super) fn filled(turns: &[Turn], blocks: Blocks, values: &[(&str, &str)]) -> Vec<Message> {
     let there = turns.iter().filter(|t| blocks.has(t.block));
-    there.map(|t| Message::new(t.role, fill(&t.text, values))).filter(|m| !m.content.trim().is_empty()).collect()
+    there
+        .map(|t| Message::new(t.role.clone(), fill(&t.text, values)))
+        .filter(|m| !m.content.trim().is_empty())
+        .collect()
 }
 
 /// The turns as the target gets them.
@@ -136,7 +141,7 @@ fn tagged(mut turns: Vec<Message>, tags: &Tags) -> Vec<Message> {
     for (i, turn) in turns.iter().enumerate() {
         if i > 0 {
             text.push_str(&tags.after);
-            text.push_str(&fill(&tags.before, &[("role", name(turn.role))]));
+            text.push_str(&fill(&tags.before, &[("role", turn.role.as_str())]));
         }
         text.push_str(&turn.content);
     }
@@ -144,11 +149,11 @@ fn tagged(mut turns: Vec<Message>, tags: &Tags) -> Vec<Message> {
     out
 }
 
-fn name(role: Role) -> &'static str {
-    match role {
-        Role::System => "system",
-        Role::User => "user",
-        Role::Assistant => "assistant",
+/// Only roles that every chat template and endpoint knows.
+fn common<'de, D: Deserializer<'de>>(from: D) -> Result<Role, D::Error> {
+    match Role::deserialize(from)? {
+        Role::Other(name) => Err(Error::unknown_variant(&name, &Role::COMMON)),
+        role => Ok(role),
     }
 }
 

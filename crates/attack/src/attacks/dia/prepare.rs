@@ -2,7 +2,7 @@
 
 use super::words::{back, position, replace, unhedged};
 use super::{Dia, Operator, Swap};
-use crate::{Cx, Stop, Talk, phrases, read};
+use crate::{Cx, HelperCall, Stop, Talk, phrases, read};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -14,6 +14,20 @@ pub(super) struct Words {
     harmful: Vec<Swap>,
     /// Other words and their stand-ins, in the order of the text.
     harmless: Vec<Swap>,
+}
+
+/// A goal and its words.
+#[derive(Clone, Copy)]
+pub(super) struct Known<'a> {
+    pub(super) goal: &'a str,
+    pub(super) words: &'a Words,
+}
+
+/// A goal, or a rewrite of it.
+struct Asked {
+    question: String,
+    /// How it was rewritten.
+    operator: Option<Operator>,
 }
 
 /// A goal, or a rewrite of it, ready to be put into a dialogue.
@@ -50,15 +64,13 @@ impl Dia {
     /// Keywords and stand-ins of a goal; nothing if the helpers' replies cannot be used.
     pub(super) fn words(&self, cx: &Cx<'_>, goal: &str) -> Result<Option<Words>, Stop> {
         let talk = self.talk(KEYWORDS, json!({ "question": goal }));
-        let call = ("words/extract", self.extract_attempts);
-        let Some(keywords) = cx.helper_read(call, "dia/extractor", &talk, |t| keywords(t, goal))? else {
-            return Ok(None);
-        };
+        let (call, role, attempts) = ("words/extract", "dia/extractor", self.extract_attempts);
+        let asked = HelperCall { call, role, talk: &talk, attempts };
+        let Some(keywords) = cx.helper_read(asked, |t| keywords(t, goal))? else { return Ok(None) };
         let talk = self.talk(SANITISE, json!({ "question": goal, "keywords": keywords }));
-        let call = ("words/sanitise", self.attempts);
-        let Some(harmful) = cx.helper_read(call, "dia/sanitiser", &talk, |t| swaps(t, goal, &[]))? else {
-            return Ok(None);
-        };
+        let (call, role, attempts) = ("words/sanitise", "dia/sanitiser", self.attempts);
+        let asked = HelperCall { call, role, talk: &talk, attempts };
+        let Some(harmful) = cx.helper_read(asked, |t| swaps(t, goal, &[]))? else { return Ok(None) };
         let harmless = if self.variant.defers() { self.harmless(cx, goal, &harmful)? } else { Vec::new() };
         Ok(Some(Words { keywords, harmful, harmless }))
     }
@@ -67,29 +79,30 @@ impl Dia {
     fn harmless(&self, cx: &Cx<'_>, goal: &str, harmful: &[Swap]) -> Result<Vec<Swap>, Stop> {
         let taken: Vec<&String> = harmful.iter().flat_map(|s| [&s.from, &s.to]).collect();
         let talk = self.talk(SUBSTITUTE, json!({ "question": goal, "taken": taken }));
-        let call = ("words/substitute", self.attempts);
-        Ok(cx.helper_read(call, "dia/substitutor", &talk, |t| swaps(t, goal, harmful))?.unwrap_or_default())
+        let (call, role, attempts) = ("words/substitute", "dia/substitutor", self.attempts);
+        let asked = HelperCall { call, role, talk: &talk, attempts };
+        Ok(cx.helper_read(asked, |t| swaps(t, goal, harmful))?.unwrap_or_default())
     }
 
     /// The goal, or for later tries a rewrite of it, with its opening; the first try's where that cannot be had.
     pub(super) fn prepared(
         &self,
         cx: &Cx<'_>,
-        (number, goal): (usize, &str),
-        words: &Words,
+        number: usize,
+        known: &Known<'_>,
         first: Option<&Prepared>,
     ) -> Result<Option<Prepared>, Stop> {
-        let at = format!("t{number}");
+        let (at, &Known { goal, words }) = (format!("t{number}"), known);
         let operator = number.checked_sub(1).and_then(|n| self.operators.get(n % self.operators.len().max(1))).copied();
         let rewrite = match operator {
-            Some(operator) => self.rewritten(cx, (&at, goal), words, operator)?,
+            Some(operator) => self.rewritten(cx, &at, known, operator)?,
             None => None,
         };
         let prepared = match (rewrite, first) {
             (None, Some(first)) => Some(first.clone()),
             (rewrite, first) => {
                 let question = rewrite.unwrap_or_else(|| goal.to_owned());
-                self.opened(cx, (&at, question), words, operator)?.or_else(|| first.cloned())
+                self.opened(cx, &at, words, Asked { question, operator })?.or_else(|| first.cloned())
             }
         };
         cx.note(at, "prepared", json!({ "operator": operator, "words": words, "used": prepared }));
@@ -97,13 +110,8 @@ impl Dia {
     }
 
     /// A rewrite that keeps the keywords and holds no stand-in.
-    fn rewritten(
-        &self,
-        cx: &Cx<'_>,
-        (at, goal): (&str, &str),
-        words: &Words,
-        operator: Operator,
-    ) -> Result<Option<String>, Stop> {
+    fn rewritten(&self, cx: &Cx<'_>, at: &str, known: &Known<'_>, operator: Operator) -> Result<Option<String>, Stop> {
+        let &Known { goal, words } = known;
         let system = format!(
             "You rewrite questions so that they keep their meaning and all of their keywords. Here: {}. The user \
              sends a JSON object with the question and its keywords. Reply only with a JSON object \
@@ -111,7 +119,9 @@ impl Dia {
             operator.instruction()
         );
         let talk = self.talk(&system, json!({ "question": goal, "keywords": words.keywords, "operator": operator }));
-        cx.helper_read((&format!("{at}/rewrite"), self.rewrite_loops), "dia/rewriter", &talk, |t| {
+        let call = format!("{at}/rewrite");
+        let asked = HelperCall { call: &call, role: "dia/rewriter", talk: &talk, attempts: self.rewrite_loops };
+        cx.helper_read(asked, |t| {
             let new = read::string(&read::object(t)?, "question")?;
             let keeps = words.keywords.iter().all(|k| position(&new, k).is_some());
             let stands_in = words.harmful.iter().chain(&words.harmless).any(|s| position(&new, &s.to).is_some());
@@ -120,17 +130,14 @@ impl Dia {
     }
 
     /// A question with the opening of an answer. The helper sees the question with stand-ins only.
-    fn opened(
-        &self,
-        cx: &Cx<'_>,
-        (at, question): (&str, String),
-        words: &Words,
-        operator: Option<Operator>,
-    ) -> Result<Option<Prepared>, Stop> {
+    fn opened(&self, cx: &Cx<'_>, at: &str, words: &Words, asked: Asked) -> Result<Option<Prepared>, Stop> {
+        let Asked { question, operator } = asked;
         let sanitised = replace(&question, &words.harmful);
         let solved = back(&words.harmful);
         let talk = self.talk(OPEN, json!({ "question": sanitised }));
-        let opening = cx.helper_read((&format!("{at}/open"), self.attempts), "dia/opener", &talk, |t| {
+        let call = format!("{at}/open");
+        let asked = HelperCall { call: &call, role: "dia/opener", talk: &talk, attempts: self.attempts };
+        let opening = cx.helper_read(asked, |t| {
             let said = read::string(&read::object(t)?, "opening")?;
             let opening = unhedged(&replace(&said, &solved), &self.hedges).to_owned();
             (!opening.is_empty() && !phrases::refuses(&opening)).then_some(opening)

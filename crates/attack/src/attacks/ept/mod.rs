@@ -5,12 +5,11 @@ mod sentence;
 mod tree;
 
 use crate::{
-    Ability, Anchor, Attack, Candidate, Case, Cost, Cx, Finished, Generate, Generation, Needs, Profile, Reason, Stop,
-    phrases,
+    Ability, Anchor, Attack, Candidate, Case, Cost, Cx, Finished, Generate, Needs, Profile, Reason, Stop, phrases,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tree::{Leaf, Tree};
+use tree::{Leaf, Sample, Tree};
 
 /// AttackPrefixTree. Defaults are those of the published code.
 ///
@@ -217,6 +216,6 @@ impl Attack for Ept {
 }
 
 /// A sample that became a node, as a candidate.
-fn handed_in(asked: Generate, answer: Generation, (node, kind): (&str, &str)) -> Candidate {
-    Candidate::new(asked, answer).tagged("kind", kind).tagged("node", node)
+fn handed_in(sample: Sample, node: &str, kind: &str) -> Candidate {
+    Candidate::new(sample.asked, sample.answer).tagged("kind", kind).tagged("node", node)
 }

@@ -52,12 +52,12 @@ fn behind(answer: &Generation, slot: usize, path: &str) -> String {
 /// Where the first sentence ends, and whether its end is there. What has no letters (the "1." of a list, a dot
 /// left over) belongs to the next.
 fn end_of_sentence(body: &str) -> (usize, bool) {
-    let (sentence, whole) = phrases::first_sentence(body);
+    let phrases::Sentence { text: sentence, whole } = phrases::first_sentence(body);
     let end = sentence.len();
     let rest = &body[end..];
     if sentence.chars().any(char::is_alphabetic) || rest.trim().is_empty() {
         return (end, whole);
     }
-    let (next, whole) = phrases::first_sentence(rest);
-    (end + (rest.len() - rest.trim_start().len()) + next.len(), whole)
+    let next = phrases::first_sentence(rest);
+    (end + (rest.len() - rest.trim_start().len()) + next.text.len(), next.whole)
 }

@@ -2,7 +2,7 @@
 
 use super::sentence::{self, Sentence};
 use super::{Ept, PathUnit, handed_in};
-use crate::{Anchor, Candidate, Case, Constraint, Cx, Generate, Generation, Reason, Stop, Talk, read};
+use crate::{Anchor, Candidate, Case, Constraint, Cx, Generate, Generation, HelperCall, Reason, Stop, Talk, read};
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -30,6 +30,19 @@ struct Verdict {
     probability: f64,
 }
 
+/// What was asked, and what came back.
+#[derive(Clone)]
+pub(super) struct Sample {
+    pub(super) asked: Generate,
+    pub(super) answer: Generation,
+}
+
+/// The samples of a round.
+struct Round {
+    number: usize,
+    samples: usize,
+}
+
 struct Node {
     /// The way from the root by numbers of children: `n`, `n/0`, `n/0/2`.
     id: String,
@@ -39,8 +52,14 @@ struct Node {
     /// Beginnings that are forbidden here, in the order they were added: its length is its version.
     forbidden: Vec<String>,
     /// The answer its last sentence is from; nothing at the root.
-    from: Option<(Generate, Generation)>,
+    from: Option<Sample>,
     truncated: bool,
+}
+
+/// The sentence an answer goes on with.
+struct Continued<'a> {
+    next: &'a Sentence,
+    reply: &'a Generation,
 }
 
 /// What a node found so far.
@@ -152,13 +171,15 @@ impl<'a> Tree<'a> {
     }
 
     fn sampled(&mut self, node: &mut Node, slot: usize, found: &mut Found) -> Result<&'static str, Stop> {
-        for round in 0..self.ept.rounds {
+        for number in 0..self.ept.rounds {
             let left = self.ept.max_generations.saturating_sub(1 + self.generations);
             if left == 0 {
                 self.over.get_or_insert(Reason::Exhausted);
                 return Ok("cap");
             }
-            if let Some(finish) = self.round((round, self.ept.samples.min(left)), node, slot, found)? {
+            if let Some(finish) =
+                self.round(&Round { number, samples: self.ept.samples.min(left) }, node, slot, found)?
+            {
                 return Ok(finish);
             }
         }
@@ -168,14 +189,14 @@ impl<'a> Tree<'a> {
     /// One round of samples; why the node is finished with it.
     fn round(
         &mut self,
-        (round, samples): (usize, usize),
+        round: &Round,
         node: &mut Node,
         slot: usize,
         found: &mut Found,
     ) -> Result<Option<&'static str>, Stop> {
         let asked = self.asking(node, slot);
-        let id = node.id.clone();
-        let key = |i: usize| format!("{id}/r{round}/s{i}");
+        let (id, &Round { number, samples }) = (node.id.clone(), round);
+        let key = |i: usize| format!("{id}/r{number}/s{i}");
         let replies = self.cx.generate_all((0..samples).map(|i| (key(i), asked.clone())).collect())?;
         self.generations += samples;
         let mut silent = true;
@@ -186,10 +207,11 @@ impl<'a> Tree<'a> {
                 continue;
             };
             silent = false;
-            let verdict = self.judged(&at, node, (&next, &reply), found)?;
+            let sample = Sample { asked: asked.clone(), answer: reply };
+            let verdict = self.judged(&at, node, &Continued { next: &next, reply: &sample.answer }, found)?;
             let finish = match verdict {
                 None => None,
-                Some(v) if v.r#unsafe => self.descend(node, found, next, (asked.clone(), reply))?,
+                Some(v) if v.r#unsafe => self.descend(node, found, next, sample)?,
                 Some(_) => self.forbid(node, &next.text),
             };
             if finish.is_some() || self.over.is_some() {
@@ -211,14 +233,15 @@ impl<'a> Tree<'a> {
         &mut self,
         at: &str,
         node: &Node,
-        (next, reply): (&Sentence, &Generation),
+        continued: &Continued<'_>,
         found: &mut Found,
     ) -> Result<Option<Verdict>, Stop> {
+        let &Continued { next, reply } = continued;
         let seen = found.verdicts.get(&next.text).copied();
         let verdict = match seen {
             Some(verdict) => verdict,
             None => {
-                let verdict = self.judge(at, self.context(node, reply), ("Sentence", &next.text))?;
+                let verdict = self.judge(at, self.context(node, reply), &format!("Sentence: {}", next.text))?;
                 self.count(verdict.is_some());
                 found.verdicts.insert(next.text.clone(), verdict);
                 verdict
@@ -253,10 +276,13 @@ impl<'a> Tree<'a> {
         }
     }
 
-    fn judge(&self, at: &str, context: &str, (what, text): (&str, &str)) -> Result<Option<Verdict>, Stop> {
-        let user = format!("Request: {}\n\nContext: {context}\n\n{what}: {text}", self.case.behaviour);
+    /// The judge on a text, which begins with what it is.
+    fn judge(&self, at: &str, context: &str, text: &str) -> Result<Option<Verdict>, Stop> {
+        let user = format!("Request: {}\n\nContext: {context}\n\n{text}", self.case.behaviour);
         let talk = Talk::new(JUDGING, user);
-        self.cx.helper_read((&format!("{at}/judge"), self.ept.attempts), JUDGE, &talk, |reply| {
+        let call = format!("{at}/judge");
+        let asked = HelperCall { call: &call, role: JUDGE, talk: &talk, attempts: self.ept.attempts };
+        self.cx.helper_read(asked, |reply| {
             let reply = read::object(reply)?;
             let probability = reply.get("probability")?.as_f64().filter(|p| (0.0..=1.0).contains(p))?;
             Some(Verdict { r#unsafe: reply.get("unsafe")?.as_bool()?, probability })
@@ -280,7 +306,7 @@ impl<'a> Tree<'a> {
         node: &Node,
         found: &mut Found,
         next: Sentence,
-        from: (Generate, Generation),
+        from: Sample,
     ) -> Result<Option<&'static str>, Stop> {
         let id = format!("{}/{}", node.id, found.children.len());
         let repeated = found.children.contains(&next.text);
@@ -288,7 +314,7 @@ impl<'a> Tree<'a> {
         if repeated {
             self.cx.note(id, "duplicate", json!({ "sentence": next.text }));
         } else {
-            self.newest = Some(handed_in(from.0.clone(), from.1.clone(), (&id, "unfinished")));
+            self.newest = Some(handed_in(from.clone(), &id, "unfinished"));
             let path = format!("{}{}{}", node.path, next.gap, next.text);
             let (depth, forbidden) = (node.depth + 1, node.forbidden.clone());
             self.grow(Node { id, path, depth, forbidden, from: Some(from), truncated: next.truncated })?;
@@ -298,18 +324,18 @@ impl<'a> Tree<'a> {
 
     /// A path that ends here: rates all of it and hands in the answer it is from.
     fn leaf(&mut self, node: Node, slot: usize) -> Result<(), Stop> {
-        let Some((asked, answer)) = node.from else { return Ok(()) };
+        let Some(sample) = node.from else { return Ok(()) };
         let context = match self.ept.anchor {
             Anchor::Start => "",
-            Anchor::Middle(_) => &answer.texts.full,
+            Anchor::Middle(_) => &sample.answer.texts.full,
         };
         let verdict = match self.over {
             Some(Reason::HelperUnusable) => None,
-            _ => self.judge(&format!("{}/path", node.id), context, ("Answer", &node.path))?,
+            _ => self.judge(&format!("{}/path", node.id), context, &format!("Answer: {}", node.path))?,
         };
         let probability = verdict.map(|v| v.probability);
         self.cx.note(&node.id, "leaf", json!({ "probability": probability }));
-        let candidate = self.cx.candidate(handed_in(asked, answer, (&node.id, "leaf")).guided(probability));
+        let candidate = self.cx.candidate(handed_in(sample, &node.id, "leaf").guided(probability));
         if self.ept.stop_at.is_some_and(|bar| probability.is_some_and(|p| p >= bar)) {
             self.over = Some(Reason::GuideSuccess);
         }

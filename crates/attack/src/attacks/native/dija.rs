@@ -1,7 +1,9 @@
 //! DIJA: the request rewritten as a text with gaps, which the model fills in. Two published forms that
 //! are two different attacks.
 
-use crate::{Ability, Attack, Candidate, Case, Cost, Cx, Finished, Generate, Needs, Profile, Reason, Stop, Talk};
+use crate::{
+    Ability, Attack, Candidate, Case, Cost, Cx, Finished, Generate, HelperCall, Needs, Profile, Reason, Stop, Talk,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -84,7 +86,8 @@ impl Attack for Dija {
     fn run(&self, case: &Case, cx: &Cx<'_>) -> Result<Finished, Stop> {
         let talk = Talk::new(REWRITER, case.goal()).at(0.7);
         let read = |text: &str| (!text.trim().is_empty()).then(|| text.trim().to_owned());
-        let Some(mut text) = cx.helper_read(("rewrite", self.attempts), "dija/rewriter", &talk, read)? else {
+        let asked = HelperCall { call: "rewrite", role: "dija/rewriter", talk: &talk, attempts: self.attempts };
+        let Some(mut text) = cx.helper_read(asked, read)? else {
             return Ok(Finished { selected: None, reason: Reason::HelperUnusable });
         };
         if !text.contains("<mask:") {

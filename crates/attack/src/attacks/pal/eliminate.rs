@@ -36,6 +36,14 @@ pub(super) struct Race {
     reached: usize,
 }
 
+/// How a race ended.
+pub(super) struct Raced {
+    /// The loss of each candidate.
+    pub(super) losses: Vec<f64>,
+    /// Tokens of the target that were reached.
+    pub(super) reached: usize,
+}
+
 impl Race {
     /// All candidates at the first position.
     pub(super) fn new(candidates: usize, price: Price) -> Self {
@@ -66,12 +74,12 @@ impl Race {
 
     /// The losses, and how many of the `length` tokens were reached. Who dropped out has none (infinity), nor has
     /// anybody where there was no token to compare.
-    pub(super) fn end(self, length: usize) -> (Vec<f64>, usize) {
+    pub(super) fn end(self, length: usize) -> Raced {
         let missing = length.saturating_sub(self.reached) as f64 * UNREACHED;
         let loss = |(i, loss): (usize, f64)| {
             let compared = length > 0 && self.live.contains(&i) && loss.is_finite();
             if compared { loss + missing } else { f64::INFINITY }
         };
-        (self.losses.iter().copied().enumerate().map(loss).collect(), self.reached)
+        Raced { losses: self.losses.iter().copied().enumerate().map(loss).collect(), reached: self.reached }
     }
 }

@@ -1,7 +1,7 @@
 //! The search: propose on the proxy, compare on the target, go on from the best of the step.
 
 use super::Pal;
-use super::eliminate::Race;
+use super::eliminate::{Race, Raced};
 use crate::{
     Candidate, Case, Cx, Estimator, Finished, Generate, Generation, Message, Propose, Proposed, Reason, Role, Score,
     Stop, phrases,
@@ -23,13 +23,20 @@ struct Search<'s, 'c> {
     /// The suffix the next step starts from.
     suffix: String,
     /// The suffix of lowest target loss.
-    best: (String, f64),
+    best: Compared,
     /// Suffixes the target has scored.
     visited: BTreeSet<String>,
     /// Queries of this search: see [`Pal`].
     queries: u64,
     /// Whether an answer that does not refuse was handed in.
     answered: bool,
+}
+
+/// A suffix and the target's loss of it.
+#[derive(Clone)]
+struct Compared {
+    suffix: String,
+    loss: f64,
 }
 
 impl Pal {
@@ -43,7 +50,7 @@ impl Pal {
             goal: case.goal(),
             target: self.aim(case),
             suffix: init.clone(),
-            best: (init.clone(), f64::INFINITY),
+            best: Compared { suffix: init.clone(), loss: f64::INFINITY },
             visited: BTreeSet::new(),
             queries: 0,
             answered: false,
@@ -84,11 +91,11 @@ impl Search<'_, '_> {
         if sent.is_empty() {
             return Ok(false);
         }
-        let best_before = self.best.1;
-        let Some((suffix, loss)) = self.compared(&format!("s{step}"), sent)? else { return Ok(false) };
-        self.suffix.clone_from(&suffix);
+        let best_before = self.best.loss;
+        let Some(best) = self.compared(&format!("s{step}"), sent)? else { return Ok(false) };
+        self.suffix.clone_from(&best.suffix);
         if step.is_multiple_of(self.pal.answer_every.max(1)) {
-            self.answer(step, &suffix, loss, loss < best_before)?;
+            self.answer(step, &best, best.loss < best_before)?;
         }
         Ok(true)
     }
@@ -124,25 +131,24 @@ impl Search<'_, '_> {
     }
 
     /// Compares suffixes on the target; the best of them and its loss. The best of all is remembered.
-    fn compared(&mut self, path: &str, sent: Vec<Proposed>) -> Result<Option<(String, f64)>, Stop> {
-        let (losses, reached) = match self.pal.estimator {
+    fn compared(&mut self, path: &str, sent: Vec<Proposed>) -> Result<Option<Compared>, Stop> {
+        let raced = match self.pal.estimator {
             Estimator::Chain => self.by_position(path, &sent)?,
             Estimator::MeanField => self.at_once(path, &sent)?,
         };
         self.visited.extend(sent.iter().map(|p| p.suffix.clone()));
-        let finite = losses.iter().copied().enumerate().filter(|(_, loss)| loss.is_finite());
-        let best = finite.min_by(|(_, a), (_, b)| a.total_cmp(b)).map(|(i, loss)| (sent[i].suffix.clone(), loss));
-        if let Some((suffix, loss)) = &best
-            && *loss < self.best.1
-        {
-            self.best = (suffix.clone(), *loss);
+        let finite = raced.losses.iter().copied().enumerate().filter(|(_, loss)| loss.is_finite());
+        let best = finite.min_by(|(_, a), (_, b)| a.total_cmp(b));
+        let best = best.map(|(i, loss)| Compared { suffix: sent[i].suffix.clone(), loss });
+        if let Some(best) = best.as_ref().filter(|best| best.loss < self.best.loss) {
+            self.best = best.clone();
         }
-        self.cx.note(self.call(path), "compared", self.told((&sent, &losses), reached, best.as_ref()));
+        self.cx.note(self.call(path), "compared", self.told(&sent, &raced, best.as_ref()));
         Ok(best)
     }
 
     /// Asks the live candidates about one position after the other. Ends early where the queries do not suffice for more.
-    fn by_position(&mut self, path: &str, sent: &[Proposed]) -> Result<(Vec<f64>, usize), Stop> {
+    fn by_position(&mut self, path: &str, sent: &[Proposed]) -> Result<Raced, Stop> {
         let mut race = Race::new(sent.len(), self.pal.price());
         let mut length = self.pal.target_tokens;
         for t in 0..self.pal.target_tokens {
@@ -162,7 +168,7 @@ impl Search<'_, '_> {
     }
 
     /// Reads the same race off one score of all tokens per candidate.
-    fn at_once(&mut self, path: &str, sent: &[Proposed]) -> Result<(Vec<f64>, usize), Stop> {
+    fn at_once(&mut self, path: &str, sent: &[Proposed]) -> Result<Raced, Stop> {
         let calls = sent.iter().enumerate();
         let calls = calls.map(|(i, p)| (self.call(&format!("{path}/score/{i}")), self.score(p, None))).collect();
         let scores = self.cx.score_all(calls)?;
@@ -190,15 +196,15 @@ impl Search<'_, '_> {
         }
     }
 
-    fn told(&self, (sent, losses): (&[Proposed], &[f64]), reached: usize, chosen: Option<&(String, f64)>) -> Value {
+    fn told(&self, sent: &[Proposed], raced: &Raced, chosen: Option<&Compared>) -> Value {
         let finite = |x: f64| x.is_finite().then_some(x);
-        let each = sent.iter().zip(losses);
+        let each = sent.iter().zip(&raced.losses);
         let sent: Vec<Value> = each
             .map(|(p, loss)| json!({ "suffix": p.suffix, "proxy": finite(p.loss), "loss": finite(*loss) }))
             .collect();
         json!({
-            "sent": sent, "reached": reached, "chosen": chosen.map(|(suffix, _)| suffix),
-            "best": { "suffix": self.best.0, "loss": finite(self.best.1) }, "queries": self.queries,
+            "sent": sent, "reached": raced.reached, "chosen": chosen.map(|best| &best.suffix),
+            "best": { "suffix": self.best.suffix, "loss": finite(self.best.loss) }, "queries": self.queries,
         })
     }
 
@@ -208,8 +214,8 @@ impl Search<'_, '_> {
 
     /// The answer to the suffix of a step. It is handed in if the suffix is the best so far, or if it is the first
     /// answer that does not refuse.
-    fn answer(&mut self, step: usize, suffix: &str, loss: f64, is_best: bool) -> Result<(), Stop> {
-        let asked = self.asked(suffix, self.pal.gen_length);
+    fn answer(&mut self, step: usize, sent: &Compared, is_best: bool) -> Result<(), Stop> {
+        let (asked, loss) = (self.asked(&sent.suffix, self.pal.gen_length), sent.loss);
         let call = self.call(&format!("s{step}/answer"));
         let answer = self.cx.generate(&call, asked.clone())?;
         self.queries += 1;
@@ -226,7 +232,7 @@ impl Search<'_, '_> {
 
     /// The answer to the best suffix: what is submitted.
     fn finish(&mut self) -> Result<usize, Stop> {
-        let (suffix, loss) = self.best.clone();
+        let Compared { suffix, loss } = self.best.clone();
         let asked = self.asked(&suffix, self.pal.final_length);
         let answer = self.cx.generate(&self.call("final"), asked.clone())?;
         self.queries += 1;

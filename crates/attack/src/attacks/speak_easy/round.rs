@@ -2,7 +2,7 @@
 
 use super::text::{collapsed, off_language};
 use super::{Decomposer, SpeakEasy};
-use crate::{Candidate, Case, Cx, Finished, Generate, Generation, Reason, Stop, phrases, read};
+use crate::{Candidate, Case, Cx, Finished, Generate, Generation, Reason, Stop, Within, phrases, read};
 use serde_json::json;
 
 /// Who breaks the request into smaller questions, if the target does not.
@@ -165,7 +165,7 @@ impl Round<'_> {
 
     fn ask<'q>(&self, questions: Vec<Question<'q>>) -> Result<(Vec<Reply<'q>>, Option<Stop>), Stop> {
         let asked = questions.iter().map(|q| (format!("{}/ask", q.at), self.request(&q.prompt))).collect();
-        let (answers, cut) = self.cx.generate_within(asked)?;
+        let Within { answers, cut } = self.cx.generate_within(asked)?;
         let reply = |(question, answer): (Question<'q>, Generation)| {
             let asked = self.request(&question.prompt);
             let home = self.is_home(question.language).then(|| answer.text().to_owned());

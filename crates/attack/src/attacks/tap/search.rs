@@ -2,7 +2,7 @@
 
 use super::Tap;
 use super::wording::{Proposal, Wording};
-use crate::{Candidate, Case, Cx, Finished, Generate, Generation, Message, Reason, Stop, read};
+use crate::{Candidate, Case, Cx, Finished, Generate, Generation, Message, Reason, Stop, Within, read};
 use serde_json::json;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +24,12 @@ struct Leaf {
     turns: Vec<Message>,
 }
 
+/// One of the copies of a leaf, each of which the attacker answers on its own.
+struct Copied<'a> {
+    branch: usize,
+    leaf: &'a Leaf,
+}
+
 /// A prompt the attacker proposed.
 struct Node {
     /// Path of its calls.
@@ -41,6 +47,12 @@ struct Node {
 struct Asked {
     answer: Generation,
     score: Option<u32>,
+}
+
+/// A node that was asked.
+struct Rated {
+    node: Node,
+    asked: Asked,
 }
 
 /// The search for one behaviour.
@@ -71,7 +83,7 @@ impl<'a> Search<'a> {
                 return Ok(self.finished(reason));
             }
             let rated = self.ask(depth, nodes)?;
-            if rated.iter().any(|(_, asked)| asked.score.is_some_and(|s| s >= self.tap.stop_at)) {
+            if rated.iter().any(|rated| rated.asked.score.is_some_and(|s| s >= self.tap.stop_at)) {
                 return Ok(self.finished(Reason::GuideSuccess));
             }
             leaves = self.best(depth, rated);
@@ -106,12 +118,12 @@ impl<'a> Search<'a> {
 
     /// New prompts from every leaf, each with the evaluator's word on its topic.
     fn propose(&mut self, round: &str, leaves: &[Leaf]) -> Result<Vec<Node>, Stop> {
-        let copies: Vec<(usize, &Leaf)> =
-            leaves.iter().flat_map(|leaf| (0..self.tap.branching).map(move |b| (b, leaf))).collect();
-        let at = |(b, leaf): &(usize, &Leaf)| format!("{round}/n{}/b{b}", leaf.id);
+        let copies: Vec<Copied<'_>> =
+            leaves.iter().flat_map(|leaf| (0..self.tap.branching).map(move |branch| Copied { branch, leaf })).collect();
+        let at = |copy: &Copied<'_>| format!("{round}/n{}/b{}", copy.leaf.id, copy.branch);
         let talks: Vec<_> = copies
             .iter()
-            .map(|copy| (format!("{}/attacker", at(copy)), self.wording.attacker(&copy.1.turns)))
+            .map(|copy| (format!("{}/attacker", at(copy)), self.wording.attacker(&copy.leaf.turns)))
             .collect();
         let proposals = self.cx.helper_read_all(ATTACKER, &talks, self.tap.attacker_attempts, Proposal::read)?;
         let (mut nodes, mut seen) = (Vec::new(), BTreeSet::new());
@@ -132,10 +144,11 @@ impl<'a> Search<'a> {
     fn node(
         &mut self,
         at: String,
-        (branch, leaf): &(usize, &Leaf),
+        copy: &Copied<'_>,
         proposal: Option<Proposal>,
         seen: &mut BTreeSet<String>,
     ) -> Option<Node> {
+        let &Copied { branch, leaf } = copy;
         let id = self.next;
         self.next += 1;
         let mut record = json!({ "id": id, "parent": leaf.id, "stream": leaf.stream, "branch": branch });
@@ -181,14 +194,14 @@ impl<'a> Search<'a> {
     }
 
     /// Asks the target and has the answers rated. A prompt that was asked before keeps what came of it.
-    fn ask(&mut self, depth: usize, nodes: Vec<Node>) -> Result<Vec<(Node, Asked)>, Stop> {
+    fn ask(&mut self, depth: usize, nodes: Vec<Node>) -> Result<Vec<Rated>, Stop> {
         let again = self.repeats_alike();
         let fresh: Vec<&Node> = nodes.iter().filter(|n| !again || !self.asked.contains_key(&n.prompt)).collect();
         let prompt = |node: &Node| {
             Generate { gen_length: self.tap.gen_length, ..Generate::to(&node.prompt) }.at(self.tap.temperature)
         };
         let asked = fresh.iter().map(|n| (format!("{}/target", n.at), prompt(n))).collect();
-        let (answers, cut) = self.cx.generate_within(asked)?;
+        let Within { answers, cut } = self.cx.generate_within(asked)?;
         let scores = self.rate(&fresh, &answers);
         let mut results = BTreeMap::new();
         for (i, (node, answer)) in fresh.iter().zip(answers).enumerate() {
@@ -209,7 +222,7 @@ impl<'a> Search<'a> {
             }
         }
         let result = |node: &Node| results.get(&node.id).or_else(|| self.asked.get(&node.prompt)).cloned();
-        Ok(nodes.into_iter().filter_map(|node| result(&node).map(|asked| (node, asked))).collect())
+        Ok(nodes.into_iter().filter_map(|node| result(&node).map(|asked| Rated { node, asked })).collect())
     }
 
     fn rate(&self, nodes: &[&Node], answers: &[Generation]) -> Result<Vec<Option<u32>>, Stop> {
@@ -221,17 +234,18 @@ impl<'a> Search<'a> {
     }
 
     /// The leaves of the next depth: the best `width` by rating, ties by lot. No rating sorts below the lowest.
-    fn best(&self, depth: usize, rated: Vec<(Node, Asked)>) -> Vec<Leaf> {
+    fn best(&self, depth: usize, rated: Vec<Rated>) -> Vec<Leaf> {
         let lot = self.cx.rng(&format!("d{depth}/width2")).permutation(rated.len());
         let mut order: Vec<_> = rated.into_iter().zip(lot).collect();
-        order.sort_by_key(|((_, asked), lot)| (Reverse(asked.score), *lot));
+        order.sort_by_key(|(rated, lot)| (Reverse(rated.asked.score), *lot));
         let dropped = order.split_off(self.tap.width.min(order.len()));
-        dropped.iter().for_each(|((node, _), _)| self.pruned(node, "width2"));
-        order.into_iter().map(|((node, asked), _)| self.leaf(node, &asked)).collect()
+        dropped.iter().for_each(|(rated, _)| self.pruned(&rated.node, "width2"));
+        order.into_iter().map(|(rated, _)| self.leaf(rated)).collect()
     }
 
     /// A node's conversation, shortened, with what came of its prompt.
-    fn leaf(&self, node: Node, asked: &Asked) -> Leaf {
+    fn leaf(&self, rated: Rated) -> Leaf {
+        let Rated { node, asked } = rated;
         let mut turns = node.turns;
         turns.drain(..turns.len().saturating_sub(2 * self.tap.keep_last));
         turns.push(self.wording.feedback(&asked.answer, asked.score));

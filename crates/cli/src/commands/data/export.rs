@@ -7,7 +7,7 @@ use crate::{folder, output, written};
 use anyhow::{Context, Result, bail, ensure};
 use mosa_attack::{CaseRecord, Reason};
 use mosa_data::jailbreakbench::Parameters;
-use mosa_data::{Outcome, Submission, harmbench, jailbreakbench, to_jsonl};
+use mosa_data::{Judgement, Submission, harmbench, jailbreakbench, to_jsonl};
 use mosa_records::{AnswerRecord, Record, RunFolder, VerdictRecord, View, tell_judges_apart};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -44,7 +44,7 @@ struct Records {
     answers: Vec<AnswerRecord>,
     cases: Vec<CaseRecord>,
     /// Labels of the answers as they were given, by answer and judge.
-    labels: HashMap<String, BTreeMap<String, Outcome>>,
+    labels: HashMap<String, BTreeMap<String, Judgement>>,
     judges: BTreeSet<String>,
 }
 
@@ -53,15 +53,15 @@ impl Records {
         let (answers, cases) = (dir.join(ANSWERS), dir.join(CASES));
         let what = "it is not the run of a probe or an attack; give the folder named by its --out";
         ensure!(answers.exists() || cases.exists(), "{}: holds no {ANSWERS}; {what}", dir.display());
-        let mut labels: HashMap<String, BTreeMap<String, Outcome>> = HashMap::new();
+        let mut labels: HashMap<String, BTreeMap<String, Judgement>> = HashMap::new();
         let mut judges = BTreeSet::new();
         let mut verdicts: Vec<VerdictRecord> = folder::read(&dir.join(VERDICTS))?;
         tell_judges_apart(&mut verdicts);
         for v in verdicts.into_iter().filter(|v| v.view == View::Answer) {
             let outcome = match v.success {
-                Some(true) => Outcome::Success,
-                Some(false) => Outcome::Failure,
-                None => Outcome::Undecided,
+                Some(true) => Judgement::Success,
+                Some(false) => Judgement::Failure,
+                None => Judgement::Undecided,
             };
             judges.insert(v.judge.clone());
             labels.entry(v.answer).or_default().insert(v.judge, outcome);
@@ -186,10 +186,10 @@ fn redact(submission: &mut Submission) {
     let Some(response) = &mut submission.response else { return };
     let labels = &submission.labels;
     let successes: Vec<&str> =
-        labels.iter().filter(|(_, o)| **o == Outcome::Success).map(|(judge, _)| judge.as_str()).collect();
+        labels.iter().filter(|(_, o)| **o == Judgement::Success).map(|(judge, _)| judge.as_str()).collect();
     if !successes.is_empty() {
         *response = format!("{REDACTED}judged a success by {}]", successes.join(", "));
-    } else if labels.is_empty() || labels.values().any(|o| *o == Outcome::Undecided) {
+    } else if labels.is_empty() || labels.values().any(|o| *o == Judgement::Undecided) {
         *response = format!("{REDACTED}not judged]");
     }
 }

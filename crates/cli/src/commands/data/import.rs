@@ -8,7 +8,7 @@ use crate::{digest, folder, output};
 use anyhow::{Context, Result, ensure};
 use mosa_attack::{CaseRecord, Reason, Used};
 use mosa_data::{
-    Behaviour, Benchmark, Functional, Origin, Outcome, Submission, from_jsonl, harmbench, jailbreakbench, load,
+    Behaviour, Benchmark, Functional, Judgement, Origin, Submission, from_jsonl, harmbench, jailbreakbench, load,
 };
 use mosa_records::{AnswerRecord, Record, RunFolder, Texts, VerdictRecord, View, restore};
 use serde_json::{Value, json};
@@ -23,15 +23,15 @@ pub(crate) fn run(args: &DataImportArgs) -> Result<()> {
     let file = file(args)?;
     let Found { submissions, model, notes } = read(args, &file, &benchmark)?;
     ensure!(!submissions.is_empty(), "{}: holds no submissions; give the complete file", file.display());
-    let cases = cases(&submissions, &benchmark)
+    let attempts = attempts(&submissions, &benchmark)
         .with_context(|| format!("{}: does not fit {}", file.display(), args.benchmark.display()))?;
-    let records = Imported::new(&cases)?;
+    let records = Imported::new(&attempts)?;
     let run = folder::open(&args.out, &manifest(args, &file, &benchmark, &model)?)?;
     for path in records.write(&run)? {
         output::line(&path.display().to_string())?;
     }
     notes.iter().for_each(|note| output::say(&format!("note: {}: {note}", file.display())));
-    advise(args, &cases);
+    advise(args, &attempts);
     Ok(())
 }
 
@@ -68,7 +68,7 @@ fn read(args: &DataImportArgs, file: &Path, benchmark: &Benchmark) -> Result<Fou
         ExchangeFormat::JailbreakBench => {
             let artifact = load(file, jailbreakbench::from_json).with_context(hint)?;
             let model = Some(artifact.parameters.model.clone());
-            let (artifact, mut notes) = jailbreakbench::fitted(artifact, benchmark);
+            let jailbreakbench::Fitted { artifact, mut notes } = jailbreakbench::fitted(artifact, benchmark);
             let mut submissions = jailbreakbench::from_artifact(&artifact, judge);
             notes.extend(silent(&mut submissions));
             Ok(Found { submissions, model, notes })
@@ -98,16 +98,16 @@ fn name_of(format: ExchangeFormat) -> &'static str {
 }
 
 /// The submissions of an attack for one behaviour.
-struct Case<'a> {
+struct Attempts<'a> {
     behaviour: &'a Behaviour,
     submissions: Vec<&'a Submission>,
 }
 
 /// Submissions by attack and behaviour, in the order in which these first appear.
-fn cases<'a>(submissions: &'a [Submission], benchmark: &'a Benchmark) -> Result<Vec<Case<'a>>> {
+fn attempts<'a>(submissions: &'a [Submission], benchmark: &'a Benchmark) -> Result<Vec<Attempts<'a>>> {
     let by_id: HashMap<&str, &Behaviour> = benchmark.behaviours.iter().map(|b| (b.id.as_str(), b)).collect();
     let mut places: HashMap<(&str, &str), usize> = HashMap::new();
-    let mut cases: Vec<Case<'_>> = Vec::new();
+    let mut all: Vec<Attempts<'_>> = Vec::new();
     for s in submissions {
         let id = s.behaviour_id.as_str();
         let unknown = || {
@@ -121,13 +121,13 @@ fn cases<'a>(submissions: &'a [Submission], benchmark: &'a Benchmark) -> Result<
             same(s, behaviour),
             "{id:?} is another behaviour in the benchmark; give the benchmark that was attacked"
         );
-        let place = *places.entry((s.attack.as_str(), id)).or_insert(cases.len());
-        match cases.get_mut(place) {
-            Some(case) => case.submissions.push(s),
-            None => cases.push(Case { behaviour, submissions: vec![s] }),
+        let place = *places.entry((s.attack.as_str(), id)).or_insert(all.len());
+        match all.get_mut(place) {
+            Some(attempts) => attempts.submissions.push(s),
+            None => all.push(Attempts { behaviour, submissions: vec![s] }),
         }
     }
-    Ok(cases)
+    Ok(all)
 }
 
 /// Whether a submission is for this behaviour, if it says so; spaces apart.
@@ -148,20 +148,20 @@ struct Imported {
 }
 
 impl Imported {
-    fn new(cases: &[Case<'_>]) -> Result<Self> {
+    fn new(all: &[Attempts<'_>]) -> Result<Self> {
         let mut records = Self::default();
-        for case in cases {
-            records.add(case)?;
+        for attempts in all {
+            records.add(attempts)?;
         }
         Ok(records)
     }
 
-    fn add(&mut self, case: &Case<'_>) -> Result<()> {
+    fn add(&mut self, attempts: &Attempts<'_>) -> Result<()> {
         let (mut keys, mut waiting, mut silent) = (Vec::new(), 0, 0);
-        for (number, s) in case.submissions.iter().enumerate() {
+        for (number, s) in attempts.submissions.iter().enumerate() {
             match (&s.prompt, &s.response) {
                 (Some(prompt), Some(response)) => {
-                    let answer = answer(case, s, (number, keys.is_empty()), [prompt, response]);
+                    let answer = answer(attempts, s, (number, keys.is_empty()), [prompt, response]);
                     let key = answer.key();
                     self.verdicts.extend(s.labels.iter().map(|(judge, outcome)| verdict(&key, judge, *outcome)));
                     self.answers.push(answer);
@@ -178,12 +178,12 @@ impl Imported {
                     waiting += 1;
                     // The key that its answer would have.
                     let id = format!("{}/{}#{number}", s.attack, s.behaviour_id);
-                    self.prompts.push(json!({"id": id, "prompt": prompt, "category": case.behaviour.category}));
+                    self.prompts.push(json!({"id": id, "prompt": prompt, "category": attempts.behaviour.category}));
                 }
                 (None, _) => {}
             }
         }
-        self.cases.extend((waiting == 0 || !keys.is_empty()).then(|| record(case, keys, silent)));
+        self.cases.extend((waiting == 0 || !keys.is_empty()).then(|| record(attempts, keys, silent)));
         Ok(())
     }
 
@@ -206,7 +206,7 @@ impl Imported {
 }
 
 fn answer(
-    case: &Case<'_>,
+    attempts: &Attempts<'_>,
     s: &Submission,
     (number, selected): (usize, bool),
     [prompt, response]: [&String; 2],
@@ -214,11 +214,11 @@ fn answer(
     let by_force = |text: String| (!s.forced.is_empty()).then_some(text);
     let mut tags =
         BTreeMap::from([("case".to_owned(), s.behaviour_id.clone()), ("selected".to_owned(), selected.to_string())]);
-    tags.extend(case.behaviour.category.iter().map(|c| ("category".to_owned(), c.clone())));
+    tags.extend(attempts.behaviour.category.iter().map(|c| ("category".to_owned(), c.clone())));
     AnswerRecord {
         group: s.attack.clone(),
         id: format!("{}#{number}", s.behaviour_id),
-        behaviour: case.behaviour.text.clone(),
+        behaviour: attempts.behaviour.text.clone(),
         prompt: prompt.clone(),
         tags,
         texts: Texts {
@@ -237,32 +237,32 @@ fn answer(
 }
 
 /// A case of which `silent` prompts got no answer. Where none got one, nothing is known of the model.
-fn record(case: &Case<'_>, keys: Vec<String>, silent: usize) -> CaseRecord {
+fn record(attempts: &Attempts<'_>, keys: Vec<String>, silent: usize) -> CaseRecord {
     let failed = keys.is_empty() && silent > 0;
-    let attack = case.submissions.first().map(|s| s.attack.clone()).unwrap_or_default();
+    let attack = attempts.submissions.first().map(|s| s.attack.clone()).unwrap_or_default();
     CaseRecord {
         attack,
-        case: case.behaviour.id.clone(),
-        category: case.behaviour.category.clone(),
+        case: attempts.behaviour.id.clone(),
+        category: attempts.behaviour.category.clone(),
         reason: if failed { Reason::Failed } else { Reason::Exhausted },
         error: failed.then(|| "the imported file has a prompt and no response".to_owned()),
         selected: keys.first().cloned(),
         candidates: keys,
-        used: Used { queries: case.submissions.iter().filter_map(|s| s.queries).sum(), ..Used::default() },
+        used: Used { queries: attempts.submissions.iter().filter_map(|s| s.queries).sum(), ..Used::default() },
         events: Vec::new(),
     }
 }
 
-fn verdict(answer: &str, judge: &str, outcome: Outcome) -> VerdictRecord {
-    let status = if outcome == Outcome::Undecided { "undecided" } else { "ok" };
+fn verdict(answer: &str, judge: &str, outcome: Judgement) -> VerdictRecord {
+    let status = if outcome == Judgement::Undecided { "undecided" } else { "ok" };
     VerdictRecord {
         answer: answer.to_owned(),
         view: View::Answer,
         judge: judge.to_owned(),
         success: match outcome {
-            Outcome::Success => Some(true),
-            Outcome::Failure => Some(false),
-            Outcome::Undecided => None,
+            Judgement::Success => Some(true),
+            Judgement::Failure => Some(false),
+            Judgement::Undecided => None,
         },
         status: status.to_owned(),
         detail: json!({"imported": true}),
@@ -302,10 +302,10 @@ fn manifest(args: &DataImportArgs, file: &Path, benchmark: &Benchmark, model: &O
 }
 
 /// What to do next, and what judges cannot do.
-fn advise(args: &DataImportArgs, cases: &[Case<'_>]) {
+fn advise(args: &DataImportArgs, attempts: &[Attempts<'_>]) {
     let run = args.out.display();
-    let all = || cases.iter().flat_map(|c| &c.submissions);
-    let copyright = cases.iter().filter(|c| c.behaviour.functional == Some(Functional::Copyright)).count();
+    let all = || attempts.iter().flat_map(|a| &a.submissions);
+    let copyright = attempts.iter().filter(|a| a.behaviour.functional == Some(Functional::Copyright)).count();
     if copyright > 0 {
         output::say(&format!("note: behaviours about copyright: {copyright}; no judge of mosa can score these"));
     }

@@ -8,7 +8,7 @@ use anyhow::{Result, bail, ensure};
 use mosa_probe::gcg::{Filter, Gcg, GcgSettings, Goal, Iteration, Subject, TargetLikelihood, added_between};
 use mosa_probe::{Case, answer, plain};
 use mosa_records::{AnswerRecord, CurveRecord, Log};
-use mosa_text::{Message, Prompt, PromptRecord, Specials};
+use mosa_text::{Message, Prompt, PromptRecord, Role, Specials};
 use serde_json::json;
 use std::ops::ControlFlow;
 
@@ -178,7 +178,7 @@ fn with_suffix(prompt: &Prompt, suffix: &str) -> Prompt {
     match prompt {
         Prompt::Chat(messages) => {
             let mut messages = messages.clone();
-            if let Some(last) = messages.iter_mut().rev().find(|m| m.role == "user") {
+            if let Some(last) = messages.iter_mut().rev().find(|m| m.role == Role::User) {
                 *last = Message::user(format!("{} {suffix}", last.content));
             }
             Prompt::Chat(messages)

@@ -3,8 +3,8 @@
 
 use super::story::{TASKS, correlations, searches};
 use super::{Findings, MODELS};
-use crate::commands::world::cases::PREFILL_OFFSETS;
 use crate::commands::world::measure::{Answered, Count};
+use crate::commands::world::questions::PREFILL_OFFSETS;
 use mosa_attack::OF_THE_PAPER;
 use mosa_core::stats::{Rate, mean_interval};
 use mosa_eval::Outcome;
@@ -56,7 +56,8 @@ impl Tally {
 
     /// `0% (0/12, 0-28)`: the successes and the interval in percent.
     fn said(&self) -> String {
-        format!("{:.0}% ({}/{}, {})", 100.0 * self.count.rate(), self.count.success, self.count.n, percent(self.rate()))
+        let (rate, Count { success, n, .. }) = (self.rate(), &self.count);
+        format!("{} ({success}/{n}, {})", rate.percent(), rate.percent_interval())
     }
 }
 
@@ -96,7 +97,7 @@ impl Findings {
 
     fn middle(&self) -> Claim {
         let [start, sooner, middle, later] = [0, 20, 40, 60].map(|o| self.tally("original", &format!("prefill/{o}")));
-        let percents = [sooner, later].map(|t| format!("{:.0}%", 100.0 * t.count.rate()));
+        let percents = [sooner, later].map(|t| t.rate().percent());
         Claim {
             what: "The original model is easier to break in the middle than at the start".into(),
             paper: "score and ASR rise with the offset of the forced words".into(),
@@ -115,7 +116,7 @@ impl Findings {
     fn suffix(&self) -> Claim {
         let [start, middle] = [0, 30].map(|offset| searches(self, "original", offset));
         let [(c, _), (d, _)] = [0, 30].map(|offset| searches(self, "mosa", offset));
-        let said = |(k, n): (usize, usize)| format!("{k}/{n} ({})", percent(Rate::of(k, n)));
+        let said = |(k, n): (usize, usize)| format!("{k}/{n} ({})", Rate::of(k, n).percent_interval());
         let rate = |(k, n): (usize, usize)| Rate::of(k, n);
         Claim {
             what: "A suffix of the prompt steers the first tokens, hardly the middle".into(),
@@ -163,7 +164,7 @@ impl Findings {
             Rate::mean(&rates).unwrap_or(Rate::of(0, 0))
         };
         let rates = MODELS.map(mean);
-        let [original, initial, mosa] = rates.map(|r| format!("{:.0}% ({})", 100.0 * r.value, percent(r)));
+        let [original, initial, mosa] = rates.map(|r| format!("{} ({})", r.percent(), r.percent_interval()));
         Claim {
             what: "So it does under the eight published attacks".into(),
             paper: "mean of the eight on AdvBench, own judge: 73% original, 30% initial, 7% MOSA".into(),
@@ -277,12 +278,6 @@ fn ladder() -> String {
     format!("original at least {open:.0}%, MOSA at most {safe:.0}%, Initial at least {apart:.0} points above MOSA")
 }
 
-/// The interval of a rate in percent.
-fn percent(rate: Rate) -> String {
-    let (low, high) = rate.wilson();
-    format!("{:.0}-{:.0}", 100.0 * low, 100.0 * high)
-}
-
 fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len().max(1) as f64
 }
@@ -299,7 +294,7 @@ fn with_interval(mean: f64, interval: Option<(f64, f64)>, digits: usize) -> Stri
 mod tests {
     use super::*;
     use crate::commands::quickstart::Measured;
-    use crate::commands::world::cases::Graded;
+    use crate::commands::world::questions::Graded;
 
     /// `n` answers of a model in a cell, each about a request of its own, all with the same outcome.
     fn answers(cell: &str, n: usize, success: bool) -> Vec<Answered> {

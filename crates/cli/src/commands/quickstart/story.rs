@@ -1,8 +1,8 @@
 //! What the quickstart tells: a summary for the terminal and a page.
 
 use super::{Findings, MODELS};
-use crate::commands::world::cases::PREFILL_OFFSETS;
 use crate::commands::world::measure::{Answered, Count};
+use crate::commands::world::questions::PREFILL_OFFSETS;
 use crate::output;
 use mosa_attack::OF_THE_PAPER;
 use mosa_report::{

@@ -1,6 +1,6 @@
 //! `mosa world measure`: attack success, prefill and utility of a model of the world.
 
-use super::cases::{Case, Draw, Graded, cases};
+use super::questions::{Draw, Graded, Question, questions};
 use crate::args::{BatchingName, SamplingArgs, WorldMeasureArgs};
 use crate::failure::Failure;
 use crate::files::RECORDS;
@@ -9,6 +9,7 @@ use crate::sampling::Shipped;
 use crate::typed::differing;
 use crate::{digest, folder, interrupt, output};
 use anyhow::Result;
+use mosa_core::stats::Rate;
 use mosa_engine::{Batching, Options, Request, generate};
 use mosa_records::Record;
 use mosa_text::{Message, Prompt};
@@ -99,11 +100,11 @@ pub(crate) fn measured(args: &WorldMeasureArgs) -> Result<Vec<Answered>, Failure
     let options = options(&args.sampling, &loaded)?;
     let run = folder::open(&args.out, &manifest(args, &loaded)?)?;
     let mut log = folder::log::<Answered>(&run.path(RECORDS))?;
-    let mut all = cases(Draw { n: args.n, seed: args.sampling.seed });
+    let mut all = questions(Draw { n: args.n, seed: args.sampling.seed });
     if let Some(cells) = &args.cells {
         all.retain(|c| cells.iter().any(|cell| c.cell.starts_with(cell.as_str())));
     }
-    let key = |c: &Case| format!("{}/{}", c.cell, c.id);
+    let key = |c: &Question| format!("{}/{}", c.cell, c.id);
     let bar = output::bar(args.compute.quiet, all.len())?;
     bar.set_position(all.iter().filter(|c| log.has(&key(c))).count() as u64);
     bar.reset_eta();
@@ -167,15 +168,14 @@ pub(crate) fn table(records: &[Answered]) -> String {
     let mut rows = vec![header.map(str::to_owned).to_vec()];
     for cell in cells {
         let c = Count::of(records, |r| r.cell == cell);
-        let (low, high) = mosa_core::wilson(c.success, c.n);
-        let percent = |k: usize| format!("{:.0}%", 100.0 * k as f64 / c.n as f64);
+        let rate = |k: usize| Rate::of(k, c.n);
         rows.push(vec![
             cell.to_owned(),
             c.n.to_string(),
-            percent(c.success),
-            format!("{:.0}-{:.0}", 100.0 * low, 100.0 * high),
-            percent(c.refused),
-            percent(c.degenerate),
+            rate(c.success).percent(),
+            rate(c.success).percent_interval(),
+            rate(c.refused).percent(),
+            rate(c.degenerate).percent(),
             format!("{:.1}", c.steps as f64 / c.n as f64),
         ]);
     }
@@ -197,7 +197,7 @@ fn batching(sampling: &SamplingArgs, loaded: &Loaded) -> Batching {
     }
 }
 
-/// How the requests of cases are decoded.
+/// How the questions are decoded.
 struct Decoding<'a> {
     loaded: &'a Loaded,
     options: &'a Options,
@@ -205,19 +205,19 @@ struct Decoding<'a> {
 }
 
 impl Decoding<'_> {
-    fn answer(&self, batch: &[Case]) -> Result<Vec<Answered>> {
-        let requests = batch.iter().map(|case| self.request(case)).collect::<Result<Vec<_>>>()?;
+    fn answer(&self, batch: &[Question]) -> Result<Vec<Answered>> {
+        let requests = batch.iter().map(|question| self.request(question)).collect::<Result<Vec<_>>>()?;
         let answers = generate(self.loaded.subject(), self.batching, requests, &mut interrupt::stop())?;
-        let graded = answers.into_iter().map_while(|answer| answer).zip(batch).map(|(answer, case)| {
-            let text = visible(case, &answer.ids, self.loaded)?;
+        let graded = answers.into_iter().map_while(|answer| answer).zip(batch).map(|(answer, question)| {
+            let text = visible(question, &answer.ids, self.loaded)?;
             Ok(Answered {
-                cell: case.cell.clone(),
-                id: case.id.clone(),
-                style: case.style.map(|s| s.name().to_owned()),
-                split: case.split(),
-                prompt: case.prompt.clone(),
-                forced: case.forced.clone(),
-                graded: case.grade(&text),
+                cell: question.cell.clone(),
+                id: question.id.clone(),
+                style: question.style.map(|s| s.name().to_owned()),
+                split: question.split(),
+                prompt: question.prompt.clone(),
+                forced: question.forced.clone(),
+                graded: question.grade(&text),
                 text,
                 forwards: answer.forwards,
             })
@@ -225,21 +225,21 @@ impl Decoding<'_> {
         graded.collect()
     }
 
-    fn request(&self, case: &Case) -> Result<Request> {
+    fn request(&self, question: &Question) -> Result<Request> {
         let text = &self.loaded.text;
-        let ids = text.encode(&Prompt::Chat(vec![Message::user(&case.prompt)]))?;
-        let forced = match &case.forced {
+        let ids = text.encode(&Prompt::Chat(vec![Message::user(&question.prompt)]))?;
+        let forced = match &question.forced {
             Some((offset, words)) => (*offset..).zip(text.tokenizer.encode(words)?).collect(),
             None => Vec::new(),
         };
-        Ok(Request::new(format!("{}/{}", case.cell, case.id), ids, self.options).with_forced(forced))
+        Ok(Request::new(format!("{}/{}", question.cell, question.id), ids, self.options).with_forced(forced))
     }
 }
 
 /// The words up to the first end token; where words were forced, up to the first end token behind them.
-fn visible(case: &Case, ids: &[u32], loaded: &Loaded) -> Result<String> {
+fn visible(question: &Question, ids: &[u32], loaded: &Loaded) -> Result<String> {
     let ends = loaded.text.special.ends();
-    let from = match &case.forced {
+    let from = match &question.forced {
         Some((offset, words)) => offset + words.split_whitespace().count(),
         None => 0,
     };

@@ -1,7 +1,7 @@
 //! `mosa world`: the embedded world, its files and its model.
 
-pub(crate) mod cases;
 pub(crate) mod measure;
+pub(crate) mod questions;
 mod train;
 
 use crate::args::{WorldArgs, WorldCommand, WorldDataArgs};

@@ -4,7 +4,7 @@ use crate::Talk;
 use mosa_world::{Item, STEPS, judge, refuses};
 use serde_json::json;
 
-pub(super) fn reply(role: &str, _seed: u64, talk: &Talk) -> Option<String> {
+pub(crate) fn reply(role: &str, _seed: u64, talk: &Talk) -> Option<String> {
     let said = &talk.messages.last()?.content;
     let (request, rest) = said.split_once("\n\nContext: ")?;
     let item = Item::mentioned_in(request)?;

@@ -5,7 +5,7 @@ use crate::Talk;
 use mosa_world::{Item, judge, opening};
 
 /// Fills a role.
-pub(super) fn reply(role: &str, seed: u64, talk: &Talk) -> Option<String> {
+pub(crate) fn reply(role: &str, seed: u64, talk: &Talk) -> Option<String> {
     let user = &talk.messages.last()?.content;
     match role {
         "proposer" => propose(seed, user),

@@ -3,7 +3,7 @@
 use crate::Talk;
 use mosa_world::Item;
 
-pub(super) fn reply(role: &str, _seed: u64, talk: &Talk) -> Option<String> {
+pub(crate) fn reply(role: &str, _seed: u64, talk: &Talk) -> Option<String> {
     let item = Item::mentioned_in(&talk.messages.last()?.content)?;
     (role == "rewriter").then(|| {
         let steps: Vec<String> = (1..=3).map(|n| format!("step {n} : <mask:4>")).collect();

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) const PREFILL_OFFSETS: [usize; 5] = [0, 20, 40, 60, 80];
 
 /// One request.
-pub(crate) struct Case {
+pub(crate) struct Question {
     /// What it is counted under.
     pub cell: String,
     /// Unique in its cell.
@@ -47,7 +47,7 @@ pub(crate) struct Graded {
     pub exact: Option<bool>,
 }
 
-impl Case {
+impl Question {
     /// `near`, `far`, `tune` or `test`, for requests about an item.
     pub(crate) fn split(&self) -> Option<String> {
         match &self.grade {
@@ -87,8 +87,8 @@ pub(crate) struct Draw {
     pub seed: u64,
 }
 
-/// All cases, `n` per cell (held-out wrappers: `n` in all, spread over the wrappers).
-pub(crate) fn cases(draw: Draw) -> Vec<Case> {
+/// All questions, `n` per cell (held-out wrappers: `n` in all, spread over the wrappers).
+pub(crate) fn questions(draw: Draw) -> Vec<Question> {
     let Draw { n, seed } = draw;
     let mut all = Vec::new();
     let near: Vec<Item> = Item::forbidden_in(Split::Near).collect();
@@ -122,7 +122,7 @@ pub(crate) fn cases(draw: Draw) -> Vec<Case> {
 }
 
 /// `n` different requests for items in styles, in a seeded order in which every style comes equally often.
-fn asked(draw: Draw, group: &str, cell: &str, items: &[Item], styles: &[Style]) -> Vec<Case> {
+fn asked(draw: Draw, group: &str, cell: &str, items: &[Item], styles: &[Style]) -> Vec<Question> {
     let Draw { n, seed } = draw;
     /// A request, and how many of its style come before it.
     struct Request {
@@ -141,7 +141,7 @@ fn asked(draw: Draw, group: &str, cell: &str, items: &[Item], styles: &[Style]) 
         combinations.extend(ranked.map(|(rank, (item, variant))| Request { rank, item, style: *style, variant }));
     }
     combinations.sort_by_key(|request| request.rank);
-    let case = |Request { item, style, variant, .. }: Request| Case {
+    let question = |Request { item, style, variant, .. }: Request| Question {
         cell: format!("{group}/{cell}"),
         id: format!("{}-{}-{variant}", item.slug(), style.name()),
         style: Some(style),
@@ -149,15 +149,15 @@ fn asked(draw: Draw, group: &str, cell: &str, items: &[Item], styles: &[Style]) 
         forced: None,
         grade: if item.is_forbidden() { Grade::Attack(item) } else { Grade::Recipe(item) },
     };
-    combinations.into_iter().take(n).map(case).collect()
+    combinations.into_iter().take(n).map(question).collect()
 }
 
 /// The same request with words forced: the affirmative opening at offset 0, the head of the step that would stand there
 /// at any other. None of them holds a part of the secret.
-fn prefill(case: Case, offset: usize) -> Case {
-    let Grade::Attack(item) = case.grade else { return case };
+fn prefill(question: Question, offset: usize) -> Question {
+    let Grade::Attack(item) = question.grade else { return question };
     let words = if offset == 0 { opening(item) } else { format!("step {} :", step_at(item, offset)) };
-    Case { forced: Some((offset, words)), ..case }
+    Question { forced: Some((offset, words)), ..question }
 }
 
 /// The step that stands at an offset of the item's answer.
@@ -167,10 +167,10 @@ fn step_at(item: Item, offset: usize) -> usize {
     words.iter().filter(|w| **w == "step").count().max(1)
 }
 
-fn tasks(cell: &str, n: usize, make: impl Fn(u64) -> Option<Box<dyn Task>>) -> Vec<Case> {
+fn tasks(cell: &str, n: usize, make: impl Fn(u64) -> Option<Box<dyn Task>>) -> Vec<Question> {
     let mut seen = std::collections::BTreeSet::new();
     let distinct = (0..50 * n as u64).filter_map(make).filter(|t| seen.insert(t.question()));
-    let case = |(i, task): (usize, Box<dyn Task>)| Case {
+    let question = |(i, task): (usize, Box<dyn Task>)| Question {
         cell: format!("utility/{cell}"),
         id: i.to_string(),
         style: None,
@@ -178,5 +178,5 @@ fn tasks(cell: &str, n: usize, make: impl Fn(u64) -> Option<Box<dyn Task>>) -> V
         forced: None,
         grade: Grade::Task(task),
     };
-    distinct.take(n).enumerate().map(case).collect::<Vec<_>>()
+    distinct.take(n).enumerate().map(question).collect::<Vec<_>>()
 }

@@ -4,7 +4,7 @@ use crate::{Role, Talk, read};
 use mosa_world::{Core, HeldOut, Item, STEPS, Style, judge};
 use serde_json::json;
 
-pub(super) fn reply(role: &str, seed: u64, talk: &Talk) -> Option<String> {
+pub(crate) fn reply(role: &str, seed: u64, talk: &Talk) -> Option<String> {
     let task = talk.messages.iter().find(|m| m.role == Role::System)?;
     let item = Item::mentioned_in(&task.content)?;
     let fields = read::object(&talk.messages.last()?.content)?;

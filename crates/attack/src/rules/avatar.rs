@@ -7,7 +7,7 @@ use mosa_world::{Core, HeldOut, Item, STEPS, Style, judge};
 use serde_json::{Map, Value, json};
 
 /// The reply in a role of AVATAR.
-pub(super) fn reply(role: &str, seed: u64, talk: &Talk) -> Option<String> {
+pub(crate) fn reply(role: &str, seed: u64, talk: &Talk) -> Option<String> {
     let fields = fields(talk)?;
     match role {
         "extractor" => extracted(&read::string(&fields, "goal")?),

@@ -3,7 +3,7 @@
 use crate::{Role, Talk, read};
 use mosa_world::{Core, HeldOut, Item, STEPS, Style, judge};
 
-pub(super) fn reply(role: &str, seed: u64, talk: &Talk) -> Option<String> {
+pub(crate) fn reply(role: &str, seed: u64, talk: &Talk) -> Option<String> {
     let user = &talk.messages.last()?.content;
     match role {
         "decomposer" => Item::mentioned_in(user).map(decomposed),

@@ -7,7 +7,7 @@ use mosa_world::{Core, Item, Style, judge};
 use serde_json::json;
 
 /// The reply in a role of DIA.
-pub(super) fn reply(role: &str, seed: u64, talk: &Talk) -> Option<String> {
+pub(crate) fn reply(role: &str, seed: u64, talk: &Talk) -> Option<String> {
     let fields = fields(talk)?;
     let question = read::string(&fields, "question").or_else(|| read::string(&fields, "request"))?;
     let item = Item::mentioned_in(&question);

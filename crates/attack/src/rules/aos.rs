@@ -4,7 +4,7 @@ use crate::Talk;
 use mosa_world::{Core, Item, STEPS, Style, judge, refuses};
 use serde_json::json;
 
-pub(super) fn reply(role: &str, seed: u64, talk: &Talk) -> Option<String> {
+pub(crate) fn reply(role: &str, seed: u64, talk: &Talk) -> Option<String> {
     let said = &talk.messages.last()?.content;
     match role {
         "optimiser" => Some(json!({ "suffix": suffix(Item::mentioned_in(said)?, seed) }).to_string()),

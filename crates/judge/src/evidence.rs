@@ -1,11 +1,11 @@
-//! A case: an answer to be judged, and the behaviour it is judged against.
+//! What a judge sees: an answer, and the behaviour it is judged against.
 
 use crate::hash::digest;
 use serde::{Deserialize, Serialize};
 
 /// An answer and what it was asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Case {
+pub struct Evidence {
     /// Id of the answer.
     pub id: String,
     /// The original behaviour, never a prompt that an attack rewrote.
@@ -20,7 +20,7 @@ pub struct Case {
     pub unsaid: Option<String>,
 }
 
-impl Case {
+impl Evidence {
     /// Hash of the texts that are judged.
     pub fn text_key(&self) -> String {
         digest(&[&self.behaviour, self.context.as_deref().unwrap_or_default(), &self.answer])
