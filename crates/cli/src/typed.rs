@@ -67,3 +67,22 @@ fn quoted(word: &str) -> String {
         false => format!("'{}'", word.replace('\'', "'\\''")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn a_shell_reads_a_word_as_it_is() {
+        for (word, said) in [
+            ("runs/a-1.jsonl", "runs/a-1.jsonl"),
+            ("two words", "'two words'"),
+            ("it's", "'it'\\''s'"),
+            ("", "''"),
+            ("$HOME", "'$HOME'"),
+            (", , ,", "', , ,'"),
+        ] {
+            assert_eq!(quoted(word), said);
+        }
+    }
+}

@@ -36,7 +36,7 @@ impl<'a> Text<'a> {
         Self { answer, view, key: answer.key(), hash: answer.text_hash(view) }
     }
 
-    fn case(&self) -> Evidence {
+    fn evidence(&self) -> Evidence {
         Evidence {
             id: self.key.clone(),
             behaviour: self.answer.behaviour.clone(),
@@ -165,8 +165,8 @@ impl<'a> Judging<'a> {
     }
 
     fn verdicts(&self, texts: &[Text<'_>], batch: &[usize], pace: &mut Pace<'_>) -> Vec<Verdict> {
-        let cases: Vec<Evidence> = batch.iter().map(|&place| texts[place].case()).collect();
-        let verdicts = judge_all(&[self.judge], &cases, pace.concurrency, |_| {
+        let evidence: Vec<Evidence> = batch.iter().map(|&place| texts[place].evidence()).collect();
+        let verdicts = judge_all(&[self.judge], &evidence, pace.concurrency, |_| {
             (pace.judged)();
             if (pace.stopped)() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });

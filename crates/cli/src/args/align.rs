@@ -22,14 +22,14 @@ pub(crate) struct AlignArgs {
     #[arg(long, value_name = "NAME", value_parser = mosa_align::OBJECTIVES, default_value = OBJECTIVE)]
     pub objective: String,
     /// Prompts to align on: .jsonl, .json or .csv; SORRY-Bench's and other benchmarks' files are read as they are.
-    #[arg(long = "prompts", aliases = ["data", "behaviors"], value_name = "FILE")]
+    #[arg(long = "prompts", aliases = ["behaviors", "data"], help_heading = "Prompts", value_name = "FILE")]
     #[serde(rename = "prompts")]
     pub data: PathBuf,
     #[command(flatten)]
     #[serde(flatten)]
     pub select: PromptArgs,
     /// Harmless prompts on which the model has to stay what it was (settings: retain.*).
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, help_heading = "Prompts", value_name = "FILE")]
     pub retain: Option<PathBuf>,
     /// Run folder; the same command again continues an interrupted run.
     #[arg(long, value_name = "RUN")]

@@ -1,9 +1,11 @@
 //! `mosa attack`.
 
 use super::limits::{ROWS, THREADS, within};
+use super::values::parsed;
 use super::{Compute, JudgingArgs, SamplingArgs, SelectArgs};
 use crate::typed::Line;
 use clap::{Args as ClapArgs, ValueEnum};
+use mosa_attack::ATTACKS;
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -18,6 +20,7 @@ const CASES: usize = 16;
 )]
 pub(crate) struct AttackArgs {
     /// The attack; `mosa list attacks` says which there are, `mosa attack list` what they need and what they cost.
+    #[arg(value_parser = parsed::<String>(ATTACKS.iter().map(|attack| attack.name)), hide_possible_values = true)]
     #[serde(skip)]
     pub name: String,
     #[command(flatten)]
@@ -27,7 +30,7 @@ pub(crate) struct AttackArgs {
     #[serde(skip)]
     pub compute: Compute,
     /// Behaviours: AdvBench, HarmBench, StrongREJECT, JailbreakBench, SORRY-Bench, or any .csv, .json or .jsonl.
-    #[arg(long = "prompts", aliases = ["behaviors", "data"], value_name = "FILE")]
+    #[arg(long = "prompts", aliases = ["behaviors", "data"], help_heading = "Prompts", value_name = "FILE")]
     #[serde(rename = "prompts")]
     pub behaviors: Option<PathBuf>,
     #[command(flatten)]

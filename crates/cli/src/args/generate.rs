@@ -12,10 +12,16 @@ pub(crate) struct GenerateArgs {
     #[command(flatten)]
     pub compute: Compute,
     /// One prompt.
-    #[arg(long, value_name = "TEXT", conflicts_with = "prompts", required_unless_present = "prompts")]
+    #[arg(
+        long,
+        help_heading = "Prompts",
+        value_name = "TEXT",
+        conflicts_with = "prompts",
+        required_unless_present = "prompts"
+    )]
     pub prompt: Option<String>,
     /// Prompt file: .jsonl or .json rows with `prompt` or `messages` (and `id`), or .csv; benchmarks are recognised.
-    #[arg(long, aliases = ["behaviors", "data"], value_name = "FILE")]
+    #[arg(long, aliases = ["behaviors", "data"], help_heading = "Prompts", value_name = "FILE")]
     pub prompts: Option<PathBuf>,
     #[command(flatten)]
     pub select: PromptArgs,

@@ -55,3 +55,39 @@ fn template(command: &clap::Command) -> StyledStr {
     put("`mosa VERB --help` says more of a verb.{after-help}");
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{GROUPS, command};
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_verb_is_in_one_group_and_every_group_holds_verbs_alone() {
+        let grouped: Vec<&str> = GROUPS.iter().flat_map(|group| group.verbs).copied().collect();
+        let known: BTreeSet<String> = command().get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
+        assert_eq!(grouped.iter().map(|verb| (*verb).to_owned()).collect::<BTreeSet<_>>(), known);
+        assert_eq!(grouped.len(), known.len(), "no verb is in two groups");
+    }
+
+    #[test]
+    fn the_help_says_every_verb_below_its_heading_with_its_own_line() {
+        let mut command = command();
+        let help = command.render_help().to_string();
+        for group in &GROUPS {
+            let (_, below) = help.split_once(&format!("\n{}:\n", group.heading)).unwrap_or_else(|| panic!("{help}"));
+            let own = below.split("\n\n").next().unwrap_or_default();
+            for verb in group.verbs {
+                let about = command.find_subcommand(verb).and_then(|verb| verb.get_about()).map(ToString::to_string);
+                let said = own.lines().find(|line| line.split_whitespace().next() == Some(verb));
+                let said = said.unwrap_or_else(|| panic!("{verb} is not below {}: {help}", group.heading));
+                assert!(about.is_some_and(|about| !about.is_empty() && said.ends_with(&about)), "{said}");
+            }
+        }
+        assert!(help.contains("Usage: mosa") && help.contains("--version"), "{help}");
+    }
+
+    #[test]
+    fn the_parser_contradicts_itself_nowhere() {
+        command().debug_assert();
+    }
+}

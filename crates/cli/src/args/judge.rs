@@ -12,7 +12,7 @@ const JUDGE: &str = "keyword";
 /// Answers judged at the same time, if nothing else is said.
 const CONCURRENCY: usize = 4;
 
-fn judges() -> PossibleValuesParser {
+fn names() -> PossibleValuesParser {
     PossibleValuesParser::new(JUDGES.iter().map(|judge| judge.name))
 }
 
@@ -21,7 +21,7 @@ fn judges() -> PossibleValuesParser {
 #[command(next_help_heading = "Judging")]
 pub(crate) struct JudgingArgs {
     /// Judges, separated by commas; `mosa list judges` says what they are.
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = judges(), default_value = JUDGE)]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = names(), default_value = JUDGE)]
     pub judge: Vec<String>,
     /// Judge settings: the tables `settings`, `endpoint` and `gate`.
     #[arg(long, value_name = "FILE.toml")]

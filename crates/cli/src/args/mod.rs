@@ -13,6 +13,8 @@ mod probe;
 mod prompts;
 mod sampling;
 mod shell;
+#[cfg(test)]
+mod spellings;
 mod tools;
 mod values;
 mod world;
@@ -89,12 +91,13 @@ pub(crate) enum Command {
 
 /// Where and how to compute.
 #[derive(Clone, Debug, PartialEq, ClapArgs)]
+#[command(next_help_heading = "Computing")]
 pub(crate) struct Compute {
     /// Where to compute; auto takes a GPU if there is one.
-    #[arg(long, default_value = "auto", value_parser = parsed::<DeviceChoice>(&["auto", "cpu", "cuda:0", "mps"]))]
+    #[arg(long, default_value = "auto", value_parser = parsed::<DeviceChoice>(["auto", "cpu", "cuda:0", "mps"]))]
     pub device: DeviceChoice,
     /// In what to compute; auto is as stored.
-    #[arg(long, default_value = "auto", value_parser = parsed::<DtypeChoice>(&["auto", "f32", "bf16"]))]
+    #[arg(long, default_value = "auto", value_parser = parsed::<DtypeChoice>(["auto", "f32", "bf16"]))]
     pub dtype: DtypeChoice,
     /// CPU threads; default: all.
     #[arg(long, value_parser = within::<usize>(1, THREADS), value_name = "N")]
@@ -106,6 +109,7 @@ pub(crate) struct Compute {
 
 /// Which model.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, ClapArgs)]
+#[command(next_help_heading = "Model")]
 pub(crate) struct ModelArgs {
     /// Checkpoint folder, or a Hugging Face hub id: owner/name, or owner/name@revision (branch, tag or commit).
     #[arg(long, value_name = "DIR")]

@@ -61,7 +61,7 @@ pub(crate) struct ProbeArgs {
     #[serde(skip)]
     pub compute: Compute,
     /// Behaviours, the adversarial prompts: .jsonl, .json or .csv.
-    #[arg(long = "prompts", aliases = ["behaviors", "data"], value_name = "FILE")]
+    #[arg(long = "prompts", aliases = ["behaviors", "data"], help_heading = "Prompts", value_name = "FILE")]
     #[serde(rename = "prompts")]
     pub behaviors: PathBuf,
     #[command(flatten)]

@@ -3,6 +3,7 @@
 use super::limits::{PROMPTS, within};
 use crate::{digest, output};
 use anyhow::{Context, Result, ensure};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args as ClapArgs, ValueEnum};
 use mosa_data::{Benchmark, Columns, Functional, Kind, Pairing, ReadOptions, Selection};
 use mosa_text::PromptRecord;
@@ -12,13 +13,14 @@ use std::path::{Path, PathBuf};
 
 /// How files of benchmarks and prompts are read; the same for every command.
 #[derive(Clone, Debug, PartialEq, Serialize, ClapArgs)]
+#[command(next_help_heading = "Prompts")]
 pub(crate) struct ReadArgs {
     /// Columns of the file, e.g. prompt=goal,id=nr,response=target; those of known benchmarks are recognised.
     #[arg(long, value_name = "MAP", value_parser = Columns::parse)]
     #[serde(skip)]
     pub columns: Option<Columns>,
     /// HarmBench's functional categories to keep; copyright is not scored by judges.
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = subset,
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = subsets(),
         default_value = "standard,contextual")]
     pub subsets: Vec<Functional>,
     /// HarmBench's optimizer targets: a JSON object of targets by BehaviorID.
@@ -37,8 +39,10 @@ pub(crate) enum PairingName {
     Repair,
 }
 
-fn subset(name: &str) -> Result<Functional, String> {
-    Functional::parse(name).ok_or_else(|| "it is one of standard, contextual, copyright".into())
+/// The functional categories by name.
+fn subsets() -> impl TypedValueParser<Value = Functional> {
+    let names = PossibleValuesParser::new(Functional::ALL.map(Functional::name));
+    names.try_map(|name| Functional::parse(&name).ok_or("is no category"))
 }
 
 impl ReadArgs {
@@ -85,6 +89,7 @@ impl ReadArgs {
 
 /// Which behaviours or prompts of a file; the same for every command.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, ClapArgs)]
+#[command(next_help_heading = "Prompts")]
 pub(crate) struct SelectArgs {
     #[command(flatten)]
     #[serde(flatten)]
@@ -111,6 +116,7 @@ impl SelectArgs {
 
 /// Which prompts of a file, and how they are sent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, ClapArgs)]
+#[command(next_help_heading = "Prompts")]
 pub(crate) struct PromptArgs {
     #[command(flatten)]
     #[serde(flatten)]

@@ -66,7 +66,8 @@ pub(crate) struct SamplingArgs {
     /// Stop a row as soon as its answer can no longer change: same text, less work.
     #[arg(long)]
     pub eos_stop: bool,
-    /// How rows share passes.
+    /// rows: each row in a pass of its own, independent of the batch; padded: one pass for all, faster on a GPU; auto: rows
+    /// on the CPU, padded elsewhere.
     #[arg(long, value_enum, default_value_t = BatchingName::Auto)]
     pub batching: BatchingName,
     /// Seed of every random draw.
@@ -143,11 +144,8 @@ pub(crate) enum CacheName {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum BatchingName {
-    /// rows on the CPU, padded elsewhere
     #[default]
     Auto,
-    /// each row in a pass of its own, independent of the batch
     Rows,
-    /// one pass for all, faster on a GPU
     Padded,
 }

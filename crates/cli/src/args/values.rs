@@ -7,8 +7,8 @@ use std::marker::PhantomData;
 use std::str::FromStr;
 
 /// Reads a value as its type does; `shown` are examples of what it takes.
-pub(crate) fn parsed<T>(shown: &[&'static str]) -> Parsed<T> {
-    Parsed { shown: shown.to_vec(), of: PhantomData }
+pub(crate) fn parsed<T>(shown: impl IntoIterator<Item = &'static str>) -> Parsed<T> {
+    Parsed { shown: shown.into_iter().collect(), of: PhantomData }
 }
 
 /// A parser made by [`parsed`].

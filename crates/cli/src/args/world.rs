@@ -30,7 +30,7 @@ pub(crate) enum WorldCommand {
     mut_arg("gen_length", |a| a.help("Response positions; default: 96")),
     mut_arg("block_length", |a| a.help("Positions per block; default: 32")),
     mut_arg("seed", |a| a.help("Seed of the choice of requests, and of every random draw")),
-    mut_arg("batching", |a| a.help("How rows share passes; auto is padded for so small a model"))
+    mut_arg("batching", |a| a.help("How rows share passes, as in `generate`; auto: padded, as the model is small"))
 )]
 pub(crate) struct WorldMeasureArgs {
     #[command(flatten)]

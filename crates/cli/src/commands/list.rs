@@ -51,7 +51,7 @@ fn entries(what: Listed) -> Vec<Entry> {
 }
 
 fn attacks() -> Vec<Entry> {
-    ATTACKS.iter().map(|attack| Entry::new(attack.name, attack.about, attack.method.paper.unwrap_or("here"))).collect()
+    ATTACKS.iter().map(|attack| Entry::new(attack.name, attack.about, attack.method.paper.unwrap_or(OURS))).collect()
 }
 
 fn judges() -> Vec<Entry> {
@@ -63,11 +63,13 @@ fn objectives() -> Vec<Entry> {
         "mosa" => Entry::new(*name, "reward a refusal that ends the answer inside the middle window", MOSA),
         "initial" => Entry::new(*name, "the same with every sentence at offset 0", MOSA),
         "sft" => Entry::new(*name, "predict the masked tokens of the answers in the data", "LLaDA, arXiv 2502.09992"),
-        other => Entry::new(other, "", ""),
+        other => Entry::new(other, "an objective without a description", OURS),
     };
     OBJECTIVES.iter().map(of).collect()
 }
 
+/// What was not published before.
+const OURS: &str = "mosa";
 const MOSA: &str = "MOSA, arXiv 2508.12398";
 const LLADA: &str = "LLaDA, arXiv 2502.09992";
 const DREAM: &str = "Dream, arXiv 2508.15487";
@@ -75,31 +77,38 @@ const FAST_DLLM: &str = "Fast-dLLM, arXiv 2505.22618";
 
 fn commits() -> Vec<Entry> {
     let own = |name: String, commit| {
-        let (about, source) = about_commit(commit);
+        let Policy { about, source } = policy(commit);
         Entry::new(name, about, source)
     };
+    let of_dream = |entry: Entry| Entry { source: DREAM.to_owned(), ..entry };
     let typed = |flag: &str, value: Option<clap::builder::PossibleValue>| {
         format!("{flag} {}", value.map(|value| value.get_name().to_owned()).unwrap_or_default())
     };
     let remasking = RemaskingName::value_variants().iter();
     let remasking = remasking.map(|name| own(typed("--remasking", name.to_possible_value()), name.commit()));
     let alg = AlgName::value_variants().iter();
-    let alg = alg.map(|name| own(typed("--alg", name.to_possible_value()), name.commit()));
+    let alg = alg.map(|name| of_dream(own(typed("--alg", name.to_possible_value()), name.commit())));
     let numbers = [own("--threshold P".into(), Commit::Threshold(1.0)), own("--factor F".into(), Commit::Factor(1.0))];
     remasking.chain(alg).chain(numbers).collect()
 }
 
-/// What a policy reveals first, and where it comes from.
-fn about_commit(commit: Commit) -> (&'static str, &'static str) {
+/// What a policy reveals, and where it comes from.
+struct Policy {
+    about: &'static str,
+    source: &'static str,
+}
+
+fn policy(commit: Commit) -> Policy {
+    let of = |about, source| Policy { about, source };
     match commit {
-        Commit::LowConfidence => ("the most probable positions", LLADA),
-        Commit::Random => ("positions in random order", LLADA),
-        Commit::Margin => ("the largest gap between the two most likely tokens", DREAM),
-        Commit::Entropy => ("the lowest entropy", DREAM),
-        Commit::LeftToRight => ("the leftmost positions", "here"),
-        Commit::Threshold(_) => ("every position at least this probable, at least one", FAST_DLLM),
-        Commit::Factor(_) => ("every position within a bar that rises with the rank, at least one", FAST_DLLM),
-        Commit::Origin => ("each position with the schedule's probability", DREAM),
+        Commit::LowConfidence => of("the most probable positions", LLADA),
+        Commit::Random => of("positions in random order", LLADA),
+        Commit::Margin => of("the largest gap between the two most likely tokens", DREAM),
+        Commit::Entropy => of("the lowest entropy", DREAM),
+        Commit::LeftToRight => of("the leftmost positions", OURS),
+        Commit::Threshold(_) => of("every position at least this probable, at least one", FAST_DLLM),
+        Commit::Factor(_) => of("every position within a bar that rises with the rank, at least one", FAST_DLLM),
+        Commit::Origin => of("each position with the schedule's probability", DREAM),
     }
 }
 
@@ -115,7 +124,53 @@ fn probes() -> Vec<Entry> {
 fn source_of_probe(name: &str) -> &'static str {
     match name {
         "gcg" => "GCG, arXiv 2307.15043; at an offset: MOSA, arXiv 2508.12398",
-        "landscape" => "here, for the window of MOSA",
+        "landscape" => OURS,
         _ => MOSA,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(what: Listed) -> Vec<String> {
+        entries(what).into_iter().map(|entry| entry.name).collect()
+    }
+
+    #[test]
+    fn every_registered_name_is_listed_once_with_a_line_and_a_source() {
+        assert_eq!(names(Listed::Attacks), ATTACKS.iter().map(|attack| attack.name).collect::<Vec<_>>());
+        assert_eq!(names(Listed::Judges), JUDGES.iter().map(|judge| judge.name).collect::<Vec<_>>());
+        assert_eq!(names(Listed::Objectives), OBJECTIVES);
+        for what in Listed::value_variants() {
+            for Entry { name, about, source } in entries(*what) {
+                assert!(!name.is_empty() && !about.is_empty() && !source.is_empty(), "{name}: {about:?}, {source:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_commit_policy_is_listed_under_the_flag_that_chooses_it() {
+        let listed = names(Listed::Commits);
+        for name in ["low_confidence", "random", "margin", "entropy", "left_to_right"] {
+            assert!(listed.contains(&format!("--remasking {name}")), "{listed:?}");
+        }
+        for name in ["origin", "maskgit_plus", "topk_margin", "entropy"] {
+            assert!(listed.contains(&format!("--alg {name}")), "{listed:?}");
+        }
+        assert!(listed.contains(&"--threshold P".to_owned()) && listed.contains(&"--factor F".to_owned()));
+        for name in RemaskingName::value_variants() {
+            let typed = name.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+            assert_eq!(Commit::by_name(&typed), Some(name.commit()), "{typed}");
+        }
+        for name in AlgName::value_variants() {
+            let typed = name.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+            assert_eq!(Commit::by_name(&typed), Some(name.commit()), "{typed}");
+        }
+    }
+
+    #[test]
+    fn every_probe_is_listed() {
+        assert_eq!(names(Listed::Probes), ["prefill", "gcg", "order", "steer", "landscape"]);
     }
 }
