@@ -82,11 +82,11 @@ impl AttentionConfig {
     /// Refuses heads that cannot be computed.
     pub(crate) fn check(&self, keys: &Keys<'_>, width: usize) -> Result<(), ModelError> {
         let Self { heads, kv_heads, head_dim, .. } = *self;
-        if heads % kv_heads != 0 {
+        if !heads.is_multiple_of(kv_heads) {
             return Err(keys
                 .error("n_kv_heads / num_key_value_heads", format!("= {kv_heads} does not divide the {heads} heads")));
         }
-        if head_dim % 2 != 0 {
+        if head_dim == 0 || !head_dim.is_multiple_of(2) {
             return Err(Self::uneven(keys, heads, width));
         }
         Ok(())
