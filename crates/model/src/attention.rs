@@ -82,11 +82,11 @@ impl AttentionConfig {
     /// Refuses heads that cannot be computed.
     pub(crate) fn check(&self, keys: &Keys<'_>, width: usize) -> Result<(), ModelError> {
         let Self { heads, kv_heads, head_dim, .. } = *self;
-        if heads % kv_heads != 0 {
+        if !heads.is_multiple_of(kv_heads) {
             return Err(keys
                 .error("n_kv_heads / num_key_value_heads", format!("= {kv_heads} does not divide the {heads} heads")));
         }
-        if head_dim % 2 != 0 {
+        if head_dim == 0 || !head_dim.is_multiple_of(2) {
             return Err(Self::uneven(keys, heads, width));
         }
         Ok(())
@@ -108,9 +108,7 @@ pub(crate) struct SelfAttention {
     k: Linear,
     v: Linear,
     o: Linear,
-    heads: i64,
-    kv_heads: i64,
-    head_dim: i64,
+    heads: Heads,
 }
 
 impl SelfAttention {
@@ -118,15 +116,9 @@ impl SelfAttention {
     pub(crate) fn build(config: &AttentionConfig, path: &str, parts: &Parts<'_>) -> Result<Self, ModelError> {
         let linear = |leaf: &str| parts.linear(&format!("{path}.{leaf}"));
         let names = &config.names;
-        Ok(Self {
-            q: linear(names.q)?,
-            k: linear(names.k)?,
-            v: linear(names.v)?,
-            o: linear(names.o)?,
-            heads: config.heads as i64,
-            kv_heads: config.kv_heads as i64,
-            head_dim: config.head_dim as i64,
-        })
+        let [query, key, channels] = [config.heads, config.kv_heads, config.head_dim].map(|n| n as i64);
+        let heads = Heads { query, key, channels };
+        Ok(Self { q: linear(names.q)?, k: linear(names.k)?, v: linear(names.v)?, o: linear(names.o)?, heads })
     }
 
     /// In the order adapters count them.
@@ -142,55 +134,97 @@ impl SelfAttention {
     /// The mixed values before [`SelfAttention::project`]: normed hidden states [b, t, d] of block `block` -> [b, t, h * c].
     pub(crate) fn mix(&self, block: usize, x: &Tensor, pass: &mut Pass<'_>) -> Result<Tensor, ModelError> {
         let (b, t) = (x.size()[0], x.size()[1]);
+        let Heads { query, key, channels } = self.heads;
         let input = Input::new(x, pass.adapter);
-        let heads =
-            |linear: &Linear, n: i64| Ok::<_, ModelError>(linear.forward(&input)?.f_view([b, t, n, self.head_dim])?);
-        let q = pass.rotation.apply(&heads(&self.q, self.heads)?)?;
-        let k = pass.rotation.apply(&heads(&self.k, self.kv_heads)?)?;
-        let v = heads(&self.v, self.kv_heads)?;
-        let [k, v] = pass.gather(block, [k, v])?;
-        // [b, h, t, c] and twice [b, g, s, c]
-        let (q, k, v) = (q.f_transpose(1, 2)?, k.f_transpose(1, 2)?, v.f_transpose(1, 2)?);
-        let bias = pass.bias.as_ref();
-        let y = if self.heads == self.kv_heads {
-            attend([&q, &k, &v], bias)?
-        } else if x.device() == Device::Cpu {
-            attend([&q, &self.repeated(&k)?, &self.repeated(&v)?], bias)?
-        } else {
-            self.grouped([&q, &k, &v], bias)?
+        let heads = |linear: &Linear, n: i64| -> Result<Tensor, ModelError> {
+            Ok(linear.forward(&input)?.f_view([b, t, n, channels])?)
         };
-        Ok(y.f_transpose(1, 2)?.f_reshape([b, t, self.heads * self.head_dim])?)
+        let q = pass.rotation.apply(&heads(&self.q, query)?)?;
+        let k = pass.rotation.apply(&heads(&self.k, key)?)?;
+        let v = heads(&self.v, key)?;
+        let [k, v] = pass.gather(block, [k, v])?;
+        let (q, k, v) = (q.f_transpose(1, 2)?, k.f_transpose(1, 2)?, v.f_transpose(1, 2)?);
+        let y = self.heads.attend([&q, &k, &v], pass.bias.as_ref())?;
+        Ok(y.f_transpose(1, 2)?.f_reshape([b, t, query * channels])?)
     }
 
     /// Back to the width of the model: [.., h * c] -> [.., d].
     pub(crate) fn project(&self, mixed: &Tensor, pass: &Pass<'_>) -> Result<Tensor, ModelError> {
         self.o.forward(&Input::new(mixed, pass.adapter))
     }
+}
 
-    /// [b, g, s, c] -> [b, h, s, c]: each key head serves h / g neighbouring query heads.
-    fn repeated(&self, x: &Tensor) -> Result<Tensor, ModelError> {
-        let (b, s, group) = (x.size()[0], x.size()[2], self.heads / self.kv_heads);
-        let wide = x.f_unsqueeze(2)?.f_expand([b, self.kv_heads, group, s, self.head_dim], false)?;
-        Ok(wide.f_reshape([b, self.heads, s, self.head_dim])?)
+/// How many heads there are. Each key head serves h / g neighbouring query heads.
+#[derive(Clone, Copy, Debug)]
+struct Heads {
+    query: i64,
+    key: i64,
+    channels: i64,
+}
+
+impl Heads {
+    /// softmax(q kᵀ / sqrt(c) + bias) v of queries [b, h, t, c], keys and values [b, g, s, c] and a bias [b, 1, 1 or t, s]
+    /// -> [b, h, t, c].
+    fn attend(self, [q, k, v]: [&Tensor; 3], bias: Option<&Tensor>) -> Result<Tensor, ModelError> {
+        if self.query == self.key {
+            return scaled_dot_product([q, k, v], bias);
+        }
+        if q.device() == Device::Cpu {
+            // What was computed with copies keeps its bits.
+            return scaled_dot_product([q, &self.repeated(k)?, &self.repeated(v)?], bias);
+        }
+        self.grouped([q, k, v], bias)
     }
 
-    /// Attention without copies of keys and values: the queries of the h / g heads that share a key head stand one after
-    /// the other in one head. Every kernel of every device takes that, with a bias or without, where `enable_gqa` leaves
-    /// some of them for one that forms all [b, h, t, s] weights.
-    fn grouped(&self, [q, k, v]: [&Tensor; 3], bias: Option<&Tensor>) -> Result<Tensor, ModelError> {
-        let (b, t, group) = (q.size()[0], q.size()[2], self.heads / self.kv_heads);
-        let q = q.f_reshape([b, self.kv_heads, group * t, self.head_dim])?;
+    /// [b, g, s, c] -> [b, h, s, c].
+    fn repeated(self, x: &Tensor) -> Result<Tensor, ModelError> {
+        let (b, s, group) = (x.size()[0], x.size()[2], self.query / self.key);
+        let wide = x.f_unsqueeze(2)?.f_expand([b, self.key, group, s, self.channels], false)?;
+        Ok(wide.f_reshape([b, self.query, s, self.channels])?)
+    }
+
+    /// Without copies of keys and values: the queries of the h / g heads that share a key head stand one after the other in
+    /// one head. Every kernel of every device takes that, with a bias or without, where `enable_gqa` leaves some of them for
+    /// one that forms all [b, h, t, s] weights.
+    fn grouped(self, [q, k, v]: [&Tensor; 3], bias: Option<&Tensor>) -> Result<Tensor, ModelError> {
+        let (b, t, group) = (q.size()[0], q.size()[2], self.query / self.key);
+        let q = q.f_reshape([b, self.key, group * t, self.channels])?;
         // A bias that differs between queries is the same for all heads.
         let bias = match bias {
             Some(bias) if bias.size()[2] > 1 => Some(bias.f_repeat([1, 1, group, 1])?),
             bias => bias.map(Tensor::shallow_clone),
         };
-        let y = attend([&q, k, v], bias.as_ref())?;
-        Ok(y.f_reshape([b, self.heads, t, self.head_dim])?)
+        let y = scaled_dot_product([&q, k, v], bias.as_ref())?;
+        Ok(y.f_reshape([b, self.query, t, self.channels])?)
     }
 }
 
-/// softmax(q kᵀ / sqrt(c) + bias) v, the softmax in f32.
-fn attend([q, k, v]: [&Tensor; 3], bias: Option<&Tensor>) -> Result<Tensor, ModelError> {
+fn scaled_dot_product([q, k, v]: [&Tensor; 3], bias: Option<&Tensor>) -> Result<Tensor, ModelError> {
     Ok(Tensor::f_scaled_dot_product_attention(q, k, v, bias, 0.0, false, None, false)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::Kind;
+
+    /// No call on the CPU takes the way of the other devices, so it is compared here.
+    #[test]
+    fn queries_that_share_a_key_head_attend_as_with_copies_of_it() {
+        for ([query, key], [b, t, s]) in [([6, 2], [1, 5, 9]), ([28, 4], [3, 7, 7]), ([8, 1], [2, 1, 12])] {
+            let heads = Heads { query, key, channels: 16 };
+            let wave = |size: [i64; 4], step: f64| {
+                let n: i64 = size.iter().product();
+                (Tensor::arange(n, (Kind::Float, Device::Cpu)) * step).sin().view(size)
+            };
+            let q = wave([b, query, t, 16], 0.7);
+            let (k, v) = (wave([b, key, s, 16], 1.3), wave([b, key, s, 16], 0.9));
+            for bias in [None, Some(wave([b, 1, 1, s], 2.1) * 3.0), Some(wave([b, 1, t, s], 2.9) * 3.0)] {
+                let grouped = heads.grouped([&q, &k, &v], bias.as_ref()).unwrap();
+                let copied = heads.attend([&q, &k, &v], bias.as_ref()).unwrap();
+                assert_eq!(grouped.size(), copied.size());
+                assert!((grouped - copied).abs().max().double_value(&[]) < 1e-5, "{heads:?} {t} {s}");
+            }
+        }
+    }
 }

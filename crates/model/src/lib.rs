@@ -6,7 +6,11 @@
 //!
 //! - padding: a batch is a list of rows of any length, the model pads and masks them itself;
 //! - Dream's shift by one: position `p` is always scored by the returned row for `p`;
-//! - rounding: rotation in f32 (LLaDA, MMaDA) or in the activation type (Dream).
+//! - rounding: rotation in f32 (LLaDA, MMaDA) or in the activation type (Dream);
+//! - whom a token sees: an [`Attention`] rule, from which the mask of a pass is made.
+//!
+//! A family is a [`FamilyReader`]: its config keys and the names of its tensors, in a file of its own. What it reads is a
+//! [`ModelConfig`], blocks of attention and a feed-forward part, which one [`Transformer`] computes.
 //!
 //! A LoRA [`Adapter`] is not part of the model. It is handed to a call or not, so that "reference = adapter off" costs
 //! nothing. Frozen weights never require a gradient; adapter tensors may.

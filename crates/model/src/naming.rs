@@ -41,8 +41,8 @@ impl Edit {
 pub(crate) struct Naming(HashMap<String, String>);
 
 impl Naming {
-    /// Finds the weights `wanted` of a model with these `names`. One and the same change of prefix has to explain all names; what
-    /// is not found keeps its own name, and is missed under the name it should have here.
+    /// Finds the weights `wanted` of a model with these `names`. One and the same change of prefix has to explain all of
+    /// them; what is not found keeps its own name, and is missed under the name it should have here.
     ///
     /// # Errors
     /// [`ModelError::Stored`] if two tensors could be one weight, or the checkpoint holds LoRA factors that are not merged.

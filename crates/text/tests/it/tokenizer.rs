@@ -1,4 +1,5 @@
 use crate::{DREAM, LLADA, edited, fixture, json};
+use mosa_core::Family;
 use mosa_text::{Message, Prompt, Specials, TextError, TextModel, Tokenizer};
 use std::path::Path;
 
@@ -82,6 +83,18 @@ fn a_conversation_needs_the_turn_tokens_and_plain_text_does_not() {
     let error = text.encode(&chat).unwrap_err().to_string();
     assert!(error.contains("<|eot_id|>") && error.contains("--raw"), "{error}");
     assert!(!text.encode(&Prompt::Raw("hi".into())).unwrap().is_empty());
+}
+
+#[test]
+fn a_turn_ends_with_the_first_of_the_familys_tokens_that_the_tokeniser_has() {
+    let family = Family { turn_ends: &["<|role_end|>", "<|im_end|>", "<|endoftext|>"], ..DREAM };
+    let text = TextModel::load(&fixture("dream"), family, special_ids("dream")).unwrap();
+    assert_eq!(text.special.turn_end(), "<|im_end|>");
+    assert_eq!(text.special.eot, text.tokenizer.token_id("<|im_end|>"));
+    // Where there is none, the usual one is what is missed.
+    let family = Family { turn_ends: &["<|role_end|>", "<|eot_id|>"], ..DREAM };
+    let text = TextModel::load(&fixture("dream"), family, special_ids("dream")).unwrap();
+    assert!(text.special.require_turn_end().unwrap_err().to_string().contains("<|role_end|>"));
 }
 
 #[test]
