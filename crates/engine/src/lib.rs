@@ -14,7 +14,8 @@
 //! ```
 //!
 //! - [`Options`]: every setting of the published samplers, as typed fields.
-//! - [`Schedule`]: blocks with a quota per step (LLaDA, MMaDA), or a global time grid (Dream).
+//! - [`Schedule`]: blocks with a quota per step (LLaDA, MMaDA), or a global time grid (Dream); one file per
+//!   [`RevealSchedule`].
 //! - [`CommitPolicy`]: which masked positions to commit now, one file per policy.
 //! - [`Intervention`]: attacks, defences and probes act here; the loop knows none of them by name.
 //! - [`Trace`]: what was written where, when, why and with what probability.
@@ -27,6 +28,7 @@
 mod candidates;
 pub mod commit;
 mod cursor;
+mod device_noise;
 mod error;
 mod generate;
 mod intervention;
@@ -40,13 +42,16 @@ mod session;
 mod trace;
 
 pub use candidates::Candidate;
-pub use commit::{Choice, Commit, CommitPolicy, Moment, Statistic};
+pub use commit::{Choice, Commit, CommitPolicy, Moment, Pace, Statistic};
 pub use error::EngineError;
 pub use generate::{Control, Observer, generate};
 pub use intervention::{Flow, HiddenAt, Intervention, Pass};
 pub use likelihood::{Estimator, Likelihood, likelihood};
-pub use options::{Batching, CacheMode, EndRule, Ends, LARGEST, MOST_STEPS, MaskRule, Options, RevealCount, Schedule};
+pub use options::{Batching, CacheMode, EndRule, Ends, LARGEST, MOST_STEPS, MaskRule, Options};
 pub use request::{Answer, Finish, Request};
-pub use schedule::{quota, reveal_count, reveal_probabilities};
+pub use schedule::{
+    Block, Blocks, Frame, MaskCount, Progress, RevealCount, RevealSchedule, Schedule, Share, Timesteps, quota,
+    reveal_count, reveal_probabilities,
+};
 pub use session::{Event, RowId, Session};
 pub use trace::{Step, StepRecord, Trace};

@@ -3,11 +3,11 @@
 use crate::TargetError;
 use crate::constrained;
 use crate::edit::Write;
-use crate::layout::{Layout, lay_out, resized, words};
+use crate::layout::{Layout, lay_out, words};
 use crate::local::Subject;
 use mosa_attack::{Generate, Generation};
 use mosa_core::{Interrupt, TokenId};
-use mosa_engine::{Answer, Batching, Intervention, Options, Request, Schedule, generate};
+use mosa_engine::{Answer, Batching, Intervention, Options, Request, generate};
 use mosa_probe::shown;
 use mosa_text::TextModel;
 
@@ -65,14 +65,10 @@ fn prepare(
 ) -> Result<Ready, TargetError> {
     let wanted = asked.gen_length.unwrap_or(options.gen_length);
     let mut layout = lay_out(text, asked, wanted)?;
-    let mut options = resized(options, layout.gen_length);
+    let mut options = options.resized(layout.gen_length);
     if asked.infill {
         // One position per step, whatever the template: as the published code of DIJA does.
-        let steps = layout.gen_length;
-        options.schedule = match options.schedule {
-            Schedule::Blocks { .. } => Schedule::Blocks { steps, block_length: steps },
-            Schedule::Timesteps { eps, count, .. } => Schedule::Timesteps { steps, eps, count },
-        };
+        options = options.one_per_step();
     }
     options.temperature = asked.temperature;
     let mut forwards = 0;

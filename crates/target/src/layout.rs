@@ -3,7 +3,6 @@
 use crate::TargetError;
 use mosa_attack::{Generate, Message, Role};
 use mosa_core::TokenId;
-use mosa_engine::{Options, Schedule};
 use mosa_text::{Prompt, TextModel};
 
 /// Most masks of one gap; a text of a helper may ask for any number.
@@ -97,19 +96,4 @@ fn prompt_with_masks(text: &TextModel, asked: &Generate) -> Result<Vec<TokenId>,
     }
     ids.extend(text.tokenizer.encode(rest)?);
     Ok(ids)
-}
-
-/// The sampler for another response length: as many positions per step, and per block where that fits.
-pub(crate) fn resized(options: &Options, gen_length: usize) -> Options {
-    let old = options.gen_length.max(1);
-    let scaled = |steps: usize| steps.saturating_mul(gen_length).div_ceil(old).clamp(1, gen_length.max(1));
-    let schedule = match options.schedule {
-        Schedule::Blocks { steps, block_length } => {
-            let block_length = if gen_length.is_multiple_of(block_length) { block_length } else { gen_length };
-            let blocks = (gen_length / block_length.max(1)).max(1);
-            Schedule::Blocks { steps: scaled(steps).div_ceil(blocks) * blocks, block_length }
-        }
-        Schedule::Timesteps { steps, eps, count } => Schedule::Timesteps { steps: scaled(steps), eps, count },
-    };
-    Options { gen_length, schedule, ..options.clone() }
 }
