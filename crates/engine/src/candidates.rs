@@ -268,12 +268,12 @@ impl Recipe {
         }
     }
 
-    /// Positions of a part: per token of the vocabulary 4 bytes of a logit and as many per tensor made of it, more where noise
-    /// is made in 64 bits or a row is sorted.
+    /// Positions of a part: per token of the vocabulary 4 bytes of a logit and as many per tensor made of it; where noise is made
+    /// in 64 bits, or a row sorted, up to a dozen tensors of 8 bytes.
     fn most_positions(&self, vocab: i64) -> usize {
         let bytes = match (self.temperature > 0.0, self.top_p.is_some()) {
             (false, false) => 16,
-            _ => 64,
+            _ => 96,
         };
         (PART_BYTES / (bytes * usize::try_from(vocab).unwrap_or(1).max(1))).max(1)
     }
@@ -393,4 +393,112 @@ fn confidences(l: Tensor, chosen: &Tensor, statistic: Statistic) -> Result<Tenso
     let mut odds = l.f_sub(&picked)?;
     let odds = odds.f_exp_()?.f_scatter_value_(-1, &index, 0.0)?.f_sum_dim_intlist(-1, false, Kind::Float)?;
     Ok(Tensor::f_stack(&[odds, fallback, extra], 0)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{CacheMode, Commit, Ends, Schedule};
+
+    const VOCAB: i64 = 50;
+
+    fn ends() -> Ends {
+        Ends { eos: 7, eot: Some(8) }
+    }
+
+    /// Rows that differ in everything that decides how candidates are computed; the first two differ in their noise alone.
+    fn variety() -> Vec<Options> {
+        let base = Options::llada(ends());
+        vec![
+            Options { temperature: 0.8, ..base.clone() },
+            Options { temperature: 0.8, seed: 5, cache: CacheMode::Dual, ..base.clone() },
+            base.clone(),
+            Options { schedule: Schedule::Blocks { steps: 3, block_length: 3 }, ..base.clone() },
+            Options { end_rule: EndRule::EndsLast, ..base.clone() },
+            Options { end_rule: EndRule::Both, temperature: 0.4, ..base.clone() },
+            Options { mask_rule: MaskRule::Allow, ..base },
+            Options { commit: Commit::Margin, ..Options::dream(ends()) },
+            Options { commit: Commit::Entropy, temperature: 0.6, top_p: Some(0.9), ..Options::dream(ends()) },
+            Options { temperature: 0.6, top_k: Some(4), ..Options::dream(ends()) },
+        ]
+    }
+
+    fn logits(row: usize, positions: usize) -> Tensor {
+        let value = |i: usize| ((i * 7919 + row * 104_729) % 1000) as f32 / 100.0;
+        let flat: Vec<f32> = (0..positions * VOCAB as usize).map(value).collect();
+        Tensor::from_slice(&flat).view([positions as i64, VOCAB])
+    }
+
+    fn asked<'a>(row: usize, options: &'a Options, positions: &'a [usize]) -> Asked<'a> {
+        let step = Step { block: 0, step: 2, clock: 2, sample: row as u64 };
+        let tempered = options.schedule.plan().tempers();
+        let draw = Draw { step, mask: 3, mask_rule: options.mask_rule, tempered };
+        Asked { logits: logits(row, positions.len()), positions, options, draw }
+    }
+
+    fn close(a: &[Candidate], b: &[Candidate]) -> bool {
+        let near = |x: f64, y: f64| x == y || (x - y).abs() < 1e-4 * (1.0 + x.abs());
+        let same = |(a, b): (&Candidate, &Candidate)| {
+            (a.position, a.token) == (b.position, b.token)
+                && near(a.log_probability, b.log_probability)
+                && near(a.statistic, b.statistic)
+        };
+        a.len() == b.len() && a.iter().zip(b).all(same)
+    }
+
+    #[test]
+    fn rows_of_one_matrix_have_the_candidates_they_have_alone() {
+        let options = variety();
+        let positions: Vec<Vec<usize>> = (0..options.len()).map(|i| (i..2 * i + 3).collect()).collect();
+        let rows = || (0..options.len()).map(|i| asked(i, &options[i], &positions[i])).collect::<Vec<_>>();
+        let all = together(&rows());
+        assert_eq!(all.len(), options.len());
+        for (i, (joined, alone)) in all.into_iter().zip(rows().iter().map(in_place)).enumerate() {
+            assert!(close(&joined.unwrap(), &alone.unwrap()), "{:?}", options[i]);
+        }
+    }
+
+    #[test]
+    fn the_size_of_the_parts_changes_nothing_and_leaves_the_logits_alone() {
+        for options in variety() {
+            let positions: Vec<usize> = (10..17).collect();
+            let rows = [asked(0, &options, &positions[..4]), asked(1, &options, &positions)];
+            let members: Vec<&Asked<'_>> = rows.iter().collect();
+            let recipe = Recipe::of(&rows[0]);
+            let tokens = |most| {
+                let found = in_parts(&members, &recipe, most).unwrap();
+                Host::copy(&found).unwrap().tokens
+            };
+            let whole = tokens(usize::MAX);
+            for most in [1, 2, 3, 5, 11] {
+                assert_eq!(tokens(most), whole, "{most} {options:?}");
+            }
+            assert!(rows[1].logits.equal(&logits(1, positions.len())));
+        }
+    }
+
+    #[test]
+    fn parts_cover_every_position_once_and_hold_no_more_than_they_may() {
+        for most in 1..9 {
+            let lengths = [3, 1, 7];
+            let parts = parts(&lengths, most);
+            assert!(parts.iter().all(|part| part.iter().map(|p| p.len).sum::<usize>() <= most));
+            let flat: Vec<(usize, usize)> =
+                parts.iter().flatten().flat_map(|p| (p.from..p.from + p.len).map(|i| (p.row, i))).collect();
+            let want: Vec<(usize, usize)> =
+                lengths.iter().enumerate().flat_map(|(row, &n)| (0..n).map(move |i| (row, i))).collect();
+            assert_eq!(flat, want);
+        }
+    }
+
+    #[test]
+    fn a_row_whose_logits_are_no_numbers_is_named_and_the_others_go_on() {
+        let options = Options::llada(ends());
+        let positions = [4, 5];
+        let rows = [asked(0, &options, &positions), asked(1, &options, &positions), asked(2, &options, &positions)];
+        let _ = rows[1].logits.get(1).fill_(f64::NAN);
+        let all = together(&rows);
+        assert!(all[0].is_ok() && all[2].is_ok());
+        assert!(matches!(all[1], Err(CandidateError::NotANumber { position: 5 })), "{:?}", all[1]);
+    }
 }

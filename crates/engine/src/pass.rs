@@ -55,11 +55,10 @@ pub(crate) fn absorb(
     rows: &mut [PassRow<'_>],
     logits: Vec<Tensor>,
 ) -> Vec<Result<(), EngineError>> {
-    let mut edited: Vec<Result<Tensor, EngineError>> =
+    let edited: Vec<Result<Tensor, EngineError>> =
         rows.iter_mut().zip(logits).map(|(row, logits)| row.edited(logits)).collect();
-    let shown: Vec<Option<Tensor>> =
-        edited.iter_mut().map(|logits| logits.as_mut().ok().map(|l| l.shallow_clone())).collect();
-    let asked = rows.iter().zip(shown).filter_map(|(row, logits)| Some(row.asked(logits?))).collect();
+    let shown = rows.iter().zip(&edited);
+    let asked = shown.filter_map(|(row, logits)| Some(row.asked(logits.as_ref().ok()?.shallow_clone()))).collect();
     let mut found = candidates(asked).into_iter();
     rows.iter_mut()
         .zip(edited)
