@@ -353,3 +353,103 @@ impl Cursor {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schedule::quota;
+    use crate::{Ends, Schedule};
+    use mosa_model::Attention;
+
+    /// Block diffusion: blocks lie on a grid of canvas positions, so the first may begin in the prompt, and each has as many
+    /// steps.
+    struct Aligned {
+        length: usize,
+        steps: usize,
+    }
+
+    impl RevealSchedule for Aligned {
+        fn steps(&self) -> usize {
+            self.steps
+        }
+
+        fn check(&self, _: &Options) -> Result<(), EngineError> {
+            Ok(())
+        }
+
+        fn blocks(&self, frame: &Frame) -> usize {
+            frame.canvas().end.div_ceil(self.length) - frame.response_start / self.length
+        }
+
+        fn block(&self, frame: &Frame, index: usize) -> Block {
+            let start = (frame.response_start / self.length + index) * self.length;
+            Block { positions: start..(start + self.length).min(frame.canvas().end), steps: self.steps }
+        }
+
+        fn share(&self, _: &Frame, now: &Progress) -> Share {
+            Share { quota: quota(now.planned, now.steps_left()), reveal: 1.0 }
+        }
+
+        fn resized(&self, _: usize, to: usize) -> Schedule {
+            self.one_per_step(to)
+        }
+
+        fn one_per_step(&self, gen_length: usize) -> Schedule {
+            Schedule::Blocks { steps: gen_length, block_length: gen_length }
+        }
+    }
+
+    fn spec() -> ModelSpec {
+        ModelSpec {
+            attention: Attention::BlockCausal { block: 4 },
+            family: mosa_core::Family::Llada,
+            architecture: "Script".into(),
+            mask: 6,
+            eos: 7,
+            pad: 7,
+            vocab: 8,
+            layers: 0,
+            width: 1,
+            max_length: 64,
+            lookback: 0,
+            parameters: 0,
+            block_linears: String::new(),
+            linears: Vec::new(),
+        }
+    }
+
+    /// The positions each step could reveal, and computed, for a prompt of 6 and a response of 9.
+    fn walk(cache: CacheMode) -> Vec<(Vec<usize>, Range<usize>)> {
+        let options = Options { gen_length: 9, cache, ..Options::llada(Ends { eos: 7, eot: None }) };
+        let request = Request::new("p", vec![1; 6], &options);
+        let mut cursor = Cursor::new(request, &options, &spec()).unwrap();
+        cursor.schedule = Box::new(Aligned { length: 4, steps: 2 });
+        cursor.enter_block();
+        let mut seen = Vec::new();
+        while let Some(job) = cursor.next_job(&options, None).unwrap() {
+            let all: Vec<Candidate> = job
+                .positions
+                .iter()
+                .map(|&position| Candidate { position, token: 1, log_probability: 0.0, statistic: 0.0 })
+                .collect();
+            cursor.absorb(&job, &all, &options).unwrap();
+            seen.push((job.positions, job.computed));
+        }
+        assert_eq!(cursor.answer(&options).ids, [1; 9]);
+        seen
+    }
+
+    #[test]
+    fn blocks_on_a_grid_of_the_canvas_are_revealed_one_after_another() {
+        let positions = |seen: Vec<(Vec<usize>, Range<usize>)>| seen.into_iter().map(|(p, _)| p).collect::<Vec<_>>();
+        let want: [&[usize]; 6] = [&[6, 7], &[7], &[8, 9, 10, 11], &[10, 11], &[12, 13, 14], &[14]];
+        assert_eq!(positions(walk(CacheMode::None)), want);
+        assert_eq!(positions(walk(CacheMode::Dual)), want);
+    }
+
+    #[test]
+    fn a_cached_window_is_the_block_wherever_it_begins() {
+        let computed: Vec<Range<usize>> = walk(CacheMode::Dual).into_iter().map(|(_, c)| c).collect();
+        assert_eq!(computed, [0..15, 4..8, 0..15, 8..12, 0..15, 12..15]);
+    }
+}

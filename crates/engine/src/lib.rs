@@ -8,7 +8,7 @@
 //!     interventions: edit_canvas            (prefill, anchors, remasking)
 //!     model forward  (edit_hidden)          only the positions that can be committed now get logits
 //!     interventions: edit_logits
-//!     candidates: token and probability     one small copy to the host
+//!     candidates: token and probability     of all rows of the pass; two small copies to the host
 //!     commit policy: which of them          low confidence, threshold, ...
 //!     after a block: after_block            continue, repeat or stop
 //! ```
@@ -22,8 +22,8 @@
 //! - [`likelihood`]: log-probability of given tokens at given positions.
 //!
 //! [`Session`] is the loop itself, for callers whose rows come and go. A row's computation depends on that row alone
-//! ([`Batching::Rows`]), so the batch an answer was computed in cannot
-//! change it.
+//! ([`Batching::Rows`]), so the batch an answer was computed in cannot change it. Rows that share passes
+//! ([`Batching::Shared`]) are equal up to rounding.
 
 mod candidates;
 pub mod commit;

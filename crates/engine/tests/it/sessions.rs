@@ -179,16 +179,20 @@ impl DenoisingModel for Frail {
     }
 
     fn forward(&self, call: Call<'_>) -> Result<Tensor, ModelError> {
-        let width = call.rows.iter().map(|r| r.tokens.len()).max().unwrap_or(0);
-        if width * call.rows.len() > self.room {
+        let rows = call.rows.len();
+        let positions = rows * call.rows.iter().map(|r| r.tokens.len()).max().unwrap_or(0);
+        let poisoned = call.rows.iter().any(|r| self.poison.is_some_and(|p| r.tokens.contains(&p)));
+        // Late: caches have been written by then.
+        let logits = self.inner.forward(call)?;
+        if positions > self.room {
             self.refused.fetch_add(1, Ordering::Relaxed);
-            return Err(ModelError::memory("the pass", (width * call.rows.len()) as u64));
+            return Err(ModelError::memory("the pass", positions as u64));
         }
-        if call.rows.iter().any(|r| self.poison.is_some_and(|p| r.tokens.contains(&p))) {
+        if poisoned {
             return Err(ModelError::Call("that token is not to be computed".into()));
         }
-        self.calls.lock().unwrap().push(call.rows.len());
-        self.inner.forward(call)
+        self.calls.lock().unwrap().push(rows);
+        Ok(logits)
     }
 }
 
