@@ -74,9 +74,10 @@ impl SamplingArgs {
 
     /// How rows share passes on a device.
     pub(crate) fn batching(&self, device: Device) -> Batching {
-        match (self.batching, device) {
-            (BatchingName::Rows, _) | (BatchingName::Auto, Device::Cpu) => Batching::Rows,
-            (BatchingName::Padded, _) | (BatchingName::Auto, _) => Batching::SHARED,
+        match self.batching {
+            BatchingName::Auto => Batching::default_for(device),
+            BatchingName::Rows => Batching::Rows,
+            BatchingName::Padded => Batching::SHARED,
         }
     }
 

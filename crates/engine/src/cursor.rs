@@ -1,8 +1,9 @@
 //! One row on its way through the schedule.
 
+use crate::commit::Pace;
 use crate::intervention::Flow;
-use crate::options::{CacheMode, Options, Schedule};
-use crate::schedule::{quota, reveal_count, reveal_probability};
+use crate::options::{CacheMode, Options};
+use crate::schedule::{Block, Frame, MaskCount, Progress, RevealSchedule, Share};
 use crate::trace::{Step, StepRecord, Trace};
 use crate::{Answer, Candidate, EngineError, Finish, Intervention, Moment, Request};
 use mosa_core::{Canvas, TokenId};
@@ -14,14 +15,13 @@ pub(crate) struct Job {
     pub step: Step,
     /// The masked positions that can be committed now.
     pub positions: Vec<usize>,
-    /// First and past-the-last canvas position to compute.
-    pub span: (usize, usize),
+    /// The canvas positions to compute.
+    pub computed: Range<usize>,
     /// What the pass does with the row's cache.
     pub cache: JobCache,
     /// Whether it belongs to the steps behind the last block, in which a mask is never chosen.
     pub rest: bool,
-    quota: usize,
-    reveal: f32,
+    share: Share,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +38,8 @@ pub(crate) struct Cursor {
     pub interventions: Vec<Box<dyn Intervention>>,
     pub cache: KvCache,
     pub done: bool,
+    /// How many positions are revealed when.
+    pub schedule: Box<dyn RevealSchedule>,
     /// Clock of the latest step with a pass.
     pub stepped: Option<u64>,
     trace: Trace,
@@ -45,8 +47,12 @@ pub(crate) struct Cursor {
     finish: Option<Finish>,
     sample: u64,
     clock: u64,
+    frame: Frame,
+    /// Number of the block.
     block: usize,
     step: usize,
+    /// Canvas positions of this block. Those of the steps behind the last one are the whole canvas.
+    range: Range<usize>,
     /// Steps of this block, extended by [`Flow::Repeat`].
     budget: usize,
     /// Masks the schedule still plans to reveal in this block.
@@ -64,6 +70,7 @@ pub(crate) struct Cursor {
 impl Cursor {
     pub(crate) fn new(request: Request, options: &Options, spec: &ModelSpec) -> Result<Self, EngineError> {
         let canvas = request.canvas(spec)?;
+        let frame = options.frame(canvas.response_start());
         let mut cursor = Self {
             sample: request.sample(),
             id: request.id,
@@ -71,13 +78,16 @@ impl Cursor {
             interventions: request.interventions,
             cache: KvCache::new(),
             done: false,
+            schedule: options.schedule.plan(),
             stepped: None,
             trace: Trace::default(),
             forwards: 0,
             finish: None,
             clock: 0,
+            frame,
             block: 0,
             step: 0,
+            range: frame.response(),
             budget: 0,
             planned: 0,
             cached: None,
@@ -85,7 +95,7 @@ impl Cursor {
             infill: request.infill,
             rest: false,
         };
-        cursor.enter_block(options);
+        cursor.enter_block();
         Ok(cursor)
     }
 
@@ -94,24 +104,23 @@ impl Cursor {
         self.canvas.masked(0..self.canvas.len()).len()
     }
 
-    /// The next pass the row needs, or `None` if it is done. `shared_masks` = (masks, rows) of the whole batch where
-    /// Dream's count is shared.
+    /// The next pass the row needs, or `None` if it is done. `shared`: the masks of all rows that count them together.
     pub(crate) fn next_job(
         &mut self,
         options: &Options,
-        shared_masks: Option<(usize, usize)>,
+        shared: Option<MaskCount>,
     ) -> Result<Option<Job>, EngineError> {
         while !self.done {
-            if self.block_is_over(options) {
-                self.leave_block(options)?;
+            if self.block_is_over() {
+                self.leave_block()?;
                 continue;
             }
-            let before = self.open_masks(options);
+            let before = self.open_masks();
             self.edit_canvas()?;
             // What interventions masked or filled changes the plan of the block.
-            self.planned = (self.planned + self.open_masks(options)).saturating_sub(before);
-            let job = self.job(options, shared_masks);
-            let nothing = job.positions.is_empty() || (job.quota == 0 && self.interventions.is_empty());
+            self.planned = (self.planned + self.open_masks()).saturating_sub(before);
+            let job = self.job(options.cache, shared);
+            let nothing = job.positions.is_empty() || (job.share.quota == 0 && self.interventions.is_empty());
             if !nothing {
                 return Ok(Some(job));
             }
@@ -129,28 +138,37 @@ impl Cursor {
             seed: options.seed,
             clock: job.step.clock,
             sample: self.sample,
-            quota: job.quota.min(candidates.len()),
-            reveal: job.reveal,
+            quota: job.share.quota.min(candidates.len()),
+            reveal: job.share.reveal,
             rank_temperature: options.rank_temperature.unwrap_or(0.0),
         };
         let picked = options.commit.policy().choose(&moment, candidates);
         self.finish_step(job, picked.into_iter().map(|i| candidates[i]).collect())?;
         if options.stop_at_end && self.interventions.is_empty() && self.settled_end(options).is_some() {
-            self.done = true;
+            self.end();
         }
         Ok(())
     }
 
     /// Notes which tokens the cache now holds keys and values of.
     fn remember(&mut self, job: &Job) {
-        let (tokens, window) = (self.canvas.tokens(), self.window(job.span));
+        let (tokens, computed) = (self.canvas.tokens(), job.computed.clone());
         match (job.cache, &mut self.cached) {
             (JobCache::Fill, cached) => *cached = Some(tokens.to_vec()),
-            (JobCache::Read, Some(cached)) => {
-                cached[window.clone()].copy_from_slice(&tokens[window]);
-            }
+            (JobCache::Read, Some(cached)) => cached[computed.clone()].copy_from_slice(&tokens[computed]),
             _ => {}
         }
+    }
+
+    /// No further pass; what was kept between passes goes at once.
+    fn end(&mut self) {
+        self.done = true;
+        self.forget();
+    }
+
+    fn forget(&mut self) {
+        self.cached = None;
+        self.cache.clear();
     }
 
     /// The steps recorded so far.
@@ -191,67 +209,40 @@ impl Cursor {
         self.canvas.settled_end(&ends)
     }
 
-    /// Canvas positions of the current block. Dream has one block: the whole canvas. So have the steps behind the last
-    /// block.
-    fn block_range(&self, options: &Options) -> (usize, usize) {
-        match options.schedule {
-            Schedule::Blocks { block_length, .. } if !self.rest => {
-                let start = self.canvas.response_start() + self.block * block_length;
-                (start, start + block_length)
-            }
-            _ => (0, self.canvas.len()),
-        }
-    }
-
-    fn block_masks(&self, options: &Options) -> usize {
-        let (start, end) = self.block_range(options);
-        self.canvas.masked(start..end).len()
-    }
-
     /// The masks that the steps of a block are for: those of the block, and with interventions those before it as well,
     /// which may have been masked again.
-    fn open_masks(&self, options: &Options) -> usize {
-        let (start, end) = self.block_range(options);
-        let from = if self.interventions.is_empty() { start } else { 0 };
-        self.canvas.masked(from..end).len()
+    fn open_masks(&self) -> usize {
+        let from = if self.interventions.is_empty() { self.range.start } else { 0 };
+        self.canvas.masked(from..self.range.end).len()
     }
 
-    fn enter_block(&mut self, options: &Options) {
-        self.step = 0;
-        self.cached = None;
-        self.planned = self.block_masks(options);
-        self.budget = match options.schedule {
-            // Every step reveals at least one position; the margin is for interventions that mask positions again.
-            Schedule::Blocks { block_length, .. } if options.commit.is_parallel() => 8 * block_length,
-            Schedule::Blocks { steps, block_length } => steps / (options.gen_length / block_length),
-            Schedule::Timesteps { steps, .. } => steps,
-        };
+    fn enter_block(&mut self) {
+        let Block { positions, steps } = self.schedule.block(&self.frame, self.block);
+        (self.step, self.cached) = (0, None);
+        self.planned = self.canvas.masked(positions.clone()).len();
+        (self.range, self.budget) = (positions, steps);
     }
 
     /// Goes on behind the last block with what is still masked, as many positions per step as the schedule has on
     /// average. An answer holds no mask, whatever left one: a mask that was chosen, gaps in the prompt that took part in
     /// the quotas, an intervention that masked positions again.
-    fn enter_rest(&mut self, options: &Options) {
+    fn enter_rest(&mut self) {
         self.rest = true;
-        (self.step, self.cached) = (0, None);
+        self.step = 0;
+        self.forget();
         self.planned = self.masks();
-        self.budget = match options.schedule {
-            Schedule::Blocks { .. } if options.commit.is_parallel() => self.planned,
-            Schedule::Blocks { steps, .. } | Schedule::Timesteps { steps, .. } => {
-                self.planned.div_ceil(options.gen_length.div_ceil(steps.max(1)))
-            }
-        };
+        (self.range, self.budget) = (self.frame.canvas(), self.schedule.steps_behind(&self.frame, self.planned));
     }
 
     /// A quota takes all its steps; parallel decoding goes on until no mask is left (interventions see at least one step).
-    fn block_is_over(&self, options: &Options) -> bool {
+    fn block_is_over(&self) -> bool {
         let seen = self.step > 0 || self.interventions.is_empty() || self.rest;
-        self.step >= self.budget || (options.commit.is_parallel() && seen && self.open_masks(options) == 0)
+        self.step >= self.budget || (self.frame.pace == Pace::Free && seen && self.open_masks() == 0)
     }
 
-    fn leave_block(&mut self, options: &Options) -> Result<(), EngineError> {
+    fn leave_block(&mut self) -> Result<(), EngineError> {
         if self.rest {
-            self.done = true;
+            self.end();
             return Ok(());
         }
         let at = self.now();
@@ -260,7 +251,6 @@ impl Cursor {
             match intervention.after_block(at, &mut self.canvas)? {
                 Flow::Stop => {
                     self.finish = Some(Finish::Stopped(intervention.name().to_owned()));
-                    self.done = true;
                     break;
                 }
                 Flow::Repeat { steps } if steps > 0 => flow = Flow::Repeat { steps },
@@ -268,27 +258,24 @@ impl Cursor {
             }
         }
         self.record(at, true);
-        if self.done {
+        if self.finish.is_some() {
+            self.end();
             return Ok(());
         }
         if let Flow::Repeat { steps } = flow {
-            self.planned = self.open_masks(options);
+            self.planned = self.open_masks();
             self.budget = self.step.saturating_add(steps);
             if self.planned > 0 {
                 return Ok(());
             }
         }
-        let blocks = match options.schedule {
-            Schedule::Blocks { block_length, .. } => options.gen_length / block_length,
-            Schedule::Timesteps { .. } => 1,
-        };
         self.block += 1;
-        if self.block < blocks {
-            self.enter_block(options);
+        if self.block < self.schedule.blocks(&self.frame) {
+            self.enter_block();
         } else if self.masks() > 0 {
-            self.enter_rest(options);
+            self.enter_rest();
         } else {
-            self.done = true;
+            self.end();
         }
         Ok(())
     }
@@ -305,52 +292,46 @@ impl Cursor {
         Step { block: self.block, step: self.step, clock: self.clock, sample: self.sample }
     }
 
-    fn job(&self, options: &Options, shared_masks: Option<(usize, usize)>) -> Job {
-        let (start, end) = self.block_range(options);
+    fn job(&self, mode: CacheMode, shared: Option<MaskCount>) -> Job {
         let len = self.canvas.len();
-        let window = if options.cache == CacheMode::Prefix { (start, len) } else { (start, end) };
-        let cache = match options.cache {
+        let window = if mode == CacheMode::Prefix { self.range.start..len } else { self.range.clone() };
+        let cache = match mode {
             CacheMode::None => JobCache::Unused,
             _ if self.rest => JobCache::Unused,
-            _ if self.needs_whole_canvas(window) => JobCache::Fill,
+            _ if self.needs_whole_canvas(&window) => JobCache::Fill,
             _ => JobCache::Read,
         };
-        let (span, from) = if cache == JobCache::Read { (window, start) } else { ((0, len), 0) };
-        let positions = self.canvas.masked(from..end);
-        let (quota, reveal) = match options.schedule {
-            Schedule::Blocks { .. } if options.commit.is_parallel() => (positions.len(), 1.0),
-            Schedule::Blocks { .. } => (quota(self.planned, self.budget - self.step), 1.0),
-            Schedule::Timesteps { .. } => self.dream_count(options, shared_masks.unwrap_or((positions.len(), 1))),
+        let (computed, from) =
+            if cache == JobCache::Read { (self.looked_back(&window), window.start) } else { (0..len, 0) };
+        let positions = self.canvas.masked(from..self.range.end);
+        let own = MaskCount { masks: positions.len(), rows: 1 };
+        let now = Progress {
+            step: self.step,
+            steps: self.budget,
+            behind: self.rest,
+            planned: self.planned,
+            open: positions.len(),
+            counted: shared.filter(|_| self.schedule.counts_together()).unwrap_or(own),
         };
-        Job { step: self.now(), positions, span, cache, rest: self.rest, quota, reveal }
+        let share = self.schedule.share(&self.frame, &now);
+        Job { step: self.now(), positions, computed, cache, rest: self.rest, share }
     }
 
     /// The positions that a pass over a window computes.
-    fn window(&self, span: (usize, usize)) -> Range<usize> {
-        span.0.saturating_sub(self.lookback)..span.1
+    fn looked_back(&self, window: &Range<usize>) -> Range<usize> {
+        window.start.saturating_sub(self.lookback)..window.end
     }
 
     /// Whether a pass over this window alone would not do: nothing is cached yet, a token outside it is not the one its
     /// keys and values were computed from, or an intervention acts where only a whole pass reaches: on positions masked
     /// before the window, or on hidden states anywhere.
-    fn needs_whole_canvas(&self, window: (usize, usize)) -> bool {
+    fn needs_whole_canvas(&self, window: &Range<usize>) -> bool {
         let Some(cached) = &self.cached else { return true };
-        let fresh = self.window(window);
+        let fresh = self.looked_back(window);
         let tokens = self.canvas.tokens();
         let stale = cached[..fresh.start] != tokens[..fresh.start] || cached[fresh.end..] != tokens[fresh.end..];
-        let reopened = !self.interventions.is_empty() && !self.canvas.masked(0..window.0).is_empty();
+        let reopened = !self.interventions.is_empty() && !self.canvas.masked(0..window.start).is_empty();
         stale || reopened || self.interventions.iter().any(|i| i.edits_hidden())
-    }
-
-    fn dream_count(&self, options: &Options, (masks, rows): (usize, usize)) -> (usize, f32) {
-        let Schedule::Timesteps { steps, eps, .. } = options.schedule else { return (0, 1.0) };
-        if self.rest || self.step >= steps {
-            let left = self.budget - self.step;
-            return (quota(masks, left), 1.0 / left as f32);
-        }
-        let reveal = reveal_probability(self.step, steps, eps);
-        let count = if options.commit == crate::Commit::Origin { masks } else { reveal_count(masks, rows, reveal) };
-        (count, reveal)
     }
 
     fn finish_step(&mut self, job: &Job, commits: Vec<Candidate>) -> Result<(), EngineError> {
@@ -370,5 +351,105 @@ impl Cursor {
         if !edits.is_empty() {
             self.trace.steps.push(StepRecord { step, full, edits });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schedule::quota;
+    use crate::{Ends, Schedule};
+    use mosa_model::Attention;
+
+    /// Block diffusion: blocks lie on a grid of canvas positions, so the first may begin in the prompt, and each has as many
+    /// steps.
+    struct Aligned {
+        length: usize,
+        steps: usize,
+    }
+
+    impl RevealSchedule for Aligned {
+        fn steps(&self) -> usize {
+            self.steps
+        }
+
+        fn check(&self, _: &Options) -> Result<(), EngineError> {
+            Ok(())
+        }
+
+        fn blocks(&self, frame: &Frame) -> usize {
+            frame.canvas().end.div_ceil(self.length) - frame.response_start / self.length
+        }
+
+        fn block(&self, frame: &Frame, index: usize) -> Block {
+            let start = (frame.response_start / self.length + index) * self.length;
+            Block { positions: start..(start + self.length).min(frame.canvas().end), steps: self.steps }
+        }
+
+        fn share(&self, _: &Frame, now: &Progress) -> Share {
+            Share { quota: quota(now.planned, now.steps_left()), reveal: 1.0 }
+        }
+
+        fn resized(&self, _: usize, to: usize) -> Schedule {
+            self.one_per_step(to)
+        }
+
+        fn one_per_step(&self, gen_length: usize) -> Schedule {
+            Schedule::Blocks { steps: gen_length, block_length: gen_length }
+        }
+    }
+
+    fn spec() -> ModelSpec {
+        ModelSpec {
+            attention: Attention::BlockCausal { block: 4 },
+            family: mosa_core::Family::Llada,
+            architecture: "Script".into(),
+            mask: 6,
+            eos: 7,
+            pad: 7,
+            vocab: 8,
+            layers: 0,
+            width: 1,
+            max_length: 64,
+            lookback: 0,
+            parameters: 0,
+            block_linears: String::new(),
+            linears: Vec::new(),
+        }
+    }
+
+    /// The positions each step could reveal, and computed, for a prompt of 6 and a response of 9.
+    fn walk(cache: CacheMode) -> Vec<(Vec<usize>, Range<usize>)> {
+        let options = Options { gen_length: 9, cache, ..Options::llada(Ends { eos: 7, eot: None }) };
+        let request = Request::new("p", vec![1; 6], &options);
+        let mut cursor = Cursor::new(request, &options, &spec()).unwrap();
+        cursor.schedule = Box::new(Aligned { length: 4, steps: 2 });
+        cursor.enter_block();
+        let mut seen = Vec::new();
+        while let Some(job) = cursor.next_job(&options, None).unwrap() {
+            let all: Vec<Candidate> = job
+                .positions
+                .iter()
+                .map(|&position| Candidate { position, token: 1, log_probability: 0.0, statistic: 0.0 })
+                .collect();
+            cursor.absorb(&job, &all, &options).unwrap();
+            seen.push((job.positions, job.computed));
+        }
+        assert_eq!(cursor.answer(&options).ids, [1; 9]);
+        seen
+    }
+
+    #[test]
+    fn blocks_on_a_grid_of_the_canvas_are_revealed_one_after_another() {
+        let positions = |seen: Vec<(Vec<usize>, Range<usize>)>| seen.into_iter().map(|(p, _)| p).collect::<Vec<_>>();
+        let want: [&[usize]; 6] = [&[6, 7], &[7], &[8, 9, 10, 11], &[10, 11], &[12, 13, 14], &[14]];
+        assert_eq!(positions(walk(CacheMode::None)), want);
+        assert_eq!(positions(walk(CacheMode::Dual)), want);
+    }
+
+    #[test]
+    fn a_cached_window_is_the_block_wherever_it_begins() {
+        let computed: Vec<Range<usize>> = walk(CacheMode::Dual).into_iter().map(|(_, c)| c).collect();
+        assert_eq!(computed, [0..15, 4..8, 0..15, 8..12, 0..15, 12..15]);
     }
 }

@@ -54,6 +54,11 @@ impl EngineError {
     pub fn is_broken_number(&self) -> bool {
         matches!(self, Self::NotANumber { .. })
     }
+
+    /// Whether memory ran out, on the host or on the device.
+    pub fn is_out_of_memory(&self) -> bool {
+        matches!(self, Self::Model(error) if error.is_out_of_memory())
+    }
 }
 
 impl From<TchError> for EngineError {

@@ -51,7 +51,7 @@ pub trait Intervention: Send {
     /// Before every step, also before those in which nothing is left to reveal.
     ///
     /// # Errors
-    /// Whatever went wrong; it ends the decode.
+    /// Whatever went wrong; it ends the row.
     fn edit_canvas(&mut self, _step: Step, _canvas: &mut Canvas) -> Result<(), EngineError> {
         Ok(())
     }
@@ -68,10 +68,11 @@ pub trait Intervention: Send {
         self.wants_hidden()
     }
 
-    /// After every block of the model: the row's hidden states [positions, width]; returns what the next block gets.
+    /// After every block of the model: the row's hidden states [positions, width]; returns what the next block gets. A pass that
+    /// failed for another row, or for want of memory, is made again, and shows them again.
     ///
     /// # Errors
-    /// Whatever went wrong; it ends the decode.
+    /// Whatever went wrong; it ends the row.
     fn edit_hidden(&mut self, _step: Step, _at: &HiddenAt, hidden: Tensor) -> Result<Tensor, EngineError> {
         Ok(hidden)
     }
@@ -79,7 +80,7 @@ pub trait Intervention: Send {
     /// After the pass: logits [positions, vocabulary] of the positions that can be committed now, f32, after guidance.
     ///
     /// # Errors
-    /// Whatever went wrong; it ends the decode.
+    /// Whatever went wrong; it ends the row.
     fn edit_logits(
         &mut self,
         _step: Step,
@@ -93,7 +94,7 @@ pub trait Intervention: Send {
     /// When the steps of a block are over (Dream: when all steps are).
     ///
     /// # Errors
-    /// Whatever went wrong; it ends the decode.
+    /// Whatever went wrong; it ends the row.
     fn after_block(&mut self, _step: Step, _canvas: &mut Canvas) -> Result<Flow, EngineError> {
         Ok(Flow::Continue)
     }

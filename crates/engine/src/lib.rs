@@ -8,25 +8,27 @@
 //!     interventions: edit_canvas            (prefill, anchors, remasking)
 //!     model forward  (edit_hidden)          only the positions that can be committed now get logits
 //!     interventions: edit_logits
-//!     candidates: token and probability     one small copy to the host
+//!     candidates: token and probability     of all rows of the pass; two small copies to the host
 //!     commit policy: which of them          low confidence, threshold, ...
 //!     after a block: after_block            continue, repeat or stop
 //! ```
 //!
 //! - [`Options`]: every setting of the published samplers, as typed fields.
-//! - [`Schedule`]: blocks with a quota per step (LLaDA, MMaDA), or a global time grid (Dream).
+//! - [`Schedule`]: blocks with a quota per step (LLaDA, MMaDA), or a global time grid (Dream); one file per
+//!   [`RevealSchedule`].
 //! - [`CommitPolicy`]: which masked positions to commit now, one file per policy.
 //! - [`Intervention`]: attacks, defences and probes act here; the loop knows none of them by name.
 //! - [`Trace`]: what was written where, when, why and with what probability.
 //! - [`likelihood`]: log-probability of given tokens at given positions.
 //!
 //! [`Session`] is the loop itself, for callers whose rows come and go. A row's computation depends on that row alone
-//! ([`Batching::Rows`]), so the batch an answer was computed in cannot
-//! change it.
+//! ([`Batching::Rows`]), so the batch an answer was computed in cannot change it. Rows that share passes
+//! ([`Batching::Shared`]) are equal up to rounding.
 
 mod candidates;
 pub mod commit;
 mod cursor;
+mod device_noise;
 mod error;
 mod generate;
 mod intervention;
@@ -40,13 +42,16 @@ mod session;
 mod trace;
 
 pub use candidates::Candidate;
-pub use commit::{Choice, Commit, CommitPolicy, Moment, Statistic};
+pub use commit::{Choice, Commit, CommitPolicy, Moment, Pace, Statistic};
 pub use error::EngineError;
 pub use generate::{Control, Observer, generate};
 pub use intervention::{Flow, HiddenAt, Intervention, Pass};
 pub use likelihood::{Estimator, Likelihood, Scores, Scoring, View, likelihood, picked};
-pub use options::{Batching, CacheMode, EndRule, Ends, LARGEST, MOST_STEPS, MaskRule, Options, RevealCount, Schedule};
+pub use options::{Batching, CacheMode, EndRule, Ends, LARGEST, MOST_STEPS, MaskRule, Options};
 pub use request::{Answer, Finish, Request};
-pub use schedule::{quota, reveal_count, reveal_probabilities};
+pub use schedule::{
+    Block, Blocks, Frame, MaskCount, Progress, RevealCount, RevealSchedule, Schedule, Share, Timesteps, quota,
+    reveal_count, reveal_probabilities,
+};
 pub use session::{Event, RowId, Session};
 pub use trace::{Step, StepRecord, Trace};

@@ -3,49 +3,16 @@
 use crate::EngineError;
 use crate::commit::Commit;
 use crate::error::option;
+use crate::schedule::{Frame, RevealCount, Schedule};
 use mosa_core::TokenId;
 use mosa_model::ModelSpec;
 use serde::{Deserialize, Serialize};
+use tch::Device;
 
 /// The most steps a schedule may have.
 pub const MOST_STEPS: usize = 1_000_000;
 /// The largest temperature and guidance; the smallest temperature above 0 is one over it.
 pub const LARGEST: f64 = 1e6;
-
-/// How many positions are revealed when.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Schedule {
-    /// LLaDA: blocks from left to right, each with its share of the steps; a block's masks are spread over its steps.
-    Blocks {
-        /// Steps in all; a multiple of the number of blocks. Not used by threshold and factor.
-        steps: usize,
-        /// Positions per block; divides the response length.
-        block_length: usize,
-    },
-    /// Dream: all positions at once, the share of masks falls linearly from 1 to `eps`.
-    Timesteps {
-        /// Steps in all.
-        steps: usize,
-        /// End of the time grid. Published: 1e-3.
-        eps: f64,
-        /// Whose masks the number to reveal is computed from.
-        #[serde(default)]
-        count: RevealCount,
-    },
-}
-
-/// Whose masks Dream's number to reveal is computed from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RevealCount {
-    /// Each row's own, so that an answer does not depend on its batch. Equal to the published code whenever all rows
-    /// have the same number of masks.
-    #[default]
-    PerRow,
-    /// The mean over the batch, as published.
-    BatchMean,
-}
 
 /// What is kept between passes (Fast-dLLM, arXiv 2505.22618).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,14 +63,24 @@ pub enum Batching {
     Rows,
     /// Rows share padded passes: faster on a GPU, equal up to rounding.
     Shared {
-        /// Most tokens of a pass, padding included.
+        /// Most computed positions of a pass: its rows, each half of guidance for itself, times the longest of them.
         tokens: usize,
     },
 }
 
 impl Batching {
-    /// Shared passes of up to 32,768 tokens.
+    /// Shared passes of up to 32,768 computed positions, padding and both halves of guidance included.
+    ///
+    /// At the shape of LLaDA-8B in bf16 that is 0.27 GB per hidden state, about 2.4 GB for the three tensors of a feed-forward
+    /// part and, if every second position is masked, 4 GB of logits: room beside 16 GB of weights on a card of 40 GB. A pass
+    /// that does not fit is split ([`Session::step`](crate::Session::step)).
     pub const SHARED: Self = Self::Shared { tokens: 1 << 15 };
+
+    /// How rows share passes where nobody said: not at all on the CPU, where the batch then never changes an answer and a
+    /// pass is no faster for being shared; [`Batching::SHARED`] on any other device, whose passes are too short for one row.
+    pub fn default_for(device: Device) -> Self {
+        if device == Device::Cpu { Self::Rows } else { Self::SHARED }
+    }
 }
 
 /// The tokens that end an answer.
@@ -190,6 +167,27 @@ impl Options {
         Self { schedule, commit: Commit::Origin, ..Self::llada(ends) }
     }
 
+    /// The same sampler for another response length: as many positions per step, and per block where that fits.
+    pub fn resized(&self, gen_length: usize) -> Self {
+        let schedule = self.schedule.plan().resized(self.gen_length, gen_length);
+        Self { gen_length, schedule, ..self.clone() }
+    }
+
+    /// The same sampler with one position per step and no blocks.
+    pub fn one_per_step(self) -> Self {
+        Self { schedule: self.schedule.plan().one_per_step(self.gen_length), ..self }
+    }
+
+    /// The number of blocks behind a prompt of this length. Records of later blocks are of the steps that reveal what the
+    /// blocks left masked.
+    pub fn blocks(&self, prompt: usize) -> usize {
+        self.schedule.plan().blocks(&self.frame(prompt))
+    }
+
+    pub(crate) fn frame(&self, response_start: usize) -> Frame {
+        Frame { response_start, gen_length: self.gen_length, pace: self.commit.pace() }
+    }
+
     /// Refuses values that cannot be used, and combinations that contradict each other.
     ///
     /// # Errors
@@ -202,14 +200,11 @@ impl Options {
             );
             return Err(option("gen-length", what));
         }
-        let (Schedule::Blocks { steps, .. } | Schedule::Timesteps { steps, .. }) = self.schedule;
-        if steps > MOST_STEPS {
-            return Err(option("steps", format!("= {steps} is more than {MOST_STEPS}")));
+        let plan = self.schedule.plan();
+        if plan.steps() > MOST_STEPS {
+            return Err(option("steps", format!("= {} is more than {MOST_STEPS}", plan.steps())));
         }
-        match self.schedule {
-            Schedule::Blocks { steps, block_length } => self.check_blocks(steps, block_length)?,
-            Schedule::Timesteps { steps, eps, .. } => self.check_timesteps(steps, eps)?,
-        }
+        plan.check(self)?;
         self.commit.check()?;
         self.check_numbers()?;
         if self.cfg_scale > 0.0 && self.cache != CacheMode::None {
@@ -220,45 +215,6 @@ impl Options {
         }
         if matches!(self.end_rule, EndRule::EndsLast | EndRule::Both) && self.ends.eot.is_none() {
             return Err(option("confidence-eos-eot-inf", "needs an end-of-turn token, and the tokeniser has none"));
-        }
-        Ok(())
-    }
-
-    fn check_blocks(&self, steps: usize, block_length: usize) -> Result<(), EngineError> {
-        let g = self.gen_length;
-        if block_length == 0 || !g.is_multiple_of(block_length) {
-            return Err(option("gen-length", format!("= {g} is not a multiple of block-length = {block_length}")));
-        }
-        let blocks = g / block_length;
-        if !self.commit.is_parallel() && (steps == 0 || !steps.is_multiple_of(blocks)) {
-            return Err(option(
-                "steps",
-                format!(
-                    "= {steps} is not a positive multiple of the {blocks} blocks (gen-length {g} / block-length {block_length})"
-                ),
-            ));
-        }
-        if matches!(self.commit, Commit::Origin) {
-            return Err(option("alg", "origin reveals by Dream's time grid, not by blocks"));
-        }
-        if self.top_p.is_some() || self.top_k.is_some() || self.rank_temperature.is_some() {
-            return Err(option("top-p / top-k / alg-temp", "belong to Dream's sampler, not to the block sampler"));
-        }
-        Ok(())
-    }
-
-    fn check_timesteps(&self, steps: usize, eps: f64) -> Result<(), EngineError> {
-        if steps == 0 {
-            return Err(option("steps", "must be positive"));
-        }
-        if !(eps > 0.0 && eps < 1.0) {
-            return Err(option("eps", format!("= {eps} must lie between 0 and 1")));
-        }
-        if self.commit.is_parallel() || self.cache != CacheMode::None || self.cfg_scale > 0.0 {
-            return Err(option(
-                "threshold / factor / cache / cfg-scale",
-                "belong to the block sampler; use --sampler blocks",
-            ));
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! One forward pass over rows of a session.
 
-use crate::candidates::{Draw, candidates};
+use crate::candidates::{Asked, CandidateError, Draw, candidates};
 use crate::cursor::{Job, JobCache};
 use crate::error::not_a_number;
 use crate::intervention::{HiddenAt, Intervention, Pass};
@@ -19,48 +19,65 @@ pub(crate) struct PassRow<'a> {
 }
 
 impl PassRow<'_> {
-    /// With guidance, the canvas is computed a second time without its prompt.
-    fn copies(&self) -> usize {
-        if self.live.options.cfg_scale > 0.0 { 2 } else { 1 }
-    }
-
-    /// First canvas position to compute.
-    fn from(&self, lookback: usize) -> usize {
-        let start = self.job.span.0;
-        if self.job.cache == JobCache::Read { start.saturating_sub(lookback) } else { start }
-    }
-
     /// The tokens to compute, once per copy.
-    fn views(&self, lookback: usize) -> Vec<Vec<TokenId>> {
+    fn views(&self) -> Vec<Vec<TokenId>> {
         let canvas = &self.live.cursor.canvas;
         let whole =
-            std::iter::once(canvas.tokens().to_vec()).chain((self.copies() > 1).then(|| canvas.unconditional()));
-        whole.map(|tokens| tokens[self.from(lookback)..self.job.span.1].to_vec()).collect()
+            std::iter::once(canvas.tokens().to_vec()).chain((self.live.copies() > 1).then(|| canvas.unconditional()));
+        whole.map(|tokens| tokens[self.job.computed.clone()].to_vec()).collect()
     }
 
-    /// Chooses and commits tokens by the logits of the job's positions.
-    pub(crate) fn absorb(&mut self, subject: Adapted<'_>, mut logits: Tensor) -> Result<(), EngineError> {
-        let (job, Live { cursor, options, .. }) = (self.job, &mut *self.live);
-        if !cursor.interventions.is_empty() {
-            logits = logits.f_to_kind(Kind::Float)?;
-            for intervention in &mut cursor.interventions {
-                logits = intervention.edit_logits(job.step, &cursor.canvas, &job.positions, logits)?;
-            }
-            // An intervention may have kept what it was shown.
-            logits = logits.f_alias_copy()?;
+    /// The logits as the row's interventions leave them.
+    fn edited(&mut self, logits: Tensor) -> Result<Tensor, EngineError> {
+        let (job, cursor) = (self.job, &mut self.live.cursor);
+        if cursor.interventions.is_empty() {
+            return Ok(logits);
         }
-        let mask_rule = if job.rest { MaskRule::Suppress } else { options.mask_rule };
-        let draw = Draw { step: job.step, mask: cursor.canvas.mask(), mask_rule };
-        let found = candidates(logits, &job.positions, options, draw)?
-            .map_err(|nan| not_a_number(subject, nan.position, job.step.clock))?;
-        cursor.absorb(job, &found, options)
+        let mut logits = logits.f_to_kind(Kind::Float)?;
+        for intervention in &mut cursor.interventions {
+            logits = intervention.edit_logits(job.step, &cursor.canvas, &job.positions, logits)?;
+        }
+        // An intervention may have kept what it was shown.
+        Ok(logits.f_alias_copy()?)
     }
+
+    fn asked(&self, logits: Tensor) -> Asked<'_> {
+        let (job, Live { cursor, options, .. }) = (self.job, &*self.live);
+        let mask_rule = if job.rest { MaskRule::Suppress } else { options.mask_rule };
+        let draw = Draw { step: job.step, mask: cursor.canvas.mask(), mask_rule, tempered: cursor.schedule.tempers() };
+        Asked { logits, positions: &job.positions, options, draw }
+    }
+}
+
+/// Chooses and commits tokens by the logits of each job's positions; what became of each row.
+pub(crate) fn absorb(
+    subject: Adapted<'_>,
+    rows: &mut [PassRow<'_>],
+    logits: Vec<Tensor>,
+) -> Vec<Result<(), EngineError>> {
+    let edited: Vec<Result<Tensor, EngineError>> =
+        rows.iter_mut().zip(logits).map(|(row, logits)| row.edited(logits)).collect();
+    let shown = rows.iter().zip(&edited);
+    let asked = shown.filter_map(|(row, logits)| Some(row.asked(logits.as_ref().ok()?.shallow_clone()))).collect();
+    let mut found = candidates(asked).into_iter();
+    rows.iter_mut()
+        .zip(edited)
+        .map(|(row, edited)| {
+            let _ = edited?;
+            let clock = row.job.step.clock;
+            let found = found.next().unwrap_or_else(|| Ok(Vec::new())).map_err(|error| match error {
+                CandidateError::NotANumber { position } => not_a_number(subject, position, clock),
+                CandidateError::Engine(error) => error,
+            })?;
+            let Live { cursor, options, .. } = &mut *row.live;
+            cursor.absorb(row.job, &found, options)
+        })
+        .collect()
 }
 
 /// The logits of each job, guidance applied: [positions, vocabulary] in the model's type.
 pub(crate) fn logits_of(subject: Adapted<'_>, rows: &mut [PassRow<'_>]) -> Result<Vec<Tensor>, EngineError> {
-    let lookback = subject.model.spec().lookback;
-    let views: Vec<Vec<Vec<TokenId>>> = rows.iter().map(|row| row.views(lookback)).collect();
+    let views: Vec<Vec<Vec<TokenId>>> = rows.iter().map(PassRow::views).collect();
     let (mut want, mut sizes): (Vec<Slot>, Vec<i64>) = (Vec::new(), Vec::new());
     for (row, copies) in rows.iter().zip(&views) {
         for _ in copies {
@@ -72,7 +89,7 @@ pub(crate) fn logits_of(subject: Adapted<'_>, rows: &mut [PassRow<'_>]) -> Resul
     let mut parts = logits.f_split_with_sizes(&sizes, 0)?.into_iter();
     let mut all = Vec::with_capacity(rows.len());
     for row in rows.iter() {
-        let own: Vec<Tensor> = parts.by_ref().take(row.copies()).collect();
+        let own: Vec<Tensor> = parts.by_ref().take(row.live.copies()).collect();
         all.push(match own.as_slice() {
             [c, u] => u.f_add(&c.f_sub(u)?.f_mul_scalar(row.live.options.cfg_scale + 1.0)?)?,
             own => own[0].shallow_clone(),
@@ -88,11 +105,10 @@ fn forward(
     views: &[Vec<Vec<TokenId>>],
     want: &[Slot],
 ) -> Result<Tensor, EngineError> {
-    let lookback = subject.model.spec().lookback;
     let width = views.iter().flatten().map(Vec::len).max().unwrap_or(0);
     let (mut seen, mut caches) = (Vec::new(), Vec::new());
     for row in rows.iter_mut() {
-        let (from, cursor) = (row.from(lookback), &mut row.live.cursor);
+        let (copies, cursor) = (row.live.copies(), &mut row.live.cursor);
         let mut cache = std::mem::take(&mut cursor.cache);
         if row.job.cache == JobCache::Fill {
             cache.clear();
@@ -101,9 +117,9 @@ fn forward(
         seen.push(TapRow {
             stack: std::mem::take(&mut cursor.interventions),
             step: row.job.step,
-            positions: from..row.job.span.1,
-            padding: width - (row.job.span.1 - from),
-            copies: if row.live.options.cfg_scale > 0.0 { 2 } else { 1 },
+            positions: row.job.computed.clone(),
+            padding: width - row.job.computed.len(),
+            copies,
         });
     }
     let mut tap = Tap { rows: seen, failed: None };
@@ -111,7 +127,7 @@ fn forward(
     let result = {
         let mut asked = Vec::new();
         for ((row, views), cache) in rows.iter().zip(views).zip(&mut caches) {
-            asked.extend(rows_of(row, views, cache, lookback));
+            asked.extend(rows_of(row, views, cache));
         }
         let tapped: Option<&mut dyn HiddenTap> = if watched { Some(&mut tap) } else { None };
         subject.model.forward(Call { rows: asked, want, adapter: subject.adapter, tap: tapped })
@@ -127,9 +143,9 @@ fn forward(
 }
 
 /// The rows of one job. Guidance and caches exclude each other.
-fn rows_of<'a>(row: &PassRow<'_>, views: &'a [Vec<TokenId>], cache: &'a mut KvCache, lookback: usize) -> Vec<Row<'a>> {
+fn rows_of<'a>(row: &PassRow<'_>, views: &'a [Vec<TokenId>], cache: &'a mut KvCache) -> Vec<Row<'a>> {
     match (row.job.cache, views) {
-        (JobCache::Fill | JobCache::Read, [view]) => vec![Row::cached(view, row.from(lookback), cache)],
+        (JobCache::Fill | JobCache::Read, [view]) => vec![Row::cached(view, row.job.computed.start, cache)],
         _ => views.iter().map(|view| Row::new(view)).collect(),
     }
 }

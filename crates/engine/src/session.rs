@@ -1,17 +1,21 @@
 //! Rows on their way: admitted, stepped, cancelled, finished.
 
-use crate::cursor::{Cursor, Job};
-use crate::options::{Batching, Options, RevealCount, Schedule};
-use crate::pass::{PassRow, logits_of};
+use crate::cursor::{Cursor, Job, JobCache};
+use crate::options::{Batching, Options};
+use crate::pass::{PassRow, absorb, logits_of};
+use crate::schedule::MaskCount;
 use crate::{Answer, EngineError, Request, StepRecord};
 use mosa_core::Canvas;
 use mosa_model::Adapted;
 
-/// Names a row of a session.
+/// Names a row of a session. Rows that were admitted later compare greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RowId(u64);
 
 /// What became of a row.
+///
+/// Of a row come any number of `Stepped`, one for each of its passes, and then one `Finished` or `Failed`, after which the row is
+/// gone. A cancelled row has no further event.
 #[derive(Debug)]
 pub enum Event {
     /// It made a step; [`Session::canvas`] and [`Session::last_record`] show what changed.
@@ -22,11 +26,25 @@ pub enum Event {
     Failed(RowId, EngineError),
 }
 
+impl Event {
+    /// Whose event it is.
+    pub fn row(&self) -> RowId {
+        match self {
+            Self::Stepped(id) | Self::Finished(id, _) | Self::Failed(id, _) => *id,
+        }
+    }
+}
+
 /// Rows that are decoded together. Rows may come and go at any time; with [`Batching::Rows`] an answer has the bytes it has
-/// alone.
+/// alone on the CPU.
+///
+/// No row waits for ever. With [`Batching::Rows`] they are decoded one after another, in the order they were admitted, so a row
+/// waits for all steps of those before it; with [`Batching::Shared`] every row makes a step in every call.
 pub struct Session<'m> {
     subject: Adapted<'m>,
     batching: Batching,
+    /// Most computed positions of a pass: the budget, or less once memory ran out.
+    room: usize,
     rows: Vec<Live>,
     admitted: u64,
 }
@@ -41,7 +59,11 @@ pub(crate) struct Live {
 impl<'m> Session<'m> {
     /// Nothing to do yet.
     pub fn new(subject: Adapted<'m>, batching: Batching) -> Self {
-        Self { subject, batching, rows: Vec::new(), admitted: 0 }
+        let room = match batching {
+            Batching::Rows => 0,
+            Batching::Shared { tokens } => tokens,
+        };
+        Self { subject, batching, room, rows: Vec::new(), admitted: 0 }
     }
 
     /// Takes a request on.
@@ -58,16 +80,32 @@ impl<'m> Session<'m> {
         Ok(id)
     }
 
-    /// Drops a row; whether there was one.
+    /// Drops a row with all it holds; whether there was one. May be called between any two steps.
     pub fn cancel(&mut self, id: RowId) -> bool {
         let before = self.rows.len();
         self.rows.retain(|row| row.id != id);
         self.rows.len() < before
     }
 
-    /// Whether every row has finished.
+    /// Whether there is no row; [`Session::step`] then has nothing to do.
     pub fn is_idle(&self) -> bool {
         self.rows.is_empty()
+    }
+
+    /// Number of rows that are not gone. Its word for empty is idle.
+    #[allow(clippy::len_without_is_empty)]
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// The rows that are not gone, in the order they were admitted.
+    pub fn ids(&self) -> impl Iterator<Item = RowId> {
+        self.rows.iter().map(|row| row.id)
+    }
+
+    /// Canvas positions of which keys and values are held, of all rows: what the session keeps on the device between steps.
+    pub fn cached_positions(&self) -> usize {
+        self.rows.iter().map(|row| row.cursor.cache.positions()).sum()
     }
 
     /// The canvas of a row that is not gone.
@@ -86,111 +124,171 @@ impl<'m> Session<'m> {
     }
 
     /// Goes on: one step of every row that shares passes; of rows that share nothing, of the one admitted first, so that an
-    /// interrupt loses one of them at most. Nothing is computed in a call that hands out finished rows.
+    /// interrupt loses one of them at most.
+    ///
+    /// A call either hands out finished rows, and computes nothing, or makes steps. Events are ordered by admission. The result
+    /// is empty only if there is no row. A failure is the row's own: a shared pass that fails is made again without the others,
+    /// and one for which memory does not suffice in halves, and from then on smaller. Then hidden states may be shown to
+    /// interventions again; everything else happens once per step.
     pub fn step(&mut self) -> Vec<Event> {
         let _no_grad = tch::no_grad_guard();
         let finished = self.finished();
         if !finished.is_empty() || self.rows.is_empty() {
             return finished;
         }
-        let (mut events, mut jobs) = (Vec::new(), Vec::new());
+        let (mut events, mut asked) = (Vec::new(), Vec::new());
         let shared = self.shared_masks();
-        for i in self.group() {
-            let Live { id, cursor, options } = &mut self.rows[i];
+        for row in self.group() {
+            let Live { id, cursor, options } = &mut self.rows[row];
             match cursor.next_job(options, shared) {
-                Ok(Some(job)) => jobs.push((i, job)),
+                Ok(Some(job)) => asked.push(AskedPass { row, job }),
                 Ok(None) => {}
                 Err(error) => events.push(Event::Failed(*id, error)),
             }
         }
-        for pass in self.passes(jobs) {
+        for pass in self.passes(asked) {
             self.run(pass, &mut events);
         }
+        if events.is_empty() {
+            return self.finished();
+        }
+        events.sort_by_key(Event::row);
         let failed = |row: &Live| events.iter().any(|e| matches!(e, Event::Failed(id, _) if *id == row.id));
         self.rows.retain(|row| !failed(row));
-        if events.is_empty() { self.finished() } else { events }
+        events
     }
 
     /// Takes finished rows out, without another step. Rows that count masks together stay until all of them are done.
     pub fn finished(&mut self) -> Vec<Event> {
-        let counting = self.rows.iter().any(|row| row.counts_batch_mean() && !row.cursor.done);
+        let counting = self.rows.iter().any(|row| row.counts_together() && !row.cursor.done);
         let (done, rest) = std::mem::take(&mut self.rows)
             .into_iter()
-            .partition(|row| row.cursor.done && !(counting && row.counts_batch_mean()));
+            .partition(|row| row.cursor.done && !(counting && row.counts_together()));
         self.rows = rest;
         let done: Vec<Live> = done;
         done.into_iter().map(|row| Event::Finished(row.id, Box::new(row.cursor.answer(&row.options)))).collect()
     }
 
-    /// (masks, rows) of all rows that count them together.
-    fn shared_masks(&self) -> Option<(usize, usize)> {
-        let counting = || self.rows.iter().filter(|row| row.counts_batch_mean());
+    /// The masks of all rows that count them together.
+    fn shared_masks(&self) -> Option<MaskCount> {
+        let counting = || self.rows.iter().filter(|row| row.counts_together());
         counting().next()?;
-        Some((counting().map(|row| row.cursor.masks()).sum(), counting().count()))
+        Some(MaskCount { masks: counting().map(|row| row.cursor.masks()).sum(), rows: counting().count() })
     }
 
     /// The rows that make a step now.
     fn group(&self) -> Vec<usize> {
-        if matches!(self.batching, Batching::Shared { .. }) || self.rows.iter().any(Live::counts_batch_mean) {
+        if matches!(self.batching, Batching::Shared { .. }) {
             return (0..self.rows.len()).collect();
         }
-        vec![0]
+        match self.rows.first() {
+            Some(first) if first.counts_together() => {
+                (0..self.rows.len()).filter(|&i| self.rows[i].counts_together()).collect()
+            }
+            _ => vec![0],
+        }
     }
 
-    /// Which jobs share a pass: as many as the budget of tokens holds.
-    fn passes(&self, jobs: Vec<(usize, Job)>) -> Vec<Vec<(usize, Job)>> {
-        let Batching::Shared { tokens } = self.batching else { return jobs.into_iter().map(|job| vec![job]).collect() };
-        let mut passes: Vec<Vec<(usize, Job)>> = Vec::new();
-        let mut longest = 0;
-        for (i, job) in jobs {
-            let copies = if self.rows[i].options.cfg_scale > 0.0 { 2 } else { 1 };
-            let len = (job.span.1 - job.span.0) * copies;
-            match passes.last_mut() {
-                Some(pass) if longest.max(len) * (pass.len() + 1) <= tokens => {
-                    longest = longest.max(len);
-                    pass.push((i, job));
-                }
-                _ => {
-                    longest = len;
-                    passes.push(vec![(i, job)]);
+    /// What shares a pass: as much as there is room for. Windows of cached rows are not padded to whole canvases.
+    fn passes(&self, asked: Vec<AskedPass>) -> Vec<Vec<AskedPass>> {
+        if self.batching == Batching::Rows {
+            return asked.into_iter().map(|one| vec![one]).collect();
+        }
+        let (windows, whole): (Vec<_>, Vec<_>) = asked.into_iter().partition(|a| a.job.cache == JobCache::Read);
+        let mut passes: Vec<Vec<AskedPass>> = Vec::new();
+        for kind in [whole, windows] {
+            let mut size = Size::default();
+            for one in kind {
+                let grown = size.with(self.size_of(&one));
+                match passes.last_mut() {
+                    Some(pass) if size.copies > 0 && grown.positions() <= self.room => {
+                        pass.push(one);
+                        size = grown;
+                    }
+                    _ => {
+                        size = self.size_of(&one);
+                        passes.push(vec![one]);
+                    }
                 }
             }
         }
         passes
     }
 
-    /// One pass. If it fails, each of its rows is tried alone, so that none fails for another.
-    fn run(&mut self, pass: Vec<(usize, Job)>, events: &mut Vec<Event>) {
+    fn size_of(&self, asked: &AskedPass) -> Size {
+        Size { width: asked.job.computed.len(), copies: self.rows[asked.row].copies() }
+    }
+
+    /// One pass.
+    fn run(&mut self, mut pass: Vec<AskedPass>, events: &mut Vec<Event>) {
         let mut rows: Vec<PassRow<'_>> = Vec::new();
-        let mut jobs = pass.iter().peekable();
+        let mut asked = pass.iter().peekable();
         for (i, live) in self.rows.iter_mut().enumerate() {
-            if let Some((_, job)) = jobs.next_if(|(at, _)| *at == i) {
+            if let Some(AskedPass { job, .. }) = asked.next_if(|a| a.row == i) {
                 rows.push(PassRow { live, job });
             }
         }
         match logits_of(self.subject, &mut rows) {
-            Ok(all) => {
-                for (row, logits) in rows.iter_mut().zip(all) {
-                    let id = row.live.id;
-                    match row.absorb(self.subject, logits) {
-                        Ok(()) => events.push(Event::Stepped(id)),
-                        Err(error) => events.push(Event::Failed(id, error)),
-                    }
-                }
+            Ok(logits) => {
+                let outcomes = absorb(self.subject, &mut rows, logits);
+                events.extend(rows.iter().zip(outcomes).map(|(row, outcome)| match outcome {
+                    Ok(()) => Event::Stepped(row.live.id),
+                    Err(error) => Event::Failed(row.live.id, error),
+                }));
             }
-            Err(error) if rows.len() == 1 => events.push(Event::Failed(rows[0].live.id, error)),
+            Err(error) if pass.len() == 1 => events.push(Event::Failed(rows[0].live.id, error)),
+            Err(error) if error.is_out_of_memory() => {
+                drop(rows);
+                let size = pass.iter().fold(Size::default(), |size, one| size.with(self.size_of(one)));
+                self.room = self.room.min(size.positions() / 2);
+                let second = pass.split_off(pass.len() / 2);
+                self.run(pass, events);
+                self.run(second, events);
+            }
             Err(_) => {
                 drop(rows);
-                for job in pass {
-                    self.run(vec![job], events);
+                for one in pass {
+                    self.run(vec![one], events);
                 }
             }
         }
     }
 }
 
+/// A pass that a row asks for.
+struct AskedPass {
+    /// Index of the row.
+    row: usize,
+    job: Job,
+}
+
+/// What a pass computes.
+#[derive(Clone, Copy, Default)]
+struct Size {
+    /// Positions of its longest row.
+    width: usize,
+    /// Rows, each half of guidance for itself.
+    copies: usize,
+}
+
+impl Size {
+    fn with(self, other: Self) -> Self {
+        Self { width: self.width.max(other.width), copies: self.copies + other.copies }
+    }
+
+    /// Computed positions, padding included.
+    fn positions(self) -> usize {
+        self.width * self.copies
+    }
+}
+
 impl Live {
-    fn counts_batch_mean(&self) -> bool {
-        matches!(self.options.schedule, Schedule::Timesteps { count: RevealCount::BatchMean, .. })
+    fn counts_together(&self) -> bool {
+        self.cursor.schedule.counts_together()
+    }
+
+    /// How often its canvas is computed: with guidance a second time, without its prompt.
+    pub(crate) fn copies(&self) -> usize {
+        if self.options.cfg_scale > 0.0 { 2 } else { 1 }
     }
 }

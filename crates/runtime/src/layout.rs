@@ -2,7 +2,7 @@
 
 use crate::ask::{Ask, Words};
 use crate::edit::Write;
-use crate::{RuntimeError, sampler};
+use crate::{RuntimeError};
 use mosa_core::TokenId;
 use mosa_engine::{Intervention, Options, Request};
 use mosa_text::{Prompt, TextModel};
@@ -45,7 +45,7 @@ impl Layout {
             return Err(RuntimeError::Request(what));
         }
         let prompt = text.encode(&asked.prompt)?;
-        let stretched = asked.gen_length.map(|length| sampler::resized(options, length));
+        let stretched = asked.gen_length.map(|length| options.resized(length));
         let options = stretched.unwrap_or_else(|| options.clone());
         Ok(Self { prompt, options, forced, writes: Vec::new() })
     }
@@ -64,7 +64,7 @@ impl Layout {
         let (head, rest) = marked.split_at(first);
         let forced = rest.iter().copied().enumerate().filter(|(_, t)| *t != mask).collect();
         let gen_length = rest.len() + asked.gen_length.unwrap_or(options.gen_length);
-        let options = sampler::one_per_step(sampler::resized(options, gen_length));
+        let options = options.resized(gen_length).one_per_step();
         Ok(Self { prompt: head.to_vec(), options, forced, writes: Vec::new() })
     }
 

@@ -20,7 +20,6 @@ mod layout;
 mod model;
 mod pending;
 mod runtime;
-mod sampler;
 mod shown;
 mod worker;
 

@@ -1,7 +1,7 @@
 //! The thread that owns a model: takes requests on, steps them, hands out what is done.
 
 use crate::pending::Broken;
-use crate::{Model, RuntimeError, Settings, sampler};
+use crate::{Model, RuntimeError, Settings};
 use mosa_engine::{Answer, Event, Request, RowId, Session};
 use std::any::Any;
 use std::cell::Cell;
@@ -157,7 +157,7 @@ impl Worker {
 
 /// Refuses what would make an answer depend on who else asks at the same time.
 fn refused(request: &Request) -> Result<(), RuntimeError> {
-    match sampler::counts_its_company(&request.options) {
+    match request.options.schedule.plan().counts_together() {
         false => Ok(()),
         true => {
             Err(RuntimeError::Request("its number to reveal is a mean over a batch, and whoever asks has none".into()))

@@ -66,6 +66,17 @@ pub trait CommitPolicy {
     fn choose(&self, moment: &Moment, candidates: &[Candidate]) -> Vec<Choice>;
 }
 
+/// Who decides how many positions a step reveals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// The schedule, by its quota.
+    Quota,
+    /// A draw per position, with the schedule's probability.
+    Drawn,
+    /// The policy, which takes as many as it likes; the steps are over when nothing is left.
+    Free,
+}
+
 /// The policies by name.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -102,9 +113,18 @@ impl Commit {
         })
     }
 
+    /// Who decides how many positions a step reveals.
+    pub fn pace(self) -> Pace {
+        match self {
+            Self::Threshold(_) | Self::Factor(_) => Pace::Free,
+            Self::Origin => Pace::Drawn,
+            Self::LowConfidence | Self::Random | Self::Margin | Self::Entropy | Self::LeftToRight => Pace::Quota,
+        }
+    }
+
     /// Whether it reveals as many as it likes per step, so that the number of steps is not fixed.
     pub fn is_parallel(self) -> bool {
-        matches!(self, Self::Threshold(_) | Self::Factor(_))
+        self.pace() == Pace::Free
     }
 
     /// The policy itself.

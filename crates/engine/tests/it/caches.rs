@@ -1,6 +1,6 @@
 //! Cached keys and values, and what happens outside the window that a cached pass computes.
 
-use crate::{blocks, load, one, request};
+use crate::{blocks, load_on, on_devices, one, request};
 use mosa_core::{Canvas, Cause};
 use mosa_engine::{Answer, CacheMode, EngineError, Flow, HiddenAt, Intervention, Options, Step};
 use mosa_model::{Call, DenoisingModel, Transformer};
@@ -85,82 +85,90 @@ fn full_steps(answer: &Answer) -> Vec<u64> {
 
 #[test]
 fn what_is_written_outside_the_window_is_seen_by_the_very_next_pass() {
-    let model = load("llada");
-    for cache in CACHES {
-        // In the prompt, in the block before, and in the one behind (which a prefix cache computes anyway).
-        for (position, refilled) in [(2, true), (9 + 3, true), (9 + 20, cache == CacheMode::Dual)] {
-            let (answer, seen) = spied(&model, cache, (5, vec![(position, Some(77))]));
-            let at = |clock| seen.iter().find(|s| s.clock == clock).unwrap();
-            assert_eq!(at(5).canvas[position], 77);
-            let off = distance(&model, at(5));
-            if refilled {
-                assert!(off < 1e-4, "{cache:?} {position}: {off}");
-                assert_eq!(full_steps(&answer), [0, 4, 5, 8], "{cache:?} {position}");
-            } else {
-                assert_eq!(full_steps(&answer), [0, 4, 8], "{cache:?} {position}");
+    on_devices(|device| {
+        let model = load_on("llada", device);
+        for cache in CACHES {
+            // In the prompt, in the block before, and in the one behind (which a prefix cache computes anyway).
+            for (position, refilled) in [(2, true), (9 + 3, true), (9 + 20, cache == CacheMode::Dual)] {
+                let (answer, seen) = spied(&model, cache, (5, vec![(position, Some(77))]));
+                let at = |clock| seen.iter().find(|s| s.clock == clock).unwrap();
+                assert_eq!(at(5).canvas[position], 77);
+                let off = distance(&model, at(5));
+                if refilled {
+                    assert!(off < 1e-4, "{cache:?} {position}: {off}");
+                    assert_eq!(full_steps(&answer), [0, 4, 5, 8], "{cache:?} {position}");
+                } else {
+                    assert_eq!(full_steps(&answer), [0, 4, 8], "{cache:?} {position}");
+                }
             }
         }
-    }
+    });
 }
 
 #[test]
 fn an_answer_goes_on_from_the_refilled_cache_as_from_a_whole_pass() {
-    let model = load("llada");
-    for cache in CACHES {
-        let (cached, seen) = spied(&model, cache, (5, vec![(2, Some(77)), (4, Some(78))]));
-        let at_write = seen.iter().find(|s| s.clock == 5).unwrap();
-        // What a pass without any cache would commit on that canvas: the two surest tokens.
-        let options = blocks(&model, 24, 12, 8);
-        let all: Vec<(usize, u32)> =
-            (9..33).map(|p| (p - 9, at_write.canvas[p])).filter(|(_, t)| *t != model.spec().mask).collect();
-        let prompt = at_write.canvas[..9].to_vec();
-        let fresh = one(&model, &options, crate::ask("p3", prompt).with_forced(all));
-        let commits = |answer: &Answer, clock: u64| {
-            let step = answer.trace.steps.iter().find(|s| s.step.clock == clock).unwrap();
-            let commits = step.edits.iter().filter(|e| e.cause == Cause::Committed);
-            commits.map(|e| (e.position, e.token)).collect::<Vec<_>>()
-        };
-        let first = fresh.trace.steps.iter().find(|s| s.edits.iter().any(|e| e.cause == Cause::Committed)).unwrap();
-        let first: Vec<_> =
-            first.edits.iter().filter(|e| e.cause == Cause::Committed).map(|e| (e.position, e.token)).collect();
-        assert_eq!(commits(&cached, 5), first);
-    }
+    on_devices(|device| {
+        let model = load_on("llada", device);
+        for cache in CACHES {
+            let (cached, seen) = spied(&model, cache, (5, vec![(2, Some(77)), (4, Some(78))]));
+            let at_write = seen.iter().find(|s| s.clock == 5).unwrap();
+            // What a pass without any cache would commit on that canvas: the two surest tokens.
+            let options = blocks(&model, 24, 12, 8);
+            let all: Vec<(usize, u32)> =
+                (9..33).map(|p| (p - 9, at_write.canvas[p])).filter(|(_, t)| *t != model.spec().mask).collect();
+            let prompt = at_write.canvas[..9].to_vec();
+            let fresh = one(&model, &options, crate::ask("p3", prompt).with_forced(all));
+            let commits = |answer: &Answer, clock: u64| {
+                let step = answer.trace.steps.iter().find(|s| s.step.clock == clock).unwrap();
+                let commits = step.edits.iter().filter(|e| e.cause == Cause::Committed);
+                commits.map(|e| (e.position, e.token)).collect::<Vec<_>>()
+            };
+            let first = fresh.trace.steps.iter().find(|s| s.edits.iter().any(|e| e.cause == Cause::Committed)).unwrap();
+            let first: Vec<_> =
+                first.edits.iter().filter(|e| e.cause == Cause::Committed).map(|e| (e.position, e.token)).collect();
+            assert_eq!(commits(&cached, 5), first);
+        }
+    });
 }
 
 #[test]
 fn without_such_writes_a_cache_is_filled_once_a_block_and_nothing_else_changes() {
-    let model = load("llada");
-    for cache in CACHES {
-        let options = Options { cache, ..blocks(&model, 24, 12, 8) };
-        let plain = one(&model, &options, request(3, 9));
-        let (watched, seen) = spied(&model, cache, (99, Vec::new()));
-        assert_eq!((&plain.ids, plain.forwards), (&watched.ids, 12));
-        assert_eq!(full_steps(&plain), [0, 4, 8]);
-        assert_eq!(full_steps(&watched), [0, 4, 8]);
-        // The cached passes are approximate, or this file would test nothing.
-        assert!(seen.iter().any(|s| distance(&model, s) > 1e-2));
-        // A write inside the window needs no refill.
-        let (written, _) = spied(&model, cache, (5, vec![(9 + 15, Some(77))]));
-        assert_eq!(full_steps(&written), [0, 4, 8]);
-    }
+    on_devices(|device| {
+        let model = load_on("llada", device);
+        for cache in CACHES {
+            let options = Options { cache, ..blocks(&model, 24, 12, 8) };
+            let plain = one(&model, &options, request(3, 9));
+            let (watched, seen) = spied(&model, cache, (99, Vec::new()));
+            assert_eq!((&plain.ids, plain.forwards), (&watched.ids, 12));
+            assert_eq!(full_steps(&plain), [0, 4, 8]);
+            assert_eq!(full_steps(&watched), [0, 4, 8]);
+            // The cached passes are approximate, or this file would test nothing.
+            assert!(seen.iter().any(|s| distance(&model, s) > 1e-2));
+            // A write inside the window needs no refill.
+            let (written, _) = spied(&model, cache, (5, vec![(9 + 15, Some(77))]));
+            assert_eq!(full_steps(&written), [0, 4, 8]);
+        }
+    });
 }
 
 #[test]
 fn positions_masked_again_before_the_window_are_revealed_within_the_block() {
-    let model = load("llada");
-    for cache in [CacheMode::None, CacheMode::Prefix, CacheMode::Dual] {
-        let (answer, _) = spied(&model, cache, (5, vec![(9, None), (10, None), (14, None)]));
-        assert!(!answer.ids.contains(&model.spec().mask), "{cache:?}");
-        let last = answer.trace.steps.iter().flat_map(|s| s.edits.iter().map(move |e| (s.step.block, e)));
-        let again: Vec<usize> = last
-            .filter(|(block, e)| *block == 1 && e.cause == Cause::Committed && e.position < 17)
-            .map(|(_, e)| e.position)
-            .collect();
-        let mut sorted = again.clone();
-        sorted.sort_unstable();
-        assert_eq!(sorted, [9, 10, 14], "{cache:?}");
-        assert_eq!(answer.forwards, 12);
-    }
+    on_devices(|device| {
+        let model = load_on("llada", device);
+        for cache in [CacheMode::None, CacheMode::Prefix, CacheMode::Dual] {
+            let (answer, _) = spied(&model, cache, (5, vec![(9, None), (10, None), (14, None)]));
+            assert!(!answer.ids.contains(&model.spec().mask), "{cache:?}");
+            let last = answer.trace.steps.iter().flat_map(|s| s.edits.iter().map(move |e| (s.step.block, e)));
+            let again: Vec<usize> = last
+                .filter(|(block, e)| *block == 1 && e.cause == Cause::Committed && e.position < 17)
+                .map(|(_, e)| e.position)
+                .collect();
+            let mut sorted = again.clone();
+            sorted.sort_unstable();
+            assert_eq!(sorted, [9, 10, 14], "{cache:?}");
+            assert_eq!(answer.forwards, 12);
+        }
+    });
 }
 
 /// Adds to the hidden states of the prompt from a step on.
@@ -186,16 +194,18 @@ impl Intervention for Steer {
 
 #[test]
 fn hidden_states_outside_the_window_can_be_edited_at_any_step() {
-    let model = load("llada");
-    let with = |cache, from| {
-        let options = Options { cache, ..blocks(&model, 24, 12, 8) };
-        one(&model, &options, request(3, 9).with_interventions(vec![Box::new(Steer(from))]))
-    };
-    let (plain, steered) = (with(CacheMode::None, 99), with(CacheMode::None, 5));
-    assert_ne!(plain.ids, steered.ids);
-    for cache in CACHES {
-        assert_eq!(with(cache, 5).ids, steered.ids, "{cache:?}");
-    }
+    on_devices(|device| {
+        let model = load_on("llada", device);
+        let with = |cache, from| {
+            let options = Options { cache, ..blocks(&model, 24, 12, 8) };
+            one(&model, &options, request(3, 9).with_interventions(vec![Box::new(Steer(from))]))
+        };
+        let (plain, steered) = (with(CacheMode::None, 99), with(CacheMode::None, 5));
+        assert_ne!(plain.ids, steered.ids);
+        for cache in CACHES {
+            assert_eq!(with(cache, 5).ids, steered.ids, "{cache:?}");
+        }
+    });
 }
 
 /// Masks positions of the first block again when the second is over, once.
@@ -219,15 +229,17 @@ impl Intervention for GoBack {
 
 #[test]
 fn a_repeat_reaches_positions_before_the_block_with_and_without_a_cache() {
-    let model = load("llada");
-    for commit in [mosa_engine::Commit::LowConfidence, mosa_engine::Commit::Threshold(0.99)] {
-        for cache in [CacheMode::None, CacheMode::Prefix, CacheMode::Dual] {
-            let options = Options { cache, commit, ..blocks(&model, 24, 12, 8) };
-            let answer = one(&model, &options, request(3, 9).with_interventions(vec![Box::new(GoBack(false))]));
-            let again = answer.trace.steps.iter().filter(|s| s.step.block == 1);
-            let again = again.flat_map(|s| &s.edits).filter(|e| e.cause == Cause::Committed && e.position < 17);
-            assert_eq!(again.count(), 2, "{cache:?} {commit:?}");
-            assert!(!answer.ids.contains(&model.spec().mask));
+    on_devices(|device| {
+        let model = load_on("llada", device);
+        for commit in [mosa_engine::Commit::LowConfidence, mosa_engine::Commit::Threshold(0.99)] {
+            for cache in [CacheMode::None, CacheMode::Prefix, CacheMode::Dual] {
+                let options = Options { cache, commit, ..blocks(&model, 24, 12, 8) };
+                let answer = one(&model, &options, request(3, 9).with_interventions(vec![Box::new(GoBack(false))]));
+                let again = answer.trace.steps.iter().filter(|s| s.step.block == 1);
+                let again = again.flat_map(|s| &s.edits).filter(|e| e.cause == Cause::Committed && e.position < 17);
+                assert_eq!(again.count(), 2, "{cache:?} {commit:?}");
+                assert!(!answer.ids.contains(&model.spec().mask));
+            }
         }
-    }
+    });
 }

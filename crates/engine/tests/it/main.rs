@@ -13,16 +13,33 @@ mod options;
 mod policies;
 mod schedules;
 mod scripted;
+mod sessions;
 
 use mosa_engine::{Answer, Batching, Ends, EngineError, Options, Request, Schedule, generate};
-use mosa_model::{Adapted, Checkpoint, DenoisingModel, ModelConfig, Transformer};
+use mosa_model::{Adapted, Checkpoint, DenoisingModel, ModelConfig, Transformer, cuda_status};
 use std::path::PathBuf;
 use tch::{Device, Kind};
 
+/// Every device that is present.
+fn devices() -> Vec<Device> {
+    let cuda = cuda_status().is_ok_and(|n| n > 0).then_some(Device::Cuda(0));
+    std::iter::once(Device::Cpu).chain(cuda).collect()
+}
+
+/// Runs a test once per device that is present.
+fn on_devices(test: impl Fn(Device)) {
+    devices().into_iter().for_each(test);
+}
+
+/// A fixture on the CPU, where tests may ask for equal bits.
 fn load(name: &str) -> Transformer {
+    load_on(name, Device::Cpu)
+}
+
+fn load_on(name: &str, device: Device) -> Transformer {
     let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures").join(name);
     let config = ModelConfig::read(&dir.join("config.json")).unwrap();
-    Transformer::load(&config, &Checkpoint::open(&dir).unwrap(), Kind::Float, Device::Cpu).unwrap()
+    Transformer::load(&config, &Checkpoint::open(&dir).unwrap(), Kind::Float, device).unwrap()
 }
 
 fn ends(model: &dyn DenoisingModel) -> Ends {

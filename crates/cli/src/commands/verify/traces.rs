@@ -145,10 +145,7 @@ fn replay(folder: &Folder, model: &Transformer, e: &TraceEntry, way: &Way<'_>) -
 /// The answer as the published code leaves it: without the steps behind the last block, in which the engine reveals what
 /// the blocks left masked.
 fn as_published(mut answer: Answer, (prompt, mask): (&[TokenId], TokenId), options: &Options) -> Answer {
-    let blocks = match options.schedule {
-        Schedule::Blocks { block_length, .. } => options.gen_length / block_length,
-        Schedule::Timesteps { .. } => 1,
-    };
+    let blocks = options.blocks(prompt.len());
     let all = answer.trace.steps.len();
     answer.trace.steps.retain(|s| s.step.block < blocks);
     let behind = all - answer.trace.steps.len();
