@@ -18,14 +18,11 @@ impl Runtime {
     ///
     /// # Errors
     /// As [`Runtime::decode`].
-    pub fn answer(
-        &self,
-        options: &Options,
-        asked: &[Ask],
-    ) -> Result<Vec<Result<Shown, RuntimeError>>, RuntimeError> {
+    pub fn answer(&self, options: &Options, asked: &[Ask]) -> Result<Vec<Result<Shown, RuntimeError>>, RuntimeError> {
         let ready: Vec<Result<Ready, RuntimeError>> = asked.iter().map(|ask| self.ready(options, ask)).collect();
         let laid_out = asked.iter().zip(&ready).filter_map(|(ask, ready)| Some((ask, ready.as_ref().ok()?)));
-        let mut answers = self.submit(laid_out.map(|(ask, ready)| ready.layout.request(&ask.id)).collect())?.into_iter();
+        let mut answers =
+            self.submit(laid_out.map(|(ask, ready)| ready.layout.request(&ask.id)).collect())?.into_iter();
         let one = |ready: Result<Ready, RuntimeError>| {
             let (ready, answer) = (ready?, answers.next().map(Pending::wait));
             answer.map_or(Err(RuntimeError::Interrupted), |answer| self.shown(&ready, &answer?))

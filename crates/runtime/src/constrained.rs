@@ -14,11 +14,7 @@ const LONGEST: usize = 32;
 /// Chooses the tokens from `constraint.offset` on, one after the other with everything else masked, until what stands
 /// there cannot become a forbidden beginning any more. Any token that would complete one is passed over, which is exact; the
 /// rest of the answer is then decoded as usual (EPT). Returns the tokens; each cost a model call.
-pub(crate) fn choose(
-    model: &Model,
-    constraint: &Constraint,
-    layout: &Layout,
-) -> Result<Vec<TokenId>, RuntimeError> {
+pub(crate) fn choose(model: &Model, constraint: &Constraint, layout: &Layout) -> Result<Vec<TokenId>, RuntimeError> {
     let _no_grad = tch::no_grad_guard();
     let beginnings = Beginnings::new(&model.text, constraint);
     let (mask, start) = (model.weights.spec().mask, layout.prompt.len());
@@ -69,11 +65,7 @@ impl<'a> Beginnings<'a> {
     }
 
     /// The first token in `order` that completes no forbidden beginning behind the `chosen` ones.
-    fn first_allowed(
-        &self,
-        chosen: &[TokenId],
-        order: impl Iterator<Item = TokenId>,
-    ) -> Result<Next, RuntimeError> {
+    fn first_allowed(&self, chosen: &[TokenId], order: impl Iterator<Item = TokenId>) -> Result<Next, RuntimeError> {
         for token in order {
             let span = self.text.tokenizer.decode(&[chosen, &[token]].concat(), Specials::Skip)?;
             let (ends, begun) = (self.ends.contains(&token), span.trim_start());

@@ -26,7 +26,8 @@ pub(crate) struct Layout {
 impl Layout {
     /// Where everything of a request stands.
     pub(crate) fn new(text: &TextModel, options: &Options, asked: &Ask) -> Result<Self, RuntimeError> {
-        let mut layout = if asked.infill { Self::gaps(text, options, asked)? } else { Self::plain(text, options, asked)? };
+        let mut layout =
+            if asked.infill { Self::gaps(text, options, asked)? } else { Self::plain(text, options, asked)? };
         layout.options.temperature = asked.temperature.unwrap_or(options.temperature);
         layout.write_later(text, asked)?;
         Ok(layout)

@@ -159,7 +159,9 @@ impl Worker {
 fn refused(request: &Request) -> Result<(), RuntimeError> {
     match sampler::counts_its_company(&request.options) {
         false => Ok(()),
-        true => Err(RuntimeError::Request("its number to reveal is a mean over a batch, and whoever asks has none".into())),
+        true => {
+            Err(RuntimeError::Request("its number to reveal is a mean over a batch, and whoever asks has none".into()))
+        }
     }
 }
 
