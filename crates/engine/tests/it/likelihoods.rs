@@ -4,7 +4,7 @@ use mosa_engine::{Estimator, Scoring, View, likelihood};
 use mosa_model::{Adapted, Call, DenoisingModel, Transformer};
 
 /// Scored tokens of three draws over four tokens, seed 7, sample 11.
-const DRAWN: [&[usize]; 3] = [&[0], &[0], &[0]];
+const DRAWN: [&[usize]; 3] = [&[1], &[1, 0], &[2, 3, 0]];
 
 fn log_p(model: &Transformer, canvas: &[u32], position: usize, token: u32) -> f64 {
     let logits = tch::no_grad(|| model.forward(Call::new(&[canvas], &[(0, position)]))).unwrap();
@@ -102,7 +102,7 @@ fn every_estimator_says_which_tokens_are_revealed_and_which_are_scored() {
 #[test]
 fn what_a_pass_says_of_the_scored_tokens_is_the_likelihood_of_them() {
     let (model, canvas, tokens) = setup("dream");
-    let subject = Adapted::plain(&model);
+    let subject: Adapted<'_> = Adapted::plain(&model);
     let scoring = Scoring::new(model.spec(), &canvas, &tokens).unwrap();
     for estimator in [Estimator::MeanField, Estimator::Chain] {
         let (mut log_p, mut ids) = (Vec::new(), Vec::new());

@@ -91,7 +91,7 @@ fn what_nobody_waits_for_any_more_is_not_decoded() {
             Ok(())
         }
     };
-    let mut counted = counter(0);
+    let counted = counter(0);
     let first = move || {
         pass()?;
         counted()
