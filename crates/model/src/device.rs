@@ -194,7 +194,9 @@ pub fn libtorch_folder() -> Option<PathBuf> {
 }
 
 /// Keeps freed memory in the process instead of handing it back to the system after every operation: activations of
-/// the same sizes come and go at every step, and mapping them anew costs as much as computing them. glibc only.
+/// the same sizes come and go at every step, and mapping them anew costs as much as computing them. Every thread uses the
+/// main arena: those of other threads map and unmap in pieces of 64 MB whatever they are told, and the model's thread is one.
+/// glibc only.
 pub fn tune_allocator() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: mallopt only sets parameters of the C allocator and is called before other threads exist.
@@ -203,6 +205,7 @@ pub fn tune_allocator() {
         libc::mallopt(libc::M_MMAP_THRESHOLD, 32 << 20);
         libc::mallopt(libc::M_TRIM_THRESHOLD, 256 << 20);
         libc::mallopt(libc::M_TOP_PAD, 16 << 20);
+        libc::mallopt(libc::M_ARENA_MAX, 1);
     }
 }
 

@@ -1,7 +1,10 @@
 use crate::{load, prompt};
 use mosa_core::Canvas;
-use mosa_engine::{Estimator, likelihood};
+use mosa_engine::{Estimator, Scoring, View, likelihood};
 use mosa_model::{Adapted, Call, DenoisingModel, Transformer};
+
+/// Scored tokens of three draws over four tokens, seed 7, sample 11.
+const DRAWN: [&[usize]; 3] = [&[1], &[1, 0], &[2, 3, 0]];
 
 fn log_p(model: &Transformer, canvas: &[u32], position: usize, token: u32) -> f64 {
     let logits = tch::no_grad(|| model.forward(Call::new(&[canvas], &[(0, position)]))).unwrap();
@@ -69,5 +72,52 @@ fn scoring_nothing_or_outside_the_canvas_is_refused() {
         (vec![(10, 1)], Estimator::Elbo { draws: 0, seed: 0, sample: 0 }),
     ] {
         assert!(likelihood(Adapted::plain(&model), &canvas, &tokens, estimator).is_err(), "{tokens:?}");
+    }
+}
+
+#[test]
+fn every_estimator_says_which_tokens_are_revealed_and_which_are_scored() {
+    let all = |n: usize| (0..n).collect::<Vec<_>>();
+    assert_eq!(Estimator::MeanField.views(3).unwrap(), [View { revealed: vec![], scored: all(3) }]);
+    let chain = Estimator::Chain.views(4).unwrap();
+    assert!(chain.iter().enumerate().all(|(j, view)| *view == View { revealed: all(j), scored: vec![j] }));
+    let bound = |seed, sample| Estimator::Elbo { draws: 12, seed, sample }.views(6).unwrap();
+    for view in bound(1, 2) {
+        let mut both = [view.revealed, view.scored.clone()].concat();
+        both.sort_unstable();
+        assert!(both == all(6) && !view.scored.is_empty());
+    }
+    let mut counts: Vec<usize> = bound(1, 2).iter().map(|view| view.scored.len()).collect();
+    counts.sort_unstable();
+    assert_eq!(counts, [1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6], "spread evenly over the draws");
+    assert_eq!(bound(1, 2), bound(1, 2));
+    assert!(bound(1, 2) != bound(1, 3) && bound(1, 2) != bound(2, 2));
+    // The streams are part of every recorded bound: these draws never change.
+    let drawn: Vec<Vec<usize>> =
+        Estimator::Elbo { draws: 3, seed: 7, sample: 11 }.views(4).unwrap().into_iter().map(|v| v.scored).collect();
+    assert_eq!(drawn, DRAWN);
+    assert!(Estimator::MeanField.views(0).is_err());
+}
+
+#[test]
+fn what_a_pass_says_of_the_scored_tokens_is_the_likelihood_of_them() {
+    let (model, canvas, tokens) = setup("dream");
+    let subject: Adapted<'_> = Adapted::plain(&model);
+    let scoring = Scoring::new(model.spec(), &canvas, &tokens).unwrap();
+    for estimator in [Estimator::MeanField, Estimator::Chain] {
+        let (mut log_p, mut ids) = (Vec::new(), Vec::new());
+        let views = estimator.views(tokens.len()).unwrap();
+        scoring
+            .passes(subject, &views, &mut |scores| {
+                ids.extend(scores.ids.clone());
+                for (row, id) in scores.ids.iter().enumerate() {
+                    log_p.push(scores.log_p.double_value(&[row as i64, i64::from(*id)]));
+                }
+                assert_eq!(scores.of_tokens(subject)?, log_p[log_p.len() - scores.ids.len()..]);
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!(ids, [5, 17, 3]);
+        assert_eq!(likelihood(subject, &canvas, &tokens, estimator).unwrap().per_token, log_p);
     }
 }

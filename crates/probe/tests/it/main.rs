@@ -6,6 +6,7 @@
 mod filter;
 mod gradient;
 mod losses;
+mod on_a_runtime;
 mod search;
 mod stopping;
 

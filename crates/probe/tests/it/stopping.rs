@@ -1,10 +1,14 @@
-use crate::{load, text};
+use crate::load;
 use mosa_core::Interrupt;
 use mosa_engine::{Batching, Ends, Options};
-use mosa_model::{Adapted, Call, DenoisingModel, ModelError, ModelSpec, Transformer};
-use mosa_probe::{Case, Probed, answer, order, plain};
+use mosa_model::{
+    Adapter, Call, DenoisingModel, ModelError, ModelSpec, Slot, TrainableModel, Transformer, WhiteBoxModel,
+};
+use mosa_probe::{Case, answer, order, plain};
+use mosa_runtime::{Model, Runtime, Settings};
 use mosa_text::{Message, Prompt, PromptRecord, TextModel};
-use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tch::Tensor;
 
 const STEPS: usize = 6;
@@ -13,7 +17,7 @@ const STEPS: usize = 6;
 struct Stopping {
     model: Transformer,
     stop: Interrupt,
-    passes: Cell<usize>,
+    passes: Arc<AtomicUsize>,
     during: usize,
 }
 
@@ -23,16 +27,59 @@ impl DenoisingModel for Stopping {
     }
 
     fn forward(&self, call: Call<'_>) -> Result<Tensor, ModelError> {
-        self.passes.set(self.passes.get() + 1);
-        if self.passes.get() == self.during {
+        if self.passes.fetch_add(1, Ordering::SeqCst) + 1 == self.during {
             self.stop.ask();
         }
         self.model.forward(call)
     }
 }
 
-fn stopping(during: usize) -> Stopping {
-    Stopping { model: load("llada"), stop: Interrupt::new(), passes: Cell::new(0), during }
+impl TrainableModel for Stopping {
+    fn hidden(&self, call: Call<'_>) -> Result<Tensor, ModelError> {
+        self.model.hidden(call)
+    }
+
+    fn hidden_keeping_inputs(&self, call: Call<'_>, inputs: &mut Vec<Tensor>) -> Result<Tensor, ModelError> {
+        self.model.hidden_keeping_inputs(call, inputs)
+    }
+
+    fn backward(&self, call: Call<'_>, inputs: Vec<Tensor>, upstream: Tensor) -> Result<(), ModelError> {
+        self.model.backward(call, inputs, upstream)
+    }
+
+    fn score(&self, hidden: &Tensor, adapter: Option<&Adapter>) -> Result<Tensor, ModelError> {
+        self.model.score(hidden, adapter)
+    }
+}
+
+impl WhiteBoxModel for Stopping {
+    fn embedding_table(&self) -> &Tensor {
+        self.model.embedding_table()
+    }
+
+    fn hidden_shifted(&self, call: Call<'_>, at: &[Slot], shift: &Tensor) -> Result<Tensor, ModelError> {
+        self.model.hidden_shifted(call, at, shift)
+    }
+}
+
+/// A runtime whose user asks to stop during a pass, and the passes it made.
+struct Running {
+    runtime: Runtime,
+    passes: Arc<AtomicUsize>,
+}
+
+fn stopping(during: usize, batching: Batching) -> Running {
+    let (model, stop, passes) = (load("llada"), Interrupt::new(), Arc::new(AtomicUsize::new(0)));
+    let words = crate::text("llada", &model);
+    let model = Stopping { model, stop: stop.clone(), passes: Arc::clone(&passes), during };
+    let settings = Settings { batching, batch_size: 3, stop };
+    Running { runtime: Runtime::start(Model::new(model, None, words), settings).unwrap(), passes }
+}
+
+impl Running {
+    fn passes(&self) -> usize {
+        self.passes.load(Ordering::SeqCst)
+    }
 }
 
 fn cases(text: &TextModel) -> Vec<Case> {
@@ -51,25 +98,19 @@ fn options(text: &TextModel) -> Options {
 
 #[test]
 fn a_stop_leaves_the_cases_of_a_batch_that_were_complete() {
-    let words = text("llada", &load("llada"));
-    let cases = cases(&words);
-    let run = |model: &Stopping, batching| {
-        let probed = Probed { subject: Adapted::plain(model), batching, text: &words, stop: &model.stop };
-        answer(probed, &options(&words), &cases).unwrap()
-    };
-    let orders = |model: &Stopping, batching| {
-        let probed = Probed { subject: Adapted::plain(model), batching, text: &words, stop: &model.stop };
-        order(probed, &options(&words), &cases).unwrap()
-    };
-    let never = stopping(0);
-    let (all, all_orders) = (run(&never, Batching::Rows), orders(&never, Batching::Rows));
-    assert_eq!((all.len(), all_orders.len(), never.passes.get()), (3, 3, 2 * 3 * STEPS));
+    let cases = |running: &Running| cases(running.runtime.text());
+    let run = |running: &Running| answer(&running.runtime, &options(running.runtime.text()), &cases(running)).unwrap();
+    let orders =
+        |running: &Running| order(&running.runtime, &options(running.runtime.text()), &cases(running)).unwrap();
+    let never = stopping(0, Batching::Rows);
+    let (all, all_orders) = (run(&never), orders(&never));
+    assert_eq!((all.len(), all_orders.len(), never.passes()), (3, 3, 2 * 3 * STEPS));
     // In the middle of the second row.
     let during = STEPS + 2;
-    let model = stopping(during);
-    assert_eq!(run(&model, Batching::Rows), all[..1]);
-    assert_eq!(model.passes.get(), during, "the pass under way is the last one");
-    assert_eq!(orders(&stopping(during), Batching::Rows), all_orders[..1]);
+    let stopped = stopping(during, Batching::Rows);
+    assert_eq!(run(&stopped), all[..1]);
+    assert_eq!(stopped.passes(), during, "the pass under way is the last one");
+    assert_eq!(orders(&stopping(during, Batching::Rows)), all_orders[..1]);
     // Rows that share their passes share their end.
-    assert_eq!(run(&stopping(2), Batching::SHARED), []);
+    assert_eq!(run(&stopping(2, Batching::SHARED)), []);
 }
