@@ -118,8 +118,8 @@ pub(crate) fn measure(
     out: &Path,
 ) -> Result<Vec<Answered>, Failure> {
     let mut fingerprints = Fingerprints::default();
-    let (model, base) = (fingerprints.of(&loaded.dir)?, fingerprints.of_any(adapter)?);
-    let mut said = json!({"model": model, "adapter": base, "settings": settings});
+    let (model, adapter) = (fingerprints.of(&loaded.dir)?, fingerprints.of_any(adapter)?);
+    let mut said = json!({"model": model, "adapter": adapter, "settings": settings});
     hub::record(&mut said, &loaded.dir);
     let manifest = Manifest::new(said).with_fingerprints(fingerprints).computed(Place::of(loaded, &settings.compute));
     let run = folder::open(out, &manifest)?;
