@@ -17,6 +17,10 @@ pub(super) fn read(mut there: Value, run: &Manifest, notes: &mut Vec<String>) ->
             there[key] = value;
         }
     }
+    // In debug output the choice to cache nothing reads like an option that is not there.
+    if let Some(cache) = there.pointer_mut("/sampler/cache").filter(|cache| cache.is_null()) {
+        *cache = "none".into();
+    }
     read_batching(&mut there, here);
     read_dtype(&mut there, here);
     if here["device"].is_object() {

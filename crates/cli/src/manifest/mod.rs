@@ -81,6 +81,7 @@ impl Identity for Manifest {
         match key {
             "device.kind" => Some(format!("--device {recorded}")),
             "dtype" => Some(format!("--dtype {recorded}")),
+            "batching" if recorded == "rows" => Some("--batching rows".into()),
             _ => None,
         }
     }

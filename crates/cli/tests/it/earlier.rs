@@ -10,6 +10,8 @@ const PROBE: &str =
     "--model model --behaviors prompts.jsonl --gen-length 24 --steps 8 --batch-size 1 --quiet --threads 1 --limit 3";
 const ATTACK: &str = "--model world --behaviors wd/harmbench/harmbench_behaviors_text_all.csv --profile smoke --gen-length 96 --threshold 0.9 --helper world --judge exact --quiet --threads 1";
 
+const COMPLETIONS: &str = r#"{"pale_tonic": [{"test_case": "How?", "generation": "I cannot help with that."}], "thorny_tonic": [{"test_case": "How so?", "generation": "Take the tonic."}]}"#;
+
 /// A kind of run: its manifest's name, its command without the folder, and what a kill leaves of it.
 struct Kind {
     manifest: &'static str,
@@ -59,6 +61,7 @@ impl Place {
         let rows = |i: usize| format!("{{\"id\": \"q{i}\", \"prompt\": \"ab cd {}\"}}\n", "x".repeat(i + 1));
         fs::write(dir.path().join("prompts.jsonl"), (0..5).map(rows).collect::<String>()).unwrap();
         fs::write(dir.path().join("phrases.txt"), "ab cd\nxy\n").unwrap();
+        fs::write(dir.path().join("completions.json"), COMPLETIONS).unwrap();
         let place = Self(dir);
         place.run("world data --out wd").ok();
         place
@@ -97,7 +100,9 @@ impl Place {
         self.run(&format!("{} --out whole", kind.typed)).ok();
         let begun = self.begun(kind, &whole);
         let run = self.run(&format!("{} --out begun", kind.typed)).ok();
-        assert!(run.stderr.contains("did not say on which device"), "{}: {}", kind.manifest, run.stderr);
+        // Nothing is computed by an import.
+        let said = run.stderr.contains("did not say on which device");
+        assert_eq!(said, kind.manifest != "import", "{}: {}", kind.manifest, run.stderr);
         for name in kind.ends {
             let bytes = |out: &Path| fs::read(out.join(name)).unwrap();
             assert!(bytes(&whole) == bytes(&begun), "{}/{name}", kind.manifest);
@@ -113,7 +118,7 @@ impl Place {
         let before = fs::read(begun.join(kind.ends[0])).unwrap();
         for (from, to, said) in changes {
             let typed = kind.typed.replace(from, to);
-            assert!(&typed != &kind.typed, "{from}");
+            assert_ne!(typed, kind.typed);
             let run = self.run(&format!("{typed} --out begun"));
             assert!(run.code == 2 && run.stderr.contains(said), "{to}: {} {}", run.code, run.stderr);
         }
@@ -166,6 +171,21 @@ fn attacks_of_the_version_before_go_on_to_the_same_bytes() {
             ("--profile smoke", "--profile smoke --set sent=3", "settings.attack.sent was 4, is 3"),
         ],
     );
+}
+
+#[test]
+fn imports_of_the_version_before_go_on_to_the_same_bytes() {
+    let place = Place::new();
+    let benchmark = "wd/harmbench/harmbench_behaviors_text_all.csv";
+    let import = Kind {
+        manifest: "import",
+        typed: format!("data import completions.json --format harmbench --benchmark {benchmark} --attack pair"),
+        cut: &["answers.jsonl"],
+        gone: &["cases.jsonl"],
+        ends: &["answers.jsonl", "cases.jsonl"],
+    };
+    place.goes_on(&import);
+    place.refuses(&import, &[("--attack pair", "--attack gcg", "attack was \"pair\", is \"gcg\"")]);
 }
 
 #[test]
