@@ -1,9 +1,12 @@
-# Finds libtorch 2.11 or installs it; sourced by ./mosa, ./test and .ci/run. Sets LIBTORCH and LIBTORCH_CXX11_ABI.
+# Finds libtorch 2.11 or installs it; sourced by ./mosa, ./test, scripts/cuda-libraries and .ci/run. Sets LIBTORCH and LIBTORCH_CXX11_ABI.
 #
 # Order: LIBTORCH as given; what was found last time; a Python torch of exactly this version; the wheel, installed
 # without its Python dependencies into a cache folder that all checkouts share.
 
 TORCH_VERSION=2.11.0
+# What the wheel of this version asks for on a machine with a GPU (Requires-Dist of its METADATA, without Python's parts).
+CUDA_PACKAGES="cuda-toolkit[cublas,cudart,cufft,cufile,cupti,curand,cusolver,cusparse,nvjitlink,nvrtc,nvtx]==13.0.2
+    nvidia-cudnn-cu13==9.19.0.56 nvidia-cusparselt-cu13==0.8.0 nvidia-nccl-cu13==2.28.9 nvidia-nvshmem-cu13==3.4.5"
 
 say() { printf 'mosa: %s\n' "$*" >&2; }
 
@@ -47,6 +50,19 @@ install_libtorch() {
     mv "$partial" "$site"
 }
 
+# Where libtorch is installed if there is none.
+own_libtorch() {
+    printf '%s\n' "${MOSA_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/mosa}/libtorch-$TORCH_VERSION/torch"
+}
+
+# Whether there is an NVIDIA GPU, and a libtorch of ours without the libraries to use it.
+lacks_cuda() {
+    [ -e /dev/nvidiactl ] && [ "$LIBTORCH" = "$(own_libtorch)" ] || return 1
+    for library in "$(dirname -- "$LIBTORCH")"/nvidia/*/lib/libcublas.so*; do
+        [ ! -e "$library" ] || return 1
+    done
+}
+
 find_libtorch() {
     root=$1
     if [ -n "${LIBTORCH:-}" ]; then
@@ -63,9 +79,8 @@ find_libtorch() {
         fi
         LIBTORCH=$(python_torch)
         if [ -z "$LIBTORCH" ] || ! has_libtorch "$LIBTORCH"; then
-            site="${MOSA_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/mosa}/libtorch-$TORCH_VERSION"
-            LIBTORCH="$site/torch"
-            has_libtorch "$LIBTORCH" || install_libtorch "$site"
+            LIBTORCH=$(own_libtorch)
+            has_libtorch "$LIBTORCH" || install_libtorch "$(dirname -- "$LIBTORCH")"
         fi
     fi
     mkdir -p "$root/target"

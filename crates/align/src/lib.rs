@@ -35,7 +35,7 @@ pub use example::{Example, Linear, Part};
 pub use loss::{Policy, Terms};
 pub use metrics::{RewardMetrics, StepMetrics};
 pub use objective::{CanvasIds, MaskedSft, Mosa, OBJECTIVES, Objective, objective};
-pub use optimiser::{AdamW, AdamWSettings, Rule};
+pub use optimiser::{AdamW, AdamWSettings, Rule, Trained};
 pub use options::{
     Contaminate, EndToken, KlDirection, KlPositions, KlSettings, LoraSettings, LoraTargets, Normalise, Optimiser, Pick,
     Placing, Reduction, Retain, Reveal, Schedule, Sft, Share, Windows,

@@ -57,10 +57,25 @@ pub struct Policy<'a> {
     pub recompute: bool,
 }
 
+/// The same of both models, row by row.
+struct Pair<P, R = P> {
+    policy: P,
+    /// Where a KL is asked for.
+    reference: Option<R>,
+}
+
+/// A scored row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Scored {
+    /// Number of its example.
+    example: usize,
+    /// Offset in the response.
+    offset: usize,
+}
+
 /// Rows that are scored together.
 struct Chunk {
-    /// Example and offset of each row.
-    rows: Vec<(usize, usize)>,
+    rows: Vec<Scored>,
     /// The example whose reward these rows decide.
     decides: Option<usize>,
 }
@@ -91,8 +106,10 @@ impl<'a> Policy<'a> {
     fn run(&self, examples: &[Example], differentiate: bool) -> Result<Option<Vec<Terms>>, AlignError> {
         let chunks = chunks(examples, (CHUNK_BYTES / 4 / self.model.spec().vocab).max(16));
         let canvases: Vec<&[TokenId]> = examples.iter().map(|e| e.canvas.as_slice()).collect();
-        let want: Vec<Slot> =
-            chunks.iter().flat_map(|c| c.rows.iter().map(|&(e, i)| (e, examples[e].prompt + i))).collect();
+        let want: Vec<Slot> = chunks
+            .iter()
+            .flat_map(|c| c.rows.iter().map(|r| (r.example, examples[r.example].prompt + r.offset)))
+            .collect();
         let reference = self.reference(examples, &canvases, &want)?;
         let call = || Call::new(&canvases, &want).with_adapter(self.adapter);
         let mut inputs = Vec::new();
@@ -114,7 +131,8 @@ impl<'a> Policy<'a> {
             let hidden = part(&rows)?.f_set_requires_grad(differentiate)?;
             let logits = self.model.score(&hidden, self.adapter)?;
             let reference = reference.as_ref().map(part).transpose()?;
-            let gradient = tch::no_grad(|| self.chunk(chunk, examples, (&logits, reference.as_ref()), &mut terms))?;
+            let gradient =
+                tch::no_grad(|| self.chunk(chunk, examples, &Pair { policy: &logits, reference }, &mut terms))?;
             if let Some(upstream) = &upstream {
                 logits.f_mul(&gradient.f_to_kind(logits.kind())?)?.f_sum(logits.kind())?.f_backward()?;
                 part(upstream)?.f_copy_(&hidden.f_grad()?)?;
@@ -145,24 +163,26 @@ impl<'a> Policy<'a> {
         Ok(Some(tch::no_grad(|| self.model.hidden(Call::new(canvases, want)))?))
     }
 
-    /// d loss / d logits [n, vocabulary] in f32; adds what the rows contribute to `terms`.
+    /// d loss / d logits [n, vocabulary] in f32, from the policy's logits and the reference's hidden states; adds what the
+    /// rows contribute to `terms`.
     fn chunk(
         &self,
         chunk: &Chunk,
         examples: &[Example],
-        (logits, reference): (&Tensor, Option<&Tensor>),
+        made: &Pair<&Tensor, Tensor>,
         terms: &mut [Terms],
     ) -> Result<Tensor, AlignError> {
-        let log_p = logits.detach().f_to_kind(Kind::Float)?.f_log_softmax(-1, Kind::Float)?;
-        let needs_kl = chunk.rows.iter().any(|&(e, i)| examples[e].kl_weight(i) != 0.0);
-        let log_r = match reference {
+        let policy = made.policy.detach().f_to_kind(Kind::Float)?.f_log_softmax(-1, Kind::Float)?;
+        let needs_kl = chunk.rows.iter().any(|r| examples[r.example].kl_weight(r.offset) != 0.0);
+        let reference = match &made.reference {
             Some(hidden) if needs_kl => {
                 Some(self.model.score(hidden, None)?.f_to_kind(Kind::Float)?.f_log_softmax(-1, Kind::Float)?)
             }
             _ => None,
         };
-        let linear = linear_terms(chunk, examples, (&log_p, log_r.as_ref()), terms)?;
-        row_gradient(chunk, examples, (log_p, log_r), &linear, terms)
+        let logs = Pair { policy, reference };
+        let linear = linear_terms(chunk, examples, &logs, terms)?;
+        row_gradient(chunk, examples, logs, &linear, terms)
     }
 }
 
@@ -186,11 +206,12 @@ fn chunks(examples: &[Example], size: usize) -> Vec<Chunk> {
     let mut chunks = Vec::new();
     let mut others = Vec::new();
     for (e, example) in examples.iter().enumerate() {
-        let rows: Vec<_> = example.reward_offsets().into_iter().map(|i| (e, i)).collect();
+        let row = |offset| Scored { example: e, offset };
+        let rows: Vec<_> = example.reward_offsets().into_iter().map(row).collect();
         if !rows.is_empty() {
             chunks.push(Chunk { rows, decides: Some(e) });
         }
-        others.extend(example.other_offsets().into_iter().map(|i| (e, i)));
+        others.extend(example.other_offsets().into_iter().map(row));
     }
     chunks.extend(others.chunks(size).map(|rows| Chunk { rows: rows.to_vec(), decides: None }));
     chunks
@@ -200,27 +221,29 @@ fn chunks(examples: &[Example], size: usize) -> Vec<Chunk> {
 fn linear_terms(
     chunk: &Chunk,
     examples: &[Example],
-    (log_p, log_r): (&Tensor, Option<&Tensor>),
+    logs: &Pair<Tensor>,
     terms: &mut [Terms],
 ) -> Result<Vec<(usize, Linear)>, AlignError> {
+    let log_p = &logs.policy;
     let mut all = Vec::new();
     if let Some(e) = chunk.decides
         && let Some(reward) = &examples[e].reward
     {
-        let offsets: Vec<usize> = chunk.rows.iter().map(|&(_, i)| i).collect();
+        let offsets: Vec<usize> = chunk.rows.iter().map(|r| r.offset).collect();
         let tokens = reward.tokens();
         let (value, weights) = reward.evaluate(&columns(log_p, &offsets, &tokens)?);
         terms[e].loss -= value.reward;
         terms[e].reward = Some(value);
-        if let Some(log_r) = log_r {
+        if let Some(log_r) = &logs.reference {
             terms[e].reward_reference = Some(reward.evaluate(&columns(log_r, &offsets, &tokens)?).0.reward);
         }
         all.extend(weights.into_iter().map(|l| (offsets.binary_search(&l.offset).unwrap_or(0), l)));
     }
-    let at: BTreeMap<(usize, usize), usize> = chunk.rows.iter().enumerate().map(|(row, &key)| (key, row)).collect();
+    let at: BTreeMap<Scored, usize> = chunk.rows.iter().enumerate().map(|(row, &key)| (key, row)).collect();
     let mut fixed = Vec::new();
     for e in distinct(chunk) {
-        let own = examples[e].linear.iter().filter_map(|l| Some((e, *at.get(&(e, l.offset))?, *l)));
+        let own =
+            examples[e].linear.iter().filter_map(|l| Some((e, *at.get(&Scored { example: e, offset: l.offset })?, *l)));
         fixed.extend(own);
     }
     let values = gather(log_p, fixed.iter().map(|(_, row, l)| (*row, l.token)))?;
@@ -232,7 +255,7 @@ fn linear_terms(
 }
 
 fn distinct(chunk: &Chunk) -> Vec<usize> {
-    let mut all: Vec<usize> = chunk.rows.iter().map(|(e, _)| *e).collect();
+    let mut all: Vec<usize> = chunk.rows.iter().map(|r| r.example).collect();
     all.dedup();
     all
 }
@@ -261,16 +284,17 @@ fn flat_indices(table: &Tensor, at: impl Iterator<Item = (usize, TokenId)>) -> R
 fn row_gradient(
     chunk: &Chunk,
     examples: &[Example],
-    (log_p, log_r): (Tensor, Option<Tensor>),
+    logs: Pair<Tensor>,
     linear: &[(usize, Linear)],
     terms: &mut [Terms],
 ) -> Result<Tensor, AlignError> {
+    let Pair { policy: log_p, reference: log_r } = logs;
     let device = log_p.device();
     let column = |values: &[f64]| -> Result<Tensor, AlignError> {
         let values: Vec<f32> = values.iter().map(|v| *v as f32).collect();
         Ok(Tensor::f_from_slice(&values)?.f_unsqueeze(1)?.f_to_device(device)?) // [n, 1]
     };
-    let shares: Vec<f64> = chunk.rows.iter().map(|&(e, _)| examples[e].share).collect();
+    let shares: Vec<f64> = chunk.rows.iter().map(|r| examples[r.example].share).collect();
     let mut sums = vec![0.0; chunk.rows.len()];
     for (row, l) in linear {
         sums[*row] += shares[*row] * l.weight;
@@ -280,10 +304,10 @@ fn row_gradient(
         None => p.f_mul_(&column(&sums)?.f_neg()?)?,
         Some(log_r) => {
             let weights: Vec<f64> =
-                chunk.rows.iter().zip(&shares).map(|(&(e, i), s)| s * examples[e].kl_weight(i)).collect();
+                chunk.rows.iter().zip(&shares).map(|(r, s)| s * examples[r.example].kl_weight(r.offset)).collect();
             // A chunk mixes examples, but all examples of a run share one direction.
-            let direction = examples[chunk.rows[0].0].direction;
-            let (kl, mut g) = divergence(direction, (&p, log_p, log_r))?;
+            let direction = examples[chunk.rows[0].example].direction;
+            let Divergence { kl, gradient: mut g } = divergence(direction, &p, log_p, log_r)?;
             record(chunk, examples, &kl, terms)?;
             let _ = g.f_mul_(&column(&weights)?)?;
             let kl: Vec<f32> = Vec::try_from(&kl.f_to_device(tch::Device::Cpu)?)?;
@@ -305,23 +329,26 @@ fn row_gradient(
     Ok(gradient.f_contiguous()?)
 }
 
-/// KL of each row [n], and the part of its gradient [n, vocabulary] that is not a multiple of p:
-/// p (L - Lr), or p - r.
-fn divergence(
-    direction: KlDirection,
-    (p, log_p, mut log_r): (&Tensor, Tensor, Tensor),
-) -> Result<(Tensor, Tensor), AlignError> {
+struct Divergence {
+    /// Of each row [n].
+    kl: Tensor,
+    /// The part of its gradient [n, vocabulary] that is not a multiple of p: p (L - Lr), or p - r.
+    gradient: Tensor,
+}
+
+/// The KL of rows with probabilities p.
+fn divergence(direction: KlDirection, p: &Tensor, log_p: Tensor, mut log_r: Tensor) -> Result<Divergence, AlignError> {
     match direction {
         KlDirection::PolicyReference => {
             let mut difference = log_r.f_neg_()?.f_add_(&log_p)?;
             let weighted = difference.f_mul_(p)?;
             let kl = weighted.f_sum_dim_intlist(-1, false, Kind::Float)?;
-            Ok((kl, weighted))
+            Ok(Divergence { kl, gradient: weighted })
         }
         KlDirection::ReferencePolicy => {
             let r = log_r.f_exp()?;
             let kl = log_r.f_sub_(&log_p)?.f_mul_(&r)?.f_sum_dim_intlist(-1, false, Kind::Float)?;
-            Ok((kl, p.f_sub(&r)?))
+            Ok(Divergence { kl, gradient: p.f_sub(&r)? })
         }
     }
 }
@@ -329,7 +356,7 @@ fn divergence(
 /// Adds the rows' KL to their examples.
 fn record(chunk: &Chunk, examples: &[Example], kl: &Tensor, terms: &mut [Terms]) -> Result<(), AlignError> {
     let values: Vec<f32> = Vec::try_from(&kl.f_to_device(tch::Device::Cpu)?)?;
-    for (&(e, offset), value) in chunk.rows.iter().zip(values) {
+    for (&Scored { example: e, offset }, value) in chunk.rows.iter().zip(values) {
         let weight = examples[e].kl_weight(offset);
         if weight != 0.0 {
             let value = f64::from(value);

@@ -26,6 +26,15 @@ pub enum Rule {
     Muon,
 }
 
+/// A tensor that is trained.
+#[derive(Debug)]
+pub struct Trained<'a> {
+    /// Its values.
+    pub tensor: &'a Tensor,
+    /// How they are updated.
+    pub rule: Rule,
+}
+
 /// First and second moments of a fixed list of tensors.
 #[derive(Debug)]
 pub struct AdamW {
@@ -41,16 +50,16 @@ const MUON_MOMENTUM: f64 = 0.95;
 const NAMES: [&str; 2] = ["exp_avg", "exp_avg_sq"];
 
 impl AdamW {
-    /// Fresh state for `parameters`, each with its rule.
+    /// Fresh state for `parameters`.
     ///
     /// # Errors
     /// [`AlignError::Model`] if memory runs out.
-    pub fn new(parameters: &[(&Tensor, Rule)], settings: AdamWSettings) -> Result<Self, AlignError> {
-        let zeros = |(p, _): &(&Tensor, Rule)| -> Result<[Tensor; 2], AlignError> {
-            let p = p.detach();
+    pub fn new(parameters: &[Trained<'_>], settings: AdamWSettings) -> Result<Self, AlignError> {
+        let zeros = |trained: &Trained<'_>| -> Result<[Tensor; 2], AlignError> {
+            let p = trained.tensor.detach();
             Ok([p.f_zeros_like()?, p.f_zeros_like()?])
         };
-        let rules = parameters.iter().map(|(_, rule)| *rule).collect();
+        let rules = parameters.iter().map(|trained| trained.rule).collect();
         Ok(Self { settings, step: 0, rules, moments: parameters.iter().map(zeros).collect::<Result<_, _>>()? })
     }
 

@@ -2,7 +2,7 @@
 
 use crate::loss::{Policy, Terms};
 use crate::options::Optimiser;
-use crate::{AdamW, AdamWSettings, AlignConfig, AlignError, Example, Objective, Rule, StepMetrics};
+use crate::{AdamW, AdamWSettings, AlignConfig, AlignError, Example, Objective, Rule, StepMetrics, Trained};
 use mosa_model::synchronise;
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -39,7 +39,8 @@ impl<'a> Trainer<'a> {
             Optimiser::Muon if t.dim() == 2 && is_in_block(name) => Rule::Muon,
             _ => Rule::AdamW,
         };
-        let tensors: Vec<(&Tensor, Rule)> = parameters.iter().map(|(name, t)| (*t, rule(name, t))).collect();
+        let tensors: Vec<Trained<'_>> =
+            parameters.iter().map(|(name, tensor)| Trained { tensor, rule: rule(name, tensor) }).collect();
         let optimiser = AdamW::new(&tensors, settings)?;
         let parameters: Vec<_> = parameters.into_iter().map(|(name, t)| (name, t.shallow_clone())).collect();
         let cleared = vec![None; parameters.len()];

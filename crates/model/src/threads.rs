@@ -8,8 +8,11 @@ use crate::{Call, ModelConfig};
 use std::cell::Cell;
 use std::ffi::c_int;
 
-/// Multiply-adds that are worth a thread of their own: some ten milliseconds of one.
-const WORTH_A_THREAD: f64 = 2.5e8;
+/// Multiply-adds that are worth a thread of their own: a millisecond or two of one.
+const WORTH_A_THREAD: f64 = 5e7;
+/// What every pass gets. A row of the embedded model is faster with two threads than with one, and sums keep the bits they
+/// have always had on two cores: how they are split among threads decides their last digit.
+const FEWEST: usize = 2;
 
 thread_local! {
     /// What the last pass of this thread was given, if that was less than all.
@@ -31,18 +34,27 @@ pub fn set_threads(threads: c_int) {
 
 /// The CPU threads, of `all`, that a pass of so many multiply-adds is worth.
 pub fn threads_for(multiply_adds: f64, all: usize) -> usize {
-    ((multiply_adds / WORTH_A_THREAD) as usize).clamp(1, all.max(1))
+    ((multiply_adds / WORTH_A_THREAD) as usize).max(FEWEST).min(all.max(1))
 }
 
 /// Gives the next operations of this thread the threads that `call` is worth.
 pub(crate) fn share_out(config: &ModelConfig, call: &Call<'_>) {
+    give_threads(threads_for(multiply_adds(config, call), all_threads()) as c_int);
+}
+
+/// What this thread may use in all.
+fn all_threads() -> usize {
     let now = tch::get_num_threads();
     let all = GIVEN.get().filter(|given| given.threads == now).map_or(now, |given| given.all);
-    let threads = threads_for(multiply_adds(config, call), usize::try_from(all).unwrap_or(1)) as c_int;
-    if threads != now {
+    usize::try_from(all).unwrap_or(1)
+}
+
+fn give_threads(threads: c_int) {
+    let all = all_threads() as c_int;
+    if threads != tch::get_num_threads() {
         use_threads(threads);
-        GIVEN.set((threads != all).then_some(Given { threads, all }));
     }
+    GIVEN.set((threads != all).then_some(Given { threads, all }));
 }
 
 /// Body and head: the one computes every position, the other those that are scored.
@@ -74,8 +86,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn small_passes_get_one_thread_and_large_ones_all() {
-        assert_eq!([0.0, 1e8, 6e8, 1e12].map(|work| threads_for(work, 16)), [1, 1, 2, 16]);
-        assert_eq!([1e8, 1e12].map(|work| threads_for(work, 1)), [1, 1]);
+    fn small_passes_get_two_threads_and_large_ones_all() {
+        assert_eq!([0.0, 1e8, 2.5e8, 1e12].map(|work| threads_for(work, 16)), [2, 2, 5, 16]);
+        assert_eq!([0.0, 1e12].map(|work| threads_for(work, 2)), [2, 2], "two cores: nothing changes");
+        assert_eq!([0.0, 1e12].map(|work| threads_for(work, 1)), [1, 1]);
+    }
+
+    #[test]
+    fn a_small_pass_does_not_lower_what_a_later_large_one_gets() {
+        let all = tch::get_num_threads();
+        let give = |work: f64| give_threads(threads_for(work, all_threads()) as c_int);
+        for (work, threads) in [(0.0, all.min(2)), (1e12, all), (0.0, all.min(2)), (1e12, all)] {
+            give(work);
+            assert_eq!((tch::get_num_threads(), all_threads()), (threads, all as usize));
+        }
+        give(0.0);
+        set_threads(1);
+        assert_eq!((all_threads(), threads_for(1e12, all_threads())), (1, 1), "--threads counts from then on");
+        set_threads(all);
     }
 }

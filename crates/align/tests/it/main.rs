@@ -12,14 +12,24 @@ mod settings;
 mod trainer;
 
 use mosa_align::{AlignConfig, CanvasIds, Data, Objective, Record, Retain, Windows, objective};
-use mosa_model::{Adapter, AdapterConfig, Checkpoint, DenoisingModel, ModelConfig, Targets, Transformer};
+use mosa_model::{Adapter, AdapterConfig, Checkpoint, DenoisingModel, ModelConfig, Targets, Transformer, devices};
 use std::path::PathBuf;
 use tch::{Device, Kind};
 
 fn load(name: &str) -> Transformer {
+    load_on(name, Device::Cpu)
+}
+
+/// The model on every device of this machine.
+fn load_on_all(name: &str) -> impl Iterator<Item = Transformer> {
+    devices().into_iter().map(move |device| load_on(name, device))
+}
+
+fn load_on(name: &str, device: Device) -> Transformer {
+    devices(); // a GPU's libraries are loaded before the first tensor is made
     let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures").join(name);
     let config = ModelConfig::read(&dir.join("config.json")).unwrap();
-    Transformer::load(&config, &Checkpoint::open(&dir).unwrap(), Kind::Float, Device::Cpu).unwrap()
+    Transformer::load(&config, &Checkpoint::open(&dir).unwrap(), Kind::Float, device).unwrap()
 }
 
 /// A small window on a short canvas.
@@ -64,7 +74,7 @@ fn made(name: &str, config: &AlignConfig, model: &Transformer) -> Box<dyn Object
 fn fresh(model: &Transformer, rank: usize) -> Adapter {
     let targets = Targets::Pattern(model.spec().block_linears.clone());
     let config = AdapterConfig::new(rank, 2.0 * rank as f64, targets);
-    let mut adapter = Adapter::init(config, model.spec(), 0, Device::Cpu).unwrap();
+    let mut adapter = Adapter::init(config, model.spec(), 0, model.device()).unwrap();
     adapter.set_trainable(true);
     adapter
 }

@@ -1,4 +1,4 @@
-use crate::{data, fresh, ids, load, made, settings};
+use crate::{data, fresh, ids, load, load_on_all, made, settings};
 use mosa_align::{AlignConfig, AlignError, Data, Objective, Policy, Retain, Schedule, StepMetrics, Trainer, objective};
 use mosa_model::{Adapter, Call, DenoisingModel, ModelError, ModelSpec, TrainableModel, Transformer};
 use std::cell::Cell;
@@ -20,8 +20,9 @@ fn train(model: &Transformer, config: AlignConfig, steps: usize) -> (Adapter, Ve
 
 #[test]
 fn training_raises_the_reward_and_keeps_the_divergence_bounded() {
-    for name in ["llada", "dream", "mmada"] {
-        let model = load(name);
+    for (name, model) in
+        ["llada", "dream", "mmada"].into_iter().flat_map(|name| load_on_all(name).map(move |m| (name, m)))
+    {
         // One pair, so that rewards of different steps can be compared.
         let (adapter, config) = (fresh(&model, 4), AlignConfig { batch_size: 7, steps: Some(30), ..settings() });
         let one_pair =
@@ -41,10 +42,11 @@ fn training_raises_the_reward_and_keeps_the_divergence_bounded() {
 
 #[test]
 fn every_factor_moves() {
-    let model = load("llada");
-    let (before, (after, _)) = (fresh(&model, 4), train(&model, settings(), 3));
-    for ((name, a), (_, b)) in before.tensors().into_iter().zip(after.tensors()) {
-        assert!((a - b).abs().max().double_value(&[]) > 0.0, "{name} did not move");
+    for model in load_on_all("llada") {
+        let (before, (after, _)) = (fresh(&model, 4), train(&model, settings(), 3));
+        for ((name, a), (_, b)) in before.tensors().into_iter().zip(after.tensors()) {
+            assert!((a - b).abs().max().double_value(&[]) > 0.0, "{name} did not move");
+        }
     }
 }
 

@@ -16,8 +16,16 @@ use std::collections::BTreeMap;
 /// A few f32 units in the last place: libtorch's time grid depends on the vector width it was computed with.
 const REVEAL: f64 = 3e-7;
 
-/// What one step of a decode did: (block, step, whole canvas seen, sorted commits of all rows).
-type StepView = (usize, usize, bool, Commits);
+/// What one step of a decode did.
+#[derive(PartialEq)]
+struct StepView {
+    block: usize,
+    step: usize,
+    /// Whether the whole canvas was seen.
+    full: bool,
+    /// Of all rows, sorted.
+    commits: Commits,
+}
 
 /// (row, response offset, token).
 type Commits = Vec<(usize, i64, TokenId)>;
@@ -116,10 +124,11 @@ fn replay(folder: &Folder, model: &Transformer, e: &TraceEntry, way: &Way<'_>) -
     let answers = generate(Adapted::plain(model), way.batching, requests, &mut ())?.into_iter().flatten();
     let mask = model.spec().mask;
     let answers: Vec<Answer> =
-        answers.zip(&e.prompts).map(|(a, prompt)| as_published(a, (prompt, mask), options)).collect();
+        answers.zip(&e.prompts).map(|(a, prompt)| as_published(a, prompt, mask, options)).collect();
     let (ours, theirs) = (our_steps(&answers, e), recorded_steps(e));
     if let Some((a, b)) = ours.iter().zip(&theirs).find(|(a, b)| a != b) {
-        return Ok(Some(format!("block {} step {}: {:?} instead of {:?}", b.0, b.1, (a.2, &a.3), (b.2, &b.3))));
+        let seen = [a, b].map(|view| (view.full, &view.commits));
+        return Ok(Some(format!("block {} step {}: {:?} instead of {:?}", b.block, b.step, seen[0], seen[1])));
     }
     if ours.len() != theirs.len() {
         return Ok(Some(format!("{} steps with commits instead of {}", ours.len(), theirs.len())));
@@ -144,7 +153,7 @@ fn replay(folder: &Folder, model: &Transformer, e: &TraceEntry, way: &Way<'_>) -
 
 /// The answer as the published code leaves it: without the steps behind the last block, in which the engine reveals what
 /// the blocks left masked.
-fn as_published(mut answer: Answer, (prompt, mask): (&[TokenId], TokenId), options: &Options) -> Answer {
+fn as_published(mut answer: Answer, prompt: &[TokenId], mask: TokenId, options: &Options) -> Answer {
     let blocks = options.blocks(prompt.len());
     let all = answer.trace.steps.len();
     answer.trace.steps.retain(|s| s.step.block < blocks);
@@ -162,7 +171,7 @@ fn as_published(mut answer: Answer, (prompt, mask): (&[TokenId], TokenId), optio
 
 /// Steps in which this row commits something: the passes it needs.
 fn steps_of(steps: &[StepView], row: usize) -> usize {
-    steps.iter().filter(|s| s.3.iter().any(|c| c.0 == row)).count()
+    steps.iter().filter(|s| s.commits.iter().any(|c| c.0 == row)).count()
 }
 
 fn recorded_steps(e: &TraceEntry) -> Vec<StepView> {
@@ -171,7 +180,8 @@ fn recorded_steps(e: &TraceEntry) -> Vec<StepView> {
         commit.sort_unstable();
         commit
     };
-    e.steps.iter().filter(|s| !s.commit.is_empty()).map(|s| (s.block, s.step, s.full, view(&s.commit))).collect()
+    let steps = e.steps.iter().filter(|s| !s.commit.is_empty());
+    steps.map(|s| StepView { block: s.block, step: s.step, full: s.full, commits: view(&s.commit) }).collect()
 }
 
 /// The traces of all rows merged by (block, step). Forced tokens were written before the first step and are left out.
@@ -192,7 +202,7 @@ fn our_steps(answers: &[Answer], e: &TraceEntry) -> Vec<StepView> {
         .into_iter()
         .map(|((block, step), (full, mut commits))| {
             commits.sort_unstable();
-            (block, step, full, commits)
+            StepView { block, step, full, commits }
         })
         .collect()
 }
