@@ -359,6 +359,7 @@ mod tests {
     use super::*;
     use crate::schedule::quota;
     use crate::{Ends, Schedule};
+    use mosa_core::{DefaultSampler, Family};
     use mosa_model::Attention;
 
     /// Block diffusion: blocks lie on a grid of canvas positions, so the first may begin in the prompt, and each has as many
@@ -402,7 +403,7 @@ mod tests {
     fn spec() -> ModelSpec {
         ModelSpec {
             attention: Attention::BlockCausal { block: 4 },
-            family: mosa_core::Family::Llada,
+            family: Family { name: "scripted", turn_ends: &["<|eot_id|>"], sampler: DefaultSampler::Blocks },
             architecture: "Script".into(),
             mask: 6,
             eos: 7,

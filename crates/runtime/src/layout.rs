@@ -1,8 +1,8 @@
 //! From a request in words to tokens on a canvas.
 
+use crate::RuntimeError;
 use crate::ask::{Ask, Words};
 use crate::edit::Write;
-use crate::{RuntimeError};
 use mosa_core::TokenId;
 use mosa_engine::{Intervention, Options, Request};
 use mosa_text::{Prompt, TextModel};
