@@ -36,6 +36,7 @@ mod likelihood;
 mod noise;
 mod options;
 mod pass;
+mod recipe;
 mod request;
 mod schedule;
 mod session;
