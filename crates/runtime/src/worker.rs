@@ -24,8 +24,11 @@ pub(crate) enum Job {
     /// Requests to decode.
     Decode(Vec<Ticket>),
     /// Work on the model; it is told so if there is no time left for it.
-    Look(Box<dyn FnOnce(Option<&Model>) + Send>),
+    Look(Work),
 }
+
+/// Work on a model; without one it only tells whoever waits that there will be none.
+pub(crate) type Work = Box<dyn FnOnce(Option<&Model>) + Send>;
 
 /// A request, and who waits for its answer.
 pub(crate) struct Ticket {

@@ -15,6 +15,13 @@ pub struct Gradient {
     pub one_hot: Tensor,
 }
 
+/// What some rows add to the loss, and a derivative of it.
+struct Part {
+    loss: f64,
+    /// With respect to whatever the rows were given.
+    gradient: Tensor,
+}
+
 impl TargetLoss<'_> {
     /// Loss and gradient at `suffix`. The head runs on scored positions only and hands its gradient back chunk by
     /// chunk; gradients of adapter tensors are not touched.
@@ -28,9 +35,9 @@ impl TargetLoss<'_> {
         let mut sum = Tensor::f_zeros([suffix.len() as i64, table.size()[1]], (Kind::Float, table.device()))?;
         let mut loss = 0.0;
         for rows in rows.chunks(self.rows_per_pass) {
-            let (part, gradient) = tch::with_grad(|| self.rows_gradient(rows))?;
-            loss += part;
-            sum = sum.f_add(&gradient.f_to_kind(Kind::Float)?)?;
+            let part = tch::with_grad(|| self.rows_gradient(rows))?;
+            loss += part.loss;
+            sum = sum.f_add(&part.gradient.f_to_kind(Kind::Float)?)?;
         }
         let one_hot = tch::no_grad(|| sum.f_to_kind(table.kind())?.f_matmul(&table.f_tr()?))?;
         Ok(Gradient { loss, one_hot })
@@ -38,7 +45,7 @@ impl TargetLoss<'_> {
 
     /// What `rows` add to the loss, and its gradient with respect to a shift of the suffix's embeddings that all of
     /// them share: [suffix length, width].
-    fn rows_gradient(&self, rows: &[Row<'_>]) -> Result<(f64, Tensor), ProbeError> {
+    fn rows_gradient(&self, rows: &[Row<'_>]) -> Result<Part, ProbeError> {
         let (table, suffix) = (self.model.embedding_table(), &self.goal.suffix);
         let shift = Tensor::f_zeros([suffix.len() as i64, table.size()[1]], (table.kind(), table.device()))?
             .f_set_requires_grad(true)?;
@@ -47,15 +54,15 @@ impl TargetLoss<'_> {
         let want = self.want(rows);
         let call = Call::new(&canvases, &want).with_adapter(self.adapter);
         let hidden = self.model.hidden_shifted(call, &at, &shift.f_repeat([rows.len() as i64, 1])?)?; // [n, d]
-        let (loss, upstream) = self.head_gradient(&hidden.detach(), rows)?;
-        let product = hidden.f_mul(&upstream)?.f_sum(hidden.kind())?;
+        let head = self.head_gradient(&hidden.detach(), rows)?;
+        let product = hidden.f_mul(&head.gradient)?.f_sum(hidden.kind())?;
         let gradient = Tensor::f_run_backward(&[product], &[&shift], false, false)?;
         let gradient = gradient.into_iter().next().ok_or_else(|| self.goal.wrong("libtorch returned no gradient"))?;
-        Ok((loss, gradient))
+        Ok(Part { loss: head.loss, gradient })
     }
 
     /// What `rows` add to the loss, and d loss / d hidden [n, width].
-    fn head_gradient(&self, hidden: &Tensor, rows: &[Row<'_>]) -> Result<(f64, Tensor), ProbeError> {
+    fn head_gradient(&self, hidden: &Tensor, rows: &[Row<'_>]) -> Result<Part, ProbeError> {
         let share = |row: &Row<'_>| {
             let scored = row.view.scored.len();
             std::iter::repeat_n(-1.0 / (scored * self.views.len()) as f32, scored)
@@ -70,6 +77,6 @@ impl TargetLoss<'_> {
             loss += part.f_double_value(&[])?;
             gradients.extend(Tensor::f_run_backward(&[part], &[&h], false, false)?);
         }
-        Ok((loss, Tensor::f_cat(&gradients, 0)?))
+        Ok(Part { loss, gradient: Tensor::f_cat(&gradients, 0)? })
     }
 }

@@ -55,14 +55,14 @@ fn options(runtime: &Runtime) -> Options {
 /// A request that differs for every number, in prompt, length and sampler.
 fn request(number: usize, options: &Options) -> Request {
     let prompt = (0..4 + number % 5).map(|i| (5 + number * 31 + i * 17) as u32 % 250).collect();
-    let (gen_length, block_length) = if number % 3 == 0 { (12, 12) } else { (24, 12) };
+    let (gen_length, block_length) = if number.is_multiple_of(3) { (12, 12) } else { (24, 12) };
     let own = Options {
         gen_length,
         schedule: Schedule::Blocks { steps: 6 + 6 * (number % 2), block_length },
         temperature: (number % 2) as f64,
         ..options.clone()
     };
-    Request::new(format!("p{number}"), prompt, &own).with_forced((number % 4 == 0).then_some((2, 40)))
+    Request::new(format!("p{number}"), prompt, &own).with_forced(number.is_multiple_of(4).then_some((2, 40)))
 }
 
 /// What the engine alone answers.
