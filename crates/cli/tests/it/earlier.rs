@@ -76,6 +76,14 @@ impl Place {
         command.current_dir(self.0.path()).output().unwrap().into()
     }
 
+    /// The folder of a run from beginning to end.
+    fn whole(&self, kind: &Kind) -> PathBuf {
+        let out = self.path("whole");
+        let _ = fs::remove_dir_all(&out);
+        self.run(&format!("{} --out whole", kind.typed)).ok();
+        out
+    }
+
     /// The folder of a run that version 0.1.0 began and that was killed.
     fn begun(&self, kind: &Kind, whole: &Path) -> PathBuf {
         let out = self.path("begun");
@@ -95,9 +103,7 @@ impl Place {
 
     /// Runs it whole, and again behind a manifest of before: both end in the same bytes, and the manifest stays.
     fn goes_on(&self, kind: &Kind) {
-        let whole = self.path("whole");
-        let _ = fs::remove_dir_all(&whole);
-        self.run(&format!("{} --out whole", kind.typed)).ok();
+        let whole = self.whole(kind);
         let begun = self.begun(kind, &whole);
         let run = self.run(&format!("{} --out begun", kind.typed)).ok();
         // Nothing is computed by an import.
@@ -112,8 +118,7 @@ impl Place {
 
     /// Every change of the command is refused with what it says.
     fn refuses(&self, kind: &Kind, changes: &[(&str, &str, &str)]) {
-        let whole = self.path("whole");
-        self.run(&format!("{} --out whole", kind.typed)).ok();
+        let whole = self.whole(kind);
         let begun = self.begun(kind, &whole);
         let before = fs::read(begun.join(kind.ends[0])).unwrap();
         for (from, to, said) in changes {

@@ -37,7 +37,7 @@ impl Identity for Run {
 }
 
 fn begin(dir: &Path, manifest: Value) {
-    RunFolder::open(dir, &Run::new(manifest)).unwrap();
+    RunFolder::open(dir, &Run::new(manifest)).expect("the folder is new");
 }
 
 /// The notes of a folder that goes on, or why it does not.
