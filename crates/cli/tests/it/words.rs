@@ -219,11 +219,11 @@ fn a_seed_is_one_flag_for_alignments_too() {
         let out = dir.path().join(name);
         let paths = [("m", model.as_path()), ("f", file.as_path()), ("o", out.as_path())];
         let small = "--set steps=1 --set canvas_length=64 --set batch_size=1 --set lora.r=2 --threads 1 --quiet";
-        line(&format!("align --model {{m}} --prompts {{f}} --out {{o}} {small} {flags}"), &paths).ok();
+        line(&format!("align --model {{m}} --prompts {{f}} --out {{o}} {small}{flags}"), &paths).ok();
         let manifest = read_json(&out.join("manifest.json"));
         (manifest["settings"]["seed"].clone(), std::fs::read(out.join("adapter/adapter_model.safetensors")).unwrap())
     };
-    let (flag, setting) = (align("--seed 7", "flag"), align("--set seed=7", "setting"));
+    let (flag, setting) = (align(" --seed 7", "flag"), align(" --set seed=7", "setting"));
     assert_eq!(flag, setting);
     assert_eq!(flag.0, 7);
     assert_ne!(flag.1, align("", "usual").1);
