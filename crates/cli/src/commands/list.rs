@@ -63,7 +63,7 @@ fn objectives() -> Vec<Entry> {
         "mosa" => Entry::new(*name, "reward a refusal that ends the answer inside the middle window", MOSA),
         "initial" => Entry::new(*name, "the same with every sentence at offset 0", MOSA),
         "sft" => Entry::new(*name, "predict the masked tokens of the answers in the data", "LLaDA, arXiv 2502.09992"),
-        other => Entry::new(other, "an objective without a description", OURS),
+        other => Entry::new(other, "", ""),
     };
     OBJECTIVES.iter().map(of).collect()
 }

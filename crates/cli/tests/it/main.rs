@@ -26,6 +26,7 @@ mod terminal;
 mod text;
 mod tools;
 mod verify;
+mod words;
 mod world;
 
 use serde_json::Value;

@@ -14,6 +14,7 @@ mod parsers;
 mod prompts;
 mod registry;
 mod replay;
+mod runs;
 // The client's tests look at more of it.
 #[allow(dead_code)]
 #[path = "../../../client/tests/it/server.rs"]
