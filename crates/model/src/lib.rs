@@ -51,7 +51,7 @@ pub use lora::{Adapter, AdapterConfig, Targets};
 pub use merge::merge_checkpoint;
 pub use save::{save_tensors, write_whole};
 pub use spec::{LinearSpec, ModelSpec};
-pub use threads::{set_threads, threads_for};
+pub use threads::{all_threads, set_threads, threads_for};
 pub use transformer::Transformer;
 pub use white_box::WhiteBoxModel;
 
