@@ -81,7 +81,7 @@ pub use rope_config::{RopeConfig, RopePrecision};
 pub use save::{save_tensors, write_whole};
 pub use sees::Attention;
 pub use spec::{LinearSpec, ModelSpec};
-pub use threads::{set_threads, threads_for};
+pub use threads::{all_threads, set_threads, threads_for};
 pub use transformer::Transformer;
 pub use white_box::WhiteBoxModel;
 

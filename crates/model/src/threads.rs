@@ -42,8 +42,8 @@ pub(crate) fn share_out(config: &ModelConfig, call: &Call<'_>) {
     give_threads(threads_for(multiply_adds(config, call), all_threads()) as c_int);
 }
 
-/// What this thread may use in all.
-fn all_threads() -> usize {
+/// The CPU threads that passes of the calling thread may use; a pass gets as many of them as it is worth.
+pub fn all_threads() -> usize {
     let now = tch::get_num_threads();
     let all = GIVEN.get().filter(|given| given.threads == now).map_or(now, |given| given.all);
     usize::try_from(all).unwrap_or(1)

@@ -4,7 +4,7 @@ use crate::args::DoctorArgs;
 use crate::failure::Failure;
 use crate::manifest::libtorch_version;
 use crate::output;
-use mosa_model::{DeviceChoice, cuda_status, libtorch_folder};
+use mosa_model::{DeviceChoice, all_threads, cuda_status, libtorch_folder};
 use serde_json::{Map, Value, json};
 
 pub(crate) fn run(args: &DoctorArgs) -> Result<(), Failure> {
@@ -18,7 +18,7 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<(), Failure> {
     note("system", json!(format!("{} {}", std::env::consts::OS, std::env::consts::ARCH)));
     note("libtorch", json!(libtorch_version().unwrap_or_else(|| "2.11 (linked)".into())));
     note("libtorch_folder", json!(libtorch_folder().map_or("unknown".into(), |p| p.display().to_string())));
-    note("cpu_threads", json!(tch::get_num_threads()));
+    note("cpu_threads", json!(all_threads()));
     note("onednn", json!(yes(tch::utils::has_mkldnn(), "f32 products fall back to the BLAS")));
     note("bf16_on_cpu", json!(bf16()));
     note("memory", json!(memory()));

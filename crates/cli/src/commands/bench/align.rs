@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use crate::load::prepare;
 use anyhow::{Context, Result};
 use mosa_align::{AlignConfig, CanvasIds, Data, Policy, Record, Trainer, Windows, objective};
-use mosa_model::{Adapter, AdapterConfig, DenoisingModel, Memory, Transformer, synchronise};
+use mosa_model::{Adapter, AdapterConfig, DenoisingModel, Memory, Transformer, all_threads, synchronise};
 use serde_json::json;
 use std::time::Instant;
 
@@ -47,7 +47,7 @@ pub(crate) fn run(args: &BenchAlignArgs) -> Result<(), Failure> {
         "seconds_per_step": seconds,
         "prompts_per_s": args.batch_size as f64 / seconds,
         "seconds_for_3000_prompts": 3000.0 * seconds / args.batch_size as f64,
-        "threads": tch::get_num_threads(),
+        "threads": all_threads(),
         "first_loss": first.loss,
         "first_grad_norm": first.grad_norm,
         "peak_rss_bytes": Memory::now().peak_resident,

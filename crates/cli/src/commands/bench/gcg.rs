@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use crate::load::prepare;
 use anyhow::{Result, ensure};
 use mosa_core::{Rng, Stream, TokenId};
-use mosa_model::{Adapted, DenoisingModel, Memory, Transformer, synchronise};
+use mosa_model::{Adapted, DenoisingModel, Memory, Transformer, all_threads, synchronise};
 use mosa_probe::gcg::{Filter, GcgSettings, Goal, Proposal, TargetLikelihood, TargetLoss};
 use serde_json::{Value, json};
 use std::time::Instant;
@@ -46,7 +46,7 @@ pub(crate) fn run(args: &BenchGcgArgs) -> Result<(), Failure> {
         "draw_seconds": draw_seconds,
         "seconds_per_iteration": gradient_seconds + draw_seconds + seconds,
         "loss": first[0],
-        "threads": tch::get_num_threads(),
+        "threads": all_threads(),
         "peak_rss_bytes": Memory::now().peak_resident,
         "device_bytes": Memory::of_device(device),
         "dtype": format!("{:?}", model.kind()),

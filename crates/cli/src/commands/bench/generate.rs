@@ -7,7 +7,7 @@ use crate::load::prepare;
 use anyhow::Result;
 use mosa_core::TokenId;
 use mosa_engine::{Answer, Ends, Request, generate};
-use mosa_model::{Adapted, Call, DenoisingModel, Memory, ModelError, ModelSpec, Transformer, synchronise};
+use mosa_model::{Adapted, Call, DenoisingModel, Memory, ModelError, ModelSpec, Transformer, all_threads, synchronise};
 use serde_json::{Value, json};
 use std::cell::Cell;
 use std::time::Instant;
@@ -131,7 +131,7 @@ impl Report<'_> {
             "forward_seconds": model_seconds,
             "forwards_per_s": forwards as f64 / self.seconds,
             "tokens_per_s": tokens as f64 / self.seconds,
-            "threads": tch::get_num_threads(),
+            "threads": all_threads(),
             "forwards": forwards,
             "ms_per_forward": 1e3 * model_seconds / forwards.max(1) as f64,
             "share_outside_model": 1.0 - model_seconds / self.seconds,
