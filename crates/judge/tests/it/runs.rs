@@ -1,8 +1,7 @@
 use mosa_judge::{
-    DegeneracyGate, Evidence, Judge, Judging, Missing, Pace, Provenance, Standing, Status, Verdict, standing, tallies,
-    texts,
+    DegeneracyGate, Evidence, Judge, Judging, Missing, Pace, Provenance, Status, Verdict, tallies, texts,
 };
-use mosa_records::{AnswerRecord, ForcedWords, Log, Record, Texts, VerdictRecord, View};
+use mosa_records::{AnswerRecord, ForcedWords, Log, Record, Texts, VerdictRecord, View, drop_outdated};
 use std::cell::Cell;
 use std::path::Path;
 
@@ -141,10 +140,10 @@ fn what_has_no_verdict_is_counted_with_its_most_frequent_reason() {
 fn verdicts_on_answers_that_changed_do_not_stand() {
     let dir = tempfile::tempdir().unwrap();
     let mut said = answers(&["yes", "no", "yes"]);
-    let (_, verdicts) = ask(&said, &dir.path().join("verdicts.jsonl"), usize::MAX);
+    let (_, mut verdicts) = ask(&said, &dir.path().join("verdicts.jsonl"), usize::MAX);
     said[1].texts.to_end = "yes".into();
     // The third answer is gone: whose verdict that is cannot be told, and it stays.
-    let Standing { verdicts, outdated } = standing(verdicts, &texts(&said[..2]));
+    let outdated = drop_outdated(&mut verdicts, &said[..2]);
     assert_eq!((of(&verdicts), outdated), (vec![("g/0", Some(true)), ("g/2", Some(true))], 1));
 }
 
