@@ -9,7 +9,7 @@ use std::time::Instant;
 use tch::Tensor;
 
 /// Trains what `parameters` names so that the objective's loss falls; everything is a function of the settings and their
-/// seed.
+/// seed, on the CPU in f32 bit for bit.
 pub struct Trainer<'a> {
     policy: Policy<'a>,
     /// Leaves that share their memory with the adapter's or the model's tensors.
