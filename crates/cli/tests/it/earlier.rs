@@ -120,14 +120,14 @@ impl Place {
     fn refuses(&self, kind: &Kind, changes: &[(&str, &str, &str)]) {
         let whole = self.whole(kind);
         let begun = self.begun(kind, &whole);
-        let before = fs::read(begun.join(kind.ends[0])).unwrap();
+        let before = fs::read(begun.join(kind.ends[0])).ok();
         for (from, to, said) in changes {
             let typed = kind.typed.replace(from, to);
             assert_ne!(typed, kind.typed);
             let run = self.run(&format!("{typed} --out begun"));
             assert!(run.code == 2 && run.stderr.contains(said), "{to}: {} {}", run.code, run.stderr);
         }
-        assert_eq!(fs::read(begun.join(kind.ends[0])).unwrap(), before);
+        assert_eq!(fs::read(begun.join(kind.ends[0])).ok(), before);
     }
 }
 
