@@ -202,7 +202,7 @@ fn every_command_that_writes_into_a_run_folder_is_refused_while_another_does_and
     let lock = Lock::take(&out, "attack tap").unwrap();
     let pid = format!("process {} (mosa attack tap)", std::process::id());
     for text in [
-        "probe prefill --model {m} --behaviors {d} --out {o} --gen-length 24 --steps 8 --quiet --affirmative {p} --procedural {p}",
+        "probe prefill --model {m} --behaviors {d} --out {o} --gen-length 24 --steps 8 --quiet --affirmative {p} --procedural {p} --offsets 0",
         "probe order --model {m} --behaviors {d} --benign {d} --out {o} --gen-length 24 --steps 8 --quiet",
         "attack direct --model {w} --behaviors {c} --out {o} --limit 1 --gen-length 96 --quiet",
         "data import {a} --format jsonl --benchmark {c} --out {o}",
