@@ -5,7 +5,7 @@ use crate::worker::{Job, Ticket, Worker, on_a_models_thread};
 use crate::{Model, RuntimeError};
 use mosa_core::Interrupt;
 use mosa_engine::{Answer, Batching, Request};
-use mosa_model::ModelSpec;
+use mosa_model::{ModelSpec, all_threads};
 use mosa_text::TextModel;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, OnceLock};
@@ -67,7 +67,7 @@ impl Runtime {
         let (spec, text) = (model.weights.spec().clone(), Arc::clone(&model.text));
         let stop = settings.stop.clone();
         let worker = Worker::new(settings, queue, Arc::clone(&broken));
-        let threads = tch::get_num_threads();
+        let threads = all_threads();
         let work = move || worker.run(model, threads);
         let thread = Builder::new().name("model".into()).stack_size(STACK).spawn(work);
         let thread = Some(thread.map_err(RuntimeError::Thread)?);

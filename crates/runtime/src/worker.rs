@@ -3,6 +3,7 @@
 use crate::pending::Broken;
 use crate::{Model, RuntimeError, Settings};
 use mosa_engine::{Answer, Event, Request, RowId, Session};
+use mosa_model::{all_threads, set_threads};
 use std::any::Any;
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -61,11 +62,11 @@ impl Worker {
     }
 
     /// Works until nobody can ask any more. A panic is told to whoever waits or will ask.
-    pub(crate) fn run(mut self, model: Model, threads: i32) {
+    pub(crate) fn run(mut self, model: Model, threads: usize) {
         OWNS_A_MODEL.set(true);
         // The number is kept per thread; the call also changes how MKL chooses its own, so it is made only where needed.
-        if tch::get_num_threads() != threads {
-            tch::set_num_threads(threads);
+        if all_threads() != threads {
+            set_threads(i32::try_from(threads).unwrap_or(1));
         }
         let worked = catch_unwind(AssertUnwindSafe(|| self.work(&model)));
         let why = worked.map_or_else(|panic| said(panic.as_ref()), |()| "it has ended".to_owned());

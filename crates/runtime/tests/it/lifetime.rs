@@ -1,6 +1,8 @@
 use crate::{alone, devices, doing, gate, load, options, request, start, started};
 use mosa_core::Interrupt;
+use mosa_model::{all_threads, set_threads};
 use mosa_runtime::{Runtime, RuntimeError};
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -132,17 +134,24 @@ fn the_last_handle_may_end_on_the_models_own_thread() {
     work.wait().unwrap();
 }
 
+/// Says that a test is in a process of its own, where it may change what all threads share.
+const ALONE: &str = "MOSA_TEST_ALONE";
+
 #[test]
 fn the_model_computes_with_as_many_threads_as_its_owner_would() {
-    std::thread::spawn(|| {
-        let usual = tch::get_num_threads();
-        for threads in [1, 3] {
-            tch::set_num_threads(threads);
-            let runtime = start("llada", devices()[0]);
-            tch::set_num_threads(usual);
-            assert_eq!(runtime.look(|_| tch::get_num_threads()).unwrap(), threads);
-        }
-    })
-    .join()
-    .unwrap();
+    if std::env::var_os(ALONE).is_none() {
+        let name = "lifetime::the_model_computes_with_as_many_threads_as_its_owner_would";
+        let mut child = Command::new(std::env::current_exe().unwrap());
+        let output = child.args(["--exact", name]).env(ALONE, "1").output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && said.contains("1 passed"), "{said}");
+        return;
+    }
+    let usual = all_threads();
+    for threads in [1, 3] {
+        set_threads(threads);
+        let runtime = start("llada", devices()[0]);
+        set_threads(i32::try_from(usual).unwrap());
+        assert_eq!(runtime.look(|_| all_threads()).unwrap(), usize::try_from(threads).unwrap());
+    }
 }
