@@ -2,6 +2,9 @@
 """Times `mosa bench` beside an independent PyTorch implementation of the published loop, in one run.
 
 usage: against_oracle.py --oracle DIR [--mosa target/release/mosa] [--work DIR] [--only NAME ...] [--out FILE]
+       against_oracle.py --before OLD_BINARY [--pairs 3] [--mosa ...] [--only NAME ...] [--out FILE]
+
+With --before, every case is timed with the old binary and this one in turn, on random weights of the same shape, without the published loop.
 
 DIR holds oracle.py.  Every case is one checkpoint with random weights that both programs read, the same number of
 threads, one after the other on an otherwise idle machine.  Prints a Markdown table; --out keeps the raw numbers.
@@ -121,6 +124,38 @@ def gcg(a, name, folder, dtype):
                 candidates=ours["candidates"], candidates_per_s=ours["candidates_per_s"], oracle_mb=theirs["peak_mb"], mosa_mb=ours["peak_mb"])
 
 
+CONFIG = dict(architectures=["LLaDAModelLM"], activation_type="silu", block_type="llama", layer_norm_type="rms", rope=True, weight_tying=False, rope_theta=500000.0,
+              rms_norm_eps=1e-5, mlp_hidden_size=3 * SHAPE["d_model"], d_model=SHAPE["d_model"], n_heads=SHAPE["heads"], n_kv_heads=SHAPE["heads"], n_layers=SHAPE["layers"],
+              vocab_size=SHAPE["vocab"], embedding_size=SHAPE["vocab"], max_sequence_length=1024, mask_token_id=126336, eos_token_id=126081, pad_token_id=126081)
+
+
+def paired(a):
+    """Every case with the version before and this one in turn, on random weights of the same shape; seconds of work, without the time to load."""
+    config = os.path.join(a.work, "paired.json")
+    with open(config, "w") as f:
+        json.dump(CONFIG, f)
+    decode = lambda dtype, batch, *flags: ["bench", "generate", "--config", config, "--dtype", dtype, "--prompt-len", str(RUN["prompt_len"]), "--gen-length",
+                                           str(RUN["gen_length"]), "--steps", str(RUN["steps"]), "--block-length", str(RUN["block"]), "--batch-size", str(batch), "--json", *flags]
+    train = lambda dtype: ["bench", "align", "--config", config, "--dtype", dtype, "--json"]
+    search = lambda dtype: ["bench", "gcg", "--config", config, "--dtype", dtype, "--prompt-len", "64", "--gen-length", "128", "--candidates", "64", "--json"]
+    cases = {
+        "f32, batch 1": decode("f32", 1), "f32, batch 8": decode("f32", 8), "bf16, batch 1": decode("bf16", 1), "bf16, batch 8": decode("bf16", 8),
+        "f32, batch 8, padded": decode("f32", 8, "--batching", "padded"), "f32, temperature 1": decode("f32", 1, "--temperature", "1"),
+        "f32, prefix cache": decode("f32", 1, "--cache", "prefix"), "f32, dual cache": decode("f32", 1, "--cache", "dual"),
+        "train f32": train("f32"), "train bf16": train("bf16"), "gcg f32": search("f32"), "gcg bf16": search("bf16"),
+    }
+    for name, words in cases.items():
+        if a.only and not any(o in name for o in a.only):
+            continue
+        seconds = lambda r: r["seconds_per_step"] if "seconds_per_step" in r else r["seconds"] + r.get("gradient_seconds", 0)
+        pairs = [(run([a.before, *words]), run([a.mosa, *words])) for _ in range(a.pairs)]
+        ratios = sorted(seconds(old) / seconds(new) for old, new in pairs)
+        middle = lambda values: sorted(values)[len(values) // 2]
+        yield dict(case=name, pairs=a.pairs, before_s=middle([seconds(o) for o, _ in pairs]), mosa_s=middle([seconds(n) for _, n in pairs]),
+                   ratio=middle(ratios), lowest=ratios[0], highest=ratios[-1], before_mb=middle([o["peak_mb"] for o, _ in pairs]),
+                   mosa_mb=middle([n["peak_mb"] for _, n in pairs]))
+
+
 def scaling(a):
     f32 = checkpoint(a, "f32", "f32")
     for g in (32, 64, 128, 256, 512):
@@ -134,13 +169,17 @@ def scaling(a):
 
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("--oracle", required=True)
+    ap.add_argument("--oracle", help="the folder of oracle.py")
     ap.add_argument("--mosa", default="target/release/mosa")
     ap.add_argument("--work", default="/tmp/mosa-bench")
     ap.add_argument("--only", nargs="*")
+    ap.add_argument("--before", help="a binary of another version: timed in turn with this one instead of the published loop")
+    ap.add_argument("--pairs", type=int, default=3)
     ap.add_argument("--out")
     a = ap.parse_args()
-    a.oracle_py = os.path.join(a.oracle, "oracle.py")
+    if not (a.oracle or a.before):
+        ap.error("--oracle or --before is needed")
+    a.oracle_py = os.path.join(a.oracle or "", "oracle.py")
     os.makedirs(a.work, exist_ok=True)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     cases = {
@@ -152,6 +191,13 @@ def main():
         "f32, dual cache + threshold 0.9": lambda n: compare(a, n, checkpoint(a, "sharp", "f32", gain=3.0), 1, "--cache", "dual", "--threshold", "0.9"),
     }
     raw = []
+    if a.before:
+        print("| case | before | now | before / now | lowest, highest | peak memory (before / now) |\n|---|---|---|---|---|---|")
+        for r in paired(a):
+            raw.append(r)
+            print(f"| {r['case']} | {r['before_s']:.2f} s | {r['mosa_s']:.2f} s | {r['ratio']:.3f} | {r['lowest']:.3f}, {r['highest']:.3f} | "
+                  f"{r['before_mb']:.0f} / {r['mosa_mb']:.0f} MB |", flush=True)
+        return write(a, raw)
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores\n")
     print("| case | published loop | mosa | ratio | passes | ms/pass | outside model | of GEMM rate | peak memory (loop / mosa) | same tokens |")
     print("|---|---|---|---|---|---|---|---|---|---|")
@@ -181,6 +227,10 @@ def main():
         for what, n, r in scaling(a):
             raw.append(dict(case=what, to=n, **{k: r[k] for k in ("seconds", "forwards", "ms_per_forward", "tokens_per_s", "peak_mb")}))
             print(f"| {what} | {n} | {r['seconds']:.2f} | {r['ms_per_forward']:.1f} | {r['tokens_per_s']:.1f} |", flush=True)
+    write(a, raw)
+
+
+def write(a, raw):
     if a.out:
         with open(a.out, "w") as f:
             f.writelines(json.dumps(r) + "\n" for r in raw)
