@@ -163,7 +163,7 @@ impl Scores {
     }
 }
 
-/// One column per row of `log_p` [n, vocabulary]: those of `ids` [n]. Differentiable.
+/// One column per row of `log_p` [n, vocabulary]: those of the n `ids`. Differentiable.
 ///
 /// # Errors
 /// If libtorch fails.

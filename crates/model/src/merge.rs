@@ -45,7 +45,7 @@ pub fn merge_checkpoint(dir: &Path, spec: &ModelSpec, adapter: &Adapter, out: &P
     }
     std::fs::create_dir(&partial).map_err(|e| ModelError::io(&partial, e))?;
     let lock = Lock::take(&partial, "merge").map_err(|e| ModelError::file(&partial, e))?;
-    let written = write_merged((dir, &checkpoint), &pairs, &partial);
+    let written = Source { dir, checkpoint: &checkpoint }.write_merged(&pairs, &partial);
     drop(lock);
     let lock = partial.join(LOCK);
     let placed = written.and_then(|()| {
@@ -84,29 +84,34 @@ fn clear_unfinished(out: &Path, names: &BTreeSet<OsString>) -> Result<(), ModelE
     Ok(())
 }
 
-/// Writes the files of the merged checkpoint into a folder, down to the disk.
-fn write_merged(
-    (dir, checkpoint): (&Path, &Checkpoint),
-    pairs: &HashMap<&str, &LoraPair>,
-    partial: &Path,
-) -> Result<(), ModelError> {
-    copy_others(dir, checkpoint, partial)?;
-    for (number, shard) in checkpoint.shards().iter().enumerate() {
-        let mut tensors = Vec::new();
-        for (name, stored) in checkpoint.tensors().iter().filter(|(_, t)| t.shard == number) {
-            let bytes = match pairs.get(name.as_str()) {
-                Some(pair) => Cow::Owned(merged_bytes(checkpoint, name, pair)?),
-                None => Cow::Borrowed(checkpoint.bytes(stored)),
-            };
-            tensors.push((name.as_str(), Merged { stored, bytes }));
+/// A checkpoint and the folder it is in.
+struct Source<'a> {
+    dir: &'a Path,
+    checkpoint: &'a Checkpoint,
+}
+
+impl Source<'_> {
+    /// Writes the files of the merged checkpoint into a folder, down to the disk.
+    fn write_merged(&self, pairs: &HashMap<&str, &LoraPair>, partial: &Path) -> Result<(), ModelError> {
+        let Self { dir, checkpoint } = *self;
+        copy_others(dir, checkpoint, partial)?;
+        for (number, shard) in checkpoint.shards().iter().enumerate() {
+            let mut tensors = Vec::new();
+            for (name, stored) in checkpoint.tensors().iter().filter(|(_, t)| t.shard == number) {
+                let bytes = match pairs.get(name.as_str()) {
+                    Some(pair) => Cow::Owned(merged_bytes(checkpoint, name, pair)?),
+                    None => Cow::Borrowed(checkpoint.bytes(stored)),
+                };
+                tensors.push((name.as_str(), Merged { stored, bytes }));
+            }
+            let name = shard.path.file_name().unwrap_or_default();
+            let path = partial.join(name);
+            safetensors::serialize_to_file(tensors, shard.metadata.clone(), &path)
+                .map_err(|e| ModelError::file(&path, e))?;
+            File::open(&path).and_then(|file| file.sync_all()).map_err(|e| ModelError::io(&path, e))?;
         }
-        let name = shard.path.file_name().unwrap_or_default();
-        let path = partial.join(name);
-        safetensors::serialize_to_file(tensors, shard.metadata.clone(), &path)
-            .map_err(|e| ModelError::file(&path, e))?;
-        File::open(&path).and_then(|file| file.sync_all()).map_err(|e| ModelError::io(&path, e))?;
+        Ok(())
     }
-    Ok(())
 }
 
 fn copy_others(dir: &Path, checkpoint: &Checkpoint, out: &Path) -> Result<(), ModelError> {

@@ -101,17 +101,14 @@ impl Said {
             return Err(keys.error(place, format!("= {value} is not an object like {{\"rope_type\": \"default\"}}")));
         };
         if !map.is_empty() && map.values().all(Value::is_object) {
-            return Self::of_layers(keys, (place, map), kinds);
+            return Self::of_layers(&Object { keys, place, map }, kinds);
         }
         Self::of_object(&Object { keys, place, map }, kinds)
     }
 
     /// An object per kind of layer. All layers of these families are of one kind.
-    fn of_layers(
-        keys: &Keys<'_>,
-        (place, map): (&str, &Map<String, Value>),
-        kinds: &[&str],
-    ) -> Result<Option<Self>, ModelError> {
+    fn of_layers(object: &Object<'_, '_>, kinds: &[&str]) -> Result<Option<Self>, ModelError> {
+        let Object { keys, place, map } = *object;
         // `layer_types`, where it is there, was found to name full attention only: other entries are for nothing then.
         let others_count = keys.get("layer_types").is_none();
         if let Some(other) = map.keys().find(|name| *name != FULL).filter(|_| others_count) {

@@ -55,7 +55,8 @@ pub(crate) fn carried_out(args: &AttackArgs) -> Result<Carried, Failure> {
     let helpers = helpers::open(args, target.model.as_ref())?;
     check(&attack.needs(), target.model.as_ref(), |role| helpers.fills(role), attack.name())
         .map_err(|what| anyhow!(what))?;
-    let run = folder::open(out, &manifest(args, attack.as_ref(), (&benchmark, file), target.identity)?)?;
+    let run =
+        folder::open(out, &manifest(args, attack.as_ref(), &Asked { benchmark: &benchmark, file }, target.identity)?)?;
     let budget = Budget {
         queries: args.limits.max_queries,
         helper_calls: args.limits.max_helper_calls,
@@ -217,12 +218,14 @@ fn carry_out(plan: &Plan<'_>, cases: &[Case], logs: &mut Logs, quiet: bool) -> R
     Ok(())
 }
 
-fn manifest(
-    args: &AttackArgs,
-    attack: &dyn Attack,
-    (benchmark, file): (&Benchmark, &Path),
-    target: Identity,
-) -> Result<Manifest> {
+/// The behaviours, and the file they come from.
+struct Asked<'a> {
+    benchmark: &'a Benchmark,
+    file: &'a Path,
+}
+
+fn manifest(args: &AttackArgs, attack: &dyn Attack, asked: &Asked<'_>, target: Identity) -> Result<Manifest> {
+    let Asked { benchmark, file } = asked;
     let Identity { said: target, mut fingerprints, here } = target;
     let helpers = helpers::said(args, &mut fingerprints)?;
     let helped = helpers::are_here(&helpers);

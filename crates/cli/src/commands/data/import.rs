@@ -158,7 +158,7 @@ impl Imported {
         for (number, s) in attempts.submissions.iter().enumerate() {
             match (&s.prompt, &s.response) {
                 (Some(prompt), Some(response)) => {
-                    let answer = answer(attempts, s, (number, keys.is_empty()), [prompt, response]);
+                    let answer = answer(attempts, s, Place { number, selected: keys.is_empty() }, [prompt, response]);
                     let key = answer.key();
                     self.verdicts.extend(s.labels.iter().map(|(judge, outcome)| verdict(&key, judge, *outcome)));
                     self.answers.push(answer);
@@ -202,12 +202,15 @@ impl Imported {
     }
 }
 
-fn answer(
-    attempts: &Attempts<'_>,
-    s: &Submission,
-    (number, selected): (usize, bool),
-    [prompt, response]: [&String; 2],
-) -> AnswerRecord {
+/// Which of the submissions for a behaviour an answer is of.
+struct Place {
+    number: usize,
+    /// Whether it is the one that is submitted.
+    selected: bool,
+}
+
+fn answer(attempts: &Attempts<'_>, s: &Submission, place: Place, [prompt, response]: [&String; 2]) -> AnswerRecord {
+    let Place { number, selected } = place;
     let by_force = |text: String| (!s.forced.is_empty()).then_some(text);
     let mut tags =
         BTreeMap::from([("case".to_owned(), s.behaviour_id.clone()), ("selected".to_owned(), selected.to_string())]);

@@ -28,7 +28,7 @@ pub(crate) fn run(args: &GcgArgs) -> Result<(), Failure> {
     // More iterations continue a search; they do not make it another one. Neither do rows per pass.
     let kept = GcgSettings { iterations: 0, rows_per_pass: 1, ..settings.clone() };
     let manifest = json!({"offsets": args.offsets, "target": args.target, "init": args.init, "gcg": kept});
-    let probe = Opened::new("gcg", (&args.common, &args.sampling), manifest)?;
+    let probe = Opened::new("gcg", &args.common, &args.sampling, manifest)?;
     let mut searches = Vec::new();
     for offset in &args.offsets {
         for behaviour in &probe.behaviours {
@@ -42,15 +42,20 @@ pub(crate) fn run(args: &GcgArgs) -> Result<(), Failure> {
     let allowed = AllowedTokens::printable(probe.runtime.text(), probe.runtime.spec(), args.ascii_only);
     let gcg = TypedGcg { settings, allowed, decode: probe.options.clone() };
     let run = probe.folder()?;
-    let mut curves = folder::log::<CurveRecord>(&run.path(CURVES))?;
-    let mut answers = folder::log::<AnswerRecord>(&run.path(ANSWERS))?;
+    let mut logs = Logs { curves: folder::log(&run.path(CURVES))?, answers: folder::log(&run.path(ANSWERS))? };
     let bar = output::bar(args.common.compute.quiet, searches.len() * (args.iterations + 1))?;
     for search in &searches {
         bar.set_message(search.case.key());
-        search.go_on(&probe, &gcg, (&mut curves, &mut answers), &|| bar.inc(1))?;
+        search.go_on(&probe, &gcg, &mut logs, &|| bar.inc(1))?;
     }
     bar.finish_and_clear();
-    Ok(probe.close(&table(curves.records(), answers.records()))?)
+    Ok(probe.close(&table(logs.curves.records(), logs.answers.records()))?)
+}
+
+/// The record files of a search.
+struct Logs {
+    curves: Log<CurveRecord>,
+    answers: Log<AnswerRecord>,
 }
 
 /// The search of one behaviour at one offset.
@@ -87,13 +92,8 @@ impl Search {
     }
 
     /// Iterations that are not recorded yet, then the answer to the best suffix.
-    fn go_on(
-        &self,
-        probe: &Opened<'_>,
-        gcg: &TypedGcg,
-        (curves, answers): (&mut Log<CurveRecord>, &mut Log<AnswerRecord>),
-        tick: &dyn Fn(),
-    ) -> Result<(), Failure> {
+    fn go_on(&self, probe: &Opened<'_>, gcg: &TypedGcg, logs: &mut Logs, tick: &dyn Fn()) -> Result<(), Failure> {
+        let Logs { curves, answers } = logs;
         let recorded: Vec<Iteration> = curves
             .records()
             .iter()

@@ -13,7 +13,7 @@ use std::sync::Arc;
 pub(crate) fn run(args: &LandscapeArgs) -> Result<(), Failure> {
     let [safe, harmful] = args.sentences.read()?;
     let settings = json!({"safe": safe, "harmful": harmful});
-    let probe = Opened::new("landscape", (&args.common, &args.sampling), settings)?;
+    let probe = Opened::new("landscape", &args.common, &args.sampling, settings)?;
     let eos = probe.runtime.text().special.eos;
     let tokens = |set: &[String], end: bool| -> Result<Vec<Vec<TokenId>>> {
         let one = |s: &String| {

@@ -50,13 +50,14 @@ pub(crate) struct Opened<'a> {
 
 impl<'a> Opened<'a> {
     /// Opens the model. `settings` is what makes this probe another run besides model, behaviours and sampler.
-    pub(crate) fn new(name: &str, (args, sampling): (&'a ProbeArgs, &SamplingArgs), settings: Value) -> Result<Self> {
+    pub(crate) fn new(name: &str, args: &'a ProbeArgs, sampling: &SamplingArgs, settings: Value) -> Result<Self> {
         let file = args.select.read(&args.behaviors, sampling.seed, args.compute.quiet)?;
         let loaded = load(&args.model, &args.compute)?;
         let options = sampling.options(loaded.spec().family, loaded.ends(), &Shipped::read(&loaded.dir)?)?;
         options.check(loaded.spec())?;
         let (batching, stop) = (sampling.batching(loaded.model.device()), interrupt::stop());
-        let manifest = manifest(name, (args, &loaded), [settings, file.said])?.sampled(&options, batching)?;
+        let said = Said { name, settings, reading: file.said };
+        let manifest = manifest(said, args, &loaded)?.sampled(&options, batching)?;
         let adapted = loaded.adapter.is_some();
         let runtime = loaded.started(Settings { batching, batch_size: args.batch_size, stop })?;
         Ok(Self { args, runtime, adapted, options, manifest, behaviours: file.records })
@@ -122,7 +123,17 @@ impl<'a> Opened<'a> {
     }
 }
 
-fn manifest(name: &str, (args, loaded): (&ProbeArgs, &Loaded), [settings, reading]: [Value; 2]) -> Result<Manifest> {
+/// What a probe says of itself beside its arguments.
+struct Said<'a> {
+    name: &'a str,
+    /// Settings of its own.
+    settings: Value,
+    /// How its file was read, where that is not as it stands.
+    reading: Value,
+}
+
+fn manifest(said: Said<'_>, args: &ProbeArgs, loaded: &Loaded) -> Result<Manifest> {
+    let Said { name, settings, reading } = said;
     let mut fingerprints = Fingerprints::default();
     let mut hashes = json!({
         "model": fingerprints.of(&loaded.dir)?,

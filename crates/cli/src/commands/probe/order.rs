@@ -19,7 +19,7 @@ pub(crate) fn run(args: &OrderArgs) -> Result<(), Failure> {
     if let Some(file) = benign.as_ref().filter(|file| !file.said.is_null()) {
         settings["benign_reading"] = file.said.clone();
     }
-    let probe = Opened::new("order", (&args.common, &args.sampling), settings)?;
+    let probe = Opened::new("order", &args.common, &args.sampling, settings)?;
     let mut groups = vec![("adversarial", args.common.behaviors.as_path(), &probe.behaviours)];
     groups.extend(path.zip(benign.as_ref()).map(|(path, file)| ("benign", path, &file.records)));
     let mut cases = Vec::new();

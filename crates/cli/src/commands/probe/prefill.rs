@@ -17,7 +17,7 @@ pub(crate) fn run(args: &PrefillArgs) -> Result<(), Failure> {
     let affirmative = phrases(args.affirmative.as_deref(), AFFIRMATIVE)?;
     let procedural = phrases(args.procedural.as_deref(), PROCEDURAL)?;
     let settings = json!({"offsets": args.offsets, "affirmative": affirmative, "procedural": procedural});
-    let probe = Opened::new("prefill", (&args.common, &args.sampling), settings)?;
+    let probe = Opened::new("prefill", &args.common, &args.sampling, settings)?;
     let plan = Prefill {
         offsets: args.offsets.clone(),
         affirmative,

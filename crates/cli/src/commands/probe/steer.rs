@@ -19,7 +19,7 @@ pub(crate) fn run(args: &SteerArgs) -> Result<(), Failure> {
         seed: args.sampling.seed,
     };
     let settings = json!({"positions": plan.positions, "phrases": plan.phrases, "template": plan.template});
-    let probe = Opened::new("steer", (&args.common, &args.sampling), settings)?;
+    let probe = Opened::new("steer", &args.common, &args.sampling, settings)?;
     let cases = plan.cases(probe.runtime.text(), &probe.behaviours)?;
     probe.has_room(&args.common.behaviors, &cases)?;
     let folder = probe.folder()?;
