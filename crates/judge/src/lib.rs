@@ -6,7 +6,7 @@
 //!
 //! - [`Exact`] knows the embedded world; [`Keyword`] looks for refusals; [`Replay`] repeats recorded verdicts.
 //! - `rubric` and `strongreject` ask a model behind an endpoint ([`mosa_client::Endpoint`]); [`Cache`] keeps what it said.
-//! - [`Judging`] asks a judge for the verdicts that the answers of a run lack; [`standing`] and [`tallies`] say what they
+//! - [`Judging`] asks a judge for the verdicts that the answers of a run lack; [`tallies`] says what they
 //!   came to.
 //! - [`DegeneracyGate`] says whether an answer is text at all, as a column beside the judges.
 //! - [`Agreement`] and [`rogan_gladen`] say how far judges can be relied on.
