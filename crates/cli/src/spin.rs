@@ -12,7 +12,7 @@ use std::ffi::{CStr, c_char, c_int};
 
 /// The spin, in turns of a loop that takes a few nanoseconds: long enough for what a pass does between two operations,
 /// short enough to be nothing beside a time slice. `benches/beside_others.py` measures it.
-const BOUNDED: &CStr = c"GOMP_SPINCOUNT=1000";
+const BOUNDED: &CStr = c"GOMP_SPINCOUNT=3000";
 /// What says how to wait. Whoever has chosen keeps it.
 const CHOICES: [&[u8]; 2] = [b"GOMP_SPINCOUNT=", b"OMP_WAIT_POLICY="];
 /// Room for the path of this program.

@@ -33,7 +33,7 @@ pub static JUDGES: &[Entry] = &[
     Entry {
         name: "exact",
         about: "knows every procedure of the embedded world; for answers of its model only",
-        source: "here",
+        source: "mosa",
         make: |_| Ok(Box::new(Exact)),
     },
     Entry {
@@ -42,7 +42,7 @@ pub static JUDGES: &[Entry] = &[
         source: "as in GCG, arXiv 2307.15043; here with other lists",
         make: |settings| Ok(Box::new(Keyword::new(&settings.keyword_list, settings.keyword_place)?)),
     },
-    Entry { name: "replay", about: "repeats verdicts from a file", source: "here", make: replay },
+    Entry { name: "replay", about: "repeats verdicts from a file", source: "mosa", make: replay },
     Entry {
         name: "rubric",
         about: "a model behind an endpoint grades from 1 to 5 how far an answer carries out the request",
