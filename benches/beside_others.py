@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Times an alignment and a decode of the embedded model on an idle machine and beside busy processes, for several ways to wait.
+"""Times an alignment and a decode of the embedded model, and passes over windows of a larger one, on an idle machine and beside busy
+processes, for several ways to wait.
 
-usage: beside_others.py [--mosa target/release/mosa] [--before OLD_BINARY] [--busy 4] [--steps 30] [--rounds 3] [--out FILE.jsonl]
+usage: beside_others.py [--mosa target/release/mosa] [--before OLD_BINARY] [--busy 0 4] [--steps 30] [--rounds 3] [--out FILE.jsonl]
 
 Ways: as mosa chooses, OMP_WAIT_POLICY=passive, libtorch's own default (--before: a binary of a version that left it alone, else
 GOMP_SPINCOUNT=300000, which is that default), and one thread.  Rounds alternate between the ways; the median of each is printed.
@@ -16,6 +17,8 @@ import subprocess
 import sys
 import tempfile
 import time
+
+from against_oracle import CONFIG
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SPIN = "while True: pass"
@@ -36,7 +39,7 @@ def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--mosa", default=os.path.join(ROOT, "target", "release", "mosa"))
     ap.add_argument("--before")
-    ap.add_argument("--busy", type=int, default=4)
+    ap.add_argument("--busy", type=int, nargs="*", default=[0, 4], help="how many busy processes, one after the other")
     ap.add_argument("--steps", type=int, default=30)
     ap.add_argument("--rounds", type=int, default=3)
     ap.add_argument("--only", nargs="*", help="ways to measure")
@@ -54,23 +57,30 @@ def main():
                 "--safe-sentences", part("sentences", "safe.txt"), "--harmful-sentences", part("sentences", "harmful.txt"),
                 "--config", os.path.join(ROOT, "recipes", "world.toml"), "--set", f"steps={a.steps}", "--quiet", "--out", out]
 
-    def decode(binary, batch=1):
+    def decode(binary):
         return [binary, "bench", "generate", "--model", model, "--prompt-len", "40", "--gen-length", "96", "--steps", "96", "--block-length", "32",
-                "--batch-size", str(batch), "--batching", "padded", "--json"]
+                "--batch-size", "2", "--json"]
 
-    work_of = {f"align, {a.steps} steps": align, "decode, 1 row": decode, "decode, 40 rows": lambda binary: decode(binary, 40)}
+    def windows(binary):
+        return [binary, "bench", "generate", "--config", config, "--dtype", "f32", "--prompt-len", "64", "--gen-length", "32", "--steps", "32",
+                "--block-length", "32", "--cache", "dual", "--json"]
+
+    config = os.path.join(work, "config.json")
+    with open(config, "w") as f:
+        json.dump(CONFIG, f)
+    work_of = {f"align, {a.steps} steps": align, "decode, 2 rows": decode, "32 windows": windows}
     ways = {
         "mosa": (a.mosa, {}, []),
         "passive": (a.mosa, {"OMP_WAIT_POLICY": "passive"}, []),
         "libtorch's default": (a.before, {}, []) if a.before else (a.mosa, {"GOMP_SPINCOUNT": "300000"}, []),
         "one thread": (a.mosa, {}, ["--threads", "1"]),
     }
-    for n in (0, 300, 1000, 3000, 10000):
+    for n in (0, 1000, 2000, 3000, 10000):
         ways[f"spin {n}"] = (a.mosa, {"GOMP_SPINCOUNT": str(n)}, [])
     ways = {name: way for name, way in ways.items() if not a.only or name in a.only}
     rows = []
     print(f"{os.cpu_count()} cores, {a.rounds} rounds\n\n| work | beside | way | seconds | processor seconds |\n|---|---|---|---|---|")
-    for busy in (0, a.busy):
+    for busy in a.busy:
         others = [subprocess.Popen([sys.executable, "-c", SPIN]) for _ in range(busy)]
         try:
             for what, command in work_of.items():

@@ -30,19 +30,6 @@ impl KvCache {
         self.blocks.clear();
     }
 
-    /// Forgets what stands behind the first `len` positions.
-    ///
-    /// # Errors
-    /// [`ModelError::Torch`] if libtorch fails.
-    pub fn truncate(&mut self, len: usize) -> Result<(), ModelError> {
-        if len < self.positions() {
-            for tensor in self.blocks.iter_mut().flatten() {
-                *tensor = tensor.f_narrow(1, 0, len as i64)?.f_contiguous()?;
-            }
-        }
-        Ok(())
-    }
-
     /// Whether nothing is held of block `block` of the model.
     pub(crate) fn is_new(&self, block: usize) -> bool {
         block >= self.blocks.len()

@@ -16,15 +16,9 @@ mod scripted;
 mod sessions;
 
 use mosa_engine::{Answer, Batching, Ends, EngineError, Options, Request, Schedule, generate};
-use mosa_model::{Adapted, Checkpoint, DenoisingModel, ModelConfig, Transformer, cuda_status};
+use mosa_model::{Adapted, Checkpoint, DenoisingModel, ModelConfig, Transformer, cuda_status, devices};
 use std::path::PathBuf;
 use tch::{Device, Kind};
-
-/// Every device that is present.
-fn devices() -> Vec<Device> {
-    let cuda = cuda_status().is_ok_and(|n| n > 0).then_some(Device::Cuda(0));
-    std::iter::once(Device::Cpu).chain(cuda).collect()
-}
 
 /// Runs a test once per device that is present.
 fn on_devices(test: impl Fn(Device)) {

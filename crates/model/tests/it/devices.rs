@@ -1,14 +1,9 @@
 //! The devices that are present, and how far rounding goes on them.
 
 use crate::open_on;
-use mosa_model::{Transformer, cuda_status};
+use mosa_model::Transformer;
+pub(crate) use mosa_model::devices;
 use tch::Device;
-
-/// The CPU, and the first CUDA device where there is one.
-pub(crate) fn devices() -> Vec<Device> {
-    let cuda = cuda_status().is_ok_and(|count| count > 0);
-    std::iter::once(Device::Cpu).chain(cuda.then_some(Device::Cuda(0))).collect()
-}
 
 /// The tiny models of these names on every device.
 pub(crate) fn models<'a>(names: &'a [&'a str]) -> impl Iterator<Item = (&'a str, Transformer)> {

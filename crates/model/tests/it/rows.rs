@@ -150,13 +150,6 @@ fn a_block_causal_row_computed_block_by_block_scores_as_in_one_pass() {
             assert!(off < rounding(&model), "{name} {start}..{end}: {off}");
         };
         [(0, 4), (4, 8), (8, 12), (12, 16), (16, 18)].into_iter().for_each(|(start, end)| by_block(start, end));
-        // What stands behind a block can be forgotten and computed again.
-        cache.truncate(8).unwrap();
-        assert_eq!(cache.positions(), 8);
-        let from = 8 - model.spec().lookback;
-        let rest = Row { attention, ..Row::cached(&row[from..], from, &mut cache) };
-        let again = forward(&model, vec![rest], &(8..18).map(|p| (0, p)).collect::<Vec<_>>());
-        assert!(distance(&again, &whole.narrow(0, 8, 10)) < rounding(&model), "{name}");
     }
 }
 

@@ -1,7 +1,7 @@
 use crate::{adapter, fixture, goal};
 use mosa_core::{Interrupt, TokenId};
 use mosa_engine::{Batching, Ends, Options, Schedule};
-use mosa_model::{Adapted, Adapter, Checkpoint, DenoisingModel, ModelConfig, Transformer, cuda_status};
+use mosa_model::{Adapted, Adapter, Checkpoint, DenoisingModel, ModelConfig, Transformer, devices};
 use mosa_probe::gcg::{AllowedTokens, Filter, Gcg, GcgRun, GcgSettings, Goal, Iteration, TypedGcg};
 use mosa_probe::{Landscape, Sentences, plain};
 use mosa_runtime::{Model, Runtime, Settings};
@@ -9,12 +9,6 @@ use mosa_text::{Message, Prompt, PromptRecord, TextModel};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use tch::{Device, Kind};
-
-/// The CPU, and the first GPU where there is one.
-fn devices() -> Vec<Device> {
-    let cuda = cuda_status().is_ok_and(|count| count > 0);
-    [Device::Cpu].into_iter().chain(cuda.then_some(Device::Cuda(0))).collect()
-}
 
 fn load(name: &str, device: Device) -> Transformer {
     let config = ModelConfig::read(&fixture(name).join("config.json")).unwrap();

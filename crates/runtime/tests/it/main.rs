@@ -10,18 +10,12 @@ mod words;
 
 use mosa_core::{Canvas, Interrupt};
 use mosa_engine::{Answer, Batching, Ends, EngineError, Intervention, Options, Request, Schedule, Step, generate};
-use mosa_model::{Adapted, Adapter, Checkpoint, DenoisingModel, ModelConfig, Transformer, cuda_status};
+use mosa_model::{Adapted, Adapter, Checkpoint, DenoisingModel, ModelConfig, Transformer, devices};
 use mosa_runtime::{Model, Runtime, RuntimeError, Settings};
 use mosa_text::TextModel;
 use std::path::PathBuf;
 use std::sync::{Arc, Barrier};
 use tch::{Device, Kind};
-
-/// The CPU, and the first GPU where there is one.
-fn devices() -> Vec<Device> {
-    let cuda = cuda_status().is_ok_and(|count| count > 0);
-    [Device::Cpu].into_iter().chain(cuda.then_some(Device::Cuda(0))).collect()
-}
 
 fn load(name: &str, device: Device) -> (Transformer, Adapter, TextModel) {
     let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures").join(name);

@@ -3,18 +3,12 @@ use mosa_attack::{
 };
 use mosa_core::Interrupt;
 use mosa_engine::{Batching, Ends, Options, Schedule};
-use mosa_model::{Adapter, Checkpoint, DenoisingModel, ModelConfig, Transformer, cuda_status};
+use mosa_model::{Adapter, Checkpoint, DenoisingModel, ModelConfig, Transformer, devices};
 use mosa_runtime::{Model, Runtime, Settings};
 use mosa_target::{Local, Proxied};
 use mosa_text::TextModel;
 use std::path::PathBuf;
 use tch::{Device, Kind};
-
-/// The CPU, and the first GPU where there is one.
-fn devices() -> Vec<Device> {
-    let cuda = cuda_status().is_ok_and(|count| count > 0);
-    [Device::Cpu].into_iter().chain(cuda.then_some(Device::Cuda(0))).collect()
-}
 
 fn local(device: Device, stop: Interrupt) -> Local {
     with(device, stop, false)

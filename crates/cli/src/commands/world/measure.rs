@@ -6,6 +6,7 @@ use crate::failure::Failure;
 use crate::load::{Loaded, load};
 use crate::manifest::{Fingerprints, Manifest, Place};
 use crate::sampling::Shipped;
+use crate::table::header;
 use crate::typed::differing;
 use crate::{folder, hub, interrupt, output};
 use anyhow::Result;
@@ -165,8 +166,8 @@ pub(crate) fn table(records: &[Answered]) -> String {
             cells.push(&r.cell);
         }
     }
-    let header = ["cell", "n", "success", "95% interval", "refused", "degenerate", "mean steps"];
-    let mut rows = vec![header.map(str::to_owned).to_vec()];
+    let names = ["cell", "n", "success", "95% interval", "refused", "degenerate", "mean steps"];
+    let mut rows = vec![header(&names)];
     for cell in cells {
         let c = Count::of(records, |r| r.cell == cell);
         let rate = |k: usize| Rate::of(k, c.n);
