@@ -11,7 +11,7 @@
 //!
 //! Every line carries the schema it was written in ([`Record::SCHEMA`], for example `answer/1`); a file of another schema
 //! is refused and never rewritten. The kinds of records that several commands share are defined here: [`AnswerRecord`],
-//! [`OrderRecord`], [`CurveRecord`], [`LandscapeRecord`], [`VerdictRecord`].
+//! [`OrderRecord`], [`CurveRecord`], [`LandscapeRecord`], [`SampleRecord`], [`VerdictRecord`].
 
 mod answer;
 mod archive;
@@ -27,6 +27,7 @@ pub mod names;
 pub mod number;
 mod order;
 mod remove;
+mod sample;
 mod verdict;
 mod whole;
 
@@ -43,5 +44,6 @@ pub use log::{Batches, Log, Record};
 pub use names::MANIFEST;
 pub use order::OrderRecord;
 pub use remove::{foreign, remove_folder, remove_known};
+pub use sample::{ChoiceScore, SampleRecord, SampleScore};
 pub use verdict::{VerdictRecord, View, drop_outdated, tell_judges_apart};
 pub use whole::{is_torn, restore, sync_folder, unfinished_name, unfinished_of, write_whole};
