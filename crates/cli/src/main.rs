@@ -3,6 +3,7 @@
 mod args;
 mod commands;
 mod digest;
+mod endpoint;
 mod failure;
 mod files;
 mod folder;

@@ -2,7 +2,7 @@
 
 use super::limits::{ROWS, THREADS, within};
 use super::values::parsed;
-use super::{Compute, JudgingArgs, SamplingArgs, SelectArgs};
+use super::{Compute, EndpointArgs, JudgingArgs, SamplingArgs, SelectArgs};
 use crate::typed::Line;
 use clap::{Args as ClapArgs, ValueEnum};
 use mosa_attack::ATTACKS;
@@ -72,15 +72,9 @@ pub(crate) struct TargetArgs {
     /// PEFT LoRA adapter folder.
     #[arg(long, value_name = "DIR", requires = "model")]
     pub adapter: Option<PathBuf>,
-    /// OpenAI-compatible endpoint of a target; text attacks only.
-    #[arg(long, value_name = "URL")]
-    pub endpoint: Option<String>,
-    /// Target model at the endpoint.
-    #[arg(long, value_name = "NAME")]
-    pub target_model: Option<String>,
-    /// Settings of the target's endpoint: base, model, api_key_env, retries, timeout_seconds, budget, price, ...
-    #[arg(long, value_name = "FILE.toml", conflicts_with = "model")]
-    pub target_config: Option<PathBuf>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub endpoint: EndpointArgs,
     /// Checkpoint that proposes suffixes for pal and ral (their proxy; the target itself if absent), and words for adv-prefix
     /// with --set guided=true.
     #[arg(long, value_name = "DIR", requires = "model")]
@@ -180,9 +174,7 @@ impl Default for TargetArgs {
         Self {
             model: None,
             adapter: None,
-            endpoint: None,
-            target_model: None,
-            target_config: None,
+            endpoint: EndpointArgs::default(),
             proxy: None,
             label: None,
             batch_size: BATCH_SIZE,

@@ -1,7 +1,8 @@
 //! Helper models from flags and a file.
 
-use super::target::{opened, sent_otherwise};
+use super::target::opened;
 use crate::args::{AttackArgs, HelperName, ModelArgs, SamplingArgs};
+use crate::endpoint::sent_otherwise;
 use crate::load::load;
 use crate::manifest::Fingerprints;
 use crate::sampling::Shipped;

@@ -5,17 +5,14 @@ use crate::load::{Loaded, load};
 use crate::manifest::{Fingerprints, Place};
 use crate::room::Room;
 use crate::sampling::Shipped;
-use crate::settings::{SettingsFile, key_of};
-use crate::{hub, interrupt};
-use anyhow::{Result, ensure};
+use crate::{endpoint, hub, interrupt};
+use anyhow::Result;
 use mosa_attack::Target;
-use mosa_client::{Endpoint, EndpointSettings};
 use mosa_data::Behaviour;
 use mosa_engine::{Batching, Options};
 use mosa_runtime::Settings;
 use mosa_target::{Local, Proxied, Remote};
 use serde_json::{Value, json};
-use std::sync::Arc;
 
 /// An opened target, and what the manifest says of it.
 pub(super) struct Opened {
@@ -109,52 +106,13 @@ pub(super) fn opened(loaded: Loaded, options: Options, batching: Batching, args:
 }
 
 fn remote(args: &AttackArgs) -> Result<Opened> {
-    let file = args.target.target_config.as_deref().map(SettingsFile::open).transpose()?;
-    let settings = endpoint(args, file.as_ref())?;
+    let endpoint = endpoint::open(&args.target.endpoint, args.limits.cases)?;
     let max_tokens = u32::try_from(args.sampling.gen_length.unwrap_or(256)).unwrap_or(u32::MAX);
     let mut sampler = format!("up to {max_tokens} tokens, temperature as the attack asks");
-    if let Some(changes) = sent_otherwise(&settings) {
+    if let Some(changes) = endpoint::sent_otherwise(endpoint.settings()) {
         sampler = format!("{sampler}; {changes}");
     }
-    let said = json!({ "model": format!("{} at {}", settings.model, settings.base), "sampler": sampler });
-    let endpoint = Endpoint::new(settings).map_err(|error| {
-        let key = key_of(&error);
-        let by_flag = (key == Some("base") && args.target.endpoint.is_some())
-            || (key == Some("model") && args.target.target_model.is_some());
-        match &file {
-            Some(file) if !by_flag => file.wrong(file.from(""), key, error),
-            _ => error.into(),
-        }
-    })?;
-    let endpoint = Arc::new(endpoint.stopped_by(interrupt::stop()));
+    let said = json!({ "model": endpoint::name(endpoint.settings()), "sampler": sampler });
     let model = Box::new(Remote::new(endpoint, max_tokens, interrupt::stop()));
     Ok(Opened { model, identity: Identity { said, fingerprints: Fingerprints::default(), here: None } })
-}
-
-/// What an endpoint is not sent as usual, in words; nothing if it is.
-pub(super) fn sent_otherwise(settings: &EndpointSettings) -> Option<String> {
-    let omitted = (!settings.omit.is_empty()).then(|| format!("without {}", settings.omit.join(", ")));
-    let role = (settings.system_role != "system").then(|| format!("system texts: {}", settings.system_role));
-    let all: Vec<String> = omitted.into_iter().chain(role).collect();
-    (!all.is_empty()).then(|| all.join("; "))
-}
-
-/// The file's settings, and what flags say above them. By flags alone, as many requests as there are cases.
-fn endpoint(args: &AttackArgs, file: Option<&SettingsFile>) -> Result<EndpointSettings> {
-    let mut settings = match file {
-        Some(file) => file.read("the settings of an endpoint")?,
-        None => EndpointSettings { max_concurrency: args.limits.cases.max(1), ..EndpointSettings::default() },
-    };
-    for (setting, flag) in
-        [(&mut settings.base, &args.target.endpoint), (&mut settings.model, &args.target.target_model)]
-    {
-        if let Some(value) = flag {
-            setting.clone_from(value);
-        }
-    }
-    ensure!(
-        !settings.base.is_empty() && !settings.model.is_empty(),
-        "name a target: --model DIR, or --endpoint URL with --target-model NAME"
-    );
-    Ok(settings)
 }
