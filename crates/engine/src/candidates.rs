@@ -4,6 +4,7 @@ use crate::options::MaskRule;
 use crate::recipe::{Found, Recipe};
 use crate::{EngineError, Options, Step};
 use mosa_core::{Rng, Stream, TokenId};
+use mosa_model::waiting;
 use tch::{Device, Kind, TchError, Tensor};
 
 /// A masked position and the token that would be committed there.
@@ -190,7 +191,7 @@ impl Host {
         let tokens = joined(found.iter().map(|f| &f.tokens).collect(), 0)?;
         let sureness = joined(found.iter().map(|f| &f.sureness).collect(), 1)?.f_reshape([-1])?;
         Ok(Self {
-            tokens: Vec::<i64>::try_from(tokens.f_to_device(Device::Cpu)?)?,
+            tokens: waiting(tokens.device(), || Vec::<i64>::try_from(tokens.f_to_device(Device::Cpu)?))?,
             sureness: Vec::<f32>::try_from(sureness.f_to_device(Device::Cpu)?)?,
         })
     }

@@ -120,7 +120,7 @@ impl Cursor {
             // What interventions masked or filled changes the plan of the block.
             self.planned = (self.planned + self.open_masks()).saturating_sub(before);
             let job = self.job(options.cache, shared);
-            let nothing = job.positions.is_empty() || (job.share.quota == 0 && self.interventions.is_empty());
+            let nothing = job.positions.is_empty() || (job.share.quota == 0 && !self.acts());
             if !nothing {
                 return Ok(Some(job));
             }
@@ -144,8 +144,28 @@ impl Cursor {
         };
         let picked = options.commit.policy().choose(&moment, candidates);
         self.finish_step(job, picked.into_iter().map(|i| candidates[i]).collect())?;
-        if options.stop_at_end && self.interventions.is_empty() && self.settled_end(options).is_some() {
+        if options.stop_at_end && !self.acts() && self.settled_end(options).is_some() {
             self.end();
+        }
+        self.end_if_over(job.step)
+    }
+
+    /// Whether an intervention may do more than watch.
+    pub(crate) fn acts(&self) -> bool {
+        !self.interventions.iter().all(|i| i.only_watches())
+    }
+
+    /// Ends a row that nothing is needed of any more. Where interventions act, that is asked after a block alone, behind them.
+    fn end_if_over(&mut self, step: Step) -> Result<(), EngineError> {
+        if self.done || self.interventions.is_empty() || self.acts() {
+            return Ok(());
+        }
+        for intervention in &mut self.interventions {
+            if intervention.is_over(step, &self.canvas)? {
+                self.finish = Some(Finish::Stopped(intervention.name().to_owned()));
+                self.end();
+                break;
+            }
         }
         Ok(())
     }
@@ -180,7 +200,7 @@ impl Cursor {
         let ends: Vec<_> = std::iter::once(options.ends.eos).chain(options.ends.eot).collect();
         let stopped_at = if options.stop_at_end { self.settled_end(options) } else { None };
         let response = self.canvas.response();
-        let ids = match stopped_at.filter(|_| self.interventions.is_empty()) {
+        let ids = match stopped_at.filter(|_| !self.acts()) {
             Some(p) => response[..=p - self.canvas.response_start()].to_vec(),
             None => response.iter().copied().take_while(|&t| t != self.canvas.mask()).collect(),
         };
@@ -209,10 +229,10 @@ impl Cursor {
         self.canvas.settled_end(&ends)
     }
 
-    /// The masks that the steps of a block are for: those of the block, and with interventions those before it as well,
+    /// The masks that the steps of a block are for: those of the block, and where interventions act those before it as well,
     /// which may have been masked again.
     fn open_masks(&self) -> usize {
-        let from = if self.interventions.is_empty() { self.range.start } else { 0 };
+        let from = if self.acts() { 0 } else { self.range.start };
         self.canvas.masked(from..self.range.end).len()
     }
 
@@ -234,9 +254,9 @@ impl Cursor {
         (self.range, self.budget) = (self.frame.canvas(), self.schedule.steps_behind(&self.frame, self.planned));
     }
 
-    /// A quota takes all its steps; parallel decoding goes on until no mask is left (interventions see at least one step).
+    /// A quota takes all its steps; parallel decoding goes on until no mask is left (interventions that act see at least one step).
     fn block_is_over(&self) -> bool {
-        let seen = self.step > 0 || self.interventions.is_empty() || self.rest;
+        let seen = self.step > 0 || !self.acts() || self.rest;
         self.step >= self.budget || (self.frame.pace == Pace::Free && seen && self.open_masks() == 0)
     }
 
@@ -330,7 +350,7 @@ impl Cursor {
         let fresh = self.looked_back(window);
         let tokens = self.canvas.tokens();
         let stale = cached[..fresh.start] != tokens[..fresh.start] || cached[fresh.end..] != tokens[fresh.end..];
-        let reopened = !self.interventions.is_empty() && !self.canvas.masked(0..window.start).is_empty();
+        let reopened = self.acts() && !self.canvas.masked(0..window.start).is_empty();
         stale || reopened || self.interventions.iter().any(|i| i.edits_hidden())
     }
 

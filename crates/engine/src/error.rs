@@ -23,6 +23,29 @@ pub enum EngineError {
         /// What is wrong.
         what: String,
     },
+    /// The prompt of a question and its longest choice are longer than the model's context.
+    #[error(
+        "question {id}: {tokens} tokens of the prompt and {behind} of its longest choice do not fit the model's context of \
+         {context}; ask it with a shorter prompt (fewer examples)"
+    )]
+    TooLong {
+        /// The question's id.
+        id: String,
+        /// Tokens of the prompt.
+        tokens: usize,
+        /// Tokens of the longest choice.
+        behind: usize,
+        /// Positions the model has.
+        context: usize,
+    },
+    /// A question could not be scored.
+    #[error("question {id}: {error}")]
+    Question {
+        /// Its id.
+        id: String,
+        /// Why.
+        error: Box<EngineError>,
+    },
     /// The model returned something that is not a number.
     #[error("the model returned NaN at position {position} in step {step}: {cause}")]
     NotANumber {
@@ -52,12 +75,20 @@ pub enum EngineError {
 impl EngineError {
     /// Whether the model's numbers are broken, and not what was asked for.
     pub fn is_broken_number(&self) -> bool {
-        matches!(self, Self::NotANumber { .. })
+        match self {
+            Self::NotANumber { .. } => true,
+            Self::Question { error, .. } => error.is_broken_number(),
+            _ => false,
+        }
     }
 
     /// Whether memory ran out, on the host or on the device.
     pub fn is_out_of_memory(&self) -> bool {
-        matches!(self, Self::Model(error) if error.is_out_of_memory())
+        match self {
+            Self::Model(error) => error.is_out_of_memory(),
+            Self::Question { error, .. } => error.is_out_of_memory(),
+            _ => false,
+        }
     }
 }
 

@@ -19,13 +19,14 @@
 //! - [`CommitPolicy`]: which masked positions to commit now, one file per policy.
 //! - [`Intervention`]: attacks, defences and probes act here; the loop knows none of them by name.
 //! - [`Trace`]: what was written where, when, why and with what probability.
-//! - [`likelihood`]: log-probability of given tokens at given positions.
+//! - [`likelihood`]: log-probability of given tokens at given positions; [`choose`]: of the choices of many questions.
 //!
 //! [`Session`] is the loop itself, for callers whose rows come and go. A row's computation depends on that row alone
 //! ([`Batching::Rows`]), so the batch an answer was computed in cannot change it. Rows that share passes
 //! ([`Batching::Shared`]) are equal up to rounding.
 
 mod candidates;
+mod choose;
 pub mod commit;
 mod cursor;
 mod device_noise;
@@ -43,6 +44,7 @@ mod session;
 mod trace;
 
 pub use candidates::Candidate;
+pub use choose::{Question, Weighed, choose};
 pub use commit::{Choice, Commit, CommitPolicy, Moment, Pace, Statistic};
 pub use error::EngineError;
 pub use generate::{Control, Observer, generate};

@@ -3,7 +3,7 @@
 use crate::EngineError;
 use crate::error::{not_a_number, option};
 use mosa_core::{Canvas, Rng, Stream, TokenId};
-use mosa_model::{Adapted, Call, ModelSpec, Slot};
+use mosa_model::{Adapted, Call, ModelSpec, Slot, waiting};
 use tch::{Device, Kind, TchError, Tensor};
 
 /// How the joint probability of several tokens is estimated.
@@ -74,6 +74,24 @@ impl Estimator {
     }
 }
 
+impl Estimator {
+    /// The same estimator with the masks of another sample; others have no masks to draw.
+    pub fn of_sample(self, sample: u64) -> Self {
+        match self {
+            Self::Elbo { draws, seed, .. } => Self::Elbo { draws, seed, sample },
+            other => other,
+        }
+    }
+
+    /// What ln p of a token scored in this view of `count` tokens counts for in that of all.
+    pub(crate) fn weight(self, count: usize, view: &View) -> f64 {
+        match self {
+            Self::MeanField | Self::Chain => 1.0,
+            Self::Elbo { draws, .. } => count as f64 / (view.scored.len() * draws) as f64,
+        }
+    }
+}
+
 /// Canvases per pass where an estimator needs many.
 const ROWS: usize = 16;
 
@@ -105,7 +123,7 @@ impl Scoring {
     }
 
     /// The canvas of a view.
-    fn seen(&self, view: &View) -> Vec<TokenId> {
+    pub(crate) fn seen(&self, view: &View) -> Vec<TokenId> {
         let mut canvas = self.canvas.clone();
         for &j in &view.revealed {
             let (position, token) = self.tokens[j];
@@ -155,7 +173,8 @@ impl Scores {
     pub fn of_tokens(&self, subject: Adapted<'_>) -> Result<Vec<f64>, EngineError> {
         let ids: Vec<i64> = self.ids.iter().map(|&t| i64::from(t)).collect();
         let ids = Tensor::f_from_slice(&ids)?.f_to_device(self.log_p.device())?;
-        let flat = Vec::<f32>::try_from(picked(&self.log_p, &ids)?.f_to_device(Device::Cpu)?)?;
+        let picked = picked(&self.log_p, &ids)?;
+        let flat = waiting(picked.device(), || Vec::<f32>::try_from(picked.f_to_device(Device::Cpu)?))?;
         match flat.iter().position(|p| p.is_nan()) {
             Some(broken) => Err(not_a_number(subject, self.want[broken].1, 0)),
             None => Ok(flat.into_iter().map(f64::from).collect()),

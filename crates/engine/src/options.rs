@@ -130,7 +130,7 @@ pub struct Options {
     #[serde(default)]
     pub cache: CacheMode,
     /// Stop a row once an end token stands with nothing masked before it: the answer up to there can no longer change.
-    /// Not used for rows with interventions, which may take commits back.
+    /// Not used for rows with interventions that may take commits back (all but those that only watch).
     #[serde(default)]
     pub stop_at_end: bool,
     /// Seed of every random draw.

@@ -30,7 +30,7 @@ impl PassRow<'_> {
     /// The logits as the row's interventions leave them.
     fn edited(&mut self, logits: Tensor) -> Result<Tensor, EngineError> {
         let (job, cursor) = (self.job, &mut self.live.cursor);
-        if cursor.interventions.is_empty() {
+        if !cursor.acts() {
             return Ok(logits);
         }
         let mut logits = logits.f_to_kind(Kind::Float)?;
@@ -130,7 +130,7 @@ fn forward(
             asked.extend(rows_of(row, views, cache));
         }
         let tapped: Option<&mut dyn HiddenTap> = if watched { Some(&mut tap) } else { None };
-        subject.model.forward(Call { rows: asked, want, adapter: subject.adapter, tap: tapped })
+        subject.forward(Call { rows: asked, want, adapter: None, tap: tapped })
     };
     for ((row, seen), cache) in rows.iter_mut().zip(tap.rows).zip(caches) {
         row.live.cursor.interventions = seen.stack;

@@ -1,5 +1,6 @@
 //! A model together with an adapter.
 
+use crate::clock::timed;
 use crate::{Adapter, Call, DenoisingModel, ModelError, WhiteBoxModel};
 use tch::Tensor;
 
@@ -34,11 +35,11 @@ impl<'a> Adapted<'a, dyn WhiteBoxModel + 'a> {
 }
 
 impl Adapted<'_> {
-    /// Logits of `call`, made with the adapter.
+    /// Logits of `call`, made with the adapter. Its time counts ([`crate::forward_time`]).
     ///
     /// # Errors
     /// As [`DenoisingModel::forward`].
     pub fn forward<'c>(&'c self, call: Call<'c>) -> Result<Tensor, ModelError> {
-        self.model.forward(call.with_adapter(self.adapter))
+        timed(1, || self.model.forward(call.with_adapter(self.adapter)))
     }
 }

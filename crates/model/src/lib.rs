@@ -23,6 +23,7 @@ mod broken;
 mod cache;
 mod call;
 mod checkpoint;
+mod clock;
 mod config;
 mod dense;
 mod device;
@@ -62,6 +63,7 @@ pub use attention::{AttentionConfig, AttentionNames};
 pub use cache::KvCache;
 pub use call::{Call, Row, Slot};
 pub use checkpoint::{Checkpoint, Shard, StoredTensor};
+pub use clock::{ForwardTime, forward_time, waiting};
 pub use config::{HeadConfig, ModelConfig};
 pub use dense::{DenseConfig, DenseNames};
 pub use device::{

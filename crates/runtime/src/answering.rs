@@ -4,12 +4,26 @@ use crate::ask::Ask;
 use crate::constrained::choose;
 use crate::layout::Layout;
 use crate::{Pending, Runtime, RuntimeError, Shown};
+use mosa_core::TokenId;
 use mosa_engine::{Answer, Options};
+use mosa_text::TextModel;
 
 /// A request on its canvas, and the model calls that took.
-struct Ready {
-    layout: Layout,
-    forwards: usize,
+pub(crate) struct Ready {
+    pub layout: Layout,
+    pub forwards: usize,
+}
+
+impl Ready {
+    pub(crate) fn new(text: &TextModel, options: &Options, asked: &Ask) -> Result<Self, RuntimeError> {
+        Ok(Self { layout: Layout::new(text, options, asked)?, forwards: 0 })
+    }
+
+    /// Takes the tokens from response offset `offset` on that were chosen, each by a model call.
+    pub(crate) fn forces(&mut self, offset: usize, chosen: Vec<TokenId>) {
+        self.forwards += chosen.len();
+        self.layout.forced.extend((offset..).zip(chosen));
+    }
 }
 
 impl Runtime {
@@ -21,8 +35,9 @@ impl Runtime {
     pub fn answer(&self, options: &Options, asked: &[Ask]) -> Result<Vec<Result<Shown, RuntimeError>>, RuntimeError> {
         let ready: Vec<Result<Ready, RuntimeError>> = asked.iter().map(|ask| self.ready(options, ask)).collect();
         let laid_out = asked.iter().zip(&ready).filter_map(|(ask, ready)| Some((ask, ready.as_ref().ok()?)));
-        let mut answers =
-            self.submit(laid_out.map(|(ask, ready)| ready.layout.request(&ask.id)).collect())?.into_iter();
+        let mut answers = self
+            .submit(laid_out.map(|(ask, ready)| ready.layout.request(&ask.id, self.words())).collect())?
+            .into_iter();
         let one = |ready: Result<Ready, RuntimeError>| {
             let (ready, answer) = (ready?, answers.next().map(Pending::wait));
             answer.map_or(Err(RuntimeError::Interrupted), |answer| self.shown(&ready, &answer?))
@@ -34,16 +49,16 @@ impl Runtime {
         if self.stop().asked() {
             return Err(RuntimeError::Interrupted);
         }
-        let mut layout = Layout::new(self.text(), options, asked)?;
-        let Some(constraint) = asked.constraint.clone() else { return Ok(Ready { layout, forwards: 0 }) };
-        let (offset, seen) = (constraint.offset, layout.clone());
-        let chosen = self.look(move |model| choose(model, &constraint, &seen))??;
-        let forwards = chosen.len();
-        layout.forced.extend((offset..).zip(chosen));
-        Ok(Ready { layout, forwards })
+        let mut ready = Ready::new(self.text(), options, asked)?;
+        if let Some(constraint) = asked.constraint.clone() {
+            let (offset, seen) = (constraint.offset, ready.layout.clone());
+            ready.forces(offset, self.look(move |model| choose(model, &constraint, &seen))??);
+        }
+        Ok(ready)
     }
 
-    fn shown(&self, ready: &Ready, answer: &Answer) -> Result<Shown, RuntimeError> {
+    /// An answer in words.
+    pub(crate) fn shown(&self, ready: &Ready, answer: &Answer) -> Result<Shown, RuntimeError> {
         let Ready { layout, forwards } = ready;
         unwritten(layout, answer)?;
         let shown = Shown::of(self.text(), answer, layout.prompt.len(), layout.written())?;

@@ -16,6 +16,11 @@ pub struct Ask {
     pub gen_length: Option<usize>,
     /// Sampling temperature; the sampler's own if absent.
     pub temperature: Option<f64>,
+    /// Words at the end of the prompt, which the answer goes on from: behind a conversation they begin its next turn.
+    pub prefix: String,
+    /// Texts that end the answer: it is decoded no further once one of them stands in it with nothing masked before its end. The
+    /// answer is not cut there.
+    pub until: Vec<String>,
     /// What is written into the response from outside.
     pub written: Vec<Written>,
     /// How the response must not go on somewhere.
@@ -32,6 +37,8 @@ impl Ask {
             prompt,
             gen_length: None,
             temperature: None,
+            prefix: String::new(),
+            until: Vec::new(),
             written: Vec::new(),
             constraint: None,
             infill: false,

@@ -3,10 +3,12 @@
 use crate::RuntimeError;
 use crate::ask::{Ask, Words};
 use crate::edit::Write;
+use crate::until::Until;
 use mosa_core::TokenId;
 use mosa_engine::{Intervention, Options, Request};
 use mosa_text::{Prompt, TextModel};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Most masks of one gap; a text of a helper may ask for any number.
 const MOST_MASKS: usize = 65_536;
@@ -21,6 +23,8 @@ pub(crate) struct Layout {
     pub forced: Vec<(usize, TokenId)>,
     /// What is written later.
     pub writes: Vec<Write>,
+    /// Texts that end the answer.
+    pub until: Vec<String>,
 }
 
 impl Layout {
@@ -44,10 +48,10 @@ impl Layout {
                 format!("words are forced at response offset {offset}, but the response has {gen_length} positions");
             return Err(RuntimeError::Request(what));
         }
-        let prompt = text.encode(&asked.prompt)?;
+        let prompt = text.encode_with(&asked.prompt, &asked.prefix)?;
         let stretched = asked.gen_length.map(|length| options.resized(length));
         let options = stretched.unwrap_or_else(|| options.clone());
-        Ok(Self { prompt, options, forced, writes: Vec::new() })
+        Ok(Self { prompt, options, forced, writes: Vec::new(), until: asked.until.clone() })
     }
 
     /// Masks inside the prompt: the canvas is the prompt from its first mask on, what stands between masks is given, and
@@ -55,6 +59,11 @@ impl Layout {
     fn gaps(text: &TextModel, options: &Options, asked: &Ask) -> Result<Self, RuntimeError> {
         if asked.written.iter().any(|w| w.step == 0) {
             return Err(RuntimeError::Request("what stands between gaps is said in the prompt itself".into()));
+        }
+        if !asked.prefix.is_empty() {
+            return Err(RuntimeError::Request(
+                "words that an answer goes on from and gaps in the prompt exclude each other".into(),
+            ));
         }
         let marked = with_masks(text, &asked.prompt)?;
         let mask = text.special.mask;
@@ -65,7 +74,7 @@ impl Layout {
         let forced = rest.iter().copied().enumerate().filter(|(_, t)| *t != mask).collect();
         let gen_length = rest.len() + asked.gen_length.unwrap_or(options.gen_length);
         let options = options.resized(gen_length).one_per_step();
-        Ok(Self { prompt: head.to_vec(), options, forced, writes: Vec::new() })
+        Ok(Self { prompt: head.to_vec(), options, forced, writes: Vec::new(), until: asked.until.clone() })
     }
 
     /// The words that come in the middle of the decode.
@@ -90,15 +99,16 @@ impl Layout {
     }
 
     /// The request of the engine.
-    pub(crate) fn request(&self, id: &str) -> Request {
+    pub(crate) fn request(&self, id: &str, text: &Arc<TextModel>) -> Request {
         let keep: Vec<usize> = self.forced.iter().map(|(at, _)| *at).collect();
         let edits = self.writes.iter().map(|write| {
             let write = Write { keep: keep.clone(), ..write.clone() };
             Box::new(write) as Box<dyn Intervention>
         });
+        let until = Until::new(text, &self.until).map(|until| Box::new(until) as Box<dyn Intervention>);
         Request::new(id, self.prompt.clone(), &self.options)
             .with_forced(self.forced.iter().copied())
-            .with_interventions(edits.collect())
+            .with_interventions(edits.chain(until).collect())
     }
 }
 

@@ -4,6 +4,8 @@
 //!
 //! ```text
 //! Runtime::answer    requests in words ([`Ask`]) -> texts, pieces, steps, confidences ([`Shown`])
+//! Runtime::choose    questions with choices -> how likely each choice is; begin_choose does not wait for it
+//! Runtime::begin_batch   requests in words that share passes with each other and nobody else
 //! Runtime::decode    requests of the engine -> its answers; submit does not wait for them
 //! Runtime::look      work on the model itself: gradients, scores, guided words; begin does not wait for it
 //! ```
@@ -13,6 +15,8 @@
 
 mod answering;
 mod ask;
+mod batch;
+mod choosing;
 mod constrained;
 mod edit;
 mod error;
@@ -21,9 +25,12 @@ mod model;
 mod pending;
 mod runtime;
 mod shown;
+mod until;
 mod worker;
 
 pub use ask::{Ask, Constraint, Words, Written};
+pub use batch::Batch;
+pub use choosing::{Choosing, Chosen, Scorer};
 pub use error::RuntimeError;
 pub use layout::words_at;
 pub use model::Model;

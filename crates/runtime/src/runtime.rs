@@ -5,7 +5,7 @@ use crate::worker::{Job, Ticket, Worker, on_a_models_thread};
 use crate::{Model, RuntimeError};
 use mosa_core::Interrupt;
 use mosa_engine::{Answer, Batching, Request};
-use mosa_model::{ModelSpec, all_threads};
+use mosa_model::{ForwardTime, ModelSpec, all_threads, forward_time};
 use mosa_text::TextModel;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, OnceLock};
@@ -84,6 +84,11 @@ impl Runtime {
         &self.shared.text
     }
 
+    /// Its words, for what outlives this handle.
+    pub(crate) fn words(&self) -> &Arc<TextModel> {
+        &self.shared.text
+    }
+
     /// What ends everything that waits.
     pub fn stop(&self) -> &Interrupt {
         &self.shared.stop
@@ -122,9 +127,19 @@ impl Runtime {
         &self,
         work: impl FnOnce(&Model) -> T + Send + 'static,
     ) -> Result<Pending<T>, RuntimeError> {
+        self.begin_watched(|model, _| work(model))
+    }
+
+    /// The same work, which may ask now and then whether somebody still waits for it.
+    pub(crate) fn begin_watched<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Model, &dyn Fn() -> bool) -> T + Send + 'static,
+    ) -> Result<Pending<T>, RuntimeError> {
         let (reply, pending) = self.pending();
+        let asker = Arc::downgrade(&pending.asker);
         let look = move |model: Option<&Model>| {
-            let _ = reply.send(model.map(work).ok_or(RuntimeError::Interrupted));
+            let worked = model.map(|model| work(model, &|| asker.strong_count() > 0));
+            let _ = reply.send(worked.ok_or(RuntimeError::Interrupted));
         };
         self.send(Job::Look(Box::new(look)))?;
         Ok(pending)
@@ -159,6 +174,20 @@ impl Runtime {
             }
         }
         done.wait()
+    }
+
+    /// What forward passes on the model's thread have taken so far, of whoever asked for them ([`mosa_model::forward_time`]); also after
+    /// a stop.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Panicked`] if the thread is gone, [`RuntimeError::Nested`] on the thread of a model.
+    pub fn forward_time(&self) -> Result<ForwardTime, RuntimeError> {
+        may_wait()?;
+        let (reply, pending) = self.pending();
+        self.send(Job::Look(Box::new(move |_| {
+            let _ = reply.send(Ok(forward_time()));
+        })))?;
+        pending.wait()
     }
 
     fn pending<T>(&self) -> (Sender<Result<T, RuntimeError>>, Pending<T>) {

@@ -160,7 +160,7 @@ impl Worker {
 }
 
 /// Refuses what would make an answer depend on who else asks at the same time.
-fn refused(request: &Request) -> Result<(), RuntimeError> {
+pub(crate) fn refused(request: &Request) -> Result<(), RuntimeError> {
     match request.options.schedule.plan().counts_together() {
         false => Ok(()),
         true => {

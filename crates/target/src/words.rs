@@ -28,6 +28,8 @@ pub(crate) fn ask(draw: u64, asked: &Generate, gen_length: usize) -> Ask {
         written: written.filter(|w| w.step >= first).collect(),
         constraint: constraint.map(|c| Constraint { offset: c.offset, forbidden: c.forbidden.clone(), draw }),
         infill: asked.infill,
+        prefix: String::new(),
+        until: Vec::new(),
     }
 }
 

@@ -9,6 +9,7 @@
 //! fuel, a limit on what it writes and a stack of its own, and a tokeniser a limit on time and growth.
 
 mod chat;
+mod continued;
 mod conversation;
 mod delimited;
 mod error;
@@ -27,6 +28,7 @@ mod template;
 mod tokenizer;
 
 pub use chat::ChatTemplate;
+pub use continued::Continued;
 pub use error::TextError;
 pub use mosa_core::{Message, Role};
 pub use prompts::{Columns, Prompt, PromptRecord, Prompts, prompts_of};
