@@ -171,7 +171,7 @@ fn judges(run: &Run) -> Vec<&str> {
 }
 
 /// The name, with a number behind it where it is taken.
-fn free(name: String, mut take: impl FnMut(&str) -> bool) -> String {
+pub(crate) fn free(name: String, mut take: impl FnMut(&str) -> bool) -> String {
     let mut own = name.clone();
     let mut number = 1;
     while !take(&own) {

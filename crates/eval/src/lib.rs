@@ -10,6 +10,7 @@ mod count;
 mod outcome;
 mod run;
 mod section;
+pub mod utility;
 
 pub use count::Count;
 pub use outcome::{Outcome, why_unassessed};

@@ -3,8 +3,8 @@
 use mosa_attack::{CaseRecord, SecondsRecord};
 use mosa_core::hex;
 use mosa_records::{
-    AnswerRecord, CurveRecord, LandscapeRecord, Log, OrderRecord, Record, RecordsError, RunFolder, VerdictRecord,
-    drop_outdated, lines, names, tell_judges_apart,
+    AnswerRecord, CurveRecord, LandscapeRecord, Log, OrderRecord, Record, RecordsError, RunFolder, SampleRecord,
+    VerdictRecord, drop_outdated, lines, names, tell_judges_apart,
 };
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -34,6 +34,8 @@ pub struct Run {
     pub curves: Vec<CurveRecord>,
     /// `landscapes.jsonl`.
     pub landscapes: Vec<LandscapeRecord>,
+    /// `samples.jsonl` of a task.
+    pub samples: Vec<SampleRecord>,
     /// `metrics.jsonl` of a training run.
     pub metrics: Vec<Value>,
     /// SHA-256 of all of it.
@@ -43,7 +45,7 @@ pub struct Run {
 }
 
 /// The files of a run that a page is made from, in the order of the digest.
-pub const FILES: [&str; 9] = [
+pub const FILES: [&str; 10] = [
     names::MANIFEST,
     names::ANSWERS,
     names::VERDICTS,
@@ -53,6 +55,7 @@ pub const FILES: [&str; 9] = [
     names::METRICS,
     names::CASES,
     names::SECONDS,
+    names::SAMPLES,
 ];
 
 impl Run {
@@ -102,12 +105,13 @@ impl Run {
             orders: Log::read_noting(&at(names::ORDERS), &mut notes)?,
             curves: Log::read_noting(&at(names::CURVES), &mut notes)?,
             landscapes: Log::read_noting(&at(names::LANDSCAPES), &mut notes)?,
+            samples: Log::read_noting(&at(names::SAMPLES), &mut notes)?,
             metrics: metrics(&at(names::METRICS), &mut notes)?,
             digest: digest(dir),
             notes: Vec::new(),
         };
         run.notes = notes.into_iter().chain(run.lost(dir)).collect();
-        let silent = run.answers.is_empty() && run.cases.is_empty();
+        let silent = run.answers.is_empty() && run.cases.is_empty() && run.samples.is_empty();
         let empty = silent && run.orders.is_empty() && run.curves.is_empty();
         if empty && run.landscapes.is_empty() && run.metrics.is_empty() {
             return Err(RecordsError::file(dir, "holds no records; run the probe to its first record, then report"));
@@ -143,10 +147,15 @@ impl Run {
         }
     }
 
-    /// What the model under an attack is called: the manifest's `label`, else the first part of the run's name that
-    /// says more than the attack's, else the model and adapter the manifest names.
+    /// What the model under an attack or at a task is called: the manifest's `label`, else the first part of the run's
+    /// name that says more than the attack's or the task's, else the model and adapter the manifest names.
     pub fn model(&self, attack: &str) -> String {
-        let part = || self.name.split('/').map(|part| without(part, attack)).find(|part| !part.is_empty());
+        self.model_of(&self.name, attack)
+    }
+
+    /// The same for a run of another name.
+    pub(crate) fn model_of(&self, name: &str, attack: &str) -> String {
+        let part = || name.split('/').map(|part| without(part, attack)).find(|part| !part.is_empty());
         self.said("label").or_else(|| part().map(str::to_owned)).unwrap_or_else(|| {
             let model = self.said("model").unwrap_or_else(|| self.name.clone());
             let model = model.trim_end_matches('/').rsplit('/').next().unwrap_or_default();

@@ -49,6 +49,16 @@ pub enum FigureKind {
         /// Curves over the map in the units of its axes, at most [`MAX_SERIES`]; what lies outside the map is left out.
         lines: Vec<Series>,
     },
+    /// Points with names, such as models by what they lost and what they withstand.
+    Scatter {
+        /// The horizontal axis.
+        x: Axis,
+        /// The vertical axis.
+        y: Axis,
+        /// The points, at most [`MAX_SERIES`]; each has a mark of its own and its name in the legend, and beside it
+        /// where there is room.
+        spots: Vec<Spot>,
+    },
     /// Lying bars that add up to 100%, such as scores from 1 to 5 in several arms; the names of the parts are shaded
     /// from weak to strong, in their order.
     Stacks {
@@ -96,6 +106,17 @@ pub struct Point {
     pub low: Option<f64>,
     /// The upper end of the interval.
     pub high: Option<f64>,
+}
+
+/// A point with a name, and intervals in both directions or without.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spot {
+    /// Its name.
+    pub name: String,
+    /// Where it is, with the vertical interval.
+    pub at: Point,
+    /// The horizontal interval.
+    pub across: Option<(f64, f64)>,
 }
 
 /// The bars of one colour, one in every group.
@@ -198,6 +219,7 @@ impl FigureKind {
                 let uneven = odd.map(|odd| format!("row {odd} has {} values, row 0 has {first}", values[odd].len()));
                 uneven.or(too_many(lines.len()))
             }
+            Self::Scatter { spots, .. } => too_many(spots.len()),
             Self::Stacks { groups, parts, counts, .. } => {
                 let (bars, rows) = (groups.len(), counts.len());
                 let uneven = (bars != rows).then(|| format!("{rows} rows of counts for {bars} groups"));

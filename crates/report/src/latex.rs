@@ -32,7 +32,7 @@ fn shown(cell: &Cell) -> String {
     let text = escaped(&cell.shown());
     match cell {
         Cell::Number(value, _) if value.is_finite() => text.replacen('-', "$-$", 1),
-        Cell::Rate { n: 1.., .. } => text.replacen('-', "--", 1),
+        Cell::Rate { n: 1.., .. } | Cell::Share { n: 1.., .. } => text.replacen('-', "--", 1),
         _ => text,
     }
 }

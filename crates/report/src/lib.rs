@@ -24,7 +24,7 @@ mod warning;
 pub use answer::Answer;
 pub use claim::{Agreement, Claim};
 pub use error::ReportError;
-pub use figure::{Axis, Bar, BarSeries, Figure, FigureKind, MAX_SERIES, Point, Series};
+pub use figure::{Axis, Bar, BarSeries, Figure, FigureKind, MAX_SERIES, Point, Series, Spot};
 pub use report::{Block, Report, Section, TableOnPage};
 pub use table::{Cell, Table};
 pub use viewer::{Played, PlayedToken, Viewer};

@@ -26,6 +26,16 @@ pub(crate) fn rate(k: usize, n: usize) -> String {
     format!("{share}, {interval}")
 }
 
+/// A share of `n` cases with its 95% interval, in percent to one decimal: `69.8%, 67.3-72.2 (n = 1319)`; a dash if there are none.
+pub(crate) fn share(value: f64, interval: Option<(f64, f64)>, n: usize) -> String {
+    if n == 0 || !value.is_finite() {
+        return DASH.into();
+    }
+    let [share, interval] = plain::share(value, interval);
+    let between = if interval == "-" { String::new() } else { format!(", {interval}") };
+    format!("{share}{between} (n = {n})")
+}
+
 /// A value on an axis that is `span` long, with the decimals that tell neighbouring ticks apart.
 pub(crate) fn tick(value: f64, span: f64) -> String {
     let value = if value.abs() < span * 1e-9 { 0.0 } else { value };

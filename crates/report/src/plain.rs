@@ -1,5 +1,6 @@
 //! Cells of the tables that commands print.
 
+use crate::number::fixed;
 use mosa_core::stats::Rate;
 
 /// A header row.
@@ -14,4 +15,11 @@ pub fn rate(k: usize, n: usize) -> [String; 2] {
     }
     let rate = Rate::of(k, n);
     [format!("{} ({k}/{n})", rate.percent()), rate.percent_interval()]
+}
+
+/// A share and its 95% interval, in percent to one decimal: `69.8%` and `67.3-72.2`; a dash for what there is not.
+pub fn share(value: f64, interval: Option<(f64, f64)>) -> [String; 2] {
+    let percent = |x: f64| fixed(100.0 * x, 1);
+    let between = interval.map_or("-".into(), |(low, high)| format!("{}-{}", percent(low), percent(high)));
+    [if value.is_finite() { format!("{}%", percent(value)) } else { "-".into() }, between]
 }

@@ -27,6 +27,16 @@ pub enum Cell {
         /// Out of how many.
         n: usize,
     },
+    /// A share between 0 and 1 with an interval, shown to one decimal of a percent as `69.8%, 67.3-72.2 (n = 1319)`; a
+    /// dash if `n` is 0. For means of shares, and rates over many cases.
+    Share {
+        /// The share.
+        value: f64,
+        /// Its 95% interval, where there is one.
+        interval: Option<(f64, f64)>,
+        /// Over how many cases.
+        n: usize,
+    },
 }
 
 impl From<&str> for Cell {
@@ -48,6 +58,7 @@ impl Cell {
             Self::Text(text) => text.clone(),
             Self::Number(value, decimals) => number::fixed(*value, *decimals),
             Self::Rate { k, n } => number::rate(*k, *n),
+            Self::Share { value, interval, n } => number::share(*value, *interval, *n),
         }
     }
 
@@ -59,7 +70,7 @@ impl Cell {
 
 impl Table {
     /// The table for programs: comma-separated, numbers unrounded and empty where they are not finite. A column of
-    /// rates becomes five: the share, and beside it `k`, `n` and the interval's `low` and `high`. Text that a spreadsheet
+    /// rates becomes five: the share, and beside it `k`, `n` and the interval's `low` and `high`; a share has no `k`. Text that a spreadsheet
     /// would take for a formula has an apostrophe before it.
     pub fn csv(&self) -> String {
         let wide: Vec<bool> = (0..self.header.len()).map(|column| self.has_rates(column)).collect();
@@ -107,7 +118,7 @@ impl Table {
     }
 
     fn has_rates(&self, column: usize) -> bool {
-        self.rows.iter().any(|row| matches!(row.get(column), Some(Cell::Rate { .. })))
+        self.rows.iter().any(|row| matches!(row.get(column), Some(Cell::Rate { .. } | Cell::Share { .. })))
     }
 }
 
@@ -121,6 +132,11 @@ fn csv_fields(cell: &Cell, wide: bool) -> Vec<String> {
         Cell::Rate { k, n } => {
             let (low, high) = mosa_core::wilson(*k, *n);
             vec![plain(*k as f64 / *n as f64), k.to_string(), n.to_string(), plain(low), plain(high)]
+        }
+        Cell::Share { n: n @ 0, .. } => vec![String::new(), String::new(), n.to_string()],
+        Cell::Share { value, interval, n } => {
+            let (low, high) = interval.unwrap_or((f64::NAN, f64::NAN));
+            vec![plain(*value), String::new(), n.to_string(), plain(low), plain(high)]
         }
     };
     fields.resize(if wide { 5 } else { 1 }, String::new());

@@ -1,4 +1,5 @@
 mod agreement;
+mod attempts;
 mod bootstrap;
 mod intervals;
 mod tests;

@@ -1,16 +1,20 @@
 //! The page: one section per kind of record.
 
+mod ability;
 mod attack;
 mod gcg;
 mod landscape;
 mod order;
 mod prefill;
+mod refusal;
 mod steer;
+mod tradeoff;
 mod training;
 mod viewer;
 
 use crate::agreement::agreements;
 use crate::count::distinct;
+use crate::utility::exams;
 use crate::{Count, Run, compare};
 use mosa_core::hex;
 use mosa_records::View;
@@ -22,7 +26,7 @@ use sha2::{Digest, Sha256};
 pub fn report(runs: &[Run]) -> Report {
     let all: Vec<&Run> = runs.iter().collect();
     Report {
-        title: "Where is this model unsafe?".into(),
+        title: title(&all).into(),
         lead: lead(&all),
         provenance: provenance(&all),
         digest: Some(digest(runs)),
@@ -35,8 +39,12 @@ pub fn report(runs: &[Run]) -> Report {
 /// What the runs hold, one section per kind of record.
 pub fn sections(runs: &[Run]) -> Vec<Section> {
     let runs: Vec<&Run> = runs.iter().collect();
+    let exams = exams(&runs);
     let sections = [
         ("Attacks", attack::blocks(&runs)),
+        ("Safety and utility", tradeoff::blocks(&runs, &exams)),
+        ("What it can do", ability::blocks(&exams)),
+        ("Over-refusal", refusal::blocks(&exams)),
         ("Words forced into the answer", prefill::blocks(&runs)),
         ("Suffix search", gcg::blocks(&runs)),
         ("Order of writing", order::blocks(&runs)),
@@ -50,21 +58,34 @@ pub fn sections(runs: &[Run]) -> Vec<Section> {
     sections.map(|(title, blocks)| Section { title: title.into(), blocks }).collect()
 }
 
+fn title(runs: &[&Run]) -> &'static str {
+    let examined = runs.iter().filter(|run| !run.samples.is_empty()).count();
+    match examined {
+        0 => "Where is this model unsafe?",
+        n if n == runs.len() => "What can this model do?",
+        _ => "Where is this model unsafe, and what can it do?",
+    }
+}
+
 fn lead(runs: &[&Run]) -> String {
     let what = |run: &&Run| {
         let command = run.said("command").or_else(|| run.said("objective")).unwrap_or_else(|| "run".into());
+        let task = run.said("task").map_or(String::new(), |task| format!(" {task}"));
         let model = run.said("model").map_or(String::new(), |m| format!(" of {m}"));
-        format!("{}: {command}{model}", run.name)
+        format!("{}: {command}{task}{model}", run.name)
     };
     format!("Made from records alone. {}.", runs.iter().map(what).collect::<Vec<_>>().join("; "))
 }
 
 /// What of a manifest a page tells, beside the judges.
-const TOLD: [&str; 13] = [
+const TOLD: [&str; 16] = [
     "mosa",
     "libtorch",
     "command",
     "objective",
+    "task",
+    "protocol",
+    "said",
     "model",
     "hashes",
     "dtype",
@@ -108,7 +129,9 @@ pub fn digest(runs: &[Run]) -> String {
 
 /// Small samples, broken and unassessed answers, judges that disagree.
 fn warned(runs: &[&Run]) -> Vec<String> {
+    let exams = exams(runs);
     let mut cells = attack::stats(runs);
+    cells.extend(ability::stats(&exams));
     for run in runs {
         // The answers of an attack are counted by case.
         if run.cases.is_empty() {
@@ -125,7 +148,8 @@ fn warned(runs: &[&Run]) -> Vec<String> {
         let (name, n) = (&run.name, run.outdated);
         format!("{name}: {n} verdicts are left out, because their answers are other ones now; judge the run again")
     });
-    outdated.chain(warnings(&cells)).collect()
+    let notes = exams.iter().flat_map(|exam| exam.notes.clone());
+    outdated.chain(notes).chain(warnings(&cells)).collect()
 }
 
 /// Every group of answers, by each judge.

@@ -11,6 +11,7 @@ mod lines;
 mod mark;
 mod pen;
 mod plot;
+mod scatter;
 mod span;
 mod stacks;
 mod words;
@@ -40,6 +41,7 @@ pub(crate) fn svg(figure: &Figure) -> Result<String, ReportError> {
         FigureKind::Lines { x, y, series, shade } => lines::Lines { x, y, series, shade: shade.as_ref() }.svg(),
         FigureKind::Bars { y, groups, series } => bars::Bars { axis: y, groups, series }.svg(),
         FigureKind::Heat { x, y, scale, values, lines } => heat::Heat { x, y, scale, values, lines }.svg(),
+        FigureKind::Scatter { x, y, spots } => scatter::Scatter { x, y, spots }.svg(),
         FigureKind::Stacks { x, groups, parts, counts, cut } => {
             stacks::Stacks { axis: x, groups, parts, counts, cut: *cut }.svg()
         }

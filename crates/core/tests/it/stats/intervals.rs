@@ -1,5 +1,8 @@
 use super::{assert_ends, near};
-use mosa_core::stats::{Paired, Rate, clopper_pearson, mean_interval, minimal_detectable_difference};
+use mosa_core::stats::{
+    Paired, Rate, clopper_pearson, mean_interval, mean_of_estimates, minimal_detectable_difference,
+    minimal_detectable_difference_of_pairs,
+};
 use mosa_core::wilson;
 use proptest::prelude::*;
 
@@ -96,6 +99,30 @@ fn detectable_differences_have_known_values() {
     for (n, base) in [(0, 0.5), (3, 0.5), (100, 0.999), (100, 1.0), (100, -0.1), (100, f64::NAN)] {
         assert_eq!(minimal_detectable_difference(n, base), None, "{n} {base}");
     }
+}
+
+#[test]
+fn a_difference_of_pairs_is_found_with_as_many_cases_as_connor_asks_for() {
+    // (z sqrt(psi) + z' sqrt(psi - delta^2))^2 / delta^2, rounded up and down.
+    for (delta, psi, n) in [(0.1, 0.3, 233), (0.05, 0.2, 625), (0.02, 0.05, 978)] {
+        let of = |n| minimal_detectable_difference_of_pairs(n, psi).unwrap();
+        assert!(of(n + 1) <= delta && delta < of(n), "{delta} {psi}");
+    }
+    for (n, psi) in [(0, 0.3), (100, 0.0), (100, 0.01), (100, 1.1), (100, f64::NAN)] {
+        assert_eq!(minimal_detectable_difference_of_pairs(n, psi), None, "{n} {psi}");
+    }
+}
+
+#[test]
+fn the_mean_of_estimates_is_as_wide_as_independent_errors_make_it() {
+    let (mean, (low, high)) = mean_of_estimates(&[(0.1, (0.06, 0.11)), (0.3, (0.27, 0.5))]).unwrap();
+    assert!(near(mean, 0.2, 1e-12));
+    // Sides of 0.04 and 0.03 add up to 0.05, those of 0.01 and 0.2 to 0.20025; of the mean they are half.
+    assert_ends((low, high), (0.175, 0.2 + 0.5 * 0.0401f64.sqrt()), 1e-12);
+    let (alone, (low, high)) = mean_of_estimates(&[(0.3, (0.27, 0.5))]).unwrap();
+    assert!(near(alone, 0.3, 1e-12));
+    assert_ends((low, high), (0.27, 0.5), 1e-12);
+    assert_eq!(mean_of_estimates(&[]), None);
 }
 
 proptest! {
