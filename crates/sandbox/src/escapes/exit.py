@@ -1,0 +1,2 @@
+say("TRIED")
+os._exit(0)

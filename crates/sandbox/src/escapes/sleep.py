@@ -1,0 +1,4 @@
+import time
+
+say("TRIED")
+time.sleep(600)
