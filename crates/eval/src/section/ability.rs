@@ -129,27 +129,18 @@ fn numbers(exams: &[&Exam<'_>]) -> Block {
                 Cell::from(*metric),
                 score.cell(),
                 Cell::Number(score.n() as f64, 0),
-                Cell::Rate { k: score.unassessed, n: score.n() },
-                Cell::Rate { k: score.unfound, n: score.assessed },
-                Cell::Rate { k: score.cut, n: score.n() },
+                Cell::Number(score.unassessed as f64, 0),
+                Cell::Number(score.unfound as f64, 0),
+                Cell::Number(score.cut as f64, 0),
                 Cell::Number(exam.forwards(), 1),
             ]);
         }
     }
-    let header = [
-        "model",
-        "task",
-        "metric",
-        "right",
-        "answers",
-        "unassessed",
-        "nothing to score found",
-        "cut off at full length",
-        "forwards an answer",
-    ];
+    let header = ["model", "task", "metric", "right", "answers", "unassessed", "nothing found", "cut off", "forwards"];
     table(
-        "What models can do: the numbers, for each metric of each task. Unassessed answers are in no rate; an answer in \
-         which a metric finds nothing to score counts as wrong, as the protocols have it.",
+        "What models can do: the numbers, for each metric of each task. Unassessed answers are in no rate. Nothing found: \
+         answers in which the metric found nothing to score, which it counts as wrong. Cut off: answers that reached their \
+         greatest length. Forwards: model calls an answer.",
         &header,
         rows,
     )
@@ -189,29 +180,36 @@ fn reasons(exams: &[&Exam<'_>]) -> Option<Block> {
     (!rows.is_empty()).then(|| table(caption, &["model", "task", "answers", "reason"], rows))
 }
 
-/// Pairs with their tests and what follows.
-fn tests(pairs: &[Pair]) -> Option<Block> {
+/// Pairs with their tests, and what follows from them.
+fn tests(pairs: &[Pair]) -> Vec<Block> {
+    if pairs.is_empty() {
+        return Vec::new();
+    }
     let header = [
         "models",
         "task",
         "items",
-        "right in first only, in second only",
+        "only first, only second",
         "difference, points",
         "95% interval",
         "p",
         "p (Holm)",
-        "least that shows, points",
-        "what follows",
+        "least that shows",
     ];
-    let caption = "Pairs of models on the same items, assessed in both: exact McNemar test, Newcombe's interval of the \
-                   difference, Holm's correction over all rows. The least difference that shows at 5% with power 0.8 \
-                   follows from the items and how often the two disagree (Connor 1987). An ability is kept if the \
-                   interval rules out a loss of more than 3 points.";
-    let last = |pair: &Pair| {
-        let least = Cell::Number(100.0 * detectable(pair).unwrap_or(f64::NAN), 1);
-        vec![least, Cell::from(pair.verdict())]
+    let caption = "Pairs of models on the same items, assessed in both, and what one alone got right: exact McNemar test, \
+                   Newcombe's interval of the difference, Holm's correction over all rows. The least difference in points \
+                   that shows at 5% with power 0.8 follows from the items and how often the two disagree (Connor 1987).";
+    let least = |pair: &Pair| vec![Cell::Number(100.0 * detectable(pair).unwrap_or(f64::NAN), 1)];
+    let follows = |pair: &Pair| {
+        let models = format!("{} against {}", pair.model, pair.against);
+        [models, pair.cell.clone(), pair.verdict()].map(Cell::from).into()
     };
-    (!pairs.is_empty()).then(|| table(caption, &header, tested(pairs, last)))
+    let verdicts =
+        "What follows from the intervals. An ability is kept if its interval rules out a loss of more than 3 points.";
+    vec![
+        table(caption, &header, tested(pairs, least)),
+        table(verdicts, &["models", "task", "verdict"], pairs.iter().map(follows).collect()),
+    ]
 }
 
 /// Rows of tests with Holm's correction over them, and what `last` puts behind them.

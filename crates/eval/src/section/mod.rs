@@ -67,14 +67,25 @@ fn title(runs: &[&Run]) -> &'static str {
     }
 }
 
+/// Runs that the lead names one by one; of more it says how many there are of a kind.
+const NAMED: usize = 6;
+
 fn lead(runs: &[&Run]) -> String {
     let what = |run: &&Run| {
         let command = run.said("command").or_else(|| run.said("objective")).unwrap_or_else(|| "run".into());
-        let task = run.said("task").map_or(String::new(), |task| format!(" {task}"));
+        let task = distinct(run.samples.iter().map(|s| s.task.as_str())).into_iter().map(|task| format!(" {task}"));
         let model = run.said("model").map_or(String::new(), |m| format!(" of {m}"));
-        format!("{}: {command}{task}{model}", run.name)
+        format!("{command}{}{model}", task.collect::<String>())
     };
-    format!("Made from records alone. {}.", runs.iter().map(what).collect::<Vec<_>>().join("; "))
+    let said: Vec<String> = runs.iter().map(what).collect();
+    let listed: Vec<String> = if runs.len() <= NAMED {
+        runs.iter().zip(&said).map(|(run, what)| format!("{}: {what}", run.name)).collect()
+    } else {
+        let count = |what: &String| said.iter().filter(|other| *other == what).count();
+        distinct(said.iter()).into_iter().map(|what| format!("{} {what}", count(what))).collect()
+    };
+    let many = if runs.len() <= NAMED { String::new() } else { format!("{} runs: ", runs.len()) };
+    format!("Made from records alone. {many}{}.", listed.join("; "))
 }
 
 /// What of a manifest a page tells, beside the judges.
@@ -104,11 +115,22 @@ fn provenance(runs: &[&Run]) -> Vec<(String, String)> {
         let said: Vec<(&Run, String)> = runs.iter().filter_map(|run| Some((*run, told(run, key)?))).collect();
         for value in distinct(said.iter().map(|(_, value)| value.as_str())) {
             let names: Vec<&str> = said.iter().filter(|(_, v)| v == value).map(|(run, _)| run.name.as_str()).collect();
-            let name = if names.len() == runs.len() { key.to_owned() } else { format!("{}: {key}", names.join(", ")) };
+            let name = if names.len() == runs.len() { key.to_owned() } else { format!("{}: {key}", listed(&names)) };
             all.push((name, value.to_owned()));
         }
     }
     all
+}
+
+/// The names, or the first of many.
+fn listed(names: &[&str]) -> String {
+    match names {
+        [first @ .., _, _] if first.len() >= NAMED => {
+            let shown = &names[..NAMED / 2];
+            format!("{} and {} more", shown.join(", "), names.len() - shown.len())
+        }
+        all => all.join(", "),
+    }
 }
 
 /// A value of a run's manifest, or its judges.

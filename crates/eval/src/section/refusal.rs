@@ -88,8 +88,7 @@ fn numbers(column: &str, halves: &[Half<'_, '_>]) -> Block {
         let refusal = |asked: bool| if asked { of(refused) } else { Cell::Rate { k: 0, n: 0 } };
         let mut row = vec![Cell::from(half.exam.model.as_str()), Cell::from(group)];
         row.extend([refusal(half.group == SAFE), refusal(!["", SAFE].contains(&half.group))]);
-        row.extend([of(counts[0]), of(counts[1]), of(counts[2])]);
-        row.push(Cell::Rate { k: half.n() - assessed, n: half.n() });
+        row.extend(counts.into_iter().chain([half.n() - assessed]).map(|k| Cell::Number(k as f64, 0)));
         row
     };
     let header = [
@@ -123,16 +122,8 @@ fn tests(column: &str, exams: &[&Exam<'_>], baseline: Option<&str>) -> Vec<Block
             pairs.extend(paired(model, against, cell, refused));
         }
     }
-    let header = [
-        "models",
-        "half",
-        "items",
-        "refused by first only, by second only",
-        "difference, points",
-        "95% interval",
-        "p",
-        "p (Holm)",
-    ];
+    let header =
+        ["models", "half", "items", "only first, only second", "difference, points", "95% interval", "p", "p (Holm)"];
     let caption = format!(
         "{column}: pairs of models on the same prompts, refused partly or fully: exact McNemar test, Newcombe's interval \
          of the difference, Holm's correction over all rows."

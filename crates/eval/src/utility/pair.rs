@@ -160,27 +160,27 @@ impl Pair {
         self.outcomes.map_or(f64::NAN, |table| table.mcnemar())
     }
 
-    /// What follows from the interval for an ability, in words.
+    /// What follows from the interval for an ability, in words. Bounds are rounded to the careful side.
     pub fn verdict(&self) -> String {
         let (low, high) = (100.0 * self.interval.0, 100.0 * self.interval.1);
-        let size = |points: f64| format!("{:.1}", points.abs());
-        if low >= -KEPT && high < 0.0 {
-            format!("kept within {} points, though worse by at least {}", size(low), size(high))
-        } else if low > 0.0 {
-            format!("better, by {} to {} points", size(low), size(high))
-        } else if low >= -KEPT {
-            format!("kept within {} points", size(low))
-        } else if high < 0.0 {
-            format!("worse, by {} to {} points", size(high), size(low))
-        } else {
-            let least = match detectable(self) {
-                Some(least) => {
-                    format!("{} items are too few to see less than about {} points", self.n, size(100.0 * least))
-                }
-                None => format!("{} items are too few", self.n),
-            };
-            format!("undecided: {least}")
+        let at_most = |points: f64| format!("{:.1}", (points.abs() * 10.0).ceil() / 10.0);
+        let at_least = |points: f64| format!("{:.1}", (points.abs() * 10.0).floor() / 10.0);
+        if low > 0.0 {
+            return format!("better, by {} to {} points", at_least(low), at_most(high));
         }
+        if low >= -KEPT {
+            let worse = if high < 0.0 { ", though worse" } else { "" };
+            return format!("kept within {} points{worse}", at_most(low));
+        }
+        if high < 0.0 {
+            return format!("worse, by {} to {} points", at_least(high), at_most(low));
+        }
+        let n = self.n;
+        let least = match detectable(self) {
+            Some(least) => format!("{n} items do not show less than about {:.1}", 100.0 * least),
+            None => format!("{n} items are too few"),
+        };
+        format!("undecided: a loss of up to {} points fits; {least}", at_most(low))
     }
 }
 

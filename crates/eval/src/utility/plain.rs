@@ -27,7 +27,7 @@ pub fn plain(run: &Run) -> Plain {
     for exam in exams(&[run]) {
         let column = exam.column();
         for metric in &exam.metrics {
-            plain.rows.push(row(&column, metric, &exam.score(metric)));
+            plain.rows.push(row(&exam, metric, &exam.score(metric)));
         }
         plain.rows.extend(exam.score(exam.metric()).passes().iter().filter(|pass| pass.k > 1).map(|pass| {
             let [value, between] = share(pass.value, pass.interval);
@@ -43,7 +43,7 @@ pub fn plain(run: &Run) -> Plain {
         }));
         let groups = exam.groups();
         if groups.len() <= GROUPS {
-            plain.rows.extend(groups.iter().map(|group| row(&column, group, &exam.group(group, exam.metric()))));
+            plain.rows.extend(groups.iter().map(|group| row(&exam, group, &exam.group(group, exam.metric()))));
         } else {
             plain.below.push(format!("{column}: {} groups are on the page of `mosa report`", groups.len()));
         }
@@ -53,10 +53,12 @@ pub fn plain(run: &Run) -> Plain {
     plain
 }
 
-fn row(task: &str, what: &str, score: &Score) -> Vec<String> {
+fn row(exam: &Exam<'_>, what: &str, score: &Score) -> Vec<String> {
     let [value, between] = share(score.value().unwrap_or(f64::NAN), score.interval());
-    let counts = [score.items.len(), score.unfound, score.unassessed].map(|n| n.to_string());
-    [task.to_owned(), what.to_owned(), value, between].into_iter().chain(counts).collect()
+    // A conduct is read off the whole answer.
+    let unfound = if exam.conduct().is_some() { "-".to_owned() } else { score.unfound.to_string() };
+    let counts = [score.items.len().to_string(), unfound, score.unassessed.to_string()];
+    [exam.column(), what.to_owned(), value, between].into_iter().chain(counts).collect()
 }
 
 /// How prompts were met, a line per half.

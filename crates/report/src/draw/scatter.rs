@@ -56,7 +56,9 @@ impl Scatter<'_> {
             let (low, high) = interval(&s.at).unwrap_or((s.at.y, s.at.y));
             [s.at.y, low, high]
         });
-        let (x_span, y_span) = (span::of(self.x, x, 0.06), span::of(self.y, y, 0.06));
+        let (x_span, (low, high)) = (span::of(self.x, x, 0.06), span::of(self.y, y, 0.06));
+        // Room for a name above the highest point.
+        let y_span = (low, high + 0.06 * (high - low));
         let x = Side { label: &self.x.label, span: x_span, ticks: 12, room: BELOW, grid: true };
         let y = Side { label: &self.y.label, span: y_span, ticks: 8, room: LEFT, grid: true };
         Plot::new(pen, top, &x, &y)
