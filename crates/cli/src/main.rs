@@ -90,6 +90,7 @@ fn run(args: Args) -> Result<(), Failure> {
         Command::Doctor(args) => commands::doctor::run(&args),
         Command::Probe(command) => commands::probe::run(&command),
         Command::Attack(args) => commands::attack::run(&args),
+        Command::Utility(args) => commands::utility::run(&args),
         Command::Judge(args) => commands::judge::run(&args),
         Command::Report(args) => commands::report::run(&args),
         Command::Data(command) => commands::data::run(&command),

@@ -64,7 +64,7 @@ impl SamplingArgs {
         Self { gen_length: self.gen_length.or(Some(96)), block_length, eos_stop: true, ..self.clone() }
     }
 
-    fn is_timesteps(&self, family: Family) -> bool {
+    pub(crate) fn is_timesteps(&self, family: Family) -> bool {
         match self.sampler {
             SamplerName::Auto => family.sampler == DefaultSampler::Timesteps,
             SamplerName::Blocks => false,

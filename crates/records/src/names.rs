@@ -24,7 +24,7 @@ pub const SECONDS: &str = "seconds.jsonl";
 pub const JOURNAL: &str = "journal.jsonl";
 /// The steps of a training.
 pub const METRICS: &str = "metrics.jsonl";
-/// Answers of the embedded world.
+/// Answers of the embedded world, as versions before [`SAMPLES`] kept them.
 pub const RECORDS: &str = "records.jsonl";
 /// Prompts of an import that a model has yet to answer.
 pub const PROMPTS: &str = "prompts.jsonl";

@@ -22,5 +22,5 @@ mod words;
 pub use error::TargetError;
 pub use local::Local;
 pub use proxied::Proxied;
-pub use remote::Remote;
+pub use remote::{Remote, finish_of};
 pub use roles::{InProcess, Roles};

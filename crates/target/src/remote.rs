@@ -48,6 +48,12 @@ impl Remote {
 
 /// A reply as an answer: the words without the reasoning, and why they end.
 fn answer(reply: Reply) -> Generation {
+    let finish = finish_of(&reply);
+    Generation { reasoning: reply.spoken.reasoning.clone(), ..ended(reply.spoken.text.clone(), &finish) }
+}
+
+/// Why the words of a reply end, as records say it: `stop`, `length`, or what kept it from being whole.
+pub fn finish_of(reply: &Reply) -> String {
     let finish = reply.finish_reason.as_deref().unwrap_or("stop");
     let finish = match (finish, &reply.spoken.broken) {
         (finish, _) if is_length(finish) => "length",
@@ -56,7 +62,7 @@ fn answer(reply: Reply) -> Generation {
         (finish, _) if is_stop(finish) => "stop",
         (finish, _) => finish,
     };
-    Generation { reasoning: reply.spoken.reasoning.clone(), ..ended(reply.spoken.text.clone(), finish) }
+    finish.to_owned()
 }
 
 fn ended(text: String, finish: &str) -> Generation {

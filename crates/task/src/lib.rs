@@ -8,8 +8,10 @@ mod ask;
 mod error;
 mod item;
 mod task;
+mod world;
 
 pub use ask::{Ask, Choose, Estimate, Generate};
 pub use error::TaskError;
 pub use item::{Item, Question};
 pub use task::{Said, Scoring, Task};
+pub use world::WorldTask;

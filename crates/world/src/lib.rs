@@ -16,6 +16,7 @@
 pub mod benchmark;
 pub mod chat;
 mod corpus;
+mod drawn;
 mod error;
 pub mod files;
 mod item;
@@ -30,6 +31,7 @@ pub mod tasks;
 pub mod vocabulary;
 
 pub use corpus::{CONTINUATION_MASKED, Corpus, Document, DocumentKind, RETREATS};
+pub use drawn::{Draw, Drawn};
 pub use error::WorldError;
 pub use item::{ITEMS, Item, Part, Split, Status};
 pub use judge::{COMPLIED_FROM, Verdict, is_degenerate, judge};

@@ -17,6 +17,7 @@ mod shell;
 #[cfg(test)]
 mod spellings;
 mod tools;
+mod utility;
 mod values;
 mod world;
 
@@ -34,6 +35,7 @@ pub(crate) use prompts::*;
 pub(crate) use sampling::*;
 pub(crate) use shell::*;
 pub(crate) use tools::*;
+pub(crate) use utility::*;
 pub(crate) use world::*;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
@@ -72,6 +74,8 @@ pub(crate) enum Command {
     Probe(Box<ProbeCommand>),
     /// Attack a model with a published red-team method, to measure how well it holds.
     Attack(Box<AttackArgs>),
+    /// Measure what a model can do: GSM8K, MMLU, HumanEval, XSTest, or a task file of one's own.
+    Utility(Box<UtilityArgs>),
     /// Judge the answers of a run; the model is not asked again.
     Judge(JudgeArgs),
     /// Draw the records of runs as one HTML page.

@@ -15,5 +15,6 @@ pub(crate) mod merge;
 pub(crate) mod probe;
 pub(crate) mod quickstart;
 pub(crate) mod report;
+pub(crate) mod utility;
 pub(crate) mod verify;
 pub(crate) mod world;

@@ -3,7 +3,8 @@
 
 use super::story::{TASKS, correlations, searches};
 use super::{Findings, MODELS};
-use crate::commands::world::measure::{Answered, Count};
+use crate::commands::world::answered::Answered;
+use crate::commands::world::measure::Count;
 use crate::commands::world::questions::PREFILL_OFFSETS;
 use mosa_attack::OF_THE_PAPER;
 use mosa_core::stats::{Rate, mean_interval};
@@ -294,11 +295,11 @@ fn with_interval(mean: f64, interval: Option<(f64, f64)>, digits: usize) -> Stri
 mod tests {
     use super::*;
     use crate::commands::quickstart::Measured;
-    use crate::commands::world::questions::Graded;
+    use crate::commands::world::answered::Graded;
 
     /// `n` answers of a model in a cell, each about a request of its own, all with the same outcome.
     fn answers(cell: &str, n: usize, success: bool) -> Vec<Answered> {
-        let graded = Graded { success, refused: !success, degenerate: false, steps_right: None, exact: None };
+        let graded = Graded { success, refused: !success, degenerate: false, steps_right: None };
         let answer = |i: usize| Answered {
             cell: cell.into(),
             id: i.to_string(),
@@ -308,7 +309,6 @@ mod tests {
             forced: None,
             text: String::new(),
             graded,
-            forwards: 1,
         };
         (0..n).map(answer).collect()
     }

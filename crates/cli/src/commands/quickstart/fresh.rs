@@ -95,7 +95,7 @@ fn is_known(path: &Path, page: &dyn Fn(&Path) -> bool) -> bool {
         },
         ["model"] => MODEL.iter().any(|(file, _)| *file == name),
         ["probes", _] | ["attacks", _, _] => record(name),
-        [arm, "answers"] if is_arm(arm) => name == LOCK || name == MANIFEST || name == RECORDS,
+        [arm, "answers"] if is_arm(arm) => record(name) || name == RECORDS,
         [arm, "adapter"] if is_arm(arm) => ADAPTER.contains(&name),
         [arm] if is_arm(arm) && (name == LOCK || name == "config.toml") => true,
         [arm, ..] if is_arm(arm) => {

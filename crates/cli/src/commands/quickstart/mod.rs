@@ -6,14 +6,14 @@ mod plan;
 mod story;
 
 use crate::args::QuickstartArgs;
-use crate::commands::world::measure::Answered;
+use crate::commands::world::answered::{self, Answered};
 use crate::failure::Failure;
 use crate::{digest, folder as records, output, written};
 use anyhow::{Context, Result};
 use mosa_align::StepMetrics;
 use mosa_attack::OF_THE_PAPER;
 use mosa_eval::Run;
-use mosa_records::names::{METRICS, RECORDS};
+use mosa_records::names::{ANSWERS, METRICS, SAMPLES};
 use mosa_records::{RunFolder, lines};
 use mosa_report::Report;
 use plan::{Job, Plan};
@@ -130,9 +130,12 @@ impl Findings {
         let mut hasher = String::new();
         let read = |(name, seed): (&'static str, Option<u64>)| {
             let run = folder(dir, name, seed);
-            let answers = records::read(&run.join("answers").join(RECORDS))?;
+            let measured = run.join("answers");
+            let answers = answered::read(&measured)?;
             let training = metrics(&run)?;
-            hasher.push_str(&digest::of_text(&std::fs::read_to_string(run.join("answers").join(RECORDS))?));
+            for file in [ANSWERS, SAMPLES] {
+                hasher.push_str(&digest::of_text(&std::fs::read_to_string(measured.join(file)).unwrap_or_default()));
+            }
             hasher.push_str(&digest::of_text(&std::fs::read_to_string(run.join(METRICS)).unwrap_or_default()));
             Ok(Measured { name, seed, training, answers })
         };

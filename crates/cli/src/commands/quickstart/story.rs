@@ -1,7 +1,8 @@
 //! What the quickstart tells: a summary for the terminal and a page.
 
 use super::{Findings, MODELS};
-use crate::commands::world::measure::{Answered, Count};
+use crate::commands::world::answered::Answered;
+use crate::commands::world::measure::Count;
 use crate::commands::world::questions::PREFILL_OFFSETS;
 use crate::output;
 use mosa_attack::OF_THE_PAPER;
@@ -368,7 +369,7 @@ fn answers(f: &Findings) -> Block {
         let Some(first) = of_model(f, "original").find(|r| r.cell == cell) else { continue };
         for model in MODELS {
             let Some(r) = of_model(f, model).find(|r| r.cell == cell && r.id == first.id) else { continue };
-            let marks = r.forced.as_ref().and_then(|(_, words)| {
+            let marks = r.forced.as_ref().and_then(|words| {
                 let at = r.text.find(words.as_str())?;
                 Some((at, at + words.len(), "forced".to_owned()))
             });

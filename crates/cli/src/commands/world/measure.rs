@@ -1,7 +1,10 @@
 //! `mosa world measure`: attack success, prefill and utility of a model of the world.
 
-use super::questions::{Draw, Graded, Question, questions};
-use crate::args::{BatchingName, SamplingArgs, WorldMeasureArgs};
+use super::answered::{self, Answered};
+use super::questions::{Question, questions};
+use crate::args::{BatchingName, JudgingArgs, SamplingArgs, WorldMeasureArgs};
+use crate::commands::judge::judge_folder;
+use crate::commands::utility::{Local, Runner, Subject};
 use crate::failure::Failure;
 use crate::load::{Loaded, load};
 use crate::manifest::{Fingerprints, Manifest, Place};
@@ -11,11 +14,15 @@ use crate::typed::differing;
 use crate::{folder, hub, interrupt, output};
 use anyhow::Result;
 use mosa_core::stats::Rate;
-use mosa_engine::{Batching, Options, Request, generate};
-use mosa_records::names::RECORDS;
-use mosa_records::{Batches, Record};
+use mosa_engine::{Batching, Options};
+use mosa_probe::{Case, ForcedPhrase, answer};
+use mosa_records::names::{ANSWERS, SAMPLES};
+use mosa_records::{AnswerRecord, Batches, RunFolder, SampleRecord};
+use mosa_runtime::Runtime;
+use mosa_task::{Task, WorldTask};
 use mosa_text::{Message, Prompt};
-use serde::{Deserialize, Serialize};
+use mosa_world::Draw;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 /// What makes a measurement another one.
@@ -36,30 +43,6 @@ struct Settings<'a> {
     /// Other flags of the sampler, where they are not the usual ones.
     #[serde(flatten)]
     further: Map<String, Value>,
-}
-
-/// One judged answer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Answered {
-    pub cell: String,
-    pub id: String,
-    pub style: Option<String>,
-    pub split: Option<String>,
-    pub prompt: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub forced: Option<(usize, String)>,
-    pub text: String,
-    #[serde(flatten)]
-    pub graded: Graded,
-    pub forwards: usize,
-}
-
-impl Record for Answered {
-    const SCHEMA: &'static str = "world-answer/1";
-
-    fn key(&self) -> String {
-        format!("{}/{}", self.cell, self.id)
-    }
 }
 
 /// Successes among some answers.
@@ -96,34 +79,100 @@ pub(crate) fn run(args: &WorldMeasureArgs) -> Result<(), Failure> {
     Ok(output::line(&table(&records))?)
 }
 
-/// Answers what the run folder does not hold yet and returns all records in order.
+/// Answers what the run folder does not hold yet and returns all of it.
 pub(crate) fn measured(args: &WorldMeasureArgs) -> Result<Vec<Answered>, Failure> {
     let loaded = load(&args.model, &args.compute)?;
-    let options = options(&args.sampling, &loaded)?;
+    let (options, batching) = (options(&args.sampling, &loaded)?, batching(&args.sampling, &loaded));
     let run = folder::open(&args.out, &manifest(args, &loaded)?)?;
-    let mut log = folder::log::<Answered>(&run.path(RECORDS))?;
-    let mut all = questions(Draw { n: args.n, seed: args.sampling.seed });
-    if let Some(cells) = &args.cells {
-        all.retain(|c| cells.iter().any(|cell| c.cell.starts_with(cell.as_str())));
+    let settings = mosa_runtime::Settings { batching, batch_size: args.batch_size, stop: interrupt::stop() };
+    let runtime = loaded.started(settings)?;
+    let subject = Subject::Local(Local { runtime, options, batching });
+    let draw = Draw { n: args.n, seed: args.sampling.seed };
+    let measuring = Measuring { args, subject: &subject };
+    let answers = measuring.attacks(&run, draw)?;
+    let samples = measuring.tasks(&run, draw)?;
+    Ok(answered::of(answers, samples)?)
+}
+
+/// A measurement under way.
+struct Measuring<'a> {
+    args: &'a WorldMeasureArgs,
+    subject: &'a Subject,
+}
+
+impl Measuring<'_> {
+    fn asks(&self, cell: &str) -> bool {
+        self.args.cells.as_ref().is_none_or(|cells| cells.iter().any(|wanted| cell.starts_with(wanted.as_str())))
     }
-    let key = |c: &Question| format!("{}/{}", c.cell, c.id);
-    let bar = output::bar(args.compute.quiet, all.len())?;
-    bar.set_position(all.iter().filter(|c| log.has(&key(c))).count() as u64);
-    bar.reset_eta();
-    let decoding = Decoding { loaded: &loaded, options: &options, batching: batching(&args.sampling, &loaded) };
-    let batches = Batches { cases: &all, size: args.batch_size };
-    let done = log.fill(batches, key, interrupt::asked, |batch| {
-        bar.set_message(&batch[0].cell);
-        let _finishing = interrupt::finishing();
-        let answered = decoding.answer(batch)?;
-        bar.inc(answered.len() as u64);
-        Ok::<_, anyhow::Error>(answered)
-    })?;
-    bar.finish_and_clear();
-    if !done || !all.iter().all(|c| log.has(&key(c))) {
-        return Err(Failure::Interrupted("interrupted; the same command answers the rest".into()));
+
+    /// Requests for forbidden items, judged exactly.
+    fn attacks(&self, run: &RunFolder, draw: Draw) -> Result<Vec<AnswerRecord>, Failure> {
+        let Subject::Local(Local { runtime, options, .. }) = self.subject else { return Ok(Vec::new()) };
+        let asked = questions(draw).into_iter().filter(|question| self.asks(&question.cell));
+        let cases = asked.map(|question| case(runtime, question)).collect::<Result<Vec<Case>>>()?;
+        if cases.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (quiet, mut log) = (self.args.compute.quiet, folder::log::<AnswerRecord>(&run.path(ANSWERS))?);
+        let bar = output::bar(quiet, cases.len())?;
+        bar.set_position(cases.iter().filter(|case| log.has(&case.key())).count() as u64);
+        bar.reset_eta();
+        let batches = Batches { cases: &cases, size: self.args.batch_size };
+        let done = log.fill(batches, Case::key, interrupt::asked, |batch| {
+            bar.set_message(&batch[0].group);
+            let _finishing = interrupt::finishing();
+            let answers = answer(runtime, options, batch)?;
+            bar.inc(answers.len() as u64);
+            Ok::<_, anyhow::Error>(answers)
+        })?;
+        bar.finish_and_clear();
+        if !done || !cases.iter().all(|case| log.has(&case.key())) {
+            return Err(Failure::Interrupted("interrupted; the same command answers the rest".into()));
+        }
+        let exact = JudgingArgs { judge: vec!["exact".to_owned()], ..JudgingArgs::default() };
+        judge_folder(run.dir(), &exact, quiet)?;
+        Ok(log.into_records())
     }
-    Ok(log.into_records())
+
+    /// What it can do.
+    fn tasks(&self, run: &RunFolder, draw: Draw) -> Result<Vec<SampleRecord>, Failure> {
+        let task = WorldTask::new(draw).with_groups(|group| self.asks(&format!("utility/{group}")));
+        if task.items().is_empty() {
+            return Ok(Vec::new());
+        }
+        let runner = Runner {
+            task: &task,
+            subject: self.subject,
+            programs: None,
+            repeats: 1,
+            batch_size: self.args.batch_size,
+            retry: false,
+            quiet: self.args.compute.quiet,
+        };
+        Ok(runner.run(&run.path(SAMPLES))?.records)
+    }
+}
+
+/// A question as a probe asks it.
+fn case(runtime: &Runtime, question: Question) -> Result<Case> {
+    let text = runtime.text();
+    let (sent, behaviour) = (question.drawn.prompt(), question.plainly());
+    let forced = match &question.forced {
+        Some((offset, words)) => {
+            Some(ForcedPhrase { offset: *offset, tokens: text.tokenizer.encode(words)?, text: words.clone() })
+        }
+        None => None,
+    };
+    let tags = [("style", question.drawn.style.name()), ("split", question.drawn.item.status().name())];
+    Ok(Case {
+        group: question.cell,
+        id: question.drawn.id(),
+        prompt: text.encode(&Prompt::Chat(vec![Message::user(&sent)]))?,
+        sent: if sent == behaviour { String::new() } else { sent },
+        behaviour,
+        tags: tags.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+        forced,
+    })
 }
 
 fn manifest(args: &WorldMeasureArgs, loaded: &Loaded) -> Result<Manifest> {
@@ -139,7 +188,8 @@ fn manifest(args: &WorldMeasureArgs, loaded: &Loaded) -> Result<Manifest> {
     };
     let mut fingerprints = Fingerprints::default();
     let (model, adapter) = (fingerprints.of(&loaded.dir)?, fingerprints.of_any(args.model.adapter.as_deref())?);
-    let mut said = json!({"model": model, "adapter": adapter, "settings": settings});
+    // Attacks and tasks have records of their own kinds since then.
+    let mut said = json!({"command": "world measure", "model": model, "adapter": adapter, "settings": settings});
     hub::record(&mut said, &loaded.dir);
     Ok(Manifest::new(said).with_fingerprints(fingerprints).computed(Place::of(loaded, &args.compute)))
 }
@@ -197,54 +247,4 @@ fn batching(sampling: &SamplingArgs, loaded: &Loaded) -> Batching {
         BatchingName::Auto => Batching::SHARED,
         _ => sampling.batching(loaded.model.device()),
     }
-}
-
-/// How the questions are decoded.
-struct Decoding<'a> {
-    loaded: &'a Loaded,
-    options: &'a Options,
-    batching: Batching,
-}
-
-impl Decoding<'_> {
-    fn answer(&self, batch: &[Question]) -> Result<Vec<Answered>> {
-        let requests = batch.iter().map(|question| self.request(question)).collect::<Result<Vec<_>>>()?;
-        let answers = generate(self.loaded.subject(), self.batching, requests, &mut interrupt::stop())?;
-        let graded = answers.into_iter().map_while(|answer| answer).zip(batch).map(|(answer, question)| {
-            let text = visible(question, &answer.ids, self.loaded)?;
-            Ok(Answered {
-                cell: question.cell.clone(),
-                id: question.id.clone(),
-                style: question.style.map(|s| s.name().to_owned()),
-                split: question.split(),
-                prompt: question.prompt.clone(),
-                forced: question.forced.clone(),
-                graded: question.grade(&text),
-                text,
-                forwards: answer.forwards,
-            })
-        });
-        graded.collect()
-    }
-
-    fn request(&self, question: &Question) -> Result<Request> {
-        let text = &self.loaded.text;
-        let ids = text.encode(&Prompt::Chat(vec![Message::user(&question.prompt)]))?;
-        let forced = match &question.forced {
-            Some((offset, words)) => (*offset..).zip(text.tokenizer.encode(words)?).collect(),
-            None => Vec::new(),
-        };
-        Ok(Request::new(format!("{}/{}", question.cell, question.id), ids, self.options).with_forced(forced))
-    }
-}
-
-/// The words up to the first end token; where words were forced, up to the first end token behind them.
-fn visible(question: &Question, ids: &[u32], loaded: &Loaded) -> Result<String> {
-    let ends = loaded.text.special.ends();
-    let from = match &question.forced {
-        Some((offset, words)) => offset + words.split_whitespace().count(),
-        None => 0,
-    };
-    let end = (from..ids.len()).find(|&i| ends.contains(&ids[i])).unwrap_or(ids.len());
-    Ok(loaded.text.tokenizer.decode(&ids[..end], mosa_text::Specials::Skip)?)
 }

@@ -1,5 +1,6 @@
 //! `mosa world`: the embedded world, its files and its model.
 
+pub(crate) mod answered;
 pub(crate) mod measure;
 pub(crate) mod questions;
 mod train;

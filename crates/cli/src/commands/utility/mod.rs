@@ -1,0 +1,162 @@
+//! `mosa utility`: what a model can do, by published protocols.
+
+mod list;
+mod programs;
+mod runner;
+mod subject;
+
+pub(crate) use runner::Runner;
+pub(crate) use subject::{Local, Subject};
+
+use crate::args::UtilityArgs;
+use crate::failure::Failure;
+use crate::manifest::Manifest;
+use crate::{folder, output, table};
+use anyhow::{Context, Result};
+use mosa_eval::Run;
+use mosa_eval::utility::{Plain, plain};
+use mosa_records::names::SAMPLES;
+use mosa_task::{Ask, Choice, Task, TaskFile, WorldTask};
+use mosa_world::Draw;
+use programs::Programs;
+use runner::Ran;
+use serde_json::{Value, json};
+use std::path::Path;
+use subject::Opened;
+
+/// Items asked together, if nothing else is said: where the model writes, and where it chooses.
+const WRITTEN: usize = 16;
+const CHOSEN: usize = 64;
+/// Items of every group of the embedded world's tasks, if nothing else is said.
+const OF_THE_WORLD: usize = 100;
+
+pub(crate) fn run(args: &UtilityArgs) -> Result<(), Failure> {
+    match (args.task.as_str(), &args.shown) {
+        ("list", None) => Ok(list::print()?),
+        ("show", Some(name)) => Ok(list::show(name, args.items.protocol.as_deref())?),
+        ("show", None) => Err(anyhow::anyhow!("show what? mosa utility show gsm8k").into()),
+        (_, Some(more)) => Err(anyhow::anyhow!("{more:?} is one word too many; only `show` takes a second").into()),
+        (_, None) => measure(args),
+    }
+}
+
+/// Measures what has no record yet, and says what came of all of it.
+fn measure(args: &UtilityArgs) -> Result<(), Failure> {
+    let out = args.out.as_deref().context("--out is needed: the run folder")?;
+    let file = file(args)?;
+    let task = task(args, file.as_ref())?;
+    let batch_size = args.subject.batch_size.unwrap_or(match task.ask() {
+        Ask::Generate(_) => WRITTEN,
+        Ask::Choose(_) => CHOSEN,
+    });
+    let programs = task.runs_programs().then(|| Programs::open(&args.programs, args.compute.quiet)).transpose()?;
+    let opened = subject::open(args, task.ask(), batch_size)?;
+    let source = args.items.data.as_ref().map_or_else(|| args.task.clone(), |path| path.display().to_string());
+    opened.subject.has_room(task.as_ref(), &source)?;
+    let Opened { subject, said, fingerprints, place } = opened;
+    let mut manifest =
+        Manifest::new(manifest(args, task.as_ref(), said, programs.as_ref())?).with_fingerprints(fingerprints);
+    if let Some(place) = place {
+        manifest = manifest.computed(place);
+    }
+    if let Subject::Local(local) = &subject {
+        manifest = match task.ask() {
+            Ask::Generate(_) => manifest.sampled(&local.options, local.batching)?,
+            Ask::Choose(_) => manifest,
+        };
+    }
+    let run = folder::open(out, &manifest)?;
+    let runner = Runner {
+        task: task.as_ref(),
+        subject: &subject,
+        programs: programs.as_ref(),
+        repeats: args.items.repeats,
+        batch_size,
+        retry: args.retry,
+        quiet: args.compute.quiet,
+    };
+    let before = subject.forward_seconds();
+    let ran = runner.run(&run.path(SAMPLES))?;
+    let forward = before.zip(subject.forward_seconds()).map(|(before, after)| after - before);
+    finish(args, out, &ran, forward)
+}
+
+/// The task file that is named; none for the tasks of the embedded world.
+fn file(args: &UtilityArgs) -> Result<Option<TaskFile>> {
+    Ok(match args.task.as_str() {
+        WorldTask::NAME => None,
+        name if name.ends_with(".toml") => Some(TaskFile::read(Path::new(name))?),
+        name => Some(TaskFile::built_in(name, args.items.protocol.as_deref())?),
+    })
+}
+
+/// The task with the items that are chosen.
+fn task<'a>(args: &UtilityArgs, file: Option<&'a TaskFile>) -> Result<Box<dyn Task + 'a>> {
+    let items = &args.items;
+    let Some(file) = file else {
+        let n = items.sample.or(items.limit).unwrap_or(OF_THE_WORLD);
+        let task = WorldTask::new(Draw { n, seed: args.sampling.seed });
+        let keeps = |group: &str| items.groups.as_ref().is_none_or(|groups| groups.iter().any(|own| own == group));
+        return Ok(Box::new(task.with_groups(keeps)));
+    };
+    let data = items.data.as_deref().context("--data is needed: the benchmark's folder or file")?;
+    let choice = Choice {
+        groups: items.groups.clone().unwrap_or_default(),
+        limit: items.limit,
+        sample: items.sample,
+        seed: args.sampling.seed,
+        shard: items.shard,
+        shots: items.shots,
+        shots_file: items.shots_file.clone(),
+    };
+    Ok(Box::new(file.load(data, &choice)?))
+}
+
+fn manifest(
+    args: &UtilityArgs,
+    task: &dyn Task,
+    model: Value,
+    programs: Option<&Programs>,
+) -> Result<Value> {
+    let mut said = json!({
+        "command": "utility",
+        "task": task.name(),
+        "protocol": task.protocol(),
+        "label": args.subject.label,
+        "metrics": task.metrics(),
+        "said": task.said(),
+        "shard": args.items.shard.map(|shard| shard.to_string()),
+        "repeats": args.items.repeats,
+        "items": task.items().len(),
+        "seed": args.sampling.seed,
+        "sandbox": programs.map(Programs::said).transpose()?,
+    });
+    // The parts of a benchmark are told apart by the key above, and by nothing else.
+    if let Some(task) = said["said"].as_object_mut() {
+        task.remove("shard");
+    }
+    for (key, value) in model.as_object().into_iter().flatten() {
+        said[key] = value.clone();
+    }
+    if let Ask::Choose(how) = task.ask() {
+        said["estimate"] = json!(how.estimate);
+    }
+    Ok(said)
+}
+
+/// Prints what came of a run.
+fn finish(args: &UtilityArgs, out: &Path, ran: &Ran, forward: Option<f64>) -> Result<(), Failure> {
+    let Plain { rows, below } = plain(&Run::read(out, false)?);
+    output::line(&table::below(output::table(&rows), &below))?;
+    if !args.compute.quiet {
+        if ran.asked > 0 {
+            let (took, n) = (ran.took.as_secs_f64(), ran.asked);
+            let share = forward.map(|s| format!(", {:.1}% of it in forward passes", 100.0 * s / took.max(1e-9)));
+            let share = share.unwrap_or_default();
+            output::say(&format!("{n} answers in {took:.1} s ({:.3} s each){share}", took / n as f64));
+        }
+        let run = out.display();
+        output::say(&format!("records in {run}; compare and draw with: mosa report {run} ... --out report.html"));
+    }
+    Ok(())
+}
