@@ -43,8 +43,7 @@ pub(crate) fn run(args: &UtilityArgs) -> Result<(), Failure> {
 /// Measures what has no record yet, and says what came of all of it.
 fn measure(args: &UtilityArgs) -> Result<(), Failure> {
     let out = args.out.as_deref().context("--out is needed: the run folder")?;
-    let file = file(args)?;
-    let task = task(args, file.as_ref())?;
+    let task = task(args)?;
     let batch_size = args.subject.batch_size.unwrap_or(match task.ask() {
         Ask::Generate(_) => WRITTEN,
         Ask::Choose(_) => CHOSEN,
@@ -81,23 +80,18 @@ fn measure(args: &UtilityArgs) -> Result<(), Failure> {
     finish(args, out, &ran, forward)
 }
 
-/// The task file that is named; none for the tasks of the embedded world.
-fn file(args: &UtilityArgs) -> Result<Option<TaskFile>> {
-    Ok(match args.task.as_str() {
-        WorldTask::NAME => None,
-        name if name.ends_with(".toml") => Some(TaskFile::read(Path::new(name))?),
-        name => Some(TaskFile::built_in(name, args.items.protocol.as_deref())?),
-    })
-}
-
-/// The task with the items that are chosen.
-fn task<'a>(args: &UtilityArgs, file: Option<&'a TaskFile>) -> Result<Box<dyn Task + 'a>> {
+/// The task that is named, with the items that are chosen.
+fn task(args: &UtilityArgs) -> Result<Box<dyn Task>> {
     let items = &args.items;
-    let Some(file) = file else {
-        let n = items.sample.or(items.limit).unwrap_or(OF_THE_WORLD);
-        let task = WorldTask::new(Draw { n, seed: args.sampling.seed });
-        let keeps = |group: &str| items.groups.as_ref().is_none_or(|groups| groups.iter().any(|own| own == group));
-        return Ok(Box::new(task.with_groups(keeps)));
+    let file = match args.task.as_str() {
+        WorldTask::NAME => {
+            let n = items.sample.or(items.limit).unwrap_or(OF_THE_WORLD);
+            let task = WorldTask::new(Draw { n, seed: args.sampling.seed });
+            let keeps = |group: &str| items.groups.as_ref().is_none_or(|groups| groups.iter().any(|own| own == group));
+            return Ok(Box::new(task.with_groups(keeps)));
+        }
+        name if name.ends_with(".toml") => TaskFile::read(Path::new(name))?,
+        name => TaskFile::built_in(name, items.protocol.as_deref())?,
     };
     let data = items.data.as_deref().context("--data is needed: the benchmark's folder or file")?;
     let choice = Choice {
