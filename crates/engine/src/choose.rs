@@ -244,7 +244,7 @@ impl Run<'_> {
             at.extend(row.reads.iter().map(|read| (want.len() + read.slot) as i64 * vocab + i64::from(read.token)));
             want.extend(row.slots.iter().map(|&position| (number, position)));
         }
-        let log_p = self.subject.forward(Call::new(&seen, &want))?.f_log_softmax(-1, Kind::Float)?;
+        let log_p = self.subject.forward(Call::new(&seen, &want).packed())?.f_log_softmax(-1, Kind::Float)?;
         let read = log_p.f_take(&Tensor::f_from_slice(&at)?.f_to_device(log_p.device())?)?;
         Ok(waiting(read.device(), || Vec::<f32>::try_from(read.f_to_device(Device::Cpu)?))?)
     }

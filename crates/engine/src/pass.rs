@@ -130,7 +130,7 @@ fn forward(
             asked.extend(rows_of(row, views, cache));
         }
         let tapped: Option<&mut dyn HiddenTap> = if watched { Some(&mut tap) } else { None };
-        subject.forward(Call { rows: asked, want, adapter: None, tap: tapped })
+        subject.forward(Call { rows: asked, want, adapter: None, tap: tapped, pack: false })
     };
     for ((row, seen), cache) in rows.iter_mut().zip(tap.rows).zip(caches) {
         row.live.cursor.interventions = seen.stack;

@@ -144,7 +144,10 @@ impl SelfAttention {
         let v = heads(&self.v, key)?;
         let [k, v] = pass.gather(block, [k, v])?;
         let (q, k, v) = (q.f_transpose(1, 2)?, k.f_transpose(1, 2)?, v.f_transpose(1, 2)?);
-        let y = self.heads.attend([&q, &k, &v], pass.bias.as_ref())?;
+        let y = match pass.spans() {
+            Some(spans) => self.heads.attend_apart([&q, &k, &v], &spans)?,
+            None => self.heads.attend([&q, &k, &v], pass.bias.as_ref())?,
+        };
         Ok(y.f_transpose(1, 2)?.f_reshape([b, t, query * channels])?)
     }
 
@@ -174,6 +177,17 @@ impl Heads {
             return scaled_dot_product([q, &self.repeated(k)?, &self.repeated(v)?], bias);
         }
         self.grouped([q, k, v], bias)
+    }
+
+    /// The same of rows of these lengths, one behind the other: each attends to itself alone.
+    fn attend_apart(self, qkv: [&Tensor; 3], spans: &[i64]) -> Result<Tensor, ModelError> {
+        let (mut from, mut all) = (0, Vec::with_capacity(spans.len()));
+        for &len in spans {
+            let [q, k, v] = qkv.map(|x| x.f_narrow(2, from, len));
+            all.push(self.attend([&q?, &k?, &v?], None)?);
+            from += len;
+        }
+        Ok(Tensor::f_cat(&all, 2)?)
     }
 
     /// [b, g, s, c] -> [b, h, s, c].

@@ -1,4 +1,4 @@
-//! Rows of different length as one padded tensor, and the mask that says who sees whom.
+//! Rows of different length as one tensor, padded or one behind the other, and the mask that says who sees whom.
 
 use crate::{Attention, Call, KvCache, ModelError, ModelSpec, Row};
 use mosa_core::TokenId;
@@ -19,13 +19,14 @@ struct Place {
     attention: Attention,
 }
 
-/// Left-padded rows.
+/// Left-padded rows; or, packed, rows one behind the other: one row of all positions, in which each attends by itself.
 pub(crate) struct Batch {
-    /// [rows, width] token ids.
+    /// [rows, width] token ids; packed [1, positions].
     pub ids: Tensor,
     places: Vec<Place>,
     width: usize,
     cached: bool,
+    packed: bool,
 }
 
 impl Batch {
@@ -36,14 +37,22 @@ impl Batch {
         if width == 0 {
             return Err(ModelError::Call("a batch needs at least one row, and every row at least one token".into()));
         }
+        let cached = call.rows.iter().any(|row| row.cache.is_some());
+        let packed = call.pack && device == Device::Cpu && !cached && call.tap.is_none() && packable(&places);
         let mut flat: Vec<i64> = Vec::with_capacity(places.len() * width);
         for row in &call.rows {
-            flat.extend(std::iter::repeat_n(i64::from(spec.pad), width - row.tokens.len()));
+            let padding = if packed { 0 } else { width - row.tokens.len() };
+            flat.extend(std::iter::repeat_n(i64::from(spec.pad), padding));
             flat.extend(row.tokens.iter().map(|&t: &TokenId| i64::from(t)));
         }
-        let ids = Tensor::f_from_slice(&flat)?.f_view([places.len() as i64, width as i64])?.f_to_device(device)?;
-        let cached = call.rows.iter().any(|row| row.cache.is_some());
-        Ok(Self { ids, places, width, cached })
+        let size = if packed { [1, flat.len()] } else { [places.len(), width] };
+        let ids = Tensor::f_from_slice(&flat)?.f_view(size.map(|n| n as i64))?.f_to_device(device)?;
+        Ok(Self { ids, places, width, cached, packed })
+    }
+
+    /// The lengths of rows that stand one behind the other.
+    pub(crate) fn spans(&self) -> Option<Vec<i64>> {
+        self.packed.then(|| self.places.iter().map(|p| p.len as i64).collect())
     }
 
     /// Whether any row is padded.
@@ -58,6 +67,11 @@ impl Batch {
     /// Rotation positions, [1 or rows, width]. Without caches, padding in front of a row either counts (LLaDA) or not
     /// (Dream, where padded positions get 1); with caches, every token stands where it stands on its canvas.
     pub(crate) fn positions(&self, skip_padding: bool) -> Result<Tensor, ModelError> {
+        if self.packed {
+            let flat: Vec<i64> =
+                self.places.iter().flat_map(|p| (p.start..p.start + p.len).map(|at| at as i64)).collect();
+            return Ok(Tensor::f_from_slice(&flat)?.f_unsqueeze(0)?.f_to_device(self.device())?);
+        }
         let alike = self.places.windows(2).all(|p| p[0].start == p[1].start);
         let own = if self.cached { self.padded() || !alike } else { skip_padding && self.padded() };
         if !own {
@@ -81,6 +95,9 @@ impl Batch {
     /// Additive attention bias [rows, 1, 1 or width, keys] that hides padded keys and what a row must not see; `None` where
     /// everybody sees everything. The lowest finite value instead of -inf, so that a fully masked query stays finite.
     pub(crate) fn bias(&self, kind: Kind) -> Result<Option<Tensor>, ModelError> {
+        if self.packed {
+            return Ok(None);
+        }
         let keys = self.keys();
         let queries = if self.places.iter().all(|p| p.attention == Attention::Full) { 1 } else { self.width };
         if queries == 1 && self.places.iter().all(|p| p.keys == keys) {
@@ -139,20 +156,34 @@ impl Batch {
         Ok([joined(all_keys)?, joined(all_values)?])
     }
 
-    /// Indices into the flattened [rows * width] positions that give the logits of `want`. For a shifted model the row
+    /// Indices into the flattened positions that give the logits of `want`. For a shifted model the row
     /// `back` = 1 before a position scores it; position 0 is scored by row 0, as published.
     pub(crate) fn scored(&self, want: &[(usize, usize)], back: usize) -> Result<Tensor, ModelError> {
         let mut flat = Vec::with_capacity(want.len());
+        let mut end = 0;
+        let ends: Vec<usize> = self
+            .places
+            .iter()
+            .map(|p| {
+                end += if self.packed { p.len } else { self.width };
+                end
+            })
+            .collect();
         for &(row, position) in want {
             let p = *self.places.get(row).ok_or_else(|| ModelError::Call(format!("there is no row {row}")))?;
             let source = position.saturating_sub(back);
             let at = source.checked_sub(p.start).filter(|at| *at < p.len).ok_or_else(|| {
                 ModelError::Call(format!("position {position} of row {row} is not computed in this pass"))
             })?;
-            flat.push((row * self.width + self.width - p.len + at) as i64);
+            flat.push((ends[row] - p.len + at) as i64);
         }
         Ok(Tensor::f_from_slice(&flat)?.f_to_device(self.device())?)
     }
+}
+
+/// Whether rows can stand one behind the other: there are several, and all see all of their own.
+fn packable(places: &[Place]) -> bool {
+    places.len() > 1 && places.iter().all(|p| p.start == 0 && p.attention == Attention::Full)
 }
 
 /// Checks a row, and finds its place.

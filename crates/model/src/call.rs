@@ -48,6 +48,8 @@ pub struct Call<'a> {
     pub adapter: Option<&'a Adapter>,
     /// Sees and may replace the hidden states after each block.
     pub tap: Option<&'a mut dyn HiddenTap>,
+    /// Whether rows may stand one behind the other instead of padded: equal up to rounding. See [`Call::packed`].
+    pub pack: bool,
 }
 
 impl<'a> Call<'a> {
@@ -58,7 +60,14 @@ impl<'a> Call<'a> {
 
     /// A pass over these rows.
     pub fn of(rows: Vec<Row<'a>>, want: &'a [Slot]) -> Self {
-        Self { rows, want, adapter: None, tap: None }
+        Self { rows, want, adapter: None, tap: None, pack: false }
+    }
+
+    /// The same pass, whose rows may stand one behind the other: what is done position by position is then done without padding, and
+    /// every row attends by itself. A model does so where that is faster and possible: on the CPU, where several whole canvases
+    /// that nobody looks into are attended to in full.
+    pub fn packed(self) -> Self {
+        Self { pack: true, ..self }
     }
 
     /// The same pass with `adapter`.

@@ -24,9 +24,9 @@ pub(crate) struct Pass<'a> {
     /// Additive attention bias; none where everybody sees everything.
     pub bias: Option<Tensor>,
     pub adapter: Option<&'a Adapter>,
-    /// The token ids [rows, width].
+    /// The token ids [rows, width]; packed [1, positions].
     pub ids: Tensor,
-    /// Flattened [rows * width] positions that are scored.
+    /// Flattened positions that are scored.
     pub scored: Tensor,
     batch: Batch,
     caches: Vec<Option<&'a mut KvCache>>,
@@ -52,7 +52,12 @@ impl<'a> Pass<'a> {
         })
     }
 
-    /// Indices of `positions` into the flattened [rows * width] ones.
+    /// The lengths of rows that stand one behind the other and attend by themselves.
+    pub(crate) fn spans(&self) -> Option<Vec<i64>> {
+        self.batch.spans()
+    }
+
+    /// Indices of `positions` into the flattened ones.
     pub(crate) fn indices(&self, positions: &[Slot]) -> Result<Tensor, ModelError> {
         self.batch.scored(positions, 0)
     }
