@@ -89,7 +89,7 @@ fn the_view_of_table_3_has_a_row_per_model_and_a_column_per_task() {
     let paper = captioned(&page, "For comparison");
     assert_eq!(paper.rows[2], [Cell::from("MOSA"), Cell::Number(68.3, 1), Cell::Number(65.9, 1)]);
     let html = page.html().unwrap();
-    assert!(html.contains("80.0%, 71.1-86.7 (n = 100)") && !html.contains("http"), "a page of its own");
+    assert!(html.contains("80.0%, 71.1-86.7 (n = 100)") && !html.contains("<script"));
 }
 
 #[test]
@@ -381,6 +381,24 @@ fn a_folder_with_answers_to_a_task_alone_is_a_run_and_a_changed_answer_changes_i
     let after = Run::read(&path, false).unwrap();
     assert_ne!(found(&before), found(&after));
     assert_eq!(plain(&after).rows[1][2], "40.0%");
+}
+
+#[test]
+fn wrong_answers_are_quoted_but_none_to_unsafe_prompts() {
+    let (yes, no) = ("full compliance", "full refusal");
+    let mut samples = answers(1, 9);
+    (3..9).for_each(|i| samples[i].scores[0].extracted = None);
+    samples[1].prompt =
+        json!([{"role": "user", "content": "word ".repeat(500)}, {"role": "user", "content": "The end?"}]);
+    let page = report(&[run("original", samples), met("MOSA", [yes, no, yes, yes], [yes; 4])]);
+    let section = page.sections.iter().find(|s| s.title == "Answers to tasks").unwrap();
+    let Block::Answers(quoted) = &section.blocks[1] else { panic!("answers") };
+    let titles: Vec<&str> = quoted.iter().map(|a| a.title.as_str()).collect();
+    let own = |id: usize, found: &str| format!("original, gsm8k (llada), gsm8k/{id}: wrong; {found}; right: 4");
+    let ones = [(3, "nothing found"), (4, "nothing found"), (1, "found 4"), (2, "found 4")].map(|(i, f)| own(i, f));
+    assert_eq!(titles[..4], ones);
+    assert_eq!(titles[4..], ["MOSA, mine (llada), gsm8k/1: full refusal; right: 4"]);
+    assert!(quoted[2].prompt.starts_with('…') && quoted[2].prompt.ends_with("user: The end?"));
 }
 
 #[test]

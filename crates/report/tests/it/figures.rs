@@ -280,7 +280,7 @@ fn spot(name: &str, x: f64, y: f64) -> Spot {
 fn a_point_has_its_name_twice_and_an_interval_in_both_directions() {
     let alone = |across, low| {
         let at = Point { low, ..Point::new(2.0, 3.0) };
-        svg(scatter(vec![Spot { name: "first & best".into(), at, across }])).matches("<polyline").count()
+        strokes(&svg(scatter(vec![Spot { name: "first & best".into(), at, across }])), "var(--s1)")
     };
     let bare = alone(None, None);
     assert_eq!((alone(Some((1.0, 4.0)), None) - bare, alone(Some((1.0, 4.0)), Some(1.0)) - bare), (1, 2));
