@@ -1,6 +1,6 @@
 //! What models can do: one row per model, one column per task (MOSA, Table 3).
 
-use super::{shown, table};
+use super::{first_shown, shown, table};
 use crate::count::distinct;
 use crate::utility::{Exam, Pair, Unpaired, compared, detectable, points};
 use mosa_core::stats::holm;
@@ -111,8 +111,10 @@ fn bars(exams: &[&Exam<'_>]) -> Block {
     let series = shown(models(exams).into_iter().map(series).collect());
     let y = Axis::covering("right answers, %", 0.0, 100.0);
     Block::Figure(Figure {
-        caption: "The same as bars, with their 95% intervals; a dash is a task that was not run or has no headline."
-            .into(),
+        caption: format!(
+            "The same as bars, with their 95% intervals; a dash is a task that was not run or has no headline.{}",
+            first_shown(models(exams).len(), "models")
+        ),
         kind: FigureKind::Bars { y, groups: columns.clone(), series },
     })
 }

@@ -7,6 +7,7 @@ mod landscape;
 mod order;
 mod prefill;
 mod refusal;
+mod samples;
 mod steer;
 mod tradeoff;
 mod training;
@@ -52,6 +53,7 @@ pub fn sections(runs: &[Run]) -> Vec<Section> {
         ("Where sentences fit", landscape::blocks(&runs)),
         ("Training", training::blocks(&runs)),
         ("Runs compared", compare::table(&runs).into_iter().collect()),
+        ("Answers to tasks", samples::blocks(&exams)),
         ("Answers", viewer::blocks(&runs)),
     ];
     let sections = sections.into_iter().filter(|(_, blocks)| !blocks.is_empty());
@@ -208,6 +210,12 @@ pub(crate) fn named(runs: &[&Run], run: &Run, rest: &str) -> String {
 pub(crate) fn shown<T>(mut series: Vec<T>) -> Vec<T> {
     series.truncate(mosa_report::MAX_SERIES);
     series
+}
+
+/// What a caption says where a figure does not show all of them.
+pub(crate) fn first_shown(n: usize, what: &str) -> String {
+    let most = mosa_report::MAX_SERIES;
+    if n > most { format!(" The first {most} of {n} {what}.") } else { String::new() }
 }
 
 /// A group of answers whose name ends in a number: `prefill/40` is at 40.

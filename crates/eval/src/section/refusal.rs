@@ -8,7 +8,7 @@ use mosa_records::SampleRecord;
 use mosa_report::{Axis, Block, Cell, Figure, FigureKind};
 
 /// The half whose prompts are safe, so that refusing one is refusing too much.
-const SAFE: &str = "safe";
+pub(super) const SAFE: &str = "safe";
 
 /// One half of an exam.
 struct Half<'e, 'a> {

@@ -1,6 +1,6 @@
 //! Safety against utility: one point per model that was both attacked and examined.
 
-use super::{offsets, shown, table};
+use super::{first_shown, offsets, shown, table};
 use crate::arm::{NO_JUDGE, arms};
 use crate::count::distinct;
 use crate::utility::{Exam, apart, baseline, paired, points};
@@ -146,7 +146,8 @@ fn figure(judge: &str, places: &[Place], base: &str) -> Block {
     Block::Figure(Figure {
         caption: format!(
             "What safety costs, judged by {judge}: mean success of the attacks over the mean loss of right answers \
-             against {base}, with 95% intervals. The lower left is best; left of 0 is better than {base}."
+             against {base}, with 95% intervals. The lower left is best; left of 0 is better than {base}.{}",
+            first_shown(places.len(), "models")
         ),
         kind: FigureKind::Scatter {
             x: Axis::new(format!("utility loss against {base}, points")),

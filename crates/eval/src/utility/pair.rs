@@ -164,16 +164,20 @@ impl Pair {
     pub fn verdict(&self) -> String {
         let (low, high) = (100.0 * self.interval.0, 100.0 * self.interval.1);
         let at_most = |points: f64| format!("{:.1}", (points.abs() * 10.0).ceil() / 10.0);
-        let at_least = |points: f64| format!("{:.1}", (points.abs() * 10.0).floor() / 10.0);
-        if low > 0.0 {
-            return format!("better, by {} to {} points", at_least(low), at_most(high));
+        let by = |least: f64, most: f64| match (least.abs() * 10.0).floor() / 10.0 {
+            0.0 => format!("by up to {} points", at_most(most)),
+            least => format!("by {least:.1} to {} points", at_most(most)),
+        };
+        if low >= 0.0 {
+            let better = if low > 0.0 { "better" } else { "no worse, and better" };
+            return format!("{better}, {}", by(low, high));
         }
         if low >= -KEPT {
             let worse = if high < 0.0 { ", though worse" } else { "" };
             return format!("kept within {} points{worse}", at_most(low));
         }
         if high < 0.0 {
-            return format!("worse, by {} to {} points", at_least(high), at_most(low));
+            return format!("worse, {}", by(high, low));
         }
         let n = self.n;
         let least = match detectable(self) {

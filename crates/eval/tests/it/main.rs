@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod attack;
+mod utility;
 
 use mosa_eval::{Count, Run, report};
 use mosa_records::{AnswerRecord, CurveRecord, Log, OrderRecord, RunFolder, Texts, VerdictRecord, View};

@@ -1,5 +1,5 @@
 use crate::{between, page, report};
-use mosa_report::{Axis, Bar, BarSeries, Block, Figure, FigureKind, MAX_SERIES, Point, Series};
+use mosa_report::{Axis, Bar, BarSeries, Block, Figure, FigureKind, MAX_SERIES, Point, Series, Spot};
 
 fn figure(kind: FigureKind) -> Block {
     Block::Figure(Figure { caption: "Caption".into(), kind })
@@ -266,4 +266,40 @@ fn data_that_do_not_fit_together_are_errors_that_name_the_figure() {
         let error = report(vec![figure(kind)]).html().unwrap_err().to_string();
         assert!(error.starts_with("figure `Caption`: ") && error.contains(what), "{error}");
     }
+}
+
+fn scatter(spots: Vec<Spot>) -> FigureKind {
+    FigureKind::Scatter { x: Axis::new("loss"), y: Axis::new("success"), spots }
+}
+
+fn spot(name: &str, x: f64, y: f64) -> Spot {
+    Spot { name: name.into(), at: Point::between(x, y, (y - 1.0, y + 1.0)), across: Some((x - 1.0, x + 1.0)) }
+}
+
+#[test]
+fn a_point_has_its_name_twice_and_an_interval_in_both_directions() {
+    let alone = |across, low| {
+        let at = Point { low, ..Point::new(2.0, 3.0) };
+        strokes(&svg(scatter(vec![Spot { name: "first & best".into(), at, across }])), "var(--s1)")
+    };
+    let bare = alone(None, None);
+    assert_eq!((alone(Some((1.0, 4.0)), None) - bare, alone(Some((1.0, 4.0)), Some(1.0)) - bare), (1, 2));
+    let drawn = svg(scatter(vec![spot("first & best", 2.0, 3.0), spot("second", 9.0, 30.0)]));
+    assert_eq!((drawn.matches("first &amp; best").count(), drawn.matches("second").count()), (2, 2));
+    assert!(drawn.contains("loss") && drawn.contains("success") && !drawn.contains("\"#"));
+}
+
+#[test]
+fn a_name_that_would_hide_something_stands_in_the_legend_alone() {
+    let drawn = svg(scatter((0..6).map(|i| spot(&format!("at the same place {i}"), 2.0, 3.0)).collect()));
+    let names = drawn.matches("at the same place").count();
+    assert!((6..12).contains(&names), "{names}");
+}
+
+#[test]
+fn points_that_cannot_be_drawn_are_left_out_and_too_many_are_refused() {
+    assert!(svg(scatter(vec![spot("nowhere", f64::NAN, 1.0)])).contains("no data"));
+    let many = (0..=MAX_SERIES).map(|i| spot(&i.to_string(), i as f64, 1.0)).collect();
+    let error = report(vec![figure(scatter(many))]).html().unwrap_err().to_string();
+    assert!(error.contains("can be told apart"), "{error}");
 }

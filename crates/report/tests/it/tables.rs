@@ -163,3 +163,13 @@ fn tables_are_listed_with_their_section_and_the_number_on_the_page() {
     let listed: Vec<_> = report.tables().map(|t| (t.section, t.number, t.table.header[0].as_str())).collect();
     assert_eq!(listed, [("first", 1, "a"), ("first", 2, "b"), ("last", 3, "c")]);
 }
+
+#[test]
+fn a_share_has_a_decimal_its_interval_and_its_cases_and_five_columns_for_programs() {
+    let cell = |interval, n| Cell::Share { value: 0.698, interval, n };
+    assert_eq!(shown(cell(Some((0.673, 0.7221)), 1319)), "69.8%, 67.3-72.2 (n = 1319)");
+    assert_eq!(shown(cell(None, 5)), "69.8% (n = 5)");
+    assert_eq!(shown(cell(None, 0)), "–");
+    let csv = table(&["right"], vec![vec![cell(Some((0.25, 0.75)), 8)], vec![cell(None, 0)]]).csv();
+    assert_eq!(csv, "right,right k,right n,right low,right high\n0.698,,8,0.25,0.75\n,,0,,\n");
+}
