@@ -5,13 +5,30 @@
 //! whoever has a model asks it, whoever has a sandbox runs the programs it hands out ([`Scoring::Program`]).
 
 mod ask;
+mod built_in;
+mod choice;
+mod conduct;
+mod data;
 mod error;
+mod extract;
+mod file_task;
 mod item;
+mod metric;
+mod plan;
+mod python_random;
+mod shots;
+mod spec;
 mod task;
+mod task_file;
+mod templates;
 mod world;
 
 pub use ask::{Ask, Choose, Estimate, Generate};
+pub use built_in::{BuiltIn, built_ins};
+pub use choice::{Choice, Shard};
 pub use error::TaskError;
+pub use file_task::FileTask;
 pub use item::{Item, Question};
 pub use task::{Said, Scoring, Task};
+pub use task_file::TaskFile;
 pub use world::WorldTask;

@@ -22,7 +22,20 @@ pub(crate) fn rows(text: &str) -> Result<Vec<TableRow>, Flaw> {
     let Some(Record { line, fields: names }) = records.next() else { return Ok(Vec::new()) };
     // Two columns of one name are a flaw of the header.
     Row::new(names.iter().map(|n| (n.clone(), Value::Null))).map_err(|what| Flaw { line, what })?;
-    records.map(|record| form.row(&names, record)).collect()
+    records.map(|record| form.row(&names, record, "the header")).collect()
+}
+
+/// The rows of a table without a header line: its columns are `names`, in that order.
+pub(crate) fn bare_rows(text: &str, separator: u8, names: &[String]) -> Result<Vec<TableRow>, Flaw> {
+    let form = Form { separator, blanks: false };
+    form.records(text, 1)?.into_iter().map(|record| form.row(names, record, "of columns without a header")).collect()
+}
+
+/// The fields of the first record.
+pub(crate) fn first_record(text: &str, separator: u8) -> Result<Vec<String>, Flaw> {
+    let mut reader = Reader { form: Form { separator, blanks: false }, text, at: 0, line: 1 };
+    reader.skip_empty_lines();
+    Ok(reader.record()?.unwrap_or_default())
 }
 
 /// A text behind a line like `sep=;`, which some spreadsheets write first.
@@ -85,12 +98,12 @@ impl Form {
         }
     }
 
-    fn row(self, names: &[String], record: Record) -> Result<TableRow, Flaw> {
+    fn row(self, names: &[String], record: Record, expecting: &str) -> Result<TableRow, Flaw> {
         let Record { line, fields } = record;
         if fields.len() != names.len() {
             let (n, of) = (fields.len(), names.len());
             let what = format!(
-                "the row has {n} {}, the header {of} ({}); a text with {} in it must stand in quotes",
+                "the row has {n} {}, {expecting} {of} ({}); a text with {} in it must stand in quotes",
                 if n == 1 { "field" } else { "fields" },
                 names.iter().map(|n| n.trim()).collect::<Vec<_>>().join(", "),
                 self.name()

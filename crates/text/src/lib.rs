@@ -33,7 +33,7 @@ pub use error::TextError;
 pub use mosa_core::{Message, Role};
 pub use prompts::{Columns, Prompt, PromptRecord, Prompts, prompts_of};
 pub use row::{Row, TableRow};
-pub use rows::{parse_rows, text_of_bytes};
+pub use rows::{parse_headless_rows, parse_rows, text_of_bytes};
 pub use sample::stratified_sample;
 pub use special::SpecialIds;
 pub use tokenizer::{Specials, Tokenizer};

@@ -1,7 +1,7 @@
 //! A row of a table: columns and values.
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::fmt;
 
 /// The columns of a row with their values, in the order of the file. Values of a delimited table are text.
@@ -73,6 +73,11 @@ impl Row {
     /// The names of the columns.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.cells.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// Names and values as an object. Columns without a name are left out.
+    pub fn into_object(self) -> Map<String, Value> {
+        self.cells.into_iter().filter(|(name, _)| !name.is_empty()).collect()
     }
 
     /// Names and values.

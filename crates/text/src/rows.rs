@@ -1,5 +1,6 @@
 //! The rows of a table in a text file: JSON lines, a JSON array, or a table with commas, semicolons or tabs.
 
+use crate::row::Flaw;
 use crate::{Columns, TableRow, TextError, delimited, files, json_rows};
 use std::path::Path;
 
@@ -39,4 +40,28 @@ pub fn parse_rows(path: &Path, text: &str, columns: &Columns) -> Result<Vec<Tabl
         }
     };
     rows.map_err(|flaw| files::malformed(path, format!("line {}: {}", flaw.line, flaw.what)))
+}
+
+/// The same, where a delimited table may come without a header line: if `is_header` says of its first fields that they are
+/// no names, its columns are `names`. Such a table is separated by commas, or by tabs if it ends in .tsv.
+///
+/// # Errors
+/// [`TextError::Malformed`] as for [`parse_rows`], and if a row has more or fewer fields than there are names.
+pub fn parse_headless_rows(
+    path: &Path,
+    text: &str,
+    names: &[String],
+    is_header: impl Fn(&[String]) -> bool,
+) -> Result<Vec<TableRow>, TextError> {
+    let at = |flaw: Flaw| files::malformed(path, format!("line {}: {}", flaw.line, flaw.what));
+    let separator = match path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase).as_deref() {
+        Some("csv") => b',',
+        Some("tsv") => b'\t',
+        _ => return parse_rows(path, text, &Columns::default()),
+    };
+    let text = text.trim_start_matches('\u{feff}');
+    if is_header(&delimited::first_record(text, separator).map_err(at)?) {
+        return parse_rows(path, text, &Columns::default());
+    }
+    delimited::bare_rows(text, separator, names).map_err(at)
 }

@@ -106,12 +106,7 @@ fn task(args: &UtilityArgs) -> Result<Box<dyn Task>> {
     Ok(Box::new(file.load(data, &choice)?))
 }
 
-fn manifest(
-    args: &UtilityArgs,
-    task: &dyn Task,
-    model: Value,
-    programs: Option<&Programs>,
-) -> Result<Value> {
+fn manifest(args: &UtilityArgs, task: &dyn Task, model: Value, programs: Option<&Programs>) -> Result<Value> {
     let mut said = json!({
         "command": "utility",
         "task": task.name(),

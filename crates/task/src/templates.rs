@@ -1,0 +1,121 @@
+//! The templates of a task file, read once and rendered for every row.
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value, context};
+use regex::Regex;
+use serde_json::{Map, Value as Json};
+
+/// Steps a rendering may take; a prompt takes a few dozen.
+const FUEL: u64 = 1_000_000;
+
+/// Templates by the key they stand under in the file.
+#[derive(Debug)]
+pub(crate) struct Templates {
+    environment: Environment<'static>,
+}
+
+/// What templates see of a row: its columns, and `group`.
+#[derive(Clone, Debug)]
+pub(crate) struct Scope {
+    value: Value,
+    names: Vec<String>,
+}
+
+impl Scope {
+    pub(crate) fn new(row: &Map<String, Json>, group: Option<&str>) -> Self {
+        let value = Value::from(Serde(row));
+        let value = match group {
+            Some(group) => context! { group => group, ..value },
+            None => value,
+        };
+        Self { value, names: row.keys().cloned().collect() }
+    }
+
+    /// The same, with what was found in an answer.
+    pub(crate) fn with_extracted(&self, extracted: &str) -> Self {
+        Self { value: context! { extracted => extracted, ..self.value.clone() }, names: self.names.clone() }
+    }
+}
+
+impl Templates {
+    /// None yet. What is written is what is sent: nothing is trimmed or escaped, and an unknown name is an error.
+    pub(crate) fn new() -> Self {
+        let mut environment = Environment::new();
+        if let Ok(syntax) = SyntaxConfig::builder().keep_trailing_newline(true).build() {
+            environment.set_syntax(syntax);
+        }
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.set_auto_escape_callback(|_| AutoEscape::None);
+        environment.set_fuel(Some(FUEL));
+        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        environment.add_filter("letter", letter);
+        environment.add_filter("after", after);
+        environment.add_filter("before", before);
+        environment.add_filter("remove", remove);
+        Self { environment }
+    }
+
+    /// Reads the template that stands under `key`. Why not, with the line of the template, if it cannot be read.
+    pub(crate) fn add(&mut self, key: &str, source: &str) -> Result<(), String> {
+        self.environment.add_template_owned(key.to_owned(), source.to_owned()).map_err(|e| in_words(&e))
+    }
+
+    /// What the template under `key` writes for a row; why it does not, with the columns there are.
+    pub(crate) fn render(&self, key: &str, scope: &Scope) -> Result<String, String> {
+        let template = self.environment.get_template(key).map_err(|e| in_words(&e))?;
+        template.render(scope.value.clone()).map_err(|error| {
+            let names = template.undeclared_variables(false);
+            let known = |n: &String| matches!(scope.value.get_attr(n), Ok(v) if !v.is_undefined());
+            let global = |n: &String| self.environment.globals().any(|(g, _)| g == n);
+            let mut missing: Vec<String> = names.into_iter().filter(|n| !known(n) && !global(n)).collect();
+            missing.sort();
+            match (error.kind(), missing.first()) {
+                (ErrorKind::UndefinedError, Some(name)) => {
+                    format!("there is no column `{name}`, which `{key}` names; there are: {}", scope.names.join(", "))
+                }
+                (ErrorKind::OutOfFuel, _) => format!("`{key}` takes more than {FUEL} steps; it may loop for ever"),
+                _ => format!("`{key}`: {}", in_words(&error)),
+            }
+        })
+    }
+}
+
+/// A letter for a place from 0 (`1` is `B`); a letter stays what it is, in capitals.
+fn letter(value: &Value) -> String {
+    let text = value.to_string();
+    let text = text.trim();
+    match text.parse::<u8>() {
+        Ok(place) if place < 26 => char::from(b'A' + place).to_string(),
+        _ => text.to_uppercase(),
+    }
+}
+
+/// What stands behind the last place of `mark`.
+fn after(text: &str, mark: &str) -> Result<String, Error> {
+    let rest = text.rsplit_once(mark).map(|(_, rest)| rest.to_owned());
+    rest.ok_or_else(|| Error::new(ErrorKind::InvalidOperation, format!("there is no {mark:?} in the text")))
+}
+
+/// What stands before the first place of `mark`.
+fn before(text: &str, mark: &str) -> Result<String, Error> {
+    let rest = text.split_once(mark).map(|(rest, _)| rest.to_owned());
+    rest.ok_or_else(|| Error::new(ErrorKind::InvalidOperation, format!("there is no {mark:?} in the text")))
+}
+
+/// A text without what a regular expression matches.
+fn remove(text: &str, pattern: &str) -> Result<String, Error> {
+    let regex = Regex::new(pattern).map_err(|e| Error::new(ErrorKind::InvalidOperation, e.to_string()))?;
+    Ok(regex.replace_all(text, "").into_owned())
+}
+
+/// An error and what caused it, in a line.
+fn in_words(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        text = format!("{text}: {inner}");
+        cause = inner.source();
+    }
+    text
+}

@@ -1,0 +1,4 @@
+//! Tests of task files.
+
+mod at_hand;
+mod real;
