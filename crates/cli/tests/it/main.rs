@@ -25,6 +25,7 @@ mod safety;
 mod terminal;
 mod text;
 mod tools;
+mod utility;
 mod verify;
 mod words;
 mod world;

@@ -4,7 +4,6 @@ use super::runner::Case;
 use crate::args::{SamplingArgs, UtilityArgs};
 use crate::load::load;
 use crate::manifest::{Fingerprints, Place};
-use crate::room::Room;
 use crate::sampling::Shipped;
 use crate::{args::ModelArgs, endpoint, hub, interrupt};
 use anyhow::{Context, Error, Result, anyhow, bail, ensure};
@@ -108,18 +107,28 @@ impl Subject {
         let mut longest: Vec<&Item> = task.items().iter().collect();
         longest.sort_by_key(|item| std::cmp::Reverse(item.question.prompt.words().len()));
         longest.truncate(LONGEST);
-        let (setting, response) = match task.ask() {
-            Asked::Generate(_) => (Some("--gen-length"), local.options.gen_length),
-            Asked::Choose(_) => (None, 1),
+        let (response, with, lower) = match task.ask() {
+            Asked::Generate(_) => {
+                let n = local.options.gen_length;
+                (n, format!("with --gen-length {n} "), ", or a lower --gen-length")
+            }
+            Asked::Choose(_) => (1, String::new(), ""),
         };
-        let mut lengths = Vec::with_capacity(longest.len());
-        for Item { question, place, .. } in longest {
-            let ids = local.runtime.text().encode_with(&question.prompt, &question.prefix);
-            lengths.push((place.as_str(), ids.with_context(|| place.clone())?.len()));
+        let (context, mut long) = (local.runtime.spec().max_length, Vec::new());
+        for Item { question, place, .. } in &longest {
+            let tokens = local.runtime.text().encode_with(&question.prompt, &question.prefix);
+            let tokens = tokens.with_context(|| place.clone())?.len();
+            if tokens + response > context {
+                long.push((tokens, place.as_str()));
+            }
         }
-        Room { source, setting, response, context: local.runtime.spec().max_length }
-            .holds(lengths)
-            .context("fewer --shots make prompts shorter")
+        let Some((tokens, place)) = long.iter().max() else { return Ok(()) };
+        bail!(
+            "{source}: {place}: the prompt is too long: {with}its {tokens} tokens exceed the model's context of {context}, and so \
+             do {} of the {} longest; give fewer --shots{lower}",
+            long.len(),
+            longest.len(),
+        )
     }
 
     /// Seconds of forward passes so far, where they are made here.
