@@ -87,4 +87,8 @@ try:
     partial(write, OUT)(take_token()[:partial(exec, check, names)(exec(program, names))])
 except BaseException as error:
     tell(error)
-_exit(0)
+try:
+    sys.stdout.flush()
+    sys.stderr.flush()
+finally:
+    _exit(0)

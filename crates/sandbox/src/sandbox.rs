@@ -124,7 +124,9 @@ impl Sandbox {
         drop((writer, input, filter));
         let run = Watch::new(child, reader.into(), token, self.limits).finish();
         let run = run.map_err(SandboxError::io("watching it"))?;
-        run.map_err(|n| SandboxError::Run(format!("the {} sandbox did not reach the program ({})", self.backend, n.why)))
+        run.map_err(|n| {
+            SandboxError::Run(format!("the {} sandbox did not reach the program ({})", self.backend, n.why))
+        })
     }
 
     /// The filter as bubblewrap reads it: it installs it itself, after all that needs more calls.

@@ -63,4 +63,3 @@ pub(crate) fn landlock_abi() -> Option<u32> {
         unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, std::ptr::null::<libc::c_void>(), 0usize, VERSION) };
     u32::try_from(version).ok().filter(|v| *v > 0)
 }
-
