@@ -30,6 +30,7 @@ impl Confinement {
         let resources = resources(&self.limits);
         let confine = move || {
             new_session()?;
+            die_with_parent()?;
             close_on_exec()?;
             self.keep.iter().try_for_each(|fd| inherit(*fd))?;
             resources.iter().try_for_each(|(resource, soft, hard)| limit(*resource, *soft, *hard))?;
@@ -78,6 +79,12 @@ fn new_session() -> io::Result<()> {
     check(libc::c_long::from(unsafe { libc::setsid() }))
 }
 
+/// Ends when the thread that waits for it ends, also when that is killed.
+fn die_with_parent() -> io::Result<()> {
+    // SAFETY: no memory is involved.
+    check(libc::c_long::from(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) }))
+}
+
 /// Marks every descriptor above standard error: whatever this process or its libraries left open stays with it.
 fn close_on_exec() -> io::Result<()> {
     const CLOEXEC: libc::c_uint = 4;
@@ -88,7 +95,8 @@ fn close_on_exec() -> io::Result<()> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the pointer is to a value on the stack.
     check(libc::c_long::from(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) }))?;
-    for fd in 3..libc::c_int::try_from(limit.rlim_cur).unwrap_or(libc::c_int::MAX) {
+    // Before Linux 5.11. A limit can be enormous where nothing is open.
+    for fd in 3..libc::c_int::try_from(limit.rlim_cur.min(1 << 20)).unwrap_or(libc::c_int::MAX) {
         // SAFETY: no memory is involved. Numbers that are not open give an error that does not matter.
         unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
     }

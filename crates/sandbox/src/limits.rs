@@ -29,6 +29,7 @@ impl Default for Limits {
     }
 }
 
+#[cfg(target_os = "linux")]
 impl Limits {
     /// Processor time as the kernel counts it.
     pub(crate) fn cpu_seconds(&self) -> u64 {

@@ -47,10 +47,10 @@ impl Python {
         Ok(python)
     }
 
-    /// Audit hooks are there since 3.8.
+    /// Audit hooks tell code that is loaded from code that is made since 3.9.
     fn recent(&self) -> bool {
         let mut parts = self.version.split('.').map(|p| p.parse().unwrap_or(0));
-        (parts.next().unwrap_or(0u32), parts.next().unwrap_or(0u32)) >= (3, 8)
+        (parts.next().unwrap_or(0u32), parts.next().unwrap_or(0u32)) >= (3, 9)
     }
 
     /// Arguments after the interpreter's name. `-I` would ignore the environment, and with it the hash seed.

@@ -3,7 +3,7 @@
 use crate::bubblewrap::Bubblewrap;
 use crate::child::Confinement;
 use crate::describe::Description;
-use crate::program::fresh_token;
+use crate::hand_over::{encode, fresh_nonce};
 use crate::python::Python;
 use crate::watch::Watch;
 use crate::{Backend, Escape, Limits, Outcome, Program, Run, SandboxError, landlock, seccomp, self_test, system};
@@ -100,8 +100,9 @@ impl Sandbox {
     ///
     /// As for [`run`](Self::run).
     pub fn observe(&self, program: &Program) -> Result<Run, SandboxError> {
-        let token = fresh_token().map_err(SandboxError::io("reading /dev/urandom"))?;
-        let input = system::memory_file(&program.encode(&token)).map_err(SandboxError::io("handing over a program"))?;
+        let nonce = fresh_nonce().map_err(SandboxError::io("reading /dev/urandom"))?;
+        let input =
+            system::memory_file(&encode(program, &nonce)).map_err(SandboxError::io("handing over a program"))?;
         let (reader, writer) = std::io::pipe().map_err(SandboxError::io("making a pipe"))?;
         let folder = match self.backend {
             Backend::None => Some(tempfile::tempdir().map_err(SandboxError::io("making a temporary folder"))?),
@@ -122,7 +123,7 @@ impl Sandbox {
         confinement.apply(&mut command);
         let child = command.spawn().map_err(SandboxError::io("starting it"))?;
         drop((writer, input, filter));
-        let run = Watch::new(child, reader.into(), token, self.limits).finish();
+        let run = Watch::new(child, reader.into(), nonce, self.limits).finish();
         let run = run.map_err(SandboxError::io("watching it"))?;
         run.map_err(|n| {
             SandboxError::Run(format!("the {} sandbox did not reach the program ({})", self.backend, n.why))

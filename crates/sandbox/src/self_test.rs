@@ -1,7 +1,6 @@
 //! The self-test: programs that misbehave (`escapes/`), and by what evidence each is judged.
 
-use crate::{Limits, Outcome, Program, Run, Sandbox, SandboxError};
-use std::fmt;
+use crate::{Escape, Limits, Outcome, Program, Run, Sandbox, SandboxError};
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::net::TcpListener;
@@ -19,23 +18,6 @@ const TRIED: &str = "TRIED";
 const SHORT: Duration = Duration::from_secs(1);
 /// How much longer than its limit a stopped program may have taken, on a machine that is busy.
 const LATE: Duration = Duration::from_secs(2);
-
-/// One thing that a program tried.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Escape {
-    /// What it tried.
-    pub name: &'static str,
-    /// Whether it was kept from it.
-    pub contained: bool,
-    /// The evidence.
-    pub what: String,
-}
-
-impl fmt::Display for Escape {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.name, self.what)
-    }
-}
 
 /// How one sees that an attempt failed.
 #[derive(Clone, Copy)]
@@ -65,7 +47,7 @@ const ATTEMPTS: &[Attempt] = &[
     Attempt { name: "sleep past the limit", source: include_str!("escapes/sleep.py"), evidence: Evidence::Stopped },
     Attempt { name: "compute past the limit", source: include_str!("escapes/spin.py"), evidence: Evidence::Stopped },
     Attempt { name: "exit 0 before the check", source: include_str!("escapes/exit.py"), evidence: Evidence::NoPass },
-    Attempt { name: "print the nonce early", source: include_str!("escapes/token.py"), evidence: Evidence::NoPass },
+    Attempt { name: "print the nonce early", source: include_str!("escapes/nonce.py"), evidence: Evidence::NoPass },
     Attempt { name: "replace the harness", source: include_str!("escapes/replace.py"), evidence: Evidence::NoPass },
     Attempt { name: "kill its parent", source: include_str!("escapes/parent.py"), evidence: Evidence::NoMark },
     Attempt { name: "fill stderr", source: include_str!("escapes/flood.py"), evidence: Evidence::Drained },
@@ -168,7 +150,7 @@ struct Scene {
 impl Scene {
     fn set(sandbox: &Sandbox) -> io::Result<Self> {
         let folder = tempfile::tempdir()?;
-        let secret: String = crate::program::fresh_token()?.iter().map(|b| format!("{b:02x}")).collect();
+        let secret: String = crate::hand_over::fresh_nonce()?.iter().map(|b| format!("{b:02x}")).collect();
         fs::write(folder.path().join("canary"), &secret)?;
         fs::write(folder.path().join("victim"), &secret)?;
         let tcp = TcpListener::bind(("127.0.0.1", 0))?;

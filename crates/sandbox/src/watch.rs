@@ -1,6 +1,6 @@
 //! `Watch`: waits for a program's verdict, drains what it prints, and ends it.
 
-use crate::program::TOKEN_BYTES;
+use crate::hand_over::NONCE_BYTES;
 use crate::system::{has_ended, kill_group, wait_readable};
 use crate::{Limits, Outcome, Run};
 use std::fs::File;
@@ -52,7 +52,7 @@ pub(crate) struct Watch {
     /// Verdict, standard output, standard error.
     drains: [Drain; 3],
     buffer: Vec<u8>,
-    token: [u8; TOKEN_BYTES],
+    nonce: [u8; NONCE_BYTES],
     started: Instant,
     limits: Limits,
 }
@@ -65,7 +65,7 @@ pub(crate) struct NotStarted {
 
 impl Watch {
     /// Watches a child from now on.
-    pub(crate) fn new(mut child: Child, verdict: OwnedFd, token: [u8; TOKEN_BYTES], limits: Limits) -> Self {
+    pub(crate) fn new(mut child: Child, verdict: OwnedFd, nonce: [u8; NONCE_BYTES], limits: Limits) -> Self {
         let bound = limits.output_bytes;
         let closed = |bound| Drain { file: None, kept: Vec::new(), bound };
         let stdout = child.stdout.take().map_or_else(|| closed(bound), |s| Drain::new(s, bound));
@@ -74,7 +74,7 @@ impl Watch {
             child,
             drains: [Drain::new(verdict, VERDICT_BYTES), stdout, stderr],
             buffer: vec![0; 64 << 10],
-            token,
+            nonce,
             started: Instant::now(),
             limits,
         }
@@ -94,7 +94,7 @@ impl Watch {
             let last = stderr.lines().rfind(|l| !l.trim().is_empty()).map(str::to_owned);
             return Ok(Err(NotStarted { why: last.unwrap_or_else(|| how(status)) }));
         };
-        let outcome = judge(said, &self.token, in_time, status);
+        let outcome = judge(said, &self.nonce, in_time, status);
         let [_, stdout, stderr] = self.drains.each_mut().map(|d| std::mem::take(&mut d.kept));
         Ok(Ok(Run { outcome, stdout, stderr, wall }))
     }
@@ -108,7 +108,7 @@ impl Watch {
             }
             self.read_some(left.min(TICK))?;
             let verdict = &self.drains[0];
-            if !verdict.open() || verdict.kept.strip_prefix(b"+") == Some(&self.token) {
+            if !verdict.open() || verdict.kept.strip_prefix(b"+") == Some(&self.nonce) {
                 return Ok(true);
             }
             if has_ended(self.child.id())? {
@@ -159,8 +159,8 @@ impl Drop for Watch {
     }
 }
 
-fn judge(said: &[u8], token: &[u8; TOKEN_BYTES], in_time: bool, status: ExitStatus) -> Outcome {
-    if said == token {
+fn judge(said: &[u8], nonce: &[u8; NONCE_BYTES], in_time: bool, status: ExitStatus) -> Outcome {
+    if said == nonce {
         return Outcome::Passed;
     }
     if !in_time || signal(status) == Some(libc::SIGXCPU) {

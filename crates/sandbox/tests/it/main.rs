@@ -1,8 +1,11 @@
 //! Programs that behave, programs that do not, and the benchmark they are for.
 
+#![cfg(target_os = "linux")]
 // A test fails by panicking.
 #![allow(clippy::unwrap_used)]
 
+#[path = "../../../data/tests/it/at_hand.rs"]
+mod at_hand;
 mod bounds;
 mod escapes;
 mod forgery;
@@ -10,6 +13,7 @@ mod honest;
 mod humaneval;
 
 use mosa_sandbox::{Backend, Limits, Outcome, Program, Sandbox, SandboxError};
+use std::io::Write;
 use std::sync::OnceLock;
 
 /// Every sandbox that can be used here, opened once. At least one; a test that has none proves nothing.
@@ -19,7 +23,7 @@ fn sandboxes() -> &'static [Sandbox] {
         let open = |backend| match Sandbox::open(Some(backend), Limits::default()) {
             Ok(sandbox) => Some(sandbox),
             Err(SandboxError::Unusable { backend, why }) => {
-                eprintln!("SKIPPED, all tests under {backend}: {why}");
+                say(&format!("skipped, every test under {backend}: {why}"));
                 None
             }
             Err(error) => panic!("{error}"),
@@ -28,6 +32,11 @@ fn sandboxes() -> &'static [Sandbox] {
         assert!(!open.is_empty(), "neither bubblewrap nor Landlock can be used here");
         open
     })
+}
+
+/// Says something on standard error itself, since what a passing test prints is not shown.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// No sandbox at all.
