@@ -1,13 +1,14 @@
 //! `Watch`: waits for a program's verdict, drains what it prints, and ends it.
 
 use crate::hand_over::NONCE_BYTES;
-use crate::system::{has_ended, kill_group, wait_readable};
+use crate::process::Process;
+use crate::system::wait_readable;
 use crate::{Limits, Outcome, Run};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, ExitStatus};
+use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 /// Bytes of a verdict that are kept; the harness writes fewer.
@@ -25,8 +26,8 @@ struct Drain {
 }
 
 impl Drain {
-    fn new(fd: impl Into<OwnedFd>, bound: usize) -> Self {
-        Self { file: Some(File::from(fd.into())), kept: Vec::new(), bound }
+    fn new(end: OwnedFd, bound: usize) -> Self {
+        Self { file: Some(File::from(end)), kept: Vec::new(), bound }
     }
 
     fn open(&self) -> bool {
@@ -48,7 +49,7 @@ impl Drain {
 
 /// Waits for a program's verdict, drains what it prints, and ends it.
 pub(crate) struct Watch {
-    child: Child,
+    process: Process,
     /// Verdict, standard output, standard error.
     drains: [Drain; 3],
     buffer: Vec<u8>,
@@ -64,15 +65,13 @@ pub(crate) struct NotStarted {
 }
 
 impl Watch {
-    /// Watches a child from now on.
-    pub(crate) fn new(mut child: Child, verdict: OwnedFd, nonce: [u8; NONCE_BYTES], limits: Limits) -> Self {
-        let bound = limits.output_bytes;
-        let closed = |bound| Drain { file: None, kept: Vec::new(), bound };
-        let stdout = child.stdout.take().map_or_else(|| closed(bound), |s| Drain::new(s, bound));
-        let stderr = child.stderr.take().map_or_else(|| closed(bound), |s| Drain::new(s, bound));
+    /// Watches a process from now on, by its verdict, standard output and standard error.
+    pub(crate) fn new(process: Process, ends: [OwnedFd; 3], nonce: [u8; NONCE_BYTES], limits: Limits) -> Self {
+        let [verdict, stdout, stderr] = ends;
+        let output = |end| Drain::new(end, limits.output_bytes);
         Self {
-            child,
-            drains: [Drain::new(verdict, VERDICT_BYTES), stdout, stderr],
+            process,
+            drains: [Drain::new(verdict, VERDICT_BYTES), output(stdout), output(stderr)],
             buffer: vec![0; 64 << 10],
             nonce,
             started: Instant::now(),
@@ -111,7 +110,7 @@ impl Watch {
             if !verdict.open() || verdict.kept.strip_prefix(b"+") == Some(&self.nonce) {
                 return Ok(true);
             }
-            if has_ended(self.child.id())? {
+            if self.process.has_ended()? {
                 // What was written before the end is still to be read.
                 self.read_some(Duration::ZERO)?;
                 return Ok(true);
@@ -133,29 +132,18 @@ impl Watch {
     /// Lets the program end by itself if it may, kills what is left, and reads what it had printed.
     fn end(&mut self, gently: bool) -> io::Result<ExitStatus> {
         let deadline = Instant::now() + GRACE;
-        while gently && !has_ended(self.child.id())? && Instant::now() < deadline {
+        while gently && !self.process.has_ended()? && Instant::now() < deadline {
             self.read_some(Duration::from_millis(1))?;
             if self.drains.iter().all(|d| !d.open()) {
                 std::thread::sleep(Duration::from_micros(200));
             }
         }
-        kill_group(self.child.id());
-        let status = self.child.wait()?;
+        let status = self.process.end()?;
         let deadline = Instant::now() + GRACE;
         while self.drains.iter().any(Drain::open) && Instant::now() < deadline {
             self.read_some(TICK)?;
         }
         Ok(status)
-    }
-}
-
-impl Drop for Watch {
-    /// A program does not outlive its watch, whatever went wrong.
-    fn drop(&mut self) {
-        if let Ok(None) = self.child.try_wait() {
-            kill_group(self.child.id());
-            let _ = self.child.wait();
-        }
     }
 }
 

@@ -1,7 +1,9 @@
 //! Limits, output, and what is left behind.
 
 use crate::{outcome, program, sandboxes, unguarded};
-use mosa_sandbox::{Limits, Outcome};
+use mosa_sandbox::{Backend, Limits, Outcome, Sandbox};
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 fn short() -> Limits {
@@ -80,23 +82,91 @@ fn many_programs_run_at_once_and_each_gets_its_own_verdict() {
     }
 }
 
-/// Without a sandbox processes can be started: the whole group ends with its program.
+/// Starts two processes where that is allowed, says their numbers, and stays.
+const STAYS: &str = "
+import os, time
+print(os.getpid(), flush=True)
+try:
+    if os.fork() == 0:
+        print(os.getpid(), flush=True)
+except OSError:
+    pass
+time.sleep(600)
+";
+
 #[test]
 fn no_process_is_left_behind() {
-    let source = "import os, sys, time\nprint(os.getpid(), flush=True)\ntry:\n    if os.fork(): print(os.getpid())\n    \
-        else: print(os.getpid(), flush=True)\nexcept OSError: pass\ntime.sleep(600)";
     for sandbox in sandboxes().iter().chain([&unguarded()]) {
-        let run = sandbox.with_limits(short()).observe(&program(source, "")).unwrap();
+        let run = sandbox.with_limits(short()).observe(&program(STAYS, "")).unwrap();
         assert_eq!(run.outcome, Outcome::TimedOut);
         let said = String::from_utf8(run.stdout).unwrap();
-        assert!(!said.is_empty());
+        assert_eq!(said.lines().count(), if sandbox.backend() == Backend::None { 2 } else { 1 });
         // Inside bubblewrap the numbers are those of another namespace.
-        if sandbox.backend() != mosa_sandbox::Backend::Bubblewrap {
-            for pid in said.lines() {
-                assert!(gone(pid), "{}: process {pid} is still there", sandbox.backend());
-            }
+        if sandbox.backend() != Backend::Bubblewrap {
+            said.lines().for_each(|pid| assert!(gone(pid), "{}: {pid} is still there", sandbox.backend()));
         }
     }
+}
+
+/// A program ends with the process that runs it, also when that is killed.
+#[test]
+fn a_program_does_not_outlive_its_parent() {
+    for sandbox in sandboxes() {
+        let mut parent = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "bounds::a_parent_that_is_killed", "--ignored"])
+            .env(PARENT, sandbox.backend().name())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = String::new();
+        BufReader::new(parent.stderr.take().unwrap()).read_line(&mut said).unwrap();
+        assert_eq!(said, "opened\n");
+        let running = program_of(parent.id());
+        parent.kill().unwrap();
+        parent.wait().unwrap();
+        assert!(gone(&running), "{}: {running} is still there", sandbox.backend());
+    }
+}
+
+const PARENT: &str = "MOSA_TEST_PARENT";
+
+#[test]
+#[ignore = "is started by another test"]
+fn a_parent_that_is_killed() {
+    let backend = std::env::var(PARENT).unwrap().parse().unwrap();
+    let limits = Limits { wall: Duration::from_secs(60), cpu: Duration::from_secs(60), ..Limits::default() };
+    let sandbox = Sandbox::open(Some(backend), limits).unwrap();
+    crate::say("opened");
+    let _ = sandbox.run(&program(STAYS, ""));
+}
+
+/// The interpreter among the descendants of a process, once it sleeps in its program.
+fn program_of(ancestor: u32) -> String {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let mut family = vec![ancestor.to_string()];
+        let mut at = 0;
+        while at < family.len() {
+            family.extend(children(&family[at]));
+            at += 1;
+        }
+        let name = |pid: &&String| std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+        if let Some(pid) = family.iter().find(|pid| name(pid).starts_with("python")) {
+            return pid.clone();
+        }
+        assert!(Instant::now() < deadline, "no program was started");
+        std::thread::yield_now();
+    }
+}
+
+fn children(parent: &str) -> Vec<String> {
+    let parent_line = format!("PPid:\t{parent}\n");
+    let is_child = |pid: &String| {
+        std::fs::read_to_string(format!("/proc/{pid}/status")).is_ok_and(|status| status.contains(&parent_line))
+    };
+    let all = std::fs::read_dir("/proc").unwrap().flatten().map(|e| e.file_name().to_string_lossy().into_owned());
+    all.filter(|name| name.bytes().all(|b| b.is_ascii_digit())).filter(is_child).collect()
 }
 
 /// A killed orphan stays in the table until its new parent looks.

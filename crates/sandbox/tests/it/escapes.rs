@@ -48,8 +48,14 @@ fn what_this_process_left_open_is_not_inherited() {
 
 #[test]
 fn another_program_of_the_machine_cannot_be_started() {
-    let source = "import os\nfor file in ('/bin/sh', '/usr/bin/env', '/usr/bin/perl', '/sbin/init'):\n    try:\n        \
-        os.execv(file, ['x', '-c', 'echo out'])\n    except OSError:\n        pass";
+    let source = "
+import os
+for file in ('/bin/sh', '/usr/bin/env', '/usr/bin/perl', '/sbin/init'):
+    try:
+        os.execv(file, ['x', '-c', 'echo out'])
+    except OSError:
+        pass
+";
     for sandbox in sandboxes() {
         assert_eq!(outcome(sandbox, source, ""), "passed");
     }
