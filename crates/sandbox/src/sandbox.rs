@@ -200,3 +200,20 @@ impl Sandbox {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sandbox_that_does_not_hold_is_refused_and_says_what_got_out() {
+        let broken = Sandbox::open(Some(Backend::None), Limits::default()).unwrap();
+        let error = broken.must_hold().unwrap_err().to_string();
+        assert!(
+            error.starts_with("the none sandbox does not hold here, so it is not used. Not contained: read a canary (")
+        );
+        for escape in ["open a socket (TCP)", "fork without end (64 processes)", "write 1 GB (many files in "] {
+            assert!(error.contains(escape), "{error}");
+        }
+    }
+}

@@ -162,7 +162,7 @@ fn judge(said: &[u8], nonce: &[u8; NONCE_BYTES], in_time: bool, status: ExitStat
 
 /// What the harness said, on one line.
 fn failed(text: &str) -> Outcome {
-    if text.starts_with("MemoryError") {
+    if text.split([':', ' ']).next() == Some("MemoryError") {
         return Outcome::Memory;
     }
     let what: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(500).collect();
