@@ -17,7 +17,7 @@ pub enum SandboxError {
         why: String,
     },
     /// No backend can be used.
-    #[error("no sandbox for untrusted programs can be used here. bubblewrap: {bubblewrap}. landlock: {landlock}")]
+    #[error("no sandbox for untrusted programs can be used here: {bubblewrap}; {landlock}")]
     NoBackend {
         /// Why not bubblewrap.
         bubblewrap: String,

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// How much one program may use. Processes are no number: a sandboxed program starts none, and no thread.
+/// How much one program may use; several at once use it each. Processes are no number: a sandboxed program starts none,
+/// and no thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Time by the clock, interpreter start included.

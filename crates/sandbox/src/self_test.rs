@@ -17,7 +17,6 @@ const TRIED: &str = "TRIED";
 /// Limits by the clock of programs that must be stopped: the first in which one came so far that it proves something
 /// counts. The later ones are for machines that are busy.
 const SHORT: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(20)];
-
 /// What a program that comes to its end may take at least.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// What is kept of output: less than what one attempt prints.

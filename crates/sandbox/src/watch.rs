@@ -89,13 +89,22 @@ impl Watch {
         let status = ended?;
         let verdict = self.drains[0].kept.as_slice();
         let Some(said) = verdict.strip_prefix(b"+") else {
-            let stderr = String::from_utf8_lossy(&self.drains[2].kept);
-            let last = stderr.lines().rfind(|l| !l.trim().is_empty()).map(str::to_owned);
-            return Ok(Err(NotStarted { why: last.unwrap_or_else(|| how(status)) }));
+            return Ok(Err(self.not_started(in_time, status)));
         };
         let outcome = judge(said, &self.nonce, in_time, status);
         let [_, stdout, stderr] = self.drains.each_mut().map(|d| std::mem::take(&mut d.kept));
         Ok(Ok(Run { outcome, stdout, stderr, wall }))
+    }
+
+    fn not_started(&self, in_time: bool, status: ExitStatus) -> NotStarted {
+        let stderr = String::from_utf8_lossy(&self.drains[2].kept);
+        let last = stderr.lines().rfind(|line| !line.trim().is_empty());
+        let why = match last {
+            Some(last) => last.to_owned(),
+            None if in_time => how(status),
+            None => format!("no interpreter within {:.1} s", self.limits.wall.as_secs_f64()),
+        };
+        NotStarted { why }
     }
 
     /// Until the verdict is whole, nobody can give one any more, or time is up (`false`).

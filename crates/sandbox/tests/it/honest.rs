@@ -1,7 +1,8 @@
 //! Programs that do what they are asked.
 
-use crate::{outcome, sandboxes, unguarded};
+use crate::{outcome, program, sandboxes, unguarded};
 use mosa_sandbox::{Backend, Limits, Sandbox};
+use std::time::Duration;
 
 #[test]
 fn an_honest_program_passes_everywhere() {
@@ -63,8 +64,7 @@ print("no matter", file=sys.stderr)
 #[test]
 fn the_order_of_a_set_is_the_same_in_every_run() {
     for sandbox in sandboxes() {
-        let run =
-            || sandbox.observe(&crate::program("print(hash('a word'), list({'b', 'a', 'c'}))", "")).unwrap().stdout;
+        let run = || sandbox.observe(&program("print(hash('a word'), list({'b', 'a', 'c'}))", "")).unwrap().stdout;
         assert_eq!(run(), run());
     }
 }
@@ -130,6 +130,15 @@ fn a_record_says_what_decided() {
 fn without_a_choice_the_best_that_holds_is_opened() {
     let sandbox = Sandbox::open(None, Limits::default()).unwrap();
     assert_eq!(sandbox.backend(), sandboxes()[0].backend());
+}
+
+#[test]
+fn a_program_that_could_not_be_started_is_an_error_and_no_outcome() {
+    for sandbox in sandboxes() {
+        let hopeless = Limits { wall: Duration::ZERO, ..Limits::default() };
+        let error = sandbox.with_limits(hopeless).run(&program("", "")).unwrap_err().to_string();
+        assert!(error.ends_with(" sandbox did not reach the program (no interpreter within 0.0 s)"), "{error}");
+    }
 }
 
 #[test]

@@ -132,7 +132,7 @@ fn measure(sandbox: &Sandbox, problems: &[Problem]) {
     let solved = start.elapsed();
     let runs = AtomicUsize::new(0);
     // A mutant that does not end is no answer; the next one is tried.
-    let strict = sandbox.with_limits(Limits { wall: Duration::from_secs(1), ..sandbox.limits() });
+    let strict = sandbox.with_limits(Limits { wall: Duration::from_secs(2), ..sandbox.limits() });
     let fails = |p: &Problem| {
         mutants(&p.solution).iter().any(|mutant| {
             runs.fetch_add(1, Ordering::Relaxed);
