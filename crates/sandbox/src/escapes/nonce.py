@@ -7,8 +7,6 @@ found = []
 def collect(value):
     if isinstance(value, (bytes, bytearray)) and len(value) == 32:
         found.append(bytes(value))
-    elif isinstance(value, str) and len(value) in (32, 64):
-        found.append(value.encode())
 
 
 def look(action):
@@ -27,6 +25,15 @@ def frames():
                 for part in getattr(value, "args", None) or getattr(value, "__defaults__", None) or ():
                     collect(part)
         for value in frame.f_code.co_consts:
+            collect(value)
+        frame = frame.f_back
+
+
+def stacks():
+    import gc
+    frame = sys._getframe()
+    while frame is not None:
+        for value in gc.get_referents(frame):
             collect(value)
         frame = frame.f_back
 
@@ -66,8 +73,8 @@ def trace():
 
 
 for value in sys.argv + getattr(sys, "orig_argv", []) + list(os.environ.values()):
-    collect(value)
-for action in (frames, objects, memory, descriptors, trace):
+    collect(os.fsencode(value))
+for action in (frames, stacks, objects, memory, descriptors, trace):
     look(action)
 for module in list(sys.modules.values()):
     for value in list(getattr(module, "__dict__", {}).values()):
