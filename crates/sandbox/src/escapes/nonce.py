@@ -22,8 +22,9 @@ def frames():
         for values in (frame.f_locals, frame.f_globals):
             for value in list(values.values()):
                 collect(value)
-                for part in getattr(value, "args", None) or getattr(value, "__defaults__", None) or ():
-                    collect(part)
+                look(lambda: [collect(part) for part in getattr(value, "args", ())])
+                look(lambda: [collect(part) for part in getattr(value, "__defaults__", ())])
+                look(lambda: [collect(cell.cell_contents) for cell in getattr(value, "__closure__", ())])
         for value in frame.f_code.co_consts:
             collect(value)
         frame = frame.f_back
