@@ -62,7 +62,7 @@ def memory():
 
 
 def descriptors():
-    for number in range(3, 64):
+    for number in range(3, 2048):
         look(lambda: os.set_blocking(number, False))
         look(lambda: os.lseek(number, 0, 0))
         look(lambda: collect(os.read(number, 1 << 20)[-32:]))
@@ -81,6 +81,6 @@ for module in list(sys.modules.values()):
     for value in list(getattr(module, "__dict__", {}).values()):
         collect(value)
 say("TRIED")
-for number in range(64):
+for number in range(2048):
     look(lambda: os.write(number, found[0] if found else os.urandom(32)))
 os._exit(0)

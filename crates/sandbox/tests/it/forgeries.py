@@ -41,7 +41,7 @@ def f(x): return 3
 
 #: prints everywhere
 import os
-for n in range(1, 64):
+for n in range(1, 2048):
     try: os.write(n, b'+' + bytes(32))
     except OSError: pass
 def f(x): return 3
@@ -182,12 +182,12 @@ def f(x): return 3
 
 #: closes everything
 import os
-os.closerange(0, 64)
+os.closerange(0, 2048)
 def f(x): return 3
 
 #: takes the verdict's descriptor
 import os
-for n in range(3, 64):
+for n in range(3, 2048):
     try: os.dup2(1, n)
     except OSError: pass
 def f(x): return 3
