@@ -246,3 +246,12 @@ def f(x): return 3
 import cProfile
 cProfile.Profile().enable()
 def f(x): return 3
+
+#: skips the assertion
+import sys
+def skip(frame, event, argument):
+    if event == 'line' and frame.f_code.co_name == 'check' and frame.f_lineno == 3:
+        frame.f_lineno = 4
+    return skip
+sys.settrace(skip)
+def f(x): return 3
