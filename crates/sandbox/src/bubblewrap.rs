@@ -13,8 +13,8 @@ const LOADER_FOLDERS: [&str; 3] = ["/lib", "/lib32", "/lib64"];
 /// `bwrap`, and what a program sees of the machine.
 #[derive(Debug)]
 pub(crate) struct Bubblewrap {
-    /// Its file.
-    pub(crate) file: PathBuf,
+    /// Its file, as an absolute path.
+    file: PathBuf,
     /// What `--version` says.
     pub(crate) version: String,
     arguments: Vec<OsString>,
@@ -30,6 +30,7 @@ impl Bubblewrap {
         let unusable = |why: String| SandboxError::Unusable { backend: Backend::Bubblewrap, why };
         let file = std::env::var_os("PATH")
             .and_then(|path| std::env::split_paths(&path).map(|folder| folder.join("bwrap")).find(|f| f.is_file()))
+            .and_then(|file| file.canonicalize().ok())
             .ok_or_else(|| unusable("`bwrap` is not on PATH (install the package bubblewrap)".into()))?;
         let output = Command::new(&file).arg("--version").stdin(Stdio::null()).output();
         let output = output.map_err(|e| unusable(format!("{} cannot be started ({e})", file.display())))?;
@@ -37,11 +38,12 @@ impl Bubblewrap {
         Ok(Self { file, version, arguments: arguments(python) })
     }
 
-    /// Arguments up to the program's own. The filter is read from descriptor `filter`.
-    pub(crate) fn arguments(&self, filter: i32) -> Vec<OsString> {
-        let mut arguments = self.arguments.clone();
-        arguments.extend(["--seccomp".into(), filter.to_string().into(), "--".into()]);
-        arguments
+    /// Its file and its arguments, up to the program it runs. The filter is read from descriptor `filter`.
+    pub(crate) fn words(&self, filter: i32) -> Vec<OsString> {
+        let mut words = vec![self.file.clone().into()];
+        words.extend(self.arguments.iter().cloned());
+        words.extend(["--seccomp".into(), filter.to_string().into(), "--".into()]);
+        words
     }
 }
 
@@ -77,7 +79,8 @@ fn loader_names(python: &Python, visible: &BTreeSet<PathBuf>) -> Vec<(PathBuf, P
     names
 }
 
-/// What is bound, outer folders first. Libraries come with their folder: the loader asks for them by the names of links.
+/// What is bound, outer folders first. Libraries come with their folder: the loader asks for them by the names of
+/// links.
 fn visible(python: &Python) -> BTreeSet<PathBuf> {
     let folders = python.libraries.iter().filter_map(|l| l.parent()).map(Path::to_path_buf);
     let files = python.files().map(Path::to_path_buf);

@@ -1,51 +1,52 @@
-//! `Confinement`: what a child does to itself between fork and exec.
+//! `Confinement`: what a child does to itself before it becomes a program.
 #![allow(unsafe_code)]
 
 use crate::Limits;
 use seccompiler::BpfProgram;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::os::unix::process::CommandExt;
-use std::process::Command;
 use std::sync::Arc;
 
 /// Open files of a program.
 const OPEN_FILES: u64 = 64;
 
-/// What a child does to itself between fork and exec.
+/// What a child does to itself before it becomes a program.
 pub(crate) struct Confinement {
     /// Limits of resources.
     pub(crate) limits: Limits,
     /// Descriptors the child keeps; all others above standard error are closed when it starts.
     pub(crate) keep: Vec<RawFd>,
-    /// File rules, made before the fork.
+    /// File rules, made by the parent.
     pub(crate) landlock: Option<Arc<OwnedFd>>,
-    /// A system call filter, compiled before the fork.
+    /// A system call filter, compiled by the parent.
     pub(crate) filter: Option<Arc<BpfProgram>>,
 }
 
+/// What a child could not do, and why.
+pub(crate) struct Refused {
+    pub(crate) step: &'static str,
+    pub(crate) error: io::Error,
+}
+
 impl Confinement {
-    /// Makes `command` confine itself.
-    pub(crate) fn apply(self, command: &mut Command) {
-        let resources = resources(&self.limits);
-        let confine = move || {
-            new_session()?;
-            close_on_exec()?;
-            self.keep.iter().try_for_each(|fd| inherit(*fd))?;
-            resources.iter().try_for_each(|(resource, soft, hard)| limit(*resource, *soft, *hard))?;
-            if let Some(rules) = &self.landlock {
-                give_up_privileges()?;
-                restrict(rules.as_raw_fd())?;
-            }
-            match &self.filter {
-                Some(filter) => seccompiler::apply_filter(filter).map_err(seccomp_error),
-                None => Ok(()),
-            }
-        };
-        // SAFETY: between fork and exec of a process with threads only async-signal-safe calls are allowed. `confine`
-        // makes system calls on data that was made before the fork; it takes no lock and allocates nothing (errors are
-        // made of `errno`).
-        unsafe { command.pre_exec(confine) };
+    /// Confines the calling process, which still has its parent's memory: only system calls on data that was made
+    /// before; nothing is allocated and no lock taken (errors are made of `errno`).
+    pub(crate) fn enter(&self) -> Result<(), Refused> {
+        let step = |step| move |error| Refused { step, error };
+        new_session().map_err(step("a session of its own"))?;
+        die_with_parent().map_err(step("an end with its parent"))?;
+        close_on_exec().map_err(step("open files"))?;
+        self.keep.iter().try_for_each(|fd| inherit(*fd)).map_err(step("open files"))?;
+        let limits = resources(&self.limits);
+        limits.iter().try_for_each(|(what, soft, hard)| limit(*what, *soft, *hard)).map_err(step("limits"))?;
+        if let Some(rules) = &self.landlock {
+            give_up_privileges().map_err(step("giving up privileges"))?;
+            restrict(rules.as_raw_fd()).map_err(step("Landlock"))?;
+        }
+        match &self.filter {
+            Some(filter) => seccompiler::apply_filter(filter).map_err(seccomp_error).map_err(step("seccomp")),
+            None => Ok(()),
+        }
     }
 }
 
@@ -78,6 +79,12 @@ fn new_session() -> io::Result<()> {
     check(libc::c_long::from(unsafe { libc::setsid() }))
 }
 
+/// Ends when the thread that waits for it ends, also when that is killed.
+fn die_with_parent() -> io::Result<()> {
+    // SAFETY: no memory is involved.
+    check(libc::c_long::from(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) }))
+}
+
 /// Marks every descriptor above standard error: whatever this process or its libraries left open stays with it.
 fn close_on_exec() -> io::Result<()> {
     const CLOEXEC: libc::c_uint = 4;
@@ -88,7 +95,8 @@ fn close_on_exec() -> io::Result<()> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the pointer is to a value on the stack.
     check(libc::c_long::from(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) }))?;
-    for fd in 3..libc::c_int::try_from(limit.rlim_cur).unwrap_or(libc::c_int::MAX) {
+    // Before Linux 5.11. A limit can be enormous where nothing is open.
+    for fd in 3..libc::c_int::try_from(limit.rlim_cur.min(1 << 20)).unwrap_or(libc::c_int::MAX) {
         // SAFETY: no memory is involved. Numbers that are not open give an error that does not matter.
         unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
     }
@@ -128,6 +136,6 @@ fn give_up_privileges() -> io::Result<()> {
 }
 
 fn restrict(rules: RawFd) -> io::Result<()> {
-    // SAFETY: no memory is involved; the descriptor was made before the fork and is open.
+    // SAFETY: no memory is involved; the descriptor was made by the parent and is open.
     check(unsafe { libc::syscall(libc::SYS_landlock_restrict_self, rules, 0u32) })
 }

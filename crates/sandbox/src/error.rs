@@ -1,13 +1,12 @@
 //! What can go wrong around a program; what goes wrong in it is an `Outcome`.
 
 use crate::Backend;
-use std::io;
 
 /// An error that says what is missing and how to get it.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
     /// No usable Python.
-    #[error("python3: {0}; install CPython 3.8 or later so that `python3` is on PATH")]
+    #[error("python3: {0}; install CPython 3.9 or later so that `python3` is on PATH")]
     Python(String),
     /// A backend that was asked for cannot be used.
     #[error("the {backend} sandbox cannot be used: {why}")]
@@ -18,7 +17,7 @@ pub enum SandboxError {
         why: String,
     },
     /// No backend can be used.
-    #[error("no sandbox for untrusted programs can be used here. bubblewrap: {bubblewrap}. landlock: {landlock}")]
+    #[error("no sandbox for untrusted programs can be used here: {bubblewrap}; {landlock}")]
     NoBackend {
         /// Why not bubblewrap.
         bubblewrap: String,
@@ -38,9 +37,10 @@ pub enum SandboxError {
     Run(String),
 }
 
+#[cfg(target_os = "linux")]
 impl SandboxError {
     /// An operating system's error while doing `what`.
-    pub(crate) fn io(what: &str) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn io(what: &str) -> impl FnOnce(std::io::Error) -> Self {
         move |e| Self::Run(format!("{what}: {e}"))
     }
 }

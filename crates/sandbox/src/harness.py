@@ -1,6 +1,6 @@
 # Runs one program and its check, and says on one descriptor whether the check returned.
 #
-# Whoever reads this file knows all that a hostile program knows. What the program must not get is the token that is
+# Whoever reads this file knows all that a hostile program knows. What the program must not get is the nonce that is
 # read last and written when the check has returned:
 # - It is only ever on the value stack of the one expression below. It has no name, and no frame, closure, argument or
 #   variable of the environment holds it.
@@ -34,10 +34,10 @@ def take_code(name):
     return compile(take(int(take(12))).decode(), name, "exec", dont_inherit=True)
 
 
-def take_token():
-    token = take(32)
+def take_nonce():
+    nonce = take(32)
     close(IN)
-    return token
+    return nonce
 
 
 def refuse(event, arguments):
@@ -84,7 +84,11 @@ try:
     program, check = take_code("<program>"), take_code("<check>")
     sys.addaudithook(refuse)
     del refuse
-    partial(write, OUT)(take_token()[:partial(exec, check, names)(exec(program, names))])
+    partial(write, OUT)(take_nonce()[:partial(exec, check, names)(exec(program, names))])
 except BaseException as error:
     tell(error)
-_exit(0)
+try:
+    sys.stdout.flush()
+    sys.stderr.flush()
+finally:
+    _exit(0)

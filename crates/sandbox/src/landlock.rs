@@ -8,8 +8,8 @@ use landlock::{
 };
 use std::os::fd::OwnedFd;
 
-/// Rules that let a program read Python's files and start Python; nothing else. They are in force once a child restricts
-/// itself by them.
+/// Rules that let a program read Python's files and start Python; nothing else. They are in force once a child
+/// restricts itself by them.
 ///
 /// The first version's rights (all that reads, writes, makes and removes files) are required. Later rights (moving and
 /// truncating, TCP, device control, signals, abstract sockets) are added where the kernel knows them; the system call
@@ -22,8 +22,7 @@ pub(crate) fn rules(python: &Python) -> Result<OwnedFd, SandboxError> {
     let unusable = |why: String| SandboxError::Unusable { backend: Backend::Landlock, why };
     if crate::system::landlock_abi().is_none() {
         return Err(unusable(
-            "this kernel offers no Landlock (Linux 5.13 or later has it; `landlock` must be in the kernel's `lsm=` list)"
-                .into(),
+            "this kernel offers no Landlock (Linux 5.13 and later can; `landlock` must be in its `lsm=` list)".into(),
         ));
     }
     let made = build(python).map_err(|e| unusable(format!("its rules are not enforced in full ({e})")))?;

@@ -31,26 +31,45 @@
 //! environment and files do not make a pass.
 
 mod backend;
-mod bubblewrap;
-mod child;
 mod describe;
 mod error;
-mod landlock;
+mod escape;
 mod limits;
 mod outcome;
 mod program;
+
+#[cfg(target_os = "linux")]
+mod bubblewrap;
+#[cfg(target_os = "linux")]
+mod child;
+#[cfg(target_os = "linux")]
+mod hand_over;
+#[cfg(target_os = "linux")]
+mod landlock;
+#[cfg(target_os = "linux")]
+mod process;
+#[cfg(target_os = "linux")]
 mod python;
+#[cfg(target_os = "linux")]
 mod sandbox;
+#[cfg(target_os = "linux")]
 mod seccomp;
+#[cfg(target_os = "linux")]
 mod self_test;
+#[cfg(target_os = "linux")]
 mod system;
+#[cfg(target_os = "linux")]
 mod watch;
+
+#[cfg(not(target_os = "linux"))]
+#[path = "elsewhere.rs"]
+mod sandbox;
 
 pub use backend::{Backend, UnknownBackend};
 pub use describe::Description;
 pub use error::SandboxError;
+pub use escape::Escape;
 pub use limits::Limits;
 pub use outcome::{Outcome, Run};
 pub use program::Program;
 pub use sandbox::Sandbox;
-pub use self_test::Escape;

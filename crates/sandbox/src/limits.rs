@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// How much one program may use. Processes are no number: a sandboxed program starts none, and no thread.
+/// How much one program may use; several at once use it each. Processes are no number: a sandboxed program starts none,
+/// and no thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Time by the clock, interpreter start included.
@@ -29,6 +30,7 @@ impl Default for Limits {
     }
 }
 
+#[cfg(target_os = "linux")]
 impl Limits {
     /// Processor time as the kernel counts it.
     pub(crate) fn cpu_seconds(&self) -> u64 {

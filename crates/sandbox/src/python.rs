@@ -47,17 +47,16 @@ impl Python {
         Ok(python)
     }
 
-    /// Audit hooks are there since 3.8.
+    /// Audit hooks tell code that is loaded from code that is made since 3.9.
     fn recent(&self) -> bool {
         let mut parts = self.version.split('.').map(|p| p.parse().unwrap_or(0));
-        (parts.next().unwrap_or(0u32), parts.next().unwrap_or(0u32)) >= (3, 8)
+        (parts.next().unwrap_or(0u32), parts.next().unwrap_or(0u32)) >= (3, 9)
     }
 
     /// Arguments after the interpreter's name. `-I` would ignore the environment, and with it the hash seed.
-    pub(crate) fn arguments(input: i32, verdict: i32) -> Vec<String> {
-        let mut arguments: Vec<String> = ["-s", "-S", "-B", "-c", HARNESS].map(String::from).into();
-        arguments.extend([input.to_string(), verdict.to_string()]);
-        arguments
+    pub(crate) fn arguments(input: i32, verdict: i32) -> [String; 7] {
+        let [no_user, no_site, no_bytecode, code, harness] = ["-s", "-S", "-B", "-c", HARNESS].map(String::from);
+        [no_user, no_site, no_bytecode, code, harness, input.to_string(), verdict.to_string()]
     }
 
     /// The whole environment of a program.

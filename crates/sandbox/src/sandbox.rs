@@ -3,13 +3,17 @@
 use crate::bubblewrap::Bubblewrap;
 use crate::child::Confinement;
 use crate::describe::Description;
-use crate::program::fresh_token;
+use crate::hand_over::{NONCE_BYTES, encode, fresh_nonce};
+use crate::process::Start;
 use crate::python::Python;
 use crate::watch::Watch;
 use crate::{Backend, Escape, Limits, Outcome, Program, Run, SandboxError, landlock, seccomp, self_test, system};
 use seccompiler::BpfProgram;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::process::{Command, Stdio};
+use std::path::Path;
 use std::sync::Arc;
 
 /// A backend with its limits, ready to run programs. Cheap to clone; usable from many threads at once.
@@ -75,8 +79,8 @@ impl Sandbox {
         Err(SandboxError::Escaped { backend: self.backend, escapes: out.join("; ") })
     }
 
-    /// Runs programs that misbehave, and says of each whether it was contained and by what evidence. All at once, in about a
-    /// second.
+    /// Runs programs that misbehave, and says of each whether it was contained and by what evidence. All at once, in
+    /// about a second.
     ///
     /// # Errors
     ///
@@ -100,54 +104,54 @@ impl Sandbox {
     ///
     /// As for [`run`](Self::run).
     pub fn observe(&self, program: &Program) -> Result<Run, SandboxError> {
-        let token = fresh_token().map_err(SandboxError::io("reading /dev/urandom"))?;
-        let input = system::memory_file(&program.encode(&token)).map_err(SandboxError::io("handing over a program"))?;
-        let (reader, writer) = std::io::pipe().map_err(SandboxError::io("making a pipe"))?;
+        let nonce = fresh_nonce().map_err(SandboxError::io("reading /dev/urandom"))?;
         let folder = match self.backend {
             Backend::None => Some(tempfile::tempdir().map_err(SandboxError::io("making a temporary folder"))?),
             Backend::Bubblewrap | Backend::Landlock => None,
         };
-        let filter = self.handed_filter().map_err(SandboxError::io("handing over a filter"))?;
-        let mut command = self.command(filter.as_ref().map(AsRawFd::as_raw_fd));
-        command.args(Python::arguments(input.as_raw_fd(), writer.as_raw_fd()));
-        command.current_dir(folder.as_ref().map_or(std::path::Path::new("/"), |f| f.path()));
-        let mut keep = vec![input.as_raw_fd(), writer.as_raw_fd()];
-        keep.extend(filter.as_ref().map(AsRawFd::as_raw_fd));
-        let confinement = Confinement {
-            limits: self.limits,
-            keep,
-            landlock: self.rules.clone(),
-            filter: self.filter.clone().filter(|_| self.bubblewrap.is_none()),
-        };
-        confinement.apply(&mut command);
-        let child = command.spawn().map_err(SandboxError::io("starting it"))?;
-        drop((writer, input, filter));
-        let run = Watch::new(child, reader.into(), token, self.limits).finish();
-        let run = run.map_err(SandboxError::io("watching it"))?;
+        let folder = folder.as_ref().map_or(Path::new("/"), |f| f.path());
+        let watch = self.start(&encode(program, &nonce), nonce, folder).map_err(SandboxError::io("starting it"))?;
+        let run = watch.finish().map_err(SandboxError::io("watching it"))?;
         run.map_err(|n| {
             SandboxError::Run(format!("the {} sandbox did not reach the program ({})", self.backend, n.why))
         })
     }
 
+    /// Starts a harness on `input`; this side's ends of what it writes are left.
+    fn start(&self, input: &[u8], nonce: [u8; NONCE_BYTES], folder: &Path) -> io::Result<Watch> {
+        let input = system::memory_file(input)?;
+        let null = File::open("/dev/null")?;
+        let (verdict, stdout, stderr) = (io::pipe()?, io::pipe()?, io::pipe()?);
+        let filter = self.handed_filter()?;
+        let handed = filter.as_ref().map(AsRawFd::as_raw_fd);
+        let confinement = Confinement {
+            limits: self.limits,
+            keep: [input.as_raw_fd(), verdict.1.as_raw_fd()].into_iter().chain(handed).collect(),
+            landlock: self.rules.clone(),
+            filter: self.filter.clone().filter(|_| self.bubblewrap.is_none()),
+        };
+        let mut words = self.words(handed);
+        words.extend(Python::arguments(input.as_raw_fd(), verdict.1.as_raw_fd()).map(OsString::from));
+        let streams = [null.as_raw_fd(), stdout.1.as_raw_fd(), stderr.1.as_raw_fd()];
+        let process = Start::new(words, &Python::environment(), folder, streams, confinement)?.start()?;
+        let ends = [verdict.0, stdout.0, stderr.0].map(OwnedFd::from);
+        Ok(Watch::new(process, ends, nonce, self.limits))
+    }
+
     /// The filter as bubblewrap reads it: it installs it itself, after all that needs more calls.
-    fn handed_filter(&self) -> std::io::Result<Option<std::fs::File>> {
+    fn handed_filter(&self) -> io::Result<Option<File>> {
         let filter = self.filter.as_ref().filter(|_| self.bubblewrap.is_some());
         filter.map(|f| system::memory_file(&seccomp::bytes(f))).transpose()
     }
 
-    /// The command up to the interpreter's arguments.
-    fn command(&self, filter: Option<i32>) -> Command {
-        let mut command = match (&self.bubblewrap, filter) {
-            (Some(bubblewrap), Some(filter)) => {
-                let mut command = Command::new(&bubblewrap.file);
-                command.args(bubblewrap.arguments(filter)).arg(&self.python.executable);
-                command
-            }
-            _ => Command::new(&self.python.executable),
+    /// What is started, up to the interpreter's arguments.
+    fn words(&self, filter: Option<i32>) -> Vec<OsString> {
+        let mut words = match (&self.bubblewrap, filter) {
+            (Some(bubblewrap), Some(filter)) => bubblewrap.words(filter),
+            _ => Vec::new(),
         };
-        command.env_clear().envs(Python::environment());
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command
+        words.push(self.python.executable.clone().into());
+        words
     }
 
     /// The same sandbox with other limits. What the self-test showed does not depend on them.
@@ -193,6 +197,23 @@ impl Sandbox {
             memory_bytes: self.limits.memory_bytes,
             file_bytes: self.limits.file_bytes,
             instead_of_bubblewrap: self.instead.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sandbox_that_does_not_hold_is_refused_and_says_what_got_out() {
+        let broken = Sandbox::open(Some(Backend::None), Limits::default()).unwrap();
+        let error = broken.must_hold().unwrap_err().to_string();
+        assert!(
+            error.starts_with("the none sandbox does not hold here, so it is not used. Not contained: read a canary (")
+        );
+        for escape in ["open a socket (TCP)", "fork without end (64 processes)", "write 1 GB (many files in "] {
+            assert!(error.contains(escape), "{error}");
         }
     }
 }

@@ -185,3 +185,95 @@ pub(crate) fn bytes(filter: &BpfProgram) -> Vec<u8> {
     }
     bytes
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(unsafe_code)]
+
+    use super::*;
+
+    const REFUSED: &[(&str, libc::c_long)] = &[
+        ("ptrace", libc::SYS_ptrace),
+        ("mount", libc::SYS_mount),
+        ("umount2", libc::SYS_umount2),
+        ("bpf", libc::SYS_bpf),
+        ("keyctl", libc::SYS_keyctl),
+        ("add_key", libc::SYS_add_key),
+        ("io_uring_setup", libc::SYS_io_uring_setup),
+        ("userfaultfd", libc::SYS_userfaultfd),
+        ("unshare", libc::SYS_unshare),
+        ("setns", libc::SYS_setns),
+        ("clone", libc::SYS_clone),
+        ("clone3", libc::SYS_clone3),
+        ("process_vm_readv", libc::SYS_process_vm_readv),
+        ("process_vm_writev", libc::SYS_process_vm_writev),
+        ("perf_event_open", libc::SYS_perf_event_open),
+        ("memfd_create", libc::SYS_memfd_create),
+        ("socket", libc::SYS_socket),
+        ("socketpair", libc::SYS_socketpair),
+        ("kill", libc::SYS_kill),
+        ("tgkill", libc::SYS_tgkill),
+        ("pidfd_open", libc::SYS_pidfd_open),
+        ("setsid", libc::SYS_setsid),
+        ("setpgid", libc::SYS_setpgid),
+        ("prctl", libc::SYS_prctl),
+        ("seccomp", libc::SYS_seccomp),
+        ("chroot", libc::SYS_chroot),
+        ("pivot_root", libc::SYS_pivot_root),
+        ("openat2", libc::SYS_openat2),
+        ("open_by_handle_at", libc::SYS_open_by_handle_at),
+        ("init_module", libc::SYS_init_module),
+        ("kexec_load", libc::SYS_kexec_load),
+        ("reboot", libc::SYS_reboot),
+        ("swapon", libc::SYS_swapon),
+        ("shmget", libc::SYS_shmget),
+        ("msgget", libc::SYS_msgget),
+        ("mq_open", libc::SYS_mq_open),
+        ("truncate", libc::SYS_truncate),
+        ("renameat2", libc::SYS_renameat2),
+        ("unlinkat", libc::SYS_unlinkat),
+        ("linkat", libc::SYS_linkat),
+        ("symlinkat", libc::SYS_symlinkat),
+        ("mkdirat", libc::SYS_mkdirat),
+        ("mknodat", libc::SYS_mknodat),
+        ("fchmodat", libc::SYS_fchmodat),
+        ("fchownat", libc::SYS_fchownat),
+        ("setuid", libc::SYS_setuid),
+        ("capset", libc::SYS_capset),
+        ("inotify_init1", libc::SYS_inotify_init1),
+        ("fanotify_init", libc::SYS_fanotify_init),
+        ("landlock_create_ruleset", libc::SYS_landlock_create_ruleset),
+        ("execveat", libc::SYS_execveat),
+    ];
+
+    /// A filter is the thread's own, so a thread can try it.
+    #[test]
+    fn what_is_not_needed_is_refused() {
+        let filter = filter(Backend::Landlock).unwrap();
+        let tried = std::thread::spawn(move || {
+            // SAFETY: no memory is involved. The number is valid, or the call fails.
+            let call = |number| unsafe { libc::syscall(number, 0, 0, 0, 0, 0, 0) };
+            let before = call(libc::SYS_getpid);
+            seccompiler::apply_filter(&filter).unwrap();
+            let refused =
+                |number| call(number) == -1 && std::io::Error::last_os_error().raw_os_error() == Some(libc::EPERM);
+            let allowed: Vec<_> =
+                REFUSED.iter().filter(|(_, number)| !refused(*number)).map(|(name, _)| *name).collect();
+            (before == call(libc::SYS_getpid), allowed)
+        });
+        assert_eq!(tried.join().unwrap(), (true, Vec::new()));
+    }
+
+    #[test]
+    fn files_are_opened_for_reading_only() {
+        let filter = filter(Backend::Landlock).unwrap();
+        let tried = std::thread::spawn(move || {
+            seccompiler::apply_filter(&filter).unwrap();
+            let flags =
+                [0, libc::O_WRONLY, libc::O_RDWR, libc::O_CREAT, libc::O_TRUNC, libc::O_APPEND, libc::O_TMPFILE];
+            // SAFETY: the path is a string that ends in a zero byte. A descriptor that is opened ends with the process.
+            flags.map(|flags| unsafe { libc::open(c"/dev/null".as_ptr(), flags, 0) } >= 0)
+        });
+        assert_eq!(tried.join().unwrap(), [true, false, false, false, false, false, false]);
+    }
+}

@@ -1,7 +1,6 @@
 //! The self-test: programs that misbehave (`escapes/`), and by what evidence each is judged.
 
-use crate::{Limits, Outcome, Program, Run, Sandbox, SandboxError};
-use std::fmt;
+use crate::{Escape, Limits, Outcome, Program, Run, Sandbox, SandboxError};
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::net::TcpListener;
@@ -15,27 +14,13 @@ use tempfile::TempDir;
 const MARK: &str = "ESCAPED: ";
 /// What it prints when it has tried everything. A program that never came so far proves nothing.
 const TRIED: &str = "TRIED";
-/// By the clock, for programs that must be stopped.
-const SHORT: Duration = Duration::from_secs(1);
-/// How much longer than its limit a stopped program may have taken, on a machine that is busy.
-const LATE: Duration = Duration::from_secs(2);
-
-/// One thing that a program tried.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Escape {
-    /// What it tried.
-    pub name: &'static str,
-    /// Whether it was kept from it.
-    pub contained: bool,
-    /// The evidence.
-    pub what: String,
-}
-
-impl fmt::Display for Escape {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.name, self.what)
-    }
-}
+/// Limits by the clock of programs that must be stopped: the first in which one came so far that it proves something
+/// counts. The later ones are for machines that are busy.
+const SHORT: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(20)];
+/// What a program that comes to its end may take at least.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// What is kept of output: less than what one attempt prints.
+const OUTPUT_BYTES: usize = 16 << 10;
 
 /// How one sees that an attempt failed.
 #[derive(Clone, Copy)]
@@ -50,6 +35,7 @@ enum Evidence {
     Drained,
 }
 
+/// One program that misbehaves.
 struct Attempt {
     name: &'static str,
     source: &'static str,
@@ -65,12 +51,17 @@ const ATTEMPTS: &[Attempt] = &[
     Attempt { name: "sleep past the limit", source: include_str!("escapes/sleep.py"), evidence: Evidence::Stopped },
     Attempt { name: "compute past the limit", source: include_str!("escapes/spin.py"), evidence: Evidence::Stopped },
     Attempt { name: "exit 0 before the check", source: include_str!("escapes/exit.py"), evidence: Evidence::NoPass },
-    Attempt { name: "print the nonce early", source: include_str!("escapes/token.py"), evidence: Evidence::NoPass },
+    Attempt { name: "print the nonce early", source: include_str!("escapes/nonce.py"), evidence: Evidence::NoPass },
     Attempt { name: "replace the harness", source: include_str!("escapes/replace.py"), evidence: Evidence::NoPass },
     Attempt { name: "kill its parent", source: include_str!("escapes/parent.py"), evidence: Evidence::NoMark },
     Attempt { name: "fill stderr", source: include_str!("escapes/flood.py"), evidence: Evidence::Drained },
     Attempt { name: "start a shell", source: include_str!("escapes/shell.py"), evidence: Evidence::NoMark },
 ];
+
+/// Whether a program tried everything it has.
+fn tried(run: &Run) -> bool {
+    String::from_utf8_lossy(&run.stdout).lines().any(|line| line == TRIED)
+}
 
 /// An honest program must pass, or nothing is learnt from those that fail.
 pub(crate) fn honest(sandbox: &Sandbox) -> Result<(), String> {
@@ -91,8 +82,8 @@ pub(crate) fn run(sandbox: &Sandbox) -> Result<Vec<Escape>, SandboxError> {
     let prelude = scene.prelude();
     let runs: Vec<_> = std::thread::scope(|scope| {
         let start = |a: &'static Attempt| {
-            let prelude = &prelude;
-            scope.spawn(move || sandbox.with_limits(a.limits(sandbox.limits())).observe(&a.program(prelude)))
+            let program = a.program(&prelude);
+            scope.spawn(move || a.observe(sandbox, &program))
         };
         let threads: Vec<_> = ATTEMPTS.iter().map(start).collect();
         threads.into_iter().map(std::thread::ScopedJoinHandle::join).collect()
@@ -100,7 +91,7 @@ pub(crate) fn run(sandbox: &Sandbox) -> Result<Vec<Escape>, SandboxError> {
     let mut escapes = Vec::with_capacity(ATTEMPTS.len());
     for (attempt, run) in ATTEMPTS.iter().zip(runs) {
         let run = run.map_err(|_| SandboxError::Run(format!("the self-test {:?} panicked", attempt.name)))??;
-        let judged = attempt.judge(&run, sandbox.limits()).and_then(|what| scene.unread(&run).map(|()| what));
+        let judged = attempt.judge(&run).and_then(|what| scene.unread(&run).map(|()| what));
         let contained = judged.is_ok();
         escapes.push(Escape { name: attempt.name, contained, what: judged.unwrap_or_else(|what| what) });
     }
@@ -113,6 +104,22 @@ impl Attempt {
         Program { source: format!("{prelude}{}", self.source), check: self.check().into() }
     }
 
+    fn observe(&self, sandbox: &Sandbox, program: &Program) -> Result<Run, SandboxError> {
+        let own = sandbox.limits();
+        let within = |wall| sandbox.with_limits(Self::limits(own, wall)).observe(program);
+        let [first, second, last] = match self.evidence {
+            Evidence::Stopped => SHORT,
+            _ => return within(own.wall.max(PATIENCE)),
+        };
+        for wall in [first, second] {
+            match within(wall) {
+                Ok(run) if tried(&run) => return Ok(run),
+                _ => {}
+            }
+        }
+        within(last)
+    }
+
     /// What can only pass by cheating; where passing proves that output was drained, nothing.
     fn check(&self) -> &'static str {
         match self.evidence {
@@ -121,35 +128,30 @@ impl Attempt {
         }
     }
 
-    /// The sandbox's own limits, except where one is what is tried, or would make the attempt prove nothing.
-    fn limits(&self, own: Limits) -> Limits {
-        let wall = match self.evidence {
-            Evidence::Stopped => SHORT,
-            _ => own.wall.max(Duration::from_secs(10)),
-        };
-        Limits { wall, cpu: wall, output_bytes: 16 << 10, ..own }
+    /// The sandbox's own limits, except of time and output.
+    fn limits(own: Limits, wall: Duration) -> Limits {
+        Limits { wall, cpu: wall + PATIENCE, output_bytes: OUTPUT_BYTES, ..own }
     }
 
     /// The evidence that it was contained, or that it was not.
-    fn judge(&self, run: &Run, own: Limits) -> Result<String, String> {
+    fn judge(&self, run: &Run) -> Result<String, String> {
         let stdout = String::from_utf8_lossy(&run.stdout);
         if let Some(mark) = stdout.lines().find_map(|l| l.strip_prefix(MARK)) {
             return Err(mark.to_owned());
         }
         let saw = format!("{}: {}", run.outcome.name(), run.outcome.what());
-        let tried = stdout.lines().any(|l| l == TRIED);
+        let tried = tried(run);
         match self.evidence {
             Evidence::NoMark | Evidence::NoPass | Evidence::Stopped if !tried => Err(format!("proved nothing, {saw}")),
             Evidence::NoMark => Ok(format!("{} refusals", stdout.matches("refused: ").count())),
             Evidence::NoPass if run.outcome.passed() => Err("passed".into()),
             Evidence::NoPass => Ok(saw),
-            Evidence::Stopped if run.outcome == Outcome::TimedOut && run.wall < SHORT + LATE => {
+            Evidence::Stopped if run.outcome == Outcome::TimedOut => {
                 Ok(format!("stopped after {:.1} s", run.wall.as_secs_f64()))
             }
             Evidence::Stopped => Err(format!("{saw}, after {:.1} s", run.wall.as_secs_f64())),
             Evidence::Drained => {
-                let limits = self.limits(own);
-                let bounded = run.stdout.len().max(run.stderr.len()) <= limits.output_bytes;
+                let bounded = run.stdout.len().max(run.stderr.len()) <= OUTPUT_BYTES;
                 if run.outcome.passed() && bounded { Ok("passed, output bounded".into()) } else { Err(saw) }
             }
         }
@@ -168,7 +170,7 @@ struct Scene {
 impl Scene {
     fn set(sandbox: &Sandbox) -> io::Result<Self> {
         let folder = tempfile::tempdir()?;
-        let secret: String = crate::program::fresh_token()?.iter().map(|b| format!("{b:02x}")).collect();
+        let secret: String = crate::hand_over::fresh_nonce()?.iter().map(|b| format!("{b:02x}")).collect();
         fs::write(folder.path().join("canary"), &secret)?;
         fs::write(folder.path().join("victim"), &secret)?;
         let tcp = TcpListener::bind(("127.0.0.1", 0))?;

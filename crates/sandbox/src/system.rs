@@ -20,8 +20,8 @@ pub(crate) fn memory_file(bytes: &[u8]) -> io::Result<File> {
     Ok(file)
 }
 
-/// Waits until one of the descriptors has something to read or has lost its writers, at most `patience`. Descriptors that
-/// are `None` are left out. An interrupted wait counts as a fruitless one.
+/// Waits until one of the descriptors has something to read or has lost its writers, at most `patience`. Descriptors
+/// that are `None` are left out. An interrupted wait counts as a fruitless one.
 pub(crate) fn wait_readable<const N: usize>(fds: [Option<RawFd>; N], patience: Duration) -> io::Result<[bool; N]> {
     let mut polls = fds.map(|fd| libc::pollfd { fd: fd.unwrap_or(-1), events: libc::POLLIN, revents: 0 });
     let milliseconds = i32::try_from(patience.as_micros().div_ceil(1000)).unwrap_or(i32::MAX);
@@ -32,27 +32,6 @@ pub(crate) fn wait_readable<const N: usize>(fds: [Option<RawFd>; N], patience: D
         return if error.kind() == io::ErrorKind::Interrupted { Ok([false; N]) } else { Err(error) };
     }
     Ok(polls.map(|p| p.revents != 0))
-}
-
-/// Kills a process group. That it is gone already is no error.
-pub(crate) fn kill_group(leader: u32) {
-    if let Ok(leader @ 2..) = i32::try_from(leader) {
-        // SAFETY: no memory is involved. The leader is a child that was not waited for, so its number is still its own.
-        unsafe { libc::kill(-leader, libc::SIGKILL) };
-    }
-}
-
-/// Whether a child has ended. It is not waited for, so its number stays its own.
-pub(crate) fn has_ended(child: u32) -> io::Result<bool> {
-    // SAFETY: all-zero bytes are a valid value of this plain C structure.
-    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
-    let how = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
-    // SAFETY: the pointer is to a value on the stack.
-    if unsafe { libc::waitid(libc::P_PID, child, &raw mut info, how) } < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: `waitid` filled the structure, or left it zero where nothing has ended.
-    Ok(unsafe { info.si_pid() } != 0)
 }
 
 /// The version of the kernel's Landlock interface, if it has one.

@@ -1,13 +1,14 @@
 //! `Watch`: waits for a program's verdict, drains what it prints, and ends it.
 
-use crate::program::TOKEN_BYTES;
-use crate::system::{has_ended, kill_group, wait_readable};
+use crate::hand_over::NONCE_BYTES;
+use crate::process::Process;
+use crate::system::wait_readable;
 use crate::{Limits, Outcome, Run};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, ExitStatus};
+use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 /// Bytes of a verdict that are kept; the harness writes fewer.
@@ -25,8 +26,8 @@ struct Drain {
 }
 
 impl Drain {
-    fn new(fd: impl Into<OwnedFd>, bound: usize) -> Self {
-        Self { file: Some(File::from(fd.into())), kept: Vec::new(), bound }
+    fn new(end: OwnedFd, bound: usize) -> Self {
+        Self { file: Some(File::from(end)), kept: Vec::new(), bound }
     }
 
     fn open(&self) -> bool {
@@ -48,11 +49,11 @@ impl Drain {
 
 /// Waits for a program's verdict, drains what it prints, and ends it.
 pub(crate) struct Watch {
-    child: Child,
+    process: Process,
     /// Verdict, standard output, standard error.
     drains: [Drain; 3],
     buffer: Vec<u8>,
-    token: [u8; TOKEN_BYTES],
+    nonce: [u8; NONCE_BYTES],
     started: Instant,
     limits: Limits,
 }
@@ -64,17 +65,15 @@ pub(crate) struct NotStarted {
 }
 
 impl Watch {
-    /// Watches a child from now on.
-    pub(crate) fn new(mut child: Child, verdict: OwnedFd, token: [u8; TOKEN_BYTES], limits: Limits) -> Self {
-        let bound = limits.output_bytes;
-        let closed = |bound| Drain { file: None, kept: Vec::new(), bound };
-        let stdout = child.stdout.take().map_or_else(|| closed(bound), |s| Drain::new(s, bound));
-        let stderr = child.stderr.take().map_or_else(|| closed(bound), |s| Drain::new(s, bound));
+    /// Watches a process from now on, by its verdict, standard output and standard error.
+    pub(crate) fn new(process: Process, ends: [OwnedFd; 3], nonce: [u8; NONCE_BYTES], limits: Limits) -> Self {
+        let [verdict, stdout, stderr] = ends;
+        let output = |end| Drain::new(end, limits.output_bytes);
         Self {
-            child,
-            drains: [Drain::new(verdict, VERDICT_BYTES), stdout, stderr],
+            process,
+            drains: [Drain::new(verdict, VERDICT_BYTES), output(stdout), output(stderr)],
             buffer: vec![0; 64 << 10],
-            token,
+            nonce,
             started: Instant::now(),
             limits,
         }
@@ -90,13 +89,22 @@ impl Watch {
         let status = ended?;
         let verdict = self.drains[0].kept.as_slice();
         let Some(said) = verdict.strip_prefix(b"+") else {
-            let stderr = String::from_utf8_lossy(&self.drains[2].kept);
-            let last = stderr.lines().rfind(|l| !l.trim().is_empty()).map(str::to_owned);
-            return Ok(Err(NotStarted { why: last.unwrap_or_else(|| how(status)) }));
+            return Ok(Err(self.not_started(in_time, status)));
         };
-        let outcome = judge(said, &self.token, in_time, status);
+        let outcome = judge(said, &self.nonce, in_time, status);
         let [_, stdout, stderr] = self.drains.each_mut().map(|d| std::mem::take(&mut d.kept));
         Ok(Ok(Run { outcome, stdout, stderr, wall }))
+    }
+
+    fn not_started(&self, in_time: bool, status: ExitStatus) -> NotStarted {
+        let stderr = String::from_utf8_lossy(&self.drains[2].kept);
+        let last = stderr.lines().rfind(|line| !line.trim().is_empty());
+        let why = match last {
+            Some(last) => last.to_owned(),
+            None if in_time => how(status),
+            None => format!("no interpreter within {:.1} s", self.limits.wall.as_secs_f64()),
+        };
+        NotStarted { why }
     }
 
     /// Until the verdict is whole, nobody can give one any more, or time is up (`false`).
@@ -108,10 +116,10 @@ impl Watch {
             }
             self.read_some(left.min(TICK))?;
             let verdict = &self.drains[0];
-            if !verdict.open() || verdict.kept.strip_prefix(b"+") == Some(&self.token) {
+            if !verdict.open() || verdict.kept.strip_prefix(b"+") == Some(&self.nonce) {
                 return Ok(true);
             }
-            if has_ended(self.child.id())? {
+            if self.process.has_ended()? {
                 // What was written before the end is still to be read.
                 self.read_some(Duration::ZERO)?;
                 return Ok(true);
@@ -133,14 +141,13 @@ impl Watch {
     /// Lets the program end by itself if it may, kills what is left, and reads what it had printed.
     fn end(&mut self, gently: bool) -> io::Result<ExitStatus> {
         let deadline = Instant::now() + GRACE;
-        while gently && !has_ended(self.child.id())? && Instant::now() < deadline {
+        while gently && !self.process.has_ended()? && Instant::now() < deadline {
             self.read_some(Duration::from_millis(1))?;
             if self.drains.iter().all(|d| !d.open()) {
                 std::thread::sleep(Duration::from_micros(200));
             }
         }
-        kill_group(self.child.id());
-        let status = self.child.wait()?;
+        let status = self.process.end()?;
         let deadline = Instant::now() + GRACE;
         while self.drains.iter().any(Drain::open) && Instant::now() < deadline {
             self.read_some(TICK)?;
@@ -149,18 +156,8 @@ impl Watch {
     }
 }
 
-impl Drop for Watch {
-    /// A program does not outlive its watch, whatever went wrong.
-    fn drop(&mut self) {
-        if let Ok(None) = self.child.try_wait() {
-            kill_group(self.child.id());
-            let _ = self.child.wait();
-        }
-    }
-}
-
-fn judge(said: &[u8], token: &[u8; TOKEN_BYTES], in_time: bool, status: ExitStatus) -> Outcome {
-    if said == token {
+fn judge(said: &[u8], nonce: &[u8; NONCE_BYTES], in_time: bool, status: ExitStatus) -> Outcome {
+    if said == nonce {
         return Outcome::Passed;
     }
     if !in_time || signal(status) == Some(libc::SIGXCPU) {
@@ -174,7 +171,7 @@ fn judge(said: &[u8], token: &[u8; TOKEN_BYTES], in_time: bool, status: ExitStat
 
 /// What the harness said, on one line.
 fn failed(text: &str) -> Outcome {
-    if text.starts_with("MemoryError") {
+    if text.split([':', ' ']).next() == Some("MemoryError") {
         return Outcome::Memory;
     }
     let what: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(500).collect();

@@ -7,8 +7,6 @@ found = []
 def collect(value):
     if isinstance(value, (bytes, bytearray)) and len(value) == 32:
         found.append(bytes(value))
-    elif isinstance(value, str) and len(value) in (32, 64):
-        found.append(value.encode())
 
 
 def look(action):
@@ -24,9 +22,19 @@ def frames():
         for values in (frame.f_locals, frame.f_globals):
             for value in list(values.values()):
                 collect(value)
-                for part in getattr(value, "args", None) or getattr(value, "__defaults__", None) or ():
-                    collect(part)
+                look(lambda: [collect(part) for part in getattr(value, "args", ())])
+                look(lambda: [collect(part) for part in getattr(value, "__defaults__", ())])
+                look(lambda: [collect(cell.cell_contents) for cell in getattr(value, "__closure__", ())])
         for value in frame.f_code.co_consts:
+            collect(value)
+        frame = frame.f_back
+
+
+def stacks():
+    import gc
+    frame = sys._getframe()
+    while frame is not None:
+        for value in gc.get_referents(frame):
             collect(value)
         frame = frame.f_back
 
@@ -54,7 +62,7 @@ def memory():
 
 
 def descriptors():
-    for number in range(3, 64):
+    for number in range(3, 2048):
         look(lambda: os.set_blocking(number, False))
         look(lambda: os.lseek(number, 0, 0))
         look(lambda: collect(os.read(number, 1 << 20)[-32:]))
@@ -66,13 +74,13 @@ def trace():
 
 
 for value in sys.argv + getattr(sys, "orig_argv", []) + list(os.environ.values()):
-    collect(value)
-for action in (frames, objects, memory, descriptors, trace):
+    collect(os.fsencode(value))
+for action in (frames, stacks, objects, memory, descriptors, trace):
     look(action)
 for module in list(sys.modules.values()):
     for value in list(getattr(module, "__dict__", {}).values()):
         collect(value)
 say("TRIED")
-for number in range(64):
+for number in range(2048):
     look(lambda: os.write(number, found[0] if found else os.urandom(32)))
 os._exit(0)
