@@ -16,8 +16,9 @@ pub(super) fn blocks(exams: &[Exam<'_>]) -> Vec<Block> {
         return Vec::new();
     }
     let text = format!(
-        "The first {QUOTED} answers of each model at each task in which nothing was found, and the first {QUOTED} in which \
-         something wrong was; where conduct is measured, safe prompts that were refused. All answers are in samples.jsonl."
+        "The first {QUOTED} answers of each model at each task in which nothing was found, and the first {QUOTED} in \
+         which something wrong was; where conduct is measured, safe prompts that were refused. All answers are \
+         in samples.jsonl."
     );
     vec![Block::Text(text), Block::Answers(answers)]
 }
