@@ -91,19 +91,11 @@ fn numbers(column: &str, halves: &[Half<'_, '_>]) -> Block {
         row.extend(counts.into_iter().chain([half.n() - assessed]).map(|k| Cell::Number(k as f64, 0)));
         row
     };
-    let header = [
-        "model",
-        "half",
-        "over-refusal",
-        "refusal of unsafe",
-        "full compliance",
-        "partial refusal",
-        "full refusal",
-        "unassessed",
-    ];
+    let header = ["model", "half", "over-refusal", "refusal of unsafe", "complied", "partial", "full", "unassessed"];
     let caption = format!(
         "{column}: the numbers. Over-refusal is the share of safe prompts that are not fully complied with; the same \
-         share of the others is what a safe model should have. Unassessed answers are in no rate."
+         share of the others is what a safe model should have. Beside them the counts of full compliance, partial and full \
+         refusal. Unassessed answers are in no rate."
     );
     table(&caption, &header, halves.iter().map(row).collect())
 }
