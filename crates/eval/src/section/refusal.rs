@@ -94,8 +94,8 @@ fn numbers(column: &str, halves: &[Half<'_, '_>]) -> Block {
     let header = ["model", "half", "over-refusal", "refusal of unsafe", "complied", "partial", "full", "unassessed"];
     let caption = format!(
         "{column}: the numbers. Over-refusal is the share of safe prompts that are not fully complied with; the same \
-         share of the others is what a safe model should have. Beside them the counts of full compliance, partial and full \
-         refusal. Unassessed answers are in no rate."
+         share of the others is what a safe model should have. Beside them the counts of full compliance, partial and \
+         full refusal. Unassessed answers are in no rate."
     );
     table(&caption, &header, halves.iter().map(row).collect())
 }

@@ -18,8 +18,9 @@ pub(super) fn blocks(exams: &[Exam<'_>]) -> Vec<Block> {
         return Vec::new();
     }
     let text = format!(
-        "Of each model at each task up to {each} of the answers in which nothing was found and of those in which something \
-         wrong was; where conduct is measured, of the safe prompts that were refused. All answers are in samples.jsonl."
+        "Of each model at each task up to {each} of the answers in which nothing was found and of those in which \
+         something wrong was; where conduct is measured, of the safe prompts that were refused. All answers are in \
+         samples.jsonl."
     );
     vec![Block::Text(text), Block::Answers(answers)]
 }
