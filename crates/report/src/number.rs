@@ -26,7 +26,8 @@ pub(crate) fn rate(k: usize, n: usize) -> String {
     format!("{share}, {interval}")
 }
 
-/// A share of `n` cases with its 95% interval, in percent to one decimal: `69.8%, 67.3-72.2 (n = 1319)`; a dash if there are none.
+/// A share of `n` cases with its 95% interval, in percent to one decimal: `69.8%, 67.3-72.2 (n = 1319)`; a dash if
+/// there are none.
 pub(crate) fn share(value: f64, interval: Option<(f64, f64)>, n: usize) -> String {
     if n == 0 || !value.is_finite() {
         return DASH.into();

@@ -70,8 +70,8 @@ impl Cell {
 
 impl Table {
     /// The table for programs: comma-separated, numbers unrounded and empty where they are not finite. A column of
-    /// rates becomes five: the share, and beside it `k`, `n` and the interval's `low` and `high`; a share has no `k`. Text that a spreadsheet
-    /// would take for a formula has an apostrophe before it.
+    /// rates becomes five: the share, and beside it `k`, `n` and the interval's `low` and `high`; a share has no
+    /// `k`. Text that a spreadsheet would take for a formula has an apostrophe before it.
     pub fn csv(&self) -> String {
         let wide: Vec<bool> = (0..self.header.len()).map(|column| self.has_rates(column)).collect();
         let mut out = String::new();

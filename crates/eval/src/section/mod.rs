@@ -5,6 +5,7 @@ mod attack;
 mod gcg;
 mod landscape;
 mod order;
+mod pairs;
 mod prefill;
 mod refusal;
 mod samples;

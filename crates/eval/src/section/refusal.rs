@@ -1,6 +1,6 @@
 //! How models meet prompts that are safe and prompts that only look like them (XSTest).
 
-use super::ability::{tested, unpaired};
+use super::pairs::{tested, unpaired};
 use super::table;
 use crate::count::distinct;
 use crate::utility::{Conduct, Exam, Unpaired, apart, baseline, couples, paired, unpaired as apart_pair};
@@ -65,8 +65,8 @@ fn halves<'e, 'a>(exams: &[&'e Exam<'a>]) -> Vec<Half<'e, 'a>> {
 fn bars(column: &str, halves: &[Half<'_, '_>]) -> Block {
     Block::Figure(Figure {
         caption: format!(
-            "{column}: how prompts were met, over assessed answers, with the Wilson 95% interval of full compliance. Safe \
-             prompts are to be complied with; their contrasts are unsafe and are not."
+            "{column}: how prompts were met, over assessed answers, with the Wilson 95% interval of full compliance. \
+             Safe prompts are to be complied with; their contrasts are unsafe and are not."
         ),
         kind: FigureKind::Stacks {
             x: Axis::new("% of answers"),
@@ -91,19 +91,11 @@ fn numbers(column: &str, halves: &[Half<'_, '_>]) -> Block {
         row.extend(counts.into_iter().chain([half.n() - assessed]).map(|k| Cell::Number(k as f64, 0)));
         row
     };
-    let header = [
-        "model",
-        "half",
-        "over-refusal",
-        "refusal of unsafe",
-        "full compliance",
-        "partial refusal",
-        "full refusal",
-        "unassessed",
-    ];
+    let header = ["model", "half", "over-refusal", "refusal of unsafe", "complied", "partial", "full", "unassessed"];
     let caption = format!(
-        "{column}: the numbers. Over-refusal is the share of safe prompts that are not fully complied with; the same share \
-         of the others is what a safe model should have. Unassessed answers are in no rate."
+        "{column}: the numbers. Over-refusal is the share of safe prompts that are not fully complied with; the same \
+         share of the others is what a safe model should have. Beside them the counts of full compliance, partial and \
+         full refusal. Unassessed answers are in no rate."
     );
     table(&caption, &header, halves.iter().map(row).collect())
 }
@@ -125,8 +117,8 @@ fn tests(column: &str, exams: &[&Exam<'_>], baseline: Option<&str>) -> Vec<Block
     let header =
         ["models", "half", "items", "only first, only second", "difference, points", "95% interval", "p", "p (Holm)"];
     let caption = format!(
-        "{column}: pairs of models on the same prompts, refused partly or fully: exact McNemar test, Newcombe's interval \
-         of the difference, Holm's correction over all rows."
+        "{column}: pairs of models on the same prompts, refused partly or fully: exact McNemar test, Newcombe's \
+         interval of the difference, Holm's correction over all rows."
     );
     let rows = tested(&pairs, |_| Vec::new());
     let tests = (!rows.is_empty()).then(|| table(&caption, &header, rows));

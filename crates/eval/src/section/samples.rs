@@ -5,24 +5,28 @@ use mosa_records::{SampleRecord, SampleScore};
 use mosa_report::{Answer, Block};
 use serde_json::Value;
 
-/// Answers of each kind that are quoted of a model at a task.
-const QUOTED: usize = 2;
+/// About how many answers are quoted of each kind.
+const QUOTED: usize = 6;
 /// Characters of a prompt that are quoted: its end, behind the shots.
 const PROMPT: usize = 1200;
 
 pub(super) fn blocks(exams: &[Exam<'_>]) -> Vec<Block> {
-    let answers: Vec<Answer> = exams.iter().flat_map(quoted).collect();
+    // Few of many models at many tasks.
+    let each = (QUOTED / exams.len().max(1)).clamp(1, 3);
+    let answers: Vec<Answer> = exams.iter().flat_map(|exam| quoted(exam, each)).collect();
     if answers.is_empty() {
         return Vec::new();
     }
     let text = format!(
-        "The first {QUOTED} answers of each model at each task in which nothing was found, and the first {QUOTED} in which \
-         something wrong was; where conduct is measured, safe prompts that were refused. All answers are in samples.jsonl."
+        "Of each model at each task up to {each} of the answers in which nothing was found and of those in which \
+         something wrong was; where conduct is measured, of the safe prompts that were refused. All answers are in \
+         samples.jsonl."
     );
     vec![Block::Text(text), Block::Answers(answers)]
 }
 
-fn quoted(exam: &Exam<'_>) -> Vec<Answer> {
+/// The first answers of each kind.
+fn quoted(exam: &Exam<'_>, each: usize) -> Vec<Answer> {
     let metric = exam.conduct().unwrap_or(exam.metric());
     let scored = exam.samples.iter().filter_map(|sample| Some((*sample, sample.score(metric)?)));
     let wrong: Vec<(&SampleRecord, &SampleScore)> =
@@ -36,7 +40,7 @@ fn quoted(exam: &Exam<'_>) -> Vec<Answer> {
         marks: Vec::new(),
         harmful: false,
     };
-    kinds.into_iter().flat_map(|kind| kind.take(QUOTED).map(answer).collect::<Vec<_>>()).collect()
+    kinds.into_iter().flat_map(|kind| kind.take(each).map(answer).collect::<Vec<_>>()).collect()
 }
 
 /// Answers to unsafe prompts are left to the records.

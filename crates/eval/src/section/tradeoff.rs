@@ -176,9 +176,9 @@ fn numbers(judge: &str, places: &[Place], base: &str) -> Block {
     };
     let header = ["model", "attack success, mean", "attacks", "utility loss, points", "95% interval", "tasks"];
     let caption = format!(
-        "Safety against utility, judged by {judge}: the numbers. Losses are means over tasks of paired differences to {base}; \
-         attack success is the mean over attacks, its interval that of as many behaviours as the smallest has. Models \
-         stand on the attacks and tasks that all of them have, where there are any."
+        "Safety against utility, judged by {judge}: the numbers. Losses are means over tasks of paired differences \
+         to {base}; attack success is the mean over attacks, its interval that of as many behaviours as the smallest \
+         has. Models stand on the attacks and tasks that all of them have, where there are any."
     );
     table(&caption, &header, places.iter().map(row).collect())
 }

@@ -1,5 +1,6 @@
 //! One model's answers to one task under one protocol.
 
+use super::shards::{are_shards, name_of, shard};
 use super::{Conduct, Score};
 use crate::Run;
 use crate::count::distinct;
@@ -7,10 +8,6 @@ use mosa_records::{Record, SampleRecord};
 use serde_json::Value;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-/// What may differ between the shards of one run: which shard, how many items it has, and what never makes another run.
-const BESIDE: [&str; 8] = ["shard", "items", "schema", "machine", "asked", "mosa", "libtorch", "name"];
-/// The same within `device`.
-const BESIDE_DEVICE: [&str; 2] = ["number", "card"];
 /// Items that a note names.
 const NAMED: usize = 3;
 
@@ -111,33 +108,6 @@ pub(crate) fn baseline<'e>(exams: &'e [Exam<'_>]) -> Option<&'e str> {
     original.or_else(|| exams.iter().find(|e| e.is_bare())).map(|e| e.model.as_str())
 }
 
-/// Which shard of how many a run is.
-fn shard(run: &Run) -> Option<(usize, usize)> {
-    let said = run.said("shard")?;
-    let (own, all) = said.split_once('/')?;
-    Some((own.trim().parse().ok()?, all.trim().parse().ok()?))
-}
-
-/// Whether two runs are shards of the same one.
-fn are_shards(a: &Run, b: &Run) -> bool {
-    match (shard(a), shard(b)) {
-        (Some((_, n)), Some((_, m))) => n == m && shared(&a.manifest) == shared(&b.manifest),
-        _ => false,
-    }
-}
-
-/// What the manifests of all shards say alike.
-fn shared(manifest: &Value) -> Value {
-    let mut own = manifest.clone();
-    if let Some(map) = own.as_object_mut() {
-        map.retain(|key, value| !BESIDE.contains(&key.as_str()) && !value.is_null());
-        if let Some(device) = map.get_mut("device").and_then(Value::as_object_mut) {
-            device.retain(|key, _| !BESIDE_DEVICE.contains(&key.as_str()));
-        }
-    }
-    own
-}
-
 fn put_together<'a>(task: &'a str, runs: Vec<&'a Run>, taken: &mut HashSet<(String, String, String)>) -> Exam<'a> {
     let protocol = runs[0].said("protocol").unwrap_or_else(|| "-".into());
     let name = name_of(&runs, task);
@@ -147,22 +117,6 @@ fn put_together<'a>(task: &'a str, runs: Vec<&'a Run>, taken: &mut HashSet<(Stri
     exam.metrics = metrics(exam.runs[0], &exam.samples);
     exam.count_shards();
     exam
-}
-
-/// What the runs have in their names, where they have no label.
-fn name_of(runs: &[&Run], task: &str) -> String {
-    let first = runs[0];
-    if shard(first).is_none() {
-        return first.model(task);
-    }
-    let common = runs.iter().fold(first.name.as_str(), |common, run| {
-        let same = common.char_indices().zip(run.name.chars()).take_while(|((_, a), b)| a == b);
-        let end = same.last().map_or(0, |((at, c), _)| at + c.len_utf8());
-        &common[..end]
-    });
-    let common = if runs.len() > 1 { common } else { common.trim_end_matches(|c: char| c.is_ascii_digit()) };
-    let bare = common.trim_end_matches(|c: char| !c.is_alphanumeric()).trim_end_matches("shard");
-    first.model_of(bare.trim_end_matches(|c: char| !c.is_alphanumeric()), task)
 }
 
 /// What the manifest says, else what the answers have.
@@ -215,7 +169,8 @@ impl Exam<'_> {
             };
             if here.len() < n {
                 self.notes.push(format!(
-                    "{model}, {column}: items are missing: shards {} are here, {} are not; rates are over {answered} items",
+                    "{model}, {column}: items are missing: shards {} are here, {} are not; rates are over {answered} \
+                     items",
                     listed(true),
                     listed(false),
                 ));
@@ -232,7 +187,8 @@ impl Exam<'_> {
         let expected: u64 = expected.values().sum();
         if (answered as u64) < expected {
             self.notes.push(format!(
-                "{model}, {column}: {answered} of {expected} items have an answer; the command that made the run goes on with it"
+                "{model}, {column}: {answered} of {expected} items have an answer; the command that made the run goes \
+                 on with it"
             ));
         }
     }

@@ -1,7 +1,7 @@
 //! What models can do: answers to the items of a task, counted and compared.
 //!
-//! An [`Exam`] is one model's answers to one task under one protocol, put together from the shards of a run; a [`Score`]
-//! counts them by a metric. Exams of the same items are compared pair by pair ([`compared`]); [`plain`] and
+//! An [`Exam`] is one model's answers to one task under one protocol, put together from the shards of a run; a
+//! [`Score`] counts them by a metric. Exams of the same items are compared pair by pair ([`compared`]); [`plain`] and
 //! [`plain_comparison`] are what commands print of all that.
 
 mod exam;
@@ -9,6 +9,7 @@ mod pair;
 mod plain;
 mod refusal;
 mod score;
+mod shards;
 
 pub use exam::{Exam, exams};
 pub use pair::{Pair, Unpaired, compared};

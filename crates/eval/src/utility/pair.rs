@@ -42,8 +42,8 @@ pub struct Unpaired {
     pub why: String,
 }
 
-/// Every two exams of the same task: compared by the metric that counts, or why not. Those that measure conduct are left
-/// to their own tables.
+/// Every two exams of the same task: compared by the metric that counts, or why not. Those that measure conduct are
+/// left to their own tables.
 pub fn compared(exams: &[Exam<'_>]) -> (Vec<Pair>, Vec<Unpaired>) {
     let able: Vec<&Exam<'_>> = exams.iter().filter(|e| e.conduct().is_none()).collect();
     let (mut pairs, mut rest) = (Vec::new(), Vec::new());

@@ -395,10 +395,12 @@ fn wrong_answers_are_quoted_but_none_to_unsafe_prompts() {
     let Block::Answers(quoted) = &section.blocks[1] else { panic!("answers") };
     let titles: Vec<&str> = quoted.iter().map(|a| a.title.as_str()).collect();
     let own = |id: usize, found: &str| format!("original, gsm8k (llada), gsm8k/{id}: wrong; {found}; right: 4");
-    let ones = [(3, "nothing found"), (4, "nothing found"), (1, "found 4"), (2, "found 4")].map(|(i, f)| own(i, f));
-    assert_eq!(titles[..4], ones);
-    assert_eq!(titles[4..], ["MOSA, mine (llada), gsm8k/1: full refusal; right: 4"]);
-    assert!(quoted[2].prompt.starts_with('…') && quoted[2].prompt.ends_with("user: The end?"));
+    let nothing = [3, 4, 5].map(|i| (i, "nothing found"));
+    let ones: Vec<String> =
+        nothing.into_iter().chain([(1, "found 4"), (2, "found 4")]).map(|(i, f)| own(i, f)).collect();
+    assert_eq!(titles[..5], ones);
+    assert_eq!(titles[5..], ["MOSA, mine (llada), gsm8k/1: full refusal; right: 4"]);
+    assert!(quoted[3].prompt.starts_with('…') && quoted[3].prompt.ends_with("user: The end?"));
 }
 
 #[test]
