@@ -157,18 +157,18 @@ proptest! {
 }
 
 /// A model with a limit, or a distaste for a token; notes the rows of every call.
-struct Frail {
-    inner: Transformer,
+pub(crate) struct Frail {
+    pub inner: Transformer,
     /// Most positions of a call, padding included.
     room: usize,
     /// A token that no call may hold.
     poison: Option<u32>,
-    calls: Mutex<Vec<usize>>,
-    refused: AtomicUsize,
+    pub calls: Mutex<Vec<usize>>,
+    pub refused: AtomicUsize,
 }
 
 impl Frail {
-    fn new(room: usize, poison: Option<u32>) -> Self {
+    pub(crate) fn new(room: usize, poison: Option<u32>) -> Self {
         Self { inner: load("llada"), room, poison, calls: Mutex::new(Vec::new()), refused: AtomicUsize::new(0) }
     }
 }

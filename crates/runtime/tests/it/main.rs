@@ -4,6 +4,8 @@
 // A test fails by panicking.
 #![allow(clippy::unwrap_used)]
 
+mod batches;
+mod choosing;
 mod lifetime;
 mod queue;
 mod words;
