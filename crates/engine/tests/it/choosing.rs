@@ -114,7 +114,8 @@ fn packed_rows_have_the_logits_of_padded_ones_and_what_cannot_be_packed_is_padde
         let _no_grad = tch::no_grad_guard();
         let padded = model.forward(Call::new(&seen, &want)).unwrap();
         let packed = model.forward(Call::new(&seen, &want).packed()).unwrap();
-        assert!(differ(&padded, &packed) < 1e-5, "{family}");
+        // Padding moves the rotations of the rows by whole positions, and with them the last digits.
+        assert!(differ(&padded, &packed) < 1e-4, "{family}");
         for (i, slot) in want.iter().enumerate() {
             let alone = model.forward(Call::new(&[seen[slot.0]], &[(0, slot.1)])).unwrap();
             assert!(differ(&alone, &packed.narrow(0, i as i64, 1)) < 1e-5, "{family}");
