@@ -450,6 +450,8 @@ fn rows_share_passes_by_default_on_every_device_but_the_cpu() {
     assert_eq!(Batching::default_for(tch::Device::Cpu), Batching::Rows);
     assert_eq!(Batching::default_for(tch::Device::Cuda(0)), Batching::SHARED);
     assert_eq!(Batching::default_for(tch::Device::Mps), Batching::SHARED);
+    assert_eq!(Batching::of_questions(tch::Device::Cpu), Batching::Shared { tokens: 4096 });
+    assert_eq!(Batching::of_questions(tch::Device::Cuda(0)), Batching::SHARED);
 }
 
 #[test]

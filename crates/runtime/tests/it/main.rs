@@ -8,6 +8,7 @@ mod batches;
 mod choosing;
 mod lifetime;
 mod queue;
+mod stopping;
 mod words;
 
 use mosa_core::{Canvas, Interrupt};
