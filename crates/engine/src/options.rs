@@ -61,7 +61,7 @@ pub enum Batching {
     /// Each row in a pass of its own: the batch never changes an answer.
     #[default]
     Rows,
-    /// Rows share padded passes: faster on a GPU, equal up to rounding.
+    /// Rows share passes, padded or packed: faster on a GPU, equal up to rounding.
     Shared {
         /// Most computed positions of a pass: its rows, each half of guidance for itself, times the longest of them.
         tokens: usize,
@@ -75,6 +75,12 @@ impl Batching {
     /// part and, if every second position is masked, 4 GB of logits: room beside 16 GB of weights on a card of 40 GB. A pass
     /// that does not fit is split ([`Session::step`](crate::Session::step)).
     pub const SHARED: Self = Self::Shared { tokens: 1 << 15 };
+
+    /// How questions share passes where somebody wants them to ([`choose`](crate::choose)): [`Batching::SHARED`], but on the CPU up to
+    /// 4,096 positions. From a thousand on a pass there is hardly faster for being larger, and the C allocator keeps activations of that size.
+    pub fn of_questions(device: Device) -> Self {
+        if device == Device::Cpu { Self::Shared { tokens: 1 << 12 } } else { Self::SHARED }
+    }
 
     /// How rows share passes where nobody said: not at all on the CPU, where the batch then never changes an answer and a
     /// pass is no faster for being shared; [`Batching::SHARED`] on any other device, whose passes are too short for one row.

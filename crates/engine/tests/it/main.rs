@@ -5,6 +5,7 @@
 
 mod block_causal;
 mod caches;
+mod choosing;
 mod decode;
 mod interventions;
 mod likelihoods;
@@ -14,6 +15,7 @@ mod policies;
 mod schedules;
 mod scripted;
 mod sessions;
+mod watchers;
 
 use mosa_engine::{Answer, Batching, Ends, EngineError, Options, Request, Schedule, generate};
 use mosa_model::{Adapted, Checkpoint, DenoisingModel, ModelConfig, Transformer, cuda_status, devices};

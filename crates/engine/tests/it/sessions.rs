@@ -157,18 +157,18 @@ proptest! {
 }
 
 /// A model with a limit, or a distaste for a token; notes the rows of every call.
-struct Frail {
-    inner: Transformer,
+pub(crate) struct Frail {
+    pub inner: Transformer,
     /// Most positions of a call, padding included.
     room: usize,
     /// A token that no call may hold.
     poison: Option<u32>,
-    calls: Mutex<Vec<usize>>,
-    refused: AtomicUsize,
+    pub calls: Mutex<Vec<usize>>,
+    pub refused: AtomicUsize,
 }
 
 impl Frail {
-    fn new(room: usize, poison: Option<u32>) -> Self {
+    pub(crate) fn new(room: usize, poison: Option<u32>) -> Self {
         Self { inner: load("llada"), room, poison, calls: Mutex::new(Vec::new()), refused: AtomicUsize::new(0) }
     }
 }
@@ -450,6 +450,8 @@ fn rows_share_passes_by_default_on_every_device_but_the_cpu() {
     assert_eq!(Batching::default_for(tch::Device::Cpu), Batching::Rows);
     assert_eq!(Batching::default_for(tch::Device::Cuda(0)), Batching::SHARED);
     assert_eq!(Batching::default_for(tch::Device::Mps), Batching::SHARED);
+    assert_eq!(Batching::of_questions(tch::Device::Cpu), Batching::Shared { tokens: 4096 });
+    assert_eq!(Batching::of_questions(tch::Device::Cuda(0)), Batching::SHARED);
 }
 
 #[test]

@@ -4,8 +4,11 @@
 // A test fails by panicking.
 #![allow(clippy::unwrap_used)]
 
+mod batches;
+mod choosing;
 mod lifetime;
 mod queue;
+mod stopping;
 mod words;
 
 use mosa_core::{Canvas, Interrupt};

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod chat;
+mod continued;
 mod conversations;
 mod hostile;
 mod ids;
