@@ -79,7 +79,7 @@ fn bad_data_is_one_error_with_file_line_and_fix() {
     let cases = [
         (
             second(r#"{"question": "Which?", "answer": "E"}"#),
-            "line 2: the right answer is \"E\", and it can be one of A, B; correct",
+            "line 2: the right answer is \"E\" (`answer` is \"E\"), and it can be one of A, B; correct",
         ),
         (second(r#"{"question": "Which?", "answer": 7}"#), "line 2: the right answer is \"7\""),
         (
@@ -156,8 +156,11 @@ fn a_headless_table_with_too_few_fields_names_its_line() {
     };
     let said = mmlu("Q,1,2,3,4,A\nQ,1,2,3,A\n");
     assert!(said.contains("odd_test.csv: line 2: the row has 5 fields, of columns without a header 6"), "{said}");
-    assert!(mmlu("Q,1,2,3,4,E\n").contains("line 1: the right answer is \"E\", and it can be one of A, B, C, D"));
-    assert!(mmlu("Q,1,2,3,4,4\n").contains("line 1: the right answer is \"E\""));
+    assert!(
+        mmlu("Q,1,2,3,4,E\n")
+            .contains("line 1: the right answer is \"E\" (`answer` is \"E\"), and it can be one of A, B, C, D")
+    );
+    assert!(mmlu("Q,1,2,3,4,4\n").contains("line 1: the right answer is \"E\" (`answer` is \"4\")"));
     assert!(mmlu("question,choice0,choice1,choice2,answer\nQ,1,2,3,A\n").contains("line 1: the row has 5 fields"));
 }
 
@@ -167,4 +170,14 @@ fn a_template_that_never_ends_is_stopped() {
         GOOD.replace("{{ question }}", "{% for a in range(9999) %}{% for b in range(9999) %}x{% endfor %}{% endfor %}");
     let said = error(&endless, ROWS);
     assert!(said.contains("line 1: `prompt.question` takes more than"), "{said}");
+}
+
+#[test]
+fn what_could_not_be_scored_is_said_before_anything_is_asked() {
+    let number = GOOD.replace("one_of = [\"A\", \"B\"]\n", "").replace("score = \"exact\"", "score = \"number\"");
+    let said = error(&number, ROWS);
+    assert!(said.contains("rows.jsonl: line 1: the right answer is \"A\", which is no number"), "{said}");
+    let program = "score = \"program\"\nprogram = \"{{ extracted }}\"\ncheck = \"{{ tset }}\"";
+    let said = error(&GOOD.replace("score = \"exact\"", program), ROWS);
+    assert!(said.contains("line 1: there is no column `tset`, which `metric exact check` names"), "{said}");
 }

@@ -178,6 +178,7 @@ fn mmlu_is_the_same_without_a_header_with_one_and_with_lists() {
         assert_eq!(headless[0].1.as_deref(), Some("odd_things"));
         assert_eq!(headless, load("b", &shots));
         assert_eq!(headless, load("b/test/odd_things_test.csv", &shots));
+        assert_eq!(headless, load("b/test", &shots));
         assert_eq!(headless, load("c/test.jsonl", &listed));
     }
 }
