@@ -65,9 +65,11 @@ pub(crate) fn find(given: &Path, patterns: &[String]) -> Result<Found, TaskError
         }));
     }
     for pattern in patterns {
-        let files = expand(given, pattern)?;
-        if !files.is_empty() {
-            return Ok(Found { root: given.to_owned(), files });
+        for root in [Some(given), above(given, pattern)].into_iter().flatten() {
+            let files = expand(root, pattern)?;
+            if !files.is_empty() {
+                return Ok(Found { root: root.to_owned(), files });
+            }
         }
     }
     let what = format!(
@@ -75,6 +77,12 @@ pub(crate) fn find(given: &Path, patterns: &[String]) -> Result<Found, TaskError
         patterns.join(" and no ")
     );
     Err(TaskError::file(given, what))
+}
+
+/// The folder above one that is itself the first part of a pattern.
+fn above<'a>(folder: &'a Path, pattern: &str) -> Option<&'a Path> {
+    let (first, _) = pattern.split_once('/')?;
+    (folder.file_name()? == first).then(|| folder.parent()).flatten()
 }
 
 /// A file whose path ends as `pattern` says: the folder the pattern begins in, and the group.

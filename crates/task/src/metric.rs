@@ -45,6 +45,23 @@ impl Scorer {
         }
     }
 
+    /// Whether a row can be scored, before anything is asked: what its templates write, and that a right number is one.
+    pub(crate) fn check(&self, templates: &Templates, scope: &Scope, gold: &str) -> Result<(), String> {
+        let own = |key: &Option<String>| key.as_ref().map_or(Ok(gold.to_owned()), |key| templates.render(key, scope));
+        match &self.rule {
+            Rule::Exact { gold, .. } => own(gold).map(|_| ()),
+            Rule::Number { gold, .. } => {
+                let gold = own(gold)?;
+                number(&gold).map(|_| ()).ok_or_else(|| no_number(&gold))
+            }
+            Rule::Program { program, check } => {
+                let scope = scope.with_extracted("");
+                templates.render(program, &scope).and_then(|_| templates.render(check, &scope)).map(|_| ())
+            }
+            Rule::Choice { .. } | Rule::Conduct(_) => Ok(()),
+        }
+    }
+
     fn text(&self, place: &Place<'_>, found: Option<String>) -> Result<Scoring, TaskError> {
         let Some(found) = found else { return Ok(self.done(None, "wrong", Some(false))) };
         let right = match &self.rule {
@@ -118,6 +135,10 @@ impl Place<'_> {
             None => Ok(self.item.gold.clone()),
         }
     }
+}
+
+fn no_number(gold: &str) -> String {
+    format!("the right answer is {gold:?}, which is no number; correct the row")
 }
 
 fn at(item: &Item, what: impl ToString) -> TaskError {

@@ -1,64 +1,13 @@
 //! A task file that was checked: its templates and regular expressions read, its settings fit together.
 
-use crate::conduct::{self, Conduct};
-use crate::extract::Extract;
-use crate::metric::{Rule, Scorer};
-use crate::spec::{self, Form, Pick, Score, Spec, Step};
+use crate::metric::Scorer;
+use crate::scorers::{metric_key, scorers};
+use crate::source::Source;
+use crate::spec::{self, Form, Pick, Score, Spec};
 use crate::templates::Templates;
 use crate::{Ask, TaskError};
-use regex::Regex;
 use std::collections::HashSet;
-use std::ops::Range;
-use std::path::Path;
 use toml::Spanned;
-
-/// The text of a task file and where it is from.
-pub(crate) struct Source<'a> {
-    pub(crate) path: &'a Path,
-    pub(crate) text: &'a str,
-}
-
-impl Source<'_> {
-    /// An error about a place of the file.
-    pub(crate) fn error(&self, span: Range<usize>, what: impl ToString) -> TaskError {
-        let line = 1 + self.text[..span.start.min(self.text.len())].matches('\n').count();
-        TaskError::file(self.path, format!("line {line}: {}", what.to_string()))
-    }
-
-    /// What the file says.
-    pub(crate) fn read(&self) -> Result<Spec, TaskError> {
-        toml::from_str(self.text).map_err(|e| self.error(e.span().unwrap_or(0..0), e.message().replace('\n', " ")))
-    }
-
-    fn regex(&self, key: &str, pattern: &Spanned<String>) -> Result<Regex, TaskError> {
-        Regex::new(pattern.get_ref()).map_err(|e| self.error(pattern.span(), format!("`{key}`: {}", bad_regex(&e))))
-    }
-
-    fn regexes(&self, key: &str, patterns: &[Spanned<String>]) -> Result<Vec<Regex>, TaskError> {
-        patterns.iter().map(|pattern| self.regex(key, pattern)).collect()
-    }
-
-    /// A regular expression whose group is what counts.
-    fn regex_with_group(&self, key: &str, pattern: &Spanned<String>) -> Result<Regex, TaskError> {
-        let regex = self.regex(key, pattern)?;
-        match regex.captures_len() {
-            1 => Err(self.error(
-                pattern.span(),
-                format!("`{key}` has no group, so nothing would be extracted; put what counts in parentheses"),
-            )),
-            _ => Ok(regex),
-        }
-    }
-}
-
-fn bad_regex(error: &regex::Error) -> String {
-    let text = error.to_string();
-    let why = text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-    match text.contains("look-around") || text.contains("backreferences") {
-        true => format!("{why}; say it with a group around what counts, or in several steps"),
-        false => format!("not a regular expression: {why}"),
-    }
-}
 
 /// What a task file comes to.
 #[derive(Debug)]
@@ -192,111 +141,4 @@ fn templates(spec: &Spec, source: &Source<'_>) -> Result<Templates, TaskError> {
 
 pub(crate) fn choice_key(i: usize) -> String {
     format!("prompt.choices[{i}]")
-}
-
-fn metric_key(metric: &str, key: &str) -> String {
-    format!("metric {metric} {key}")
-}
-
-fn scorers(spec: &Spec, source: &Source<'_>) -> Result<Vec<Scorer>, TaskError> {
-    spec.metrics.iter().map(|metric| scorer(spec, metric, source)).collect()
-}
-
-fn scorer(spec: &Spec, spanned: &Spanned<spec::Metric>, source: &Source<'_>) -> Result<Scorer, TaskError> {
-    let metric = spanned.get_ref();
-    let at = |what: String| source.error(spanned.span(), format!("metric {:?}: {what}", metric.name));
-    if let Some((key, of)) = stray(metric) {
-        return Err(at(format!("`{key}` counts with {of} only; remove it")));
-    }
-    let need = |key: &str, there: bool| match there {
-        true => Ok(metric_key(&metric.name, key)),
-        false => Err(at(format!("`{key}` is missing"))),
-    };
-    let gold = metric.gold.as_ref().map(|_| metric_key(&metric.name, "gold"));
-    let rule = match metric.score {
-        Score::Exact => Rule::Exact {
-            gold,
-            ignore: source.regexes("ignore", &metric.ignore)?,
-            ignore_case: metric.ignore_case,
-            ignore_punctuation: metric.ignore_punctuation,
-        },
-        Score::Number => {
-            let tolerance = metric.tolerance.unwrap_or(1e-6);
-            if !(tolerance >= 0.0 && tolerance.is_finite()) {
-                return Err(at(format!("`tolerance` is {tolerance}; it is a number from 0 up")));
-            }
-            Rule::Number { gold, tolerance }
-        }
-        Score::Choice => Rule::Choice { answers: spec.gold.one_of.clone(), per: metric.per },
-        Score::Program => Rule::Program {
-            program: need("program", metric.program.is_some())?,
-            check: need("check", metric.check.is_some())?,
-        },
-        Score::Conduct => {
-            let conduct = metric.conduct.as_ref().ok_or_else(|| at("`conduct` is missing".into()))?;
-            let known = |one: &String| conduct::VERDICTS.contains(&one.as_str());
-            if spec.gold.one_of.is_empty() || !spec.gold.one_of.iter().all(known) {
-                return Err(at(format!("`one_of` in [gold] must be of: {}", conduct::VERDICTS.join(", "))));
-            }
-            Rule::Conduct(Conduct {
-                begins: conduct.begins.iter().map(|b| b.to_lowercase()).collect(),
-                unless: source.regexes("unless", &conduct.unless)?,
-                holds: source.regexes("holds", &conduct.holds)?,
-                opening: conduct.opening,
-                goes_on: source.regexes("goes_on", &conduct.goes_on)?,
-            })
-        }
-    };
-    let extract = metric.extract.iter().map(|step| extract(step, source)).collect::<Result<_, _>>()?;
-    Ok(Scorer { name: metric.name.clone(), extract, rule })
-}
-
-/// A key that means nothing with the metric's score, and with which it does.
-fn stray(metric: &spec::Metric) -> Option<(&'static str, &'static str)> {
-    use Score::{Choice, Conduct, Exact, Number, Program};
-    let keys: [(&str, bool, &[Score], &str); 10] = [
-        ("extract", !metric.extract.is_empty(), &[Exact, Number, Program], "score exact, number or program"),
-        ("gold", metric.gold.is_some(), &[Exact, Number], "score exact or number"),
-        ("ignore", !metric.ignore.is_empty(), &[Exact], "score exact"),
-        ("ignore_case", metric.ignore_case, &[Exact], "score exact"),
-        ("ignore_punctuation", metric.ignore_punctuation, &[Exact], "score exact"),
-        ("tolerance", metric.tolerance.is_some(), &[Number], "score number"),
-        ("per", metric.per.is_some(), &[Choice], "score choice"),
-        ("program", metric.program.is_some(), &[Program], "score program"),
-        ("check", metric.check.is_some(), &[Program], "score program"),
-        ("conduct", metric.conduct.is_some(), &[Conduct], "score conduct"),
-    ];
-    keys.iter().find(|(_, there, of, _)| *there && !of.contains(&metric.score)).map(|(key, _, _, of)| (*key, *of))
-}
-
-fn extract(spanned: &Spanned<Step>, source: &Source<'_>) -> Result<Extract, TaskError> {
-    let at = |what: &str| source.error(spanned.span(), format!("a step of `extract` {what}"));
-    let step = spanned.get_ref();
-    let (regex, before, remove) = (step.regex.is_some(), step.before.is_some(), step.remove.is_some());
-    let verbs = [regex, before, remove, step.strip.is_some(), step.option.is_some()];
-    if verbs.iter().filter(|there| **there).count() != 1 {
-        return Err(at("has one verb: regex, before, remove, strip or option"));
-    }
-    if !regex && (step.take.is_some() || step.otherwise.is_some()) {
-        return Err(at("has `take` or `otherwise`, which count with `regex` only"));
-    }
-    match (&step.option, &step.patterns) {
-        (Some(options), Some(patterns)) if !options.is_empty() && !patterns.is_empty() => {
-            let patterns = source.regexes("patterns", patterns)?;
-            return Ok(Extract::Option { options: options.clone(), patterns });
-        }
-        (None, None) => {}
-        _ => return Err(at("needs both `option` and `patterns`, and something in each")),
-    }
-    match (&step.regex, &step.before, &step.remove, step.strip) {
-        (Some(regex), ..) => Ok(Extract::Regex {
-            regex: source.regex_with_group("regex", regex)?,
-            take: step.take.unwrap_or_default(),
-            otherwise: step.otherwise.unwrap_or_default(),
-        }),
-        (_, Some(mark), ..) if mark.is_empty() => Err(at("has an empty `before`")),
-        (_, Some(mark), ..) => Ok(Extract::Before(mark.clone())),
-        (_, _, Some(regex), _) => Ok(Extract::Remove(source.regex("remove", regex)?)),
-        (.., strip) => Ok(Extract::Strip(strip.unwrap_or(spec::Strip::Both))),
-    }
 }

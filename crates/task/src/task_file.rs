@@ -3,8 +3,9 @@
 use crate::built_in;
 use crate::choice::Candidate;
 use crate::data::{self, Line, Table};
-use crate::plan::{Plan, Source, choice_key};
+use crate::plan::{Plan, choice_key};
 use crate::shots::{Asked, Shot, Shots};
+use crate::source::Source;
 use crate::spec::{Form, Spec};
 use crate::templates::Scope;
 use crate::{Ask, Choice, FileTask, Item, Question, TaskError};
@@ -69,6 +70,11 @@ impl TaskFile {
     /// What it measures and how, in a line.
     pub fn about(&self) -> &str {
         &self.spec.about
+    }
+
+    /// What it follows, with the version; empty if the file does not say.
+    pub fn source(&self) -> &str {
+        &self.spec.source
     }
 
     /// What is asked at every item.
@@ -166,10 +172,11 @@ impl TaskFile {
         let one_of = &self.spec.gold.one_of;
         match one_of.is_empty() || one_of.contains(&gold) {
             true => Ok(gold),
-            false => Err(format!(
-                "the right answer is {gold:?}, and it can be one of {}; correct the row",
-                one_of.join(", ")
-            )),
+            false => {
+                let cells = self.plan.templates.cells("gold.text", scope);
+                let one_of = one_of.join(", ");
+                Err(format!("the right answer is {gold:?} ({cells}), and it can be one of {one_of}; correct the row"))
+            }
         }
     }
 
@@ -200,6 +207,8 @@ impl TaskFile {
         let question = render("prompt.question")?;
         let description = spec.description.as_ref().map(|_| render("prompt.description")).transpose()?;
         let prefix = spec.prefix.as_ref().map(|_| render("prompt.prefix")).transpose()?;
+        let gold = self.gold(&scope)?;
+        self.plan.scorers.iter().try_for_each(|scorer| scorer.check(&self.plan.templates, &scope, &gold))?;
         let prompt = match spec.form {
             Form::Chat => chat(description, shots, question),
             Form::Text => self.text(description, shots, &question),
@@ -210,7 +219,7 @@ impl TaskFile {
             group: asking.group.clone(),
             place: line.place.clone(),
             question: Question { prompt, prefix: prefix.unwrap_or_default(), choices },
-            gold: self.gold(&scope)?,
+            gold,
             row: line.row.clone(),
         })
     }

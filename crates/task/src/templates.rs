@@ -61,6 +61,18 @@ impl Templates {
         self.environment.add_template_owned(key.to_owned(), source.to_owned()).map_err(|e| in_words(&e))
     }
 
+    /// The columns that the template under `key` is made from, with what a row has there.
+    pub(crate) fn cells(&self, key: &str, scope: &Scope) -> String {
+        let Ok(template) = self.environment.get_template(key) else { return String::new() };
+        let mut names: Vec<String> = template.undeclared_variables(false).into_iter().collect();
+        names.sort();
+        let cell = |name: String| {
+            let value = scope.value.get_attr(&name).ok().filter(|v| !v.is_undefined())?;
+            Some(format!("`{name}` is {:?}", value.to_string()))
+        };
+        names.into_iter().filter_map(cell).collect::<Vec<_>>().join(", ")
+    }
+
     /// What the template under `key` writes for a row; why it does not, with the columns there are.
     pub(crate) fn render(&self, key: &str, scope: &Scope) -> Result<String, String> {
         let template = self.environment.get_template(key).map_err(|e| in_words(&e))?;

@@ -1,5 +1,5 @@
 use crate::parsed;
-use mosa_text::{Columns, Row, TableRow, parse_rows, text_of_bytes};
+use mosa_text::{Columns, Row, TableRow, parse_headless_rows, parse_rows, text_of_bytes};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -139,4 +139,21 @@ fn bytes_that_are_not_utf_8_are_named_with_their_line() {
     let latin = of(b"id,prompt\n1,caf\xe9\n").unwrap_err();
     assert!(latin.contains("l.csv: line 2: not UTF-8") && latin.contains("save"), "{latin}");
     assert!(of(&[0xff, 0xfe, b'i', 0]).unwrap_err().contains("UTF-16"));
+}
+
+#[test]
+fn a_table_without_a_header_has_the_columns_that_are_named() {
+    let names = ["a".to_owned(), "b".to_owned()];
+    let of = |name: &str, content: &str| {
+        let read = parse_headless_rows(Path::new(name), content, &names, |first| first[0] == "a");
+        let read = read.map_err(|e| e.to_string())?;
+        Ok(read.into_iter().map(|t| (t.line, Value::Object(t.row.into_object()))).collect::<Vec<_>>())
+    };
+    let two = vec![(1, json!({"a": "x; y|z", "b": "1\n2"})), (3, json!({"a": " p", "b": ""}))];
+    assert_eq!(of("t.csv", "x; y|z,\"1\n2\"\n p,\n"), Ok(two));
+    assert_eq!(of("t.tsv", "x, y\t1\n").unwrap()[0].1, json!({"a": "x, y", "b": "1"}));
+    assert_eq!(of("t.csv", "a,c\n1,2\n").unwrap(), [(2, json!({"a": "1", "c": "2"}))]);
+    assert_eq!(of("t.jsonl", "{\"c\": 1}").unwrap(), [(1, json!({"c": 1}))]);
+    let said: Result<_, String> = of("t.csv", "x,1\ny\n");
+    assert!(said.unwrap_err().contains("t.csv: line 2: the row has 1 field, of columns without a header 2 (a, b)"));
 }
