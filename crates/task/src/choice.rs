@@ -21,7 +21,7 @@ pub struct Choice {
     pub shard: Option<Shard>,
     /// Shots per question, where they are not as many as the task file says.
     pub shots: Option<usize>,
-    /// Where the shots are, if not where the task file says.
+    /// The file or folder the shots are in, if not where the task file says.
     pub shots_file: Option<PathBuf>,
 }
 

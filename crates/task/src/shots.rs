@@ -91,6 +91,9 @@ impl<'a> Shots<'a> {
         let Some(shots) = &self.task.spec.shots else { return Ok(Vec::new()) };
         let patterns = shots.files.get_ref().all();
         if let Some(path) = &choice.shots_file {
+            if path.is_dir() {
+                return data::find(path, patterns).map(|found| found.files);
+            }
             let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
             let group = patterns.iter().find_map(|p| data::fits(name, p.rsplit('/').next()?)).flatten();
             return Ok(vec![File { path: path.clone(), group }]);
@@ -147,7 +150,9 @@ impl<'a> Shots<'a> {
     pub(crate) fn of(&mut self, asked: &Asked<'_>) -> Result<Vec<Shot>, TaskError> {
         let Some(shots) = self.task.spec.shots.as_ref().filter(|_| self.count > 0) else { return Ok(Vec::new()) };
         let group = asked.group.filter(|_| shots.same_group).map(str::to_owned);
-        let pool = self.pools.get_mut(&group).ok_or_else(|| no_pool(group.as_deref().unwrap_or_default()))?;
+        let Some(pool) = self.pools.get_mut(&group) else {
+            return if asked.selected { Err(no_pool(group.as_deref().unwrap_or_default())) } else { Ok(Vec::new()) };
+        };
         let own = self.own.then_some(asked.row);
         let places = match (shots.pick, &shots.rows) {
             (Pick::PythonSample, _) => pool.drawn(self.count, own),

@@ -103,7 +103,7 @@ impl TaskFile {
         let candidates: Vec<Candidate<'_>> =
             rows.iter().map(|r| Candidate { id: &r.id, group: r.group.as_deref() }).collect();
         let selected = choice.of(&candidates)?;
-        let mut groups: Vec<Option<String>> = rows.iter().map(|r| r.group.clone()).collect();
+        let mut groups: Vec<Option<String>> = selected.iter().map(|i| rows[*i].group.clone()).collect();
         groups.dedup();
         let mut shots = Shots::read(&self, &found, choice, &groups)?;
         let items = self.items(&rows, &selected, &mut shots)?;

@@ -180,7 +180,22 @@ fn mmlu_is_the_same_without_a_header_with_one_and_with_lists() {
         assert_eq!(headless, load("b/test/odd_things_test.csv", &shots));
         assert_eq!(headless, load("b/test", &shots));
         assert_eq!(headless, load("c/test.jsonl", &listed));
+        let of_folder = Choice { shots_file: Some(file("b/dev")), ..shots.clone() };
+        assert_eq!(headless, load("a", &of_folder));
     }
+}
+
+#[test]
+fn shots_are_needed_only_for_the_groups_that_are_asked_about() {
+    let dir =
+        folder(&[("test/even_test.csv", HEADLESS), ("test/odd_test.csv", HEADLESS), ("dev/odd_dev.csv", HEADLESS)]);
+    let load = |groups: &[&str]| {
+        let groups = groups.iter().map(|g| (*g).to_owned()).collect();
+        let choice = Choice { groups, shots: Some(1), ..Choice::default() };
+        TaskFile::built_in("mmlu", Some("lm-eval")).unwrap().load(dir.path(), &choice)
+    };
+    assert_eq!(load(&["odd"]).unwrap().items()[0].id, "odd/0");
+    assert!(load(&[]).unwrap_err().to_string().contains("even_dev.csv: it is not there"));
 }
 
 #[test]
