@@ -1,8 +1,9 @@
-//! Questions with four choices, scored by likelihood: one pass a question beside one a choice, and questions that share passes.
+//! Questions with four choices, scored by likelihood: one pass a question beside one a choice, and questions that share
+//! passes.
 //!
-//! `cargo run --release --example choose -- CONFIG.json [QUESTIONS FROM TO [BUDGET...]] [--rounds N]` makes random weights of a shape and
-//! questions of FROM to TO tokens, and prints for every way the seconds (the median of the rounds, the ways in turn), how often it is as
-//! fast as question by question, and how far its scores are from those.
+//! `cargo run --release --example choose -- CONFIG.json [QUESTIONS FROM TO [BUDGET...]] [--rounds N]` makes random
+//! weights of a shape and questions of FROM to TO tokens, and prints for every way the seconds (the median of the
+//! rounds, the ways in turn), how often it is as fast as question by question, and how far its scores are from those.
 
 use mosa_core::{Rng, Stream};
 use mosa_engine::{Batching, Estimator, Question, Weighed, choose};
