@@ -1,8 +1,9 @@
-//! Questions with four choices, scored by likelihood: one pass a question beside one a choice, and questions that share passes.
+//! Questions with four choices, scored by likelihood: one pass a question beside one a choice, and questions that share
+//! passes.
 //!
-//! `cargo run --release --example choose CONFIG.json [QUESTIONS FROM TO [BUDGET...]]` makes random weights of a shape and
-//! questions of FROM to TO tokens, and prints for every way the seconds (the median of three rounds, the ways in turn), how often it is as
-//! fast as question by question, and how far its scores are from those.
+//! `cargo run --release --example choose -- CONFIG.json [QUESTIONS FROM TO [BUDGET...]] [--rounds N]` makes random
+//! weights of a shape and questions of FROM to TO tokens, and prints for every way the seconds (the median of the
+//! rounds, the ways in turn), how often it is as fast as question by question, and how far its scores are from those.
 
 use mosa_core::{Rng, Stream};
 use mosa_engine::{Batching, Estimator, Question, Weighed, choose};
@@ -83,7 +84,12 @@ fn ranking(log_p: &[f64]) -> Vec<usize> {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut args = std::env::args().skip(1);
+    let mut args: Vec<String> = std::env::args().skip(1).collect();
+    let rounds = match args.iter().position(|a| a == "--rounds") {
+        Some(at) => args.drain(at..).nth(1).ok_or("--rounds needs a number")?.parse()?,
+        None => 3,
+    };
+    let mut args = args.into_iter();
     let config = args.next().ok_or("CONFIG.json is missing")?;
     let numbers: Vec<usize> = args.map(|a| a.parse()).collect::<Result<_, _>>()?;
     let [count, from, to] = [(0, 32), (1, 60), (2, 250)].map(|(i, default)| numbers.get(i).copied().unwrap_or(default));
@@ -97,7 +103,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     ways.extend(budgets.iter().map(|&tokens| Way::new(format!("shared {tokens}"), Batching::Shared { tokens }, false)));
     let scores = ways.iter_mut().map(|way| way.run(&model, &questions)).collect::<Result<Vec<_>, _>>()?;
     ways.iter_mut().for_each(|way| way.seconds.clear());
-    for _ in 0..3 {
+    for _ in 0..rounds {
         for way in &mut ways {
             way.run(&model, &questions)?;
         }

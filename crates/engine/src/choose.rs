@@ -30,19 +30,20 @@ pub struct Weighed {
     pub forwards: usize,
 }
 
-/// Most slots of a pass, whose logits over the vocabulary are held twice: 256 MB at 126,464 tokens in f32. A row that has more
-/// is a pass of its own.
+/// Most slots of a pass, whose logits over the vocabulary are held twice: 256 MB at 126,464 tokens in f32. A row that
+/// has more is a pass of its own.
 const MOST_SLOTS: usize = 256;
 
-/// Scores the choices of all questions; the results come in their order. `None` stands for a question that `stop`, which is asked
-/// before every pass, left without all its numbers.
+/// Scores the choices of all questions; the results come in their order. `None` stands for a question that `stop`,
+/// which is asked before every pass, left without all its numbers.
 ///
-/// Canvases of a question that are equal are computed once: four choices of one token are one row with one masked slot, read at
-/// four tokens. With [`Batching::Rows`] every row has a pass of its own and no bit of a result depends on the other questions. With
-/// [`Batching::Shared`] rows of similar length share passes, equal up to rounding; one for which memory does not suffice is made
-/// in halves, and from then on passes are smaller.
+/// Canvases of a question that are equal are computed once: four choices of one token are one row with one masked slot,
+/// read at four tokens. With [`Batching::Rows`] every row has a pass of its own and no bit of a result depends on the
+/// other questions. With [`Batching::Shared`] rows of similar length share passes, equal up to rounding; one for which
+/// memory does not suffice is made in halves, and from then on passes are smaller.
 ///
-/// A failure is a question's own: one that cannot be asked, numbers that are none, a pass that fails without the others too.
+/// A failure is a question's own: one that cannot be asked, numbers that are none, a pass that fails without the others
+/// too.
 pub fn choose(
     subject: Adapted<'_>,
     batching: Batching,

@@ -155,7 +155,8 @@ impl Cursor {
         !self.interventions.iter().all(|i| i.only_watches())
     }
 
-    /// Ends a row that nothing is needed of any more. Where interventions act, that is asked after a block alone, behind them.
+    /// Ends a row that nothing is needed of any more. Where interventions act, that is asked after a block alone,
+    /// behind them.
     fn end_if_over(&mut self, step: Step) -> Result<(), EngineError> {
         if self.done || self.interventions.is_empty() || self.acts() {
             return Ok(());
@@ -229,8 +230,8 @@ impl Cursor {
         self.canvas.settled_end(&ends)
     }
 
-    /// The masks that the steps of a block are for: those of the block, and where interventions act those before it as well,
-    /// which may have been masked again.
+    /// The masks that the steps of a block are for: those of the block, and where interventions act those before it as
+    /// well, which may have been masked again.
     fn open_masks(&self) -> usize {
         let from = if self.acts() { 0 } else { self.range.start };
         self.canvas.masked(from..self.range.end).len()
@@ -254,7 +255,8 @@ impl Cursor {
         (self.range, self.budget) = (self.frame.canvas(), self.schedule.steps_behind(&self.frame, self.planned));
     }
 
-    /// A quota takes all its steps; parallel decoding goes on until no mask is left (interventions that act see at least one step).
+    /// A quota takes all its steps; parallel decoding goes on until no mask is left (interventions that act see at
+    /// least one step).
     fn block_is_over(&self) -> bool {
         let seen = self.step > 0 || !self.acts() || self.rest;
         self.step >= self.budget || (self.frame.pace == Pace::Free && seen && self.open_masks() == 0)

@@ -48,15 +48,15 @@ pub trait Intervention: Send {
     /// Its name in messages and records.
     fn name(&self) -> &str;
 
-    /// Whether it only watches: it never writes on the canvas, and leaves hidden states and logits as they are. A row with such
-    /// interventions alone is decoded as if there were none: it may stop at its end token, and sees no pass that reveals
-    /// nothing. What it may do is end the row ([`Intervention::is_over`]).
+    /// Whether it only watches: it never writes on the canvas, and leaves hidden states and logits as they are. A row
+    /// with such interventions alone is decoded as if there were none: it may stop at its end token, and sees no pass
+    /// that reveals nothing. What it may do is end the row ([`Intervention::is_over`]).
     fn only_watches(&self) -> bool {
         false
     }
 
-    /// After every step of a row whose interventions all only watch: whether nothing further is needed of it. It then ends as
-    /// by [`Flow::Stop`].
+    /// After every step of a row whose interventions all only watch: whether nothing further is needed of it. It then
+    /// ends as by [`Flow::Stop`].
     ///
     /// # Errors
     /// Whatever went wrong; it ends the row.

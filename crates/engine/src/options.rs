@@ -76,8 +76,9 @@ impl Batching {
     /// that does not fit is split ([`Session::step`](crate::Session::step)).
     pub const SHARED: Self = Self::Shared { tokens: 1 << 15 };
 
-    /// How questions share passes where somebody wants them to ([`choose`](crate::choose)): [`Batching::SHARED`], but on the CPU up to
-    /// 4,096 positions. From a thousand on a pass there is hardly faster for being larger, and the C allocator keeps activations of that size.
+    /// How questions share passes where somebody wants them to ([`choose`](crate::choose)): [`Batching::SHARED`], but
+    /// on the CPU up to 4,096 positions. From a thousand on a pass there is hardly faster for being larger, and the C
+    /// allocator keeps activations of that size.
     pub fn of_questions(device: Device) -> Self {
         if device == Device::Cpu { Self::Shared { tokens: 1 << 12 } } else { Self::SHARED }
     }

@@ -63,9 +63,9 @@ impl<'a> Call<'a> {
         Self { rows, want, adapter: None, tap: None, pack: false }
     }
 
-    /// The same pass, whose rows may stand one behind the other: what is done position by position is then done without padding, and
-    /// every row attends by itself. A model does so where that is faster and possible: on the CPU, where several whole canvases
-    /// that nobody looks into are attended to in full.
+    /// The same pass, whose rows may stand one behind the other: what is done position by position is then done without
+    /// padding, and every row attends by itself. A model does so where that is faster and possible: on the CPU, where
+    /// several whole canvases that nobody looks into are attended to in full.
     pub fn packed(self) -> Self {
         Self { pack: true, ..self }
     }

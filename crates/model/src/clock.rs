@@ -19,9 +19,9 @@ thread_local! {
 
 /// What the passes of the calling thread that were made through [`crate::Adapted::forward`] have taken so far.
 ///
-/// On the CPU that is the time inside the model. A device is only told what to do there, and works while the thread goes on; so
-/// the time until the first numbers of a pass are on the host ([`waiting`]) counts as well, and with it the little that was
-/// made of its logits on the device. Nothing is waited for that would not have been.
+/// On the CPU that is the time inside the model. A device is only told what to do there, and works while the thread
+/// goes on; so the time until the first numbers of a pass are on the host ([`waiting`]) counts as well, and with it the
+/// little that was made of its logits on the device. Nothing is waited for that would not have been.
 pub fn forward_time() -> ForwardTime {
     SO_FAR.get()
 }

@@ -18,8 +18,8 @@ pub struct Ask {
     pub temperature: Option<f64>,
     /// Words at the end of the prompt, which the answer goes on from: behind a conversation they begin its next turn.
     pub prefix: String,
-    /// Texts that end the answer: it is decoded no further once one of them stands in it with nothing masked before its end. The
-    /// answer is not cut there.
+    /// Texts that end the answer: it is decoded no further once one of them stands in it with nothing masked before its
+    /// end. The answer is not cut there.
     pub until: Vec<String>,
     /// What is written into the response from outside.
     pub written: Vec<Written>,

@@ -31,12 +31,13 @@ impl Batch {
 }
 
 impl Runtime {
-    /// Begins to answer requests by the sampler `options`, all of them together: they share passes (as `batching` says, whatever
-    /// the runtime itself does) with each other and with nobody else, so that the same batch has the same answers, whoever
-    /// else asks and however often it is made. Whoever else asks waits for it. Requests are laid out and answers read on the
-    /// caller's thread, which may prepare the next batch meanwhile.
+    /// Begins to answer requests by the sampler `options`, all of them together: they share passes (as `batching` says,
+    /// whatever the runtime itself does) with each other and with nobody else, so that the same batch has the same
+    /// answers, whoever else asks and however often it is made. Whoever else asks waits for it. Requests are laid out
+    /// and answers read on the caller's thread, which may prepare the next batch meanwhile.
     ///
-    /// A failure is the request's own. After a stop what is complete is an answer, all else is [`RuntimeError::Interrupted`].
+    /// A failure is the request's own. After a stop what is complete is an answer, all else is
+    /// [`RuntimeError::Interrupted`].
     ///
     /// # Errors
     /// [`RuntimeError::Panicked`] if the thread is gone.

@@ -49,9 +49,9 @@ impl Runtime {
         self.begin_choose(scorer, asked)?.wait()
     }
 
-    /// Begins to score the choices of questions: they share passes with each other and with nobody else, so that the same questions
-    /// have the same numbers, whoever else asks. Words become tokens on the caller's thread, which then may prepare
-    /// the next questions.
+    /// Begins to score the choices of questions: they share passes with each other and with nobody else, so that the
+    /// same questions have the same numbers, whoever else asks. Words become tokens on the caller's thread, which then
+    /// may prepare the next questions.
     ///
     /// # Errors
     /// [`RuntimeError::Panicked`] if the thread is gone.

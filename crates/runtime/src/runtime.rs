@@ -176,8 +176,8 @@ impl Runtime {
         done.wait()
     }
 
-    /// What forward passes on the model's thread have taken so far, of whoever asked for them ([`mosa_model::forward_time`]); also after
-    /// a stop.
+    /// What forward passes on the model's thread have taken so far, of whoever asked for them
+    /// ([`mosa_model::forward_time`]); also after a stop.
     ///
     /// # Errors
     /// [`RuntimeError::Panicked`] if the thread is gone, [`RuntimeError::Nested`] on the thread of a model.

@@ -5,8 +5,8 @@ use mosa_engine::{EngineError, Flow, Intervention, Step};
 use mosa_text::{Specials, TextModel};
 use std::sync::Arc;
 
-/// Ends a row once one of its texts stands in the answer with nothing masked before its end. What stands there then can no longer
-/// change, so the answer up to the text is the one it would have been; it only watches.
+/// Ends a row once one of its texts stands in the answer with nothing masked before its end. What stands there then can
+/// no longer change, so the answer up to the text is the one it would have been; it only watches.
 pub(crate) struct Until {
     text: Arc<TextModel>,
     texts: Vec<String>,

@@ -19,7 +19,8 @@ struct Before {
 }
 
 impl TextModel {
-    /// The ids of a prompt that ends in `prefix`: behind a conversation these words begin the turn that is to be answered.
+    /// The ids of a prompt that ends in `prefix`: behind a conversation these words begin the turn that is to be
+    /// answered.
     ///
     /// # Errors
     /// As [`TextModel::encode`].
@@ -31,9 +32,9 @@ impl TextModel {
         self.without_masks("text", [before.ids, self.tokenizer.encode(&before.text)?].concat())
     }
 
-    /// The same prompt, and each of the `words` behind it. White space that the prompt ends in belongs to the words. Their tokens
-    /// are those of both together without as many as the prompt alone has, as lm-eval splits them: a tokeniser that joins the two
-    /// ends of a seam does not move it.
+    /// The same prompt, and each of the `words` behind it. White space that the prompt ends in belongs to the words.
+    /// Their tokens are those of both together without as many as the prompt alone has, as lm-eval splits them: a
+    /// tokeniser that joins the two ends of a seam does not move it.
     ///
     /// # Errors
     /// As [`TextModel::encode`].
