@@ -83,11 +83,11 @@ impl Templates {
             let mut missing: Vec<String> = names.into_iter().filter(|n| !known(n) && !global(n)).collect();
             missing.sort();
             match (error.kind(), missing.first()) {
-                (ErrorKind::UndefinedError, Some(name)) => {
+                (ErrorKind::OutOfFuel, _) => format!("`{key}` takes more than {FUEL} steps; it may loop for ever"),
+                (_, Some(name)) => {
                     format!("there is no column `{name}`, which `{key}` names; there are: {}", scope.names.join(", "))
                 }
-                (ErrorKind::OutOfFuel, _) => format!("`{key}` takes more than {FUEL} steps; it may loop for ever"),
-                _ => format!("`{key}`: {}", in_words(&error)),
+                _ => format!("`{key}`: {}; {}", in_words(&error), self.cells(key, scope)),
             }
         })
     }

@@ -217,9 +217,9 @@ fn trainings_and_measurements_of_the_version_before_go_on_to_the_same_bytes() {
     let measure = Kind {
         manifest: "measure",
         typed: "world measure --model world --n 2 --cells attack/plain,utility/recipe --threads 1 --quiet".into(),
-        cut: &["records.jsonl"],
+        cut: &["samples.jsonl"],
         gone: &[],
-        ends: &["records.jsonl"],
+        ends: &["answers.jsonl", "verdicts.jsonl", "samples.jsonl"],
     };
     for kind in [&align, &train, &measure] {
         place.goes_on(kind);
@@ -231,6 +231,10 @@ fn trainings_and_measurements_of_the_version_before_go_on_to_the_same_bytes() {
             ("--quiet", "--dtype bf16 --quiet", "dtype was \"f32\", is \"bf16\" (give --dtype f32)"),
         ],
     );
+    // Answers of before had one kind of record, which nothing reads any more.
+    fs::write(place.path("whole/records.jsonl"), "").unwrap();
+    let run = place.run(&format!("{} --out whole", measure.typed));
+    assert!(run.code == 2 && run.stderr.contains("records.jsonl; measure again"), "{}", run.stderr);
 }
 
 #[test]

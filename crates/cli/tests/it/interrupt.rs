@@ -322,6 +322,6 @@ fn the_quickstart() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("run");
     let typed = words("quickstart --out {o}", &[("o", &out)]);
-    let run = interrupted(&typed, LITTLE, || out.join("original/answers/records.jsonl").exists());
+    let run = interrupted(&typed, LITTLE, || out.join("original/answers/answers.jsonl").exists());
     assert_eq!(run.stdout, "");
 }

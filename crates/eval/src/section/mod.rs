@@ -99,7 +99,7 @@ const TOLD: [&str; 16] = [
     "objective",
     "task",
     "protocol",
-    "said",
+    "benchmark",
     "model",
     "hashes",
     "dtype",

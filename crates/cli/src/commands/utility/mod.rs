@@ -113,7 +113,7 @@ fn manifest(args: &UtilityArgs, task: &dyn Task, model: Value, programs: Option<
         "protocol": task.protocol(),
         "label": args.subject.label,
         "metrics": task.metrics(),
-        "said": task.said(),
+        "benchmark": task.said(),
         "shard": args.items.shard.map(|shard| shard.to_string()),
         "repeats": args.items.repeats,
         "items": task.items().len(),
@@ -121,7 +121,7 @@ fn manifest(args: &UtilityArgs, task: &dyn Task, model: Value, programs: Option<
         "sandbox": programs.map(Programs::said).transpose()?,
     });
     // The parts of a benchmark are told apart by the key above, and by nothing else.
-    if let Some(task) = said["said"].as_object_mut() {
+    if let Some(task) = said["benchmark"].as_object_mut() {
         task.remove("shard");
     }
     for (key, value) in model.as_object().into_iter().flatten() {

@@ -41,14 +41,21 @@ pub(crate) struct Graded {
 /// The answers of a run folder: those to attacks, then those to tasks.
 pub(crate) fn read(dir: &Path) -> Result<Vec<Answered>> {
     let (answers, samples) = (dir.join(ANSWERS), dir.join(SAMPLES));
-    ensure!(
-        answers.exists() || samples.exists() || !dir.join(RECORDS).exists(),
-        "{}: was measured by an earlier version of mosa, which kept {RECORDS}; measure again into another folder",
-        dir.display()
-    );
+    is_not_of_before(dir)?;
     let answers: Vec<AnswerRecord> = folder::read(&answers)?;
     let samples: Vec<SampleRecord> = folder::read(&samples)?;
     of(answers, samples).with_context(|| dir.display().to_string())
+}
+
+/// Refuses the folder of a measurement by an earlier version, which had one kind of record for all answers.
+pub(crate) fn is_not_of_before(dir: &Path) -> Result<()> {
+    ensure!(
+        !dir.join(RECORDS).exists(),
+        "{}: was measured by an earlier version of mosa, which kept {RECORDS}; measure again into another folder (for the \
+         quickstart: --fresh)",
+        dir.display()
+    );
+    Ok(())
 }
 
 /// The same of records that are read already.

@@ -25,6 +25,9 @@ use mosa_world::Draw;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+/// What the manifest calls it.
+const COMMAND: &str = "world measure";
+
 /// What makes a measurement another one.
 #[derive(Debug, Serialize)]
 struct Settings<'a> {
@@ -83,6 +86,7 @@ pub(crate) fn run(args: &WorldMeasureArgs) -> Result<(), Failure> {
 pub(crate) fn measured(args: &WorldMeasureArgs) -> Result<Vec<Answered>, Failure> {
     let loaded = load(&args.model, &args.compute)?;
     let (options, batching) = (options(&args.sampling, &loaded)?, batching(&args.sampling, &loaded));
+    answered::is_not_of_before(&args.out)?;
     let run = folder::open(&args.out, &manifest(args, &loaded)?)?;
     let settings = mosa_runtime::Settings { batching, batch_size: args.batch_size, stop: interrupt::stop() };
     let runtime = loaded.started(settings)?;
@@ -188,10 +192,10 @@ fn manifest(args: &WorldMeasureArgs, loaded: &Loaded) -> Result<Manifest> {
     };
     let mut fingerprints = Fingerprints::default();
     let (model, adapter) = (fingerprints.of(&loaded.dir)?, fingerprints.of_any(args.model.adapter.as_deref())?);
-    // Attacks and tasks have records of their own kinds since then.
-    let mut said = json!({"command": "world measure", "model": model, "adapter": adapter, "settings": settings});
+    let mut said = json!({"command": COMMAND, "model": model, "adapter": adapter, "settings": settings});
     hub::record(&mut said, &loaded.dir);
-    Ok(Manifest::new(said).with_fingerprints(fingerprints).computed(Place::of(loaded, &args.compute)))
+    let manifest = Manifest::new(said).with_fingerprints(fingerprints).with_defaults("command", &COMMAND)?;
+    Ok(manifest.computed(Place::of(loaded, &args.compute)))
 }
 
 /// The flags that have no field of their own in the settings and are not the usual ones. How rows share passes is none.
