@@ -80,6 +80,7 @@ fn metrics(task: &str) -> Value {
 fn sample(task: &str, index: usize, attempt: usize) -> SampleRecord {
     SampleRecord {
         task: task.into(),
+        protocol: "p".into(),
         id: format!("{task}/{index}"),
         attempt,
         index,

@@ -10,6 +10,8 @@ use serde_json::Value;
 pub struct SampleRecord {
     /// The task, for example `gsm8k`.
     pub task: String,
+    /// The protocol it is asked and scored by.
+    pub protocol: String,
     /// The item; unique in its task.
     pub id: String,
     /// Which of several answers to the item, from 0.

@@ -25,4 +25,6 @@ pub(crate) enum Listed {
     Commits,
     /// for `mosa probe`
     Probes,
+    /// for `mosa utility`
+    Tasks,
 }

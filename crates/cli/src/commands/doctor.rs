@@ -5,6 +5,7 @@ use crate::failure::Failure;
 use crate::manifest::libtorch_version;
 use crate::output;
 use mosa_model::{DeviceChoice, all_threads, cuda_status, libtorch_folder};
+use mosa_sandbox::{Limits, Sandbox};
 use serde_json::{Map, Value, json};
 
 pub(crate) fn run(args: &DoctorArgs) -> Result<(), Failure> {
@@ -29,6 +30,7 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<(), Failure> {
     note("hub_cache", json!(hub.as_ref().map_or_else(|e| format!("none: {e}"), |s| s.cache.display().to_string())));
     let token = hub.is_ok_and(|s| s.token.is_some());
     note("hub_token", json!(yes(token, "gated models need one: run `hf auth login`")));
+    note("sandbox", json!(sandbox()));
     if args.json {
         output::json(&found)?;
     } else {
@@ -53,6 +55,18 @@ fn bf16() -> String {
         (true, _) => "fast (AMX)".into(),
         (_, true) => "fast (AVX-512 BF16)".into(),
         _ => "slow: no AMX or AVX-512 BF16; use --dtype f32 where memory allows".into(),
+    }
+}
+
+/// What programs of a model would run in (`mosa utility humaneval`).
+fn sandbox() -> String {
+    match Sandbox::open(None, Limits::default()) {
+        Ok(sandbox) => {
+            let said = sandbox.describe();
+            let instead = said.instead_of_bubblewrap.map(|why| format!("; not bubblewrap: {why}")).unwrap_or_default();
+            format!("{}, Python {}{instead}", said.backend, said.python)
+        }
+        Err(why) => format!("no: {why}"),
     }
 }
 

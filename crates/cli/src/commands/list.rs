@@ -10,6 +10,7 @@ use mosa_align::OBJECTIVES;
 use mosa_attack::ATTACKS;
 use mosa_engine::Commit;
 use mosa_judge::JUDGES;
+use mosa_task::{BuiltIn, TaskFile, WorldTask, built_ins};
 use serde::Serialize;
 
 /// Something with a name.
@@ -47,6 +48,7 @@ fn entries(what: Listed) -> Vec<Entry> {
         Listed::Objectives => objectives(),
         Listed::Commits => commits(),
         Listed::Probes => probes(),
+        Listed::Tasks => tasks(),
     }
 }
 
@@ -119,6 +121,17 @@ fn probes() -> Vec<Entry> {
         Entry::new(verb.get_name(), about, source_of_probe(verb.get_name()))
     };
     verbs.get_subcommands().map(of).collect()
+}
+
+/// Tasks, each under its protocols.
+fn tasks() -> Vec<Entry> {
+    let of = |task: &BuiltIn| {
+        let file = TaskFile::built_in(task.name, Some(task.protocol));
+        let source = file.map_or_else(|_| OURS.to_owned(), |file| file.source().to_owned());
+        Entry::new(format!("{} --protocol {}", task.name, task.protocol), task.about(), source)
+    };
+    let world = Entry::new(WorldTask::NAME, "the tasks of the embedded world, for its models", OURS);
+    built_ins().iter().map(of).chain([world]).collect()
 }
 
 fn source_of_probe(name: &str) -> &'static str {

@@ -56,6 +56,12 @@ impl Manifest {
         self.with_defaults("sampler", &defaults)
     }
 
+    /// Says how what is not decoded shares passes.
+    pub(crate) fn with_batching(mut self, batching: Batching) -> Result<Self> {
+        self.said["batching"] = serde_json::to_value(batching)?;
+        Ok(self)
+    }
+
     /// Says where and in what it is computed, and what of that was asked for.
     pub(crate) fn computed(mut self, place: Place) -> Self {
         place.say(&mut self.said);

@@ -20,6 +20,7 @@ fn score(metric: &str, correct: Option<bool>) -> SampleScore {
 fn sample(index: usize, correct: Option<bool>) -> SampleRecord {
     SampleRecord {
         task: "gsm8k".into(),
+        protocol: "p".into(),
         id: format!("gsm8k/{index}"),
         attempt: 0,
         index,
@@ -263,6 +264,7 @@ fn met(label: &str, safe: [&str; 4], contrast: [&str; 4]) -> Run {
             let score = SampleScore { metric: "conduct".into(), extracted: None, verdict: verdict.into(), correct };
             SampleRecord {
                 task: "mine".into(),
+                protocol: "p".into(),
                 group: Some(group.into()),
                 scores: vec![score],
                 ..sample(first + i, None)

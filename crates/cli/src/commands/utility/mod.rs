@@ -61,7 +61,7 @@ fn measure(args: &UtilityArgs) -> Result<(), Failure> {
     if let Subject::Local(local) = &subject {
         manifest = match task.ask() {
             Ask::Generate(_) => manifest.sampled(&local.options, local.batching)?,
-            Ask::Choose(_) => manifest,
+            Ask::Choose(_) => manifest.with_batching(local.batching)?,
         };
     }
     let run = folder::open(out, &manifest)?;

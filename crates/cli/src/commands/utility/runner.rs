@@ -181,6 +181,7 @@ impl Runner<'_> {
         };
         SampleRecord {
             task: self.task.name().to_owned(),
+            protocol: self.task.protocol().to_owned(),
             id: item.id.clone(),
             attempt,
             index: item.index,

@@ -134,7 +134,7 @@ impl Subject {
     /// Seconds of forward passes so far, where they are made here.
     pub(crate) fn forward_seconds(&self) -> Option<f64> {
         let Self::Local(local) = self else { return None };
-        local.runtime.look(|_| mosa_model::forward_time().spent.as_secs_f64()).ok()
+        local.runtime.forward_time().ok().map(|time| time.spent.as_secs_f64())
     }
 }
 
@@ -282,7 +282,11 @@ fn local(args: &UtilityArgs, model: &str, ask: &Asked, batch_size: usize) -> Res
     let shipped = Shipped::read(&loaded.dir)?;
     let options = args.sampling.of_task(ask, family).options(family, loaded.ends(), &shipped)?;
     options.check(loaded.spec())?;
-    let batching = args.sampling.batching(loaded.model.device());
+    let device = loaded.model.device();
+    let batching = match (ask, args.sampling.batching(device)) {
+        (Asked::Choose(_), Batching::Shared { .. }) => Batching::of_questions(device),
+        (_, batching) => batching,
+    };
     let mut fingerprints = Fingerprints::default();
     let mut said = json!({
         "model": model,
