@@ -51,6 +51,10 @@ pub(crate) struct SubjectArgs {
     pub adapter: Option<PathBuf>,
     #[command(flatten)]
     pub endpoint: EndpointArgs,
+    /// Answers that were given before, instead of a model: rows with `id` or `task_id` and `answer` or `completion`, such as
+    /// the samples of another run or the completions of human-eval.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["model", "endpoint", "target_config"])]
+    pub answers: Option<PathBuf>,
     /// What the model is called in reports.
     #[arg(long, value_name = "NAME")]
     pub label: Option<String>,

@@ -207,6 +207,34 @@ fn programs_of_answers_are_run_in_a_sandbox_and_none_only_where_it_is_asked_for(
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn answers_that_were_given_before_are_scored_without_a_model() {
+    let bench = Bench::new();
+    bench.functions();
+    let solution = |i: usize, wrong: usize| {
+        json!({"task_id": format!("Ours/{i}"), "completion": format!("    return n + {}\n", i + wrong)}).to_string()
+            + "\n"
+    };
+    bench.write("right.jsonl", &(0..3).map(|i| solution(i, 0)).collect::<String>());
+    bench.write("broken.jsonl", &(0..2).map(|i| solution(i, 1)).collect::<String>());
+    let line = "utility humaneval --protocol lm-eval --data {d}/functions.jsonl --sandbox landlock --quiet";
+    bench.run(&format!("{line} --answers {{d}}/right.jsonl --out {{d}}/right")).ok();
+    let run = bench.run(&format!("{line} --answers {{d}}/broken.jsonl --out {{d}}/broken")).ok();
+    assert!(run.stdout.contains("has none to it"), "{}", run.stdout);
+    let correct = |run: &str| -> Vec<Value> {
+        bench.samples(run).iter().map(|sample| sample["scores"][0]["correct"].clone()).collect()
+    };
+    assert_eq!(correct("right"), [true, true, true]);
+    assert_eq!(correct("broken"), [json!(false), json!(false), Value::Null]);
+    // The samples of a run are answers as well.
+    bench.run(&format!("{line} --answers {{d}}/right/samples.jsonl --out {{d}}/again")).ok();
+    assert_eq!(bench.bytes("again"), bench.bytes("right"));
+    bench.write("other.jsonl", "{\"task_id\": \"x\", \"completion\": \"y\"}\n");
+    let run = bench.run(&format!("{line} --answers {{d}}/other.jsonl --out {{d}}/other"));
+    assert!(run.code == 2 && run.stderr.contains("Ours/0") && run.stderr.contains("other.jsonl"), "{}", run.stderr);
+}
+
+#[test]
 fn an_endpoint_is_measured_in_turns_and_what_it_did_not_say_is_unassessed_until_it_is_asked_again() {
     let bench = Bench::new();
     bench.sums(4);

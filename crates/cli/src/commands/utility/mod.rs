@@ -1,5 +1,6 @@
 //! `mosa utility`: what a model can do, by published protocols.
 
+mod answers;
 mod list;
 mod programs;
 mod runner;
@@ -49,7 +50,7 @@ fn measure(args: &UtilityArgs) -> Result<(), Failure> {
         Ask::Choose(_) => CHOSEN,
     });
     let programs = task.runs_programs().then(|| Programs::open(&args.programs, args.compute.quiet)).transpose()?;
-    let opened = subject::open(args, task.ask(), batch_size)?;
+    let opened = subject::open(args, task.as_ref(), batch_size)?;
     let source = args.items.data.as_ref().map_or_else(|| args.task.clone(), |path| path.display().to_string());
     opened.subject.has_room(task.as_ref(), &source)?;
     let Opened { subject, said, fingerprints, place } = opened;

@@ -1,11 +1,12 @@
 //! Whose ability is measured: a checkpoint in this process, or a model behind an endpoint.
 
+use super::answers::Answers;
 use super::runner::Case;
 use crate::args::{SamplingArgs, UtilityArgs};
 use crate::load::load;
 use crate::manifest::{Fingerprints, Place};
 use crate::sampling::Shipped;
-use crate::{args::ModelArgs, endpoint, hub, interrupt};
+use crate::{args::ModelArgs, digest, endpoint, hub, interrupt};
 use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 use mosa_client::{Chat, Endpoint, EndpointError};
 use mosa_core::{Family, sample_key};
@@ -15,6 +16,7 @@ use mosa_runtime::{Ask, Batch, Choosing, Chosen, Pending, Runtime, RuntimeError,
 use mosa_task::{Ask as Asked, Choose, Estimate, Generate, Item, Said, Task};
 use mosa_text::Prompt;
 use serde_json::{Value, json};
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -25,6 +27,8 @@ const LONGEST: usize = 64;
 pub(crate) enum Subject {
     Local(Local),
     Remote(Remote),
+    /// Answers that were given before.
+    Recorded(Answers),
 }
 
 /// A checkpoint in this process.
@@ -65,6 +69,7 @@ pub(crate) enum UnderWay {
     Written(Batch, Generate),
     Chosen(Pending<Vec<Result<Chosen, RuntimeError>>>),
     Sent(Vec<JoinHandle<Result<Reply, Unreplied>>>),
+    Known(Vec<Reply>),
 }
 
 impl Subject {
@@ -72,7 +77,7 @@ impl Subject {
     pub(crate) fn is_independent(&self) -> bool {
         match self {
             Self::Local(local) => local.batching == Batching::Rows,
-            Self::Remote(_) => true,
+            Self::Remote(_) | Self::Recorded(_) => true,
         }
     }
 
@@ -82,7 +87,10 @@ impl Subject {
             (Self::Local(local), Asked::Generate(how)) => local.write(task, how, cases),
             (Self::Local(local), Asked::Choose(how)) => local.choose(task, how, cases),
             (Self::Remote(remote), Asked::Generate(how)) => remote.send(task, how, cases),
-            (Self::Remote(_), Asked::Choose(_)) => Err(anyhow!(CHOOSES)),
+            (Self::Recorded(answers), Asked::Generate(how)) => {
+                Ok(UnderWay::Known(cases.iter().map(|case| answers.reply(case, how)).collect()))
+            }
+            (Self::Remote(_) | Self::Recorded(_), Asked::Choose(_)) => Err(anyhow!(CHOOSES)),
         }
     }
 
@@ -97,6 +105,7 @@ impl Subject {
                 let reply = |chosen: Result<Chosen, RuntimeError>| chosen.map(scored).map_err(unreplied);
                 interrupted(scores.wait())?.into_iter().map(reply).collect()
             }
+            UnderWay::Known(replies) => replies.into_iter().map(Ok).collect(),
             UnderWay::Sent(threads) => all_sent(threads.into_iter().map(joined).collect())?,
         })
     }
@@ -267,12 +276,22 @@ pub(crate) struct Opened {
     pub place: Option<Place>,
 }
 
-/// Opens what the flags name; `ask` is what it will be asked.
-pub(crate) fn open(args: &UtilityArgs, ask: &Asked, batch_size: usize) -> Result<Opened> {
-    match &args.subject.model {
-        Some(model) => local(args, model, ask, batch_size),
-        None => remote(args, ask, batch_size),
+/// Opens what the flags name for a task.
+pub(crate) fn open(args: &UtilityArgs, task: &dyn Task, batch_size: usize) -> Result<Opened> {
+    match (&args.subject.model, &args.subject.answers) {
+        (Some(model), _) => local(args, model, task.ask(), batch_size),
+        (None, Some(answers)) => recorded(answers, task),
+        (None, None) => remote(args, task.ask(), batch_size),
     }
+}
+
+fn recorded(path: &Path, task: &dyn Task) -> Result<Opened> {
+    ensure!(matches!(task.ask(), Asked::Generate(_)), CHOOSES);
+    let answers = Answers::read(path)?;
+    answers.belong_to(task)?;
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+    let said = json!({"model": name, "hashes": {"answers": digest::of_file(path)?}});
+    Ok(Opened { subject: Subject::Recorded(answers), said, fingerprints: Fingerprints::default(), place: None })
 }
 
 fn local(args: &UtilityArgs, model: &str, ask: &Asked, batch_size: usize) -> Result<Opened> {
