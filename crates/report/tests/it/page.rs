@@ -112,6 +112,15 @@ fn the_contents_lead_to_every_section() {
 }
 
 #[test]
+fn of_many_warnings_the_first_ones_are_seen_and_all_are_there() {
+    let warnings = (1..=11).map(|n| format!("Warning number {n}.")).collect();
+    let html = Report { warnings, ..Report::default() }.html().unwrap();
+    let (seen, folded) = html.split_once("<summary>3 more</summary>").unwrap();
+    assert!(seen.contains("number 8.") && !seen.contains("number 9."));
+    assert!(folded.contains("number 9.") && folded.contains("number 11."));
+}
+
+#[test]
 fn warnings_and_provenance_are_on_the_page_only_if_there_are_any() {
     let mut report = report(vec![]);
     assert!(!report.html().unwrap().contains("<dl"));
