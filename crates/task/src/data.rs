@@ -7,11 +7,14 @@ use mosa_core::hex;
 use mosa_text::{Columns, Row, TableRow, TextError, parse_headless_rows, parse_rows, text_of_bytes};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// The most bytes that a compressed file may unfold to: more than any benchmark has.
 const UNFOLDED: u64 = 1 << 30;
+/// What a compressed file begins with, whatever it is called.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
 /// What stands for a group in the path of a file.
 pub(crate) const GROUP: &str = "{group}";
 
@@ -26,6 +29,15 @@ pub(crate) struct File {
 pub(crate) struct Found {
     pub(crate) root: PathBuf,
     pub(crate) files: Vec<File>,
+    /// Hashes of their bytes, as far as they were read.
+    pub(crate) hashes: Vec<String>,
+}
+
+/// How rows are read.
+pub(crate) struct Reading<'a> {
+    pub(crate) data: &'a Data,
+    /// The columns that templates speak of.
+    pub(crate) names: &'a [String],
 }
 
 /// A row that was read.
@@ -62,13 +74,14 @@ pub(crate) fn find(given: &Path, patterns: &[String]) -> Result<Found, TaskError
         return Ok(patterns.iter().find_map(|p| placed(given, p)).unwrap_or_else(|| Found {
             root: given.parent().map(Path::to_owned).unwrap_or_default(),
             files: vec![File { path: given.to_owned(), group: None }],
+            hashes: Vec::new(),
         }));
     }
     for pattern in patterns {
         for root in [Some(given), above(given, pattern)].into_iter().flatten() {
             let files = expand(root, pattern)?;
             if !files.is_empty() {
-                return Ok(Found { root: root.to_owned(), files });
+                return Ok(Found { root: root.to_owned(), files, hashes: Vec::new() });
             }
         }
     }
@@ -94,7 +107,7 @@ fn placed(path: &Path, pattern: &str) -> Option<Found> {
         group = fits(name, part)?.or(group);
         root.pop();
     }
-    Some(Found { root, files: vec![File { path: path.to_owned(), group }] })
+    Some(Found { root, files: vec![File { path: path.to_owned(), group }], hashes: Vec::new() })
 }
 
 /// Whether a name is as a part of a pattern says, and the group it holds.
@@ -139,21 +152,21 @@ fn entries(folder: &Path, part: &str) -> Result<Vec<File>, TaskError> {
 }
 
 /// The rows of a file.
-pub(crate) fn read(file: &File, data: &Data) -> Result<Table, TaskError> {
+pub(crate) fn read(file: &File, how: &Reading<'_>) -> Result<Table, TaskError> {
     let path = &file.path;
     let bytes = std::fs::read(path).map_err(|e| TaskError::file(path, e))?;
     let sha256 = hex(&Sha256::digest(&bytes));
-    let compressed = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("gz"));
-    let bytes = if compressed { unfolded(path, &bytes)? } else { bytes };
-    let named = if compressed { path.with_extension("") } else { path.clone() };
-    let rows = rows(path, &named, &bytes, data)?;
+    let called = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("gz"));
+    let bytes = if called || bytes.starts_with(&GZIP) { unfolded(path, &bytes)? } else { bytes };
+    let named = if called { path.with_extension("") } else { path.clone() };
+    let rows = rows(path, &named, &bytes, how.data)?;
     if rows.is_empty() {
         return Err(TaskError::file(path, "the file has no rows; give the complete file"));
     }
     let name = short(path);
     let lines = rows.into_iter().enumerate().map(|(number, TableRow { line, row })| {
         let place = format!("{name}, line {line}");
-        accepted(row, data)
+        accepted(row, how)
             .map(|row| Line { number, line, place: place.clone(), group: file.group.clone(), row })
             .map_err(|what| TaskError::file(path, format!("line {line}: {what}")))
     });
@@ -183,18 +196,16 @@ fn is_header(first: &[String], data: &Data) -> bool {
 }
 
 /// A row with the names that the task file has for its columns.
-fn accepted(row: Row, data: &Data) -> Result<Map<String, Value>, String> {
+fn accepted(row: Row, how: &Reading<'_>) -> Result<Map<String, Value>, String> {
+    let accepted = &how.data.accepted;
     let mut found = Vec::new();
-    for (name, others) in &data.accepted {
-        if row.get(name)?.is_some() {
-            continue;
+    let others = how.names.iter().filter(|name| !accepted.contains_key(*name));
+    for name in accepted.keys().chain(others) {
+        let mut value = row.get(name)?;
+        for other in accepted.get(name).into_iter().flatten() {
+            value = if value.is_some() { value } else { cell(&row, other, accepted)? };
         }
-        for other in others {
-            if let Some(value) = cell(&row, other)? {
-                found.push((name.clone(), value.clone()));
-                break;
-            }
-        }
+        found.extend(value.map(|value| (name.clone(), value.clone())));
     }
     let mut object = row.into_object();
     object.extend(found);
@@ -202,13 +213,29 @@ fn accepted(row: Row, data: &Data) -> Result<Map<String, Value>, String> {
 }
 
 /// The cell of a column, or of a place in a column's list: `choices.0`.
-fn cell<'a>(row: &'a Row, name: &str) -> Result<Option<&'a Value>, String> {
+fn cell<'a>(row: &'a Row, name: &str, accepted: &BTreeMap<String, Vec<String>>) -> Result<Option<&'a Value>, String> {
     if let Some(value) = row.get(name)? {
         return Ok(Some(value));
     }
-    let Some((list, place)) = name.rsplit_once('.') else { return Ok(None) };
-    let place: Option<usize> = place.parse().ok();
-    Ok(place.and_then(|i| row.get(list).ok()??.as_array()?.get(i)))
+    let Some((list, place)) = place_of(name) else { return Ok(None) };
+    let Some(entries) = row.get(list)?.and_then(Value::as_array) else { return Ok(None) };
+    let places = accepted.values().flatten().filter_map(|other| place_of(other));
+    let asked = places.filter(|(other, _)| *other == list).map(|(_, place)| place + 1).max().unwrap_or(0);
+    match entries.len() > asked {
+        true => {
+            let n = entries.len();
+            Err(format!(
+                "`{list}` has {n} entries, and {asked} are asked about; remove the row, or add them to the task file"
+            ))
+        }
+        false => Ok(entries.get(place)),
+    }
+}
+
+/// A list and a place in it: of `choices.0` the first one.
+fn place_of(name: &str) -> Option<(&str, usize)> {
+    let (list, place) = name.rsplit_once('.')?;
+    Some((list, place.parse().ok()?))
 }
 
 fn unfolded(path: &Path, bytes: &[u8]) -> Result<Vec<u8>, TaskError> {

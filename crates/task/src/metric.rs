@@ -55,6 +55,9 @@ impl Scorer {
                 number(&gold).map(|_| ()).ok_or_else(|| no_number(&gold))
             }
             Rule::Program { program, check } => {
+                if let Some(name) = templates.empty(check, scope).0.first() {
+                    return Err(format!("`{name}` is empty, and nothing could pass; fill it, or remove the row"));
+                }
                 let scope = scope.with_extracted("");
                 templates.render(program, &scope).and_then(|_| templates.render(check, &scope)).map(|_| ())
             }

@@ -5,7 +5,7 @@ use crate::scorers::{metric_key, scorers};
 use crate::source::Source;
 use crate::spec::{self, Form, Pick, Score, Spec};
 use crate::templates::Templates;
-use crate::{Ask, TaskError};
+use crate::{Ask, Choose, Estimate, TaskError};
 use std::collections::HashSet;
 use toml::Spanned;
 
@@ -13,6 +13,8 @@ use toml::Spanned;
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) templates: Templates,
+    /// The columns that templates speak of.
+    pub(crate) columns: Vec<String>,
     pub(crate) scorers: Vec<Scorer>,
 }
 
@@ -23,7 +25,8 @@ impl Plan {
         files(&spec.data.files, source)?;
         shots(spec, source)?;
         asked(spec, source)?;
-        Ok(Self { templates: templates(spec, source)?, scorers: scorers(spec, source)? })
+        let templates = templates(spec, source)?;
+        Ok(Self { columns: templates.columns(), templates, scorers: scorers(spec, source)? })
     }
 }
 
@@ -99,14 +102,35 @@ fn asked(spec: &Spec, source: &Source<'_>) -> Result<(), TaskError> {
             return at("`kind = \"choose\"` needs `one_of` in [gold], an answer for every choice in their order");
         }
         Ask::Generate(_) if choices > 0 => return at("`choices` in [prompt] are for `kind = \"choose\"`"),
-        Ask::Generate(g) if g.gen_length == 0 => return at("`gen_length` must be positive"),
+        Ask::Choose(Choose { estimate: Estimate::Elbo(0) }) => return at("`elbo` is a number of draws, and positive"),
+        Ask::Generate(g) if [Some(g.gen_length), g.block_length, g.steps].contains(&Some(0)) => {
+            return at("`gen_length`, `block_length` and `steps` must be positive");
+        }
+        Ask::Generate(g) if g.until.iter().any(String::is_empty) => {
+            return at("`until` holds an empty text, which would end no answer or every one; remove it");
+        }
         _ => {}
     }
+    distinct("choices", spec.prompt.choices.iter().map(|choice| choice.get_ref().as_str())).or_else(|e| at(&e))?;
+    distinct("one_of", spec.gold.one_of.iter().map(String::as_str)).or_else(|e| at(&e))?;
     let choose = matches!(spec.ask.get_ref(), Ask::Choose(_));
     for metric in &spec.metrics {
         if (metric.get_ref().score == Score::Choice) != choose {
             let what = "`score = \"choice\"` and `kind = \"choose\"` in [ask] go together, and with no other";
             return Err(source.error(metric.span(), format!("metric {:?}: {what}", metric.get_ref().name)));
+        }
+    }
+    Ok(())
+}
+
+/// Whether all of these are something, and each something else.
+fn distinct<'a>(key: &str, all: impl Iterator<Item = &'a str>) -> Result<(), String> {
+    let mut seen = HashSet::new();
+    for one in all {
+        if one.is_empty() || !seen.insert(one) {
+            return Err(format!(
+                "`{key}` holds {one:?}, which is empty or there twice; each must be a text of its own"
+            ));
         }
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! The examples before a question.
 
-use crate::data::{self, File, Found, GROUP, Line};
+use crate::data::{self, File, Found, GROUP, Line, Reading};
 use crate::python_random::PythonRandom;
 use crate::spec::Pick;
 use crate::templates::Scope;
@@ -68,11 +68,11 @@ impl<'a> Shots<'a> {
         let files = all.files(found, choice, groups)?;
         let mut hashes = Vec::new();
         for file in &files {
-            let table = data::read(file, &spec.data)?;
+            let table = data::read(file, &Reading { data: &spec.data, names: &task.plan.columns })?;
             hashes.push((file.path.clone(), table.sha256));
             all.add(file, table.lines)?;
         }
-        all.own = files.iter().any(|file| found.files.contains(file));
+        all.own = hashes.iter().any(|(_, hash)| found.hashes.contains(hash));
         all.said = json!({
             "count": count,
             "files": files.len(),
@@ -168,6 +168,15 @@ impl<'a> Shots<'a> {
                 ),
                 false => format!("its row {last} (from 0) is a shot, and it has {rows} rows; give the complete file"),
             };
+            return Err(TaskError::file(&pool.path, what));
+        }
+        let itself = own.and_then(|row| places.iter().find(|place| pool.lines[**place].row == *row));
+        if let Some(place) = itself.filter(|_| asked.selected) {
+            let what = format!(
+                "{}: this row is itself one of the shots, so its answer would stand before it; ask about a file without it, or \
+                 without shots (--shots 0)",
+                pool.lines[*place].at()
+            );
             return Err(TaskError::file(&pool.path, what));
         }
         match asked.selected {

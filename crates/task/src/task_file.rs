@@ -2,7 +2,7 @@
 
 use crate::built_in;
 use crate::choice::Candidate;
-use crate::data::{self, Line, Table};
+use crate::data::{self, GROUP, Line, Reading, Table};
 use crate::plan::{Plan, choice_key};
 use crate::shots::{Asked, Shot, Shots};
 use crate::source::Source;
@@ -10,7 +10,7 @@ use crate::spec::{Form, Spec};
 use crate::templates::Scope;
 use crate::{Ask, Choice, FileTask, Item, Question, TaskError};
 use mosa_core::{Message, Role, hex};
-use mosa_text::Prompt;
+use mosa_text::{Prompt, TextError, text_of_bytes};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
@@ -33,8 +33,15 @@ impl TaskFile {
     /// [`TaskError::File`] with the line and the fix: of an unknown key, a regular expression that is none or has no group,
     /// a template that cannot be read, settings that do not fit together.
     pub fn read(path: &Path) -> Result<Self, TaskError> {
-        let text = std::fs::read_to_string(path).map_err(|e| TaskError::file(path, e))?;
-        Self::parse(path, &text)
+        let at = |e: std::io::Error| {
+            TaskError::file(path, format!("{e}; give a task file, as `mosa utility show` prints one"))
+        };
+        let bytes = std::fs::read(path).map_err(at)?;
+        let text = text_of_bytes(path, &bytes).map_err(|error| match error {
+            TextError::Malformed { what, .. } => TaskError::file(path, what),
+            other => TaskError::file(path, other),
+        })?;
+        Self::parse(path, text)
     }
 
     /// The built-in task of this name, by its first protocol if none is named.
@@ -94,10 +101,12 @@ impl TaskFile {
     /// [`TaskError`] with file, row and fix: if files are missing, a row lacks a column or has a right answer that cannot be,
     /// two rows have the same id, shots are missing, or nothing is selected.
     pub fn load(self, data: &Path, choice: &Choice) -> Result<FileTask, TaskError> {
-        let found = data::find(data, self.spec.data.files.get_ref().all())?;
+        let mut found = data::find(data, self.spec.data.files.get_ref().all())?;
         let mut tables = Vec::new();
         for file in &found.files {
-            tables.push((file.path.clone(), data::read(file, &self.spec.data)?));
+            let table = data::read(file, &Reading { data: &self.spec.data, names: &self.plan.columns })?;
+            found.hashes.push(table.sha256.clone());
+            tables.push((file.path.clone(), table));
         }
         let rows = self.rows(&tables)?;
         let candidates: Vec<Candidate<'_>> =
@@ -147,10 +156,22 @@ impl TaskFile {
     /// The group of a row: what its file's name says, or else its columns.
     pub(crate) fn group(&self, line: &Line) -> Result<Option<String>, String> {
         match &line.group {
-            None if self.spec.data.group.is_some() => {
-                self.plan.templates.render("data.group", &Scope::new(&line.row, None)).map(Some)
-            }
+            None if self.spec.data.group.is_some() => self
+                .plan
+                .templates
+                .render("data.group", &Scope::new(&line.row, None))
+                .map(Some)
+                .map_err(|e| self.no_group(e)),
             group => Ok(group.clone()),
+        }
+    }
+
+    /// A group that is neither in a row nor in its file's name.
+    fn no_group(&self, why: String) -> String {
+        let named = self.spec.data.files.get_ref().all().iter().find(|pattern| pattern.contains(GROUP));
+        match named {
+            Some(pattern) => format!("{why}; or call the file as {pattern:?} says, by its group"),
+            None => why,
         }
     }
 
@@ -205,6 +226,10 @@ impl TaskFile {
         let spec = &self.spec.prompt;
         let choices = (0..spec.choices.len()).map(|i| render(&choice_key(i))).collect::<Result<Vec<_>, _>>()?;
         let question = render("prompt.question")?;
+        let (empty, all) = self.plan.templates.empty("prompt.question", &scope);
+        if question.trim().is_empty() || (all > 0 && empty.len() == all) {
+            return Err(format!("the question is empty ({}); fill it, or remove the row", empty.join(", ")));
+        }
         let description = spec.description.as_ref().map(|_| render("prompt.description")).transpose()?;
         let prefix = spec.prefix.as_ref().map(|_| render("prompt.prefix")).transpose()?;
         let gold = self.gold(&scope)?;

@@ -1,10 +1,14 @@
 //! The templates of a task file, read once and rendered for every row.
 
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::Serde;
-use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value, context};
+use minijinja::value::{Serde, ValueKind};
+use minijinja::{
+    AutoEscape, Environment, Error, ErrorKind, Output, State, Template, UndefinedBehavior, Value, context,
+    escape_formatter,
+};
 use regex::Regex;
 use serde_json::{Map, Value as Json};
+use std::collections::BTreeSet;
 
 /// Steps a rendering may take; a prompt takes a few dozen.
 const FUEL: u64 = 1_000_000;
@@ -48,6 +52,7 @@ impl Templates {
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_auto_escape_callback(|_| AutoEscape::None);
         environment.set_fuel(Some(FUEL));
+        environment.set_formatter(write);
         environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
         environment.add_filter("letter", letter);
         environment.add_filter("after", after);
@@ -61,6 +66,33 @@ impl Templates {
         self.environment.add_template_owned(key.to_owned(), source.to_owned()).map_err(|e| in_words(&e))
     }
 
+    /// The columns that templates speak of.
+    pub(crate) fn columns(&self) -> Vec<String> {
+        let named = |(_, template): (&str, Template<'_, '_>)| template.undeclared_variables(false);
+        let own = |name: &String| name == "group" || name == "extracted" || self.is_global(name);
+        let all: BTreeSet<String> = self.environment.templates().flat_map(named).filter(|name| !own(name)).collect();
+        all.into_iter().collect()
+    }
+
+    fn is_global(&self, name: &str) -> bool {
+        self.environment.globals().any(|(global, _)| global == name)
+    }
+
+    /// The columns that the template under `key` is made from and that are empty in a row, and how many there are in all.
+    pub(crate) fn empty(&self, key: &str, scope: &Scope) -> (Vec<String>, usize) {
+        let Ok(template) = self.environment.get_template(key) else { return (Vec::new(), 0) };
+        let names = template.undeclared_variables(false).into_iter().filter(|name| scope.names.contains(name));
+        let mut names: Vec<String> = names.collect();
+        names.sort();
+        let all = names.len();
+        let blank = |name: &String| {
+            let value = scope.value.get_attr(name);
+            value.is_ok_and(|value| value.as_str().is_some_and(|text| text.trim().is_empty()))
+        };
+        names.retain(blank);
+        (names, all)
+    }
+
     /// The columns that the template under `key` is made from, with what a row has there.
     pub(crate) fn cells(&self, key: &str, scope: &Scope) -> String {
         let Ok(template) = self.environment.get_template(key) else { return String::new() };
@@ -68,7 +100,11 @@ impl Templates {
         names.sort();
         let cell = |name: String| {
             let value = scope.value.get_attr(&name).ok().filter(|v| !v.is_undefined())?;
-            Some(format!("`{name}` is {:?}", value.to_string()))
+            Some(if value.is_none() {
+                format!("`{name}` is null")
+            } else {
+                format!("`{name}` is {:?}", value.to_string())
+            })
         };
         names.into_iter().filter_map(cell).collect::<Vec<_>>().join(", ")
     }
@@ -79,25 +115,43 @@ impl Templates {
         template.render(scope.value.clone()).map_err(|error| {
             let names = template.undeclared_variables(false);
             let known = |n: &String| matches!(scope.value.get_attr(n), Ok(v) if !v.is_undefined());
-            let global = |n: &String| self.environment.globals().any(|(g, _)| g == n);
-            let mut missing: Vec<String> = names.into_iter().filter(|n| !known(n) && !global(n)).collect();
+            let mut missing: Vec<String> = names.into_iter().filter(|n| !known(n) && !self.is_global(n)).collect();
             missing.sort();
             match (error.kind(), missing.first()) {
                 (ErrorKind::OutOfFuel, _) => format!("`{key}` takes more than {FUEL} steps; it may loop for ever"),
                 (_, Some(name)) => {
                     format!("there is no column `{name}`, which `{key}` names; there are: {}", scope.names.join(", "))
                 }
-                _ => format!("`{key}`: {}; {}", in_words(&error), self.cells(key, scope)),
+                (kind, _) => {
+                    let why = match kind {
+                        ErrorKind::UndefinedError => "it has no value for what the row holds".to_owned(),
+                        _ => in_words(&error),
+                    };
+                    let cells = self.cells(key, scope);
+                    let cells = if cells.is_empty() { cells } else { format!("; {cells}") };
+                    format!("`{key}`: {why}{cells}; correct the row, or the template")
+                }
             }
         })
     }
 }
 
-/// A letter for a place from 0 (`1` is `B`); a letter stays what it is, in capitals.
+/// Writes a value into a text. Null, a list and an object are no text: what Python calls them would be asked instead.
+fn write(output: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
+    let what = match value.kind() {
+        ValueKind::None => "a value is null",
+        ValueKind::Seq | ValueKind::Iterable => "a value is a list, not a text",
+        ValueKind::Map => "a value is an object, not a text",
+        _ => return escape_formatter(output, state, value),
+    };
+    Err(Error::new(ErrorKind::InvalidOperation, what))
+}
+
+/// A letter for a place from 0 (`1` and `1.0` are `B`); a letter stays what it is, in capitals.
 fn letter(value: &Value) -> String {
     let text = value.to_string();
     let text = text.trim();
-    match text.parse::<u8>() {
+    match text.strip_suffix(".0").unwrap_or(text).parse::<u8>() {
         Ok(place) if place < 26 => char::from(b'A' + place).to_string(),
         _ => text.to_uppercase(),
     }

@@ -47,7 +47,7 @@ pub(crate) struct SubjectArgs {
     #[arg(long, value_name = "DIR", conflicts_with = "endpoint")]
     pub model: Option<String>,
     /// PEFT LoRA adapter folder.
-    #[arg(long, value_name = "DIR", requires = "model")]
+    #[arg(long, value_name = "DIR", requires = "model", conflicts_with = "endpoint")]
     pub adapter: Option<PathBuf>,
     #[command(flatten)]
     pub endpoint: EndpointArgs,
@@ -80,7 +80,7 @@ pub(crate) struct ItemArgs {
     #[arg(long, value_name = "FILE")]
     pub shots_file: Option<PathBuf>,
     /// Use only items of these groups (subjects, halves), separated by commas.
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = trimmed)]
     pub groups: Option<Vec<String>>,
     /// Use only the first N items.
     #[arg(long, value_parser = within::<usize>(1, PROMPTS), value_name = "N")]
@@ -117,4 +117,12 @@ pub(crate) enum SandboxName {
     Bubblewrap,
     Landlock,
     None,
+}
+
+/// A name as it stands in a list, without the blanks beside the commas.
+fn trimmed(name: &str) -> Result<String, String> {
+    match name.trim() {
+        "" => Err("a name is empty; give names with one comma between two".into()),
+        name => Ok(name.to_owned()),
+    }
 }

@@ -4,6 +4,7 @@ mod answers;
 mod list;
 mod programs;
 mod runner;
+mod settings;
 mod subject;
 
 pub(crate) use runner::Runner;
@@ -18,7 +19,6 @@ use mosa_eval::Run;
 use mosa_eval::utility::{Plain, plain};
 use mosa_records::names::SAMPLES;
 use mosa_task::{Ask, Choice, Task, TaskFile, WorldTask};
-use mosa_world::Draw;
 use programs::Programs;
 use runner::Ran;
 use serde_json::{Value, json};
@@ -28,8 +28,6 @@ use subject::Opened;
 /// Items asked together, if nothing else is said: where the model writes, and where it chooses.
 const WRITTEN: usize = 16;
 const CHOSEN: usize = 64;
-/// Items of every group of the embedded world's tasks, if nothing else is said.
-const OF_THE_WORLD: usize = 100;
 
 pub(crate) fn run(args: &UtilityArgs) -> Result<(), Failure> {
     match (args.task.as_str(), &args.shown) {
@@ -45,6 +43,7 @@ pub(crate) fn run(args: &UtilityArgs) -> Result<(), Failure> {
 fn measure(args: &UtilityArgs) -> Result<(), Failure> {
     let out = args.out.as_deref().context("--out is needed: the run folder")?;
     let task = task(args)?;
+    settings::check(args, task.ask())?;
     let batch_size = args.subject.batch_size.unwrap_or(match task.ask() {
         Ask::Generate(_) => WRITTEN,
         Ask::Choose(_) => CHOSEN,
@@ -85,13 +84,8 @@ fn measure(args: &UtilityArgs) -> Result<(), Failure> {
 fn task(args: &UtilityArgs) -> Result<Box<dyn Task>> {
     let items = &args.items;
     let file = match args.task.as_str() {
-        WorldTask::NAME => {
-            let n = items.sample.or(items.limit).unwrap_or(OF_THE_WORLD);
-            let task = WorldTask::new(Draw { n, seed: args.sampling.seed });
-            let keeps = |group: &str| items.groups.as_ref().is_none_or(|groups| groups.iter().any(|own| own == group));
-            return Ok(Box::new(task.with_groups(keeps)));
-        }
-        name if name.ends_with(".toml") => TaskFile::read(Path::new(name))?,
+        WorldTask::NAME => return Ok(Box::new(settings::world(items, args.sampling.seed)?)),
+        name if name.ends_with(".toml") => settings::own(Path::new(name), items.protocol.as_deref())?,
         name => TaskFile::built_in(name, items.protocol.as_deref())?,
     };
     let data = items.data.as_deref().context("--data is needed: the benchmark's folder or file")?;

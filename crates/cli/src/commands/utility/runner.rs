@@ -5,11 +5,12 @@ use super::programs::Programs;
 use super::subject::{Reply, Subject, UnderWay, Unreplied};
 use crate::failure::Failure;
 use crate::{folder, interrupt, output};
-use anyhow::{Context, Result};
-use mosa_records::{ChoiceScore, Log, SampleRecord, SampleScore};
+use anyhow::{Context, Result, bail};
+use mosa_records::{ChoiceScore, Log, Record, SampleRecord, SampleScore};
 use mosa_task::{Item, Said, Scoring, Task};
 use mosa_text::Prompt;
 use serde_json::{Value, json};
+use std::collections::HashSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -70,6 +71,7 @@ impl Runner<'_> {
             log.retain(|record| record.scores.iter().any(|score| score.correct.is_some()))?;
         }
         let cases = self.cases();
+        self.refuse_strangers(file, &log, &cases)?;
         let before = log.records().len();
         let bar = output::bar(self.quiet, cases.len())?;
         bar.set_position(before as u64);
@@ -99,6 +101,19 @@ impl Runner<'_> {
             return Err(Failure::Interrupted(what));
         }
         Ok(Ran { asked: n - before, records: log.into_records(), took: began.elapsed() })
+    }
+
+    /// Refuses records of what is not asked here: they would be counted with the rest.
+    fn refuse_strangers(&self, file: &Path, log: &Log<SampleRecord>, cases: &[Case<'_>]) -> Result<()> {
+        let own: HashSet<String> = cases.iter().map(|case| self.key(case)).collect();
+        let stranger = log.records().iter().map(SampleRecord::key).find(|key| !own.contains(key));
+        match stranger {
+            Some(key) => bail!(
+                "{}: the record of {key} is of no item that this command asks; remove its line, and the same command goes on",
+                file.display()
+            ),
+            None => Ok(()),
+        }
     }
 
     fn cases(&self) -> Vec<Case<'_>> {
@@ -163,7 +178,7 @@ impl Runner<'_> {
             let done = |scoring| match scoring {
                 Scoring::Done(score) => Ok(score),
                 Scoring::Program { metric, .. } => {
-                    anyhow::bail!("the metric {metric} runs programs, and there is no sandbox for them")
+                    bail!("the metric {metric} runs programs, and there is no sandbox for them")
                 }
             };
             return scorings.into_iter().map(|all| all.into_iter().map(done).collect()).collect();
