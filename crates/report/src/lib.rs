@@ -11,6 +11,7 @@ mod claim;
 mod draw;
 mod error;
 mod figure;
+mod fixed;
 mod latex;
 mod number;
 mod page;

@@ -1,21 +1,7 @@
 //! Numbers as a reader sees them.
 
+pub(crate) use crate::fixed::{DASH, fixed};
 use crate::plain;
-
-/// What stands for a number that is missing or is none.
-pub(crate) const DASH: &str = "–";
-
-/// `value` with a fixed number of decimals; a dash if it is not finite.
-pub(crate) fn fixed(value: f64, decimals: usize) -> String {
-    if !value.is_finite() {
-        return DASH.into();
-    }
-    let text = format!("{value:.decimals$}");
-    match text.strip_prefix('-') {
-        Some(digits) if digits.chars().all(|c| matches!(c, '0' | '.')) => digits.into(),
-        _ => text,
-    }
-}
 
 /// A rate with its 95% interval: `62% (48/78), 51-72`; a dash if nothing was counted.
 pub(crate) fn rate(k: usize, n: usize) -> String {

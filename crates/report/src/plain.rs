@@ -1,6 +1,6 @@
 //! Cells of the tables that commands print.
 
-use crate::number::fixed;
+use crate::fixed::fixed;
 use mosa_core::stats::Rate;
 
 /// A header row.

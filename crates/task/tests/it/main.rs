@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod answers;
+#[path = "../../../data/tests/it/at_hand.rs"]
 mod at_hand;
 mod bad;
 mod conduct;

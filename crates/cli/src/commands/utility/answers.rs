@@ -1,7 +1,6 @@
 //! Answers that were given before, by whatever program: a file of ids and texts in the place of a model.
 
-use super::runner::Case;
-use super::subject::Reply;
+use super::case::{Case, Reply};
 use anyhow::{Context, Result, anyhow, ensure};
 use mosa_task::{Generate, Said, Task};
 use mosa_text::{Columns, Row, TableRow, parse_rows, text_of_bytes};

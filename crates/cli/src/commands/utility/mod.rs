@@ -1,14 +1,19 @@
 //! `mosa utility`: what a model can do, by published protocols.
 
 mod answers;
+mod case;
 mod list;
+mod local;
+mod opened;
 mod programs;
+mod remote;
 mod runner;
 mod settings;
 mod subject;
 
+pub(crate) use local::Local;
 pub(crate) use runner::Runner;
-pub(crate) use subject::{Local, Subject};
+pub(crate) use subject::Subject;
 
 use crate::args::UtilityArgs;
 use crate::failure::Failure;
@@ -19,11 +24,11 @@ use mosa_eval::Run;
 use mosa_eval::utility::{Plain, plain};
 use mosa_records::names::SAMPLES;
 use mosa_task::{Ask, Choice, Task, TaskFile, WorldTask};
+use opened::Opened;
 use programs::Programs;
 use runner::Ran;
 use serde_json::{Value, json};
 use std::path::Path;
-use subject::Opened;
 
 /// Items asked together, if nothing else is said: where the model writes, and where it chooses.
 const WRITTEN: usize = 16;

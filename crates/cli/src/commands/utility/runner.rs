@@ -1,8 +1,9 @@
 //! A task, asked of a model item by item and recorded. While the model works on a batch, the one before it is scored and
 //! written and the next one is laid out.
 
+use super::case::{Case, Reply, Unreplied};
 use super::programs::Programs;
-use super::subject::{Reply, Subject, UnderWay, Unreplied};
+use super::subject::{Subject, UnderWay};
 use crate::failure::Failure;
 use crate::{folder, interrupt, output};
 use anyhow::{Context, Result, bail};
@@ -13,21 +14,6 @@ use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
-
-/// One answer that is asked for.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Case<'a> {
-    pub item: &'a Item,
-    /// Which of several answers, from 0.
-    pub attempt: usize,
-}
-
-impl Case<'_> {
-    /// Key of its record, and of every random draw of its answer.
-    pub(crate) fn key(&self, task: &dyn Task) -> String {
-        SampleRecord::key_of(task.name(), &self.item.id, self.attempt)
-    }
-}
 
 /// What is asked, of whom, and how it goes into records.
 pub(crate) struct Runner<'a> {
