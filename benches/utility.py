@@ -8,8 +8,9 @@ usage: utility.py --model DIR --data DIR [--mosa target/release/mosa] [--tasks N
 
 DIR of --data holds gsm8k/test.jsonl and train.jsonl, mmlu/test and mmlu/dev, humaneval/HumanEval.jsonl.gz.
 
-Every task is asked once whole, and once more with a kill (-9) when each share of its answers is recorded; the same command
-goes on every time. Both must leave the same samples and print the same table, and no recorded answer may be asked again.
+Every task is asked once whole, and once more with a kill (-9) when each share of its answers is recorded; the same
+command goes on every time. Both must leave the same samples and print the same table, and no recorded answer may be asked
+again.
 FLAGS are words for the task's command; without them a tiny checkpoint finishes in minutes.
 
 --ratio scores MMLU by likelihood with a pass for every question (--batching rows) and with passes that questions share
@@ -119,7 +120,8 @@ def command(a, task, flags, out, model=None):
 
 
 def shown(task, flags):
-    return f"mosa utility {shlex.join([task, *FIXED[task], '--model', 'DIR', '--data', f'DATA/{task}', *flags])} --out RUN"
+    words = [task, *FIXED[task], "--model", "DIR", "--data", f"DATA/{task}", *flags, "--out", "RUN"]
+    return f"mosa utility {shlex.join(words)}"
 
 
 def measured(a, task):
@@ -313,7 +315,7 @@ def arguments():
     p.add_argument("--ratio", action="store_true")
     p.add_argument("--wide", metavar="WIDTHxLAYERSxVOCABULARY")
     p.add_argument("--shots", nargs="+", type=int, default=[0, 5])
-    p.add_argument("--rounds", type=int, default=2)
+    p.add_argument("--rounds", type=int, default=3)
     p.add_argument("--limit", type=int)
     p.add_argument("--sample", type=int, default=128)
     p.add_argument("--batch-size", type=int)
