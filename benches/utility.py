@@ -9,9 +9,8 @@ usage: utility.py --model DIR --data DIR [--mosa target/release/mosa] [--tasks N
 DIR of --data holds gsm8k/test.jsonl and train.jsonl, mmlu/test and mmlu/dev, humaneval/HumanEval.jsonl.gz.
 
 Every task is asked once whole, and once more with a kill (-9) when each share of its answers is recorded; the same
-command goes on every time. Both must leave the same samples and print the same table, and no recorded answer may be asked
-again.
-FLAGS are words for the task's command; without them a tiny checkpoint finishes in minutes.
+command goes on every time. Both must leave the same samples and print the same table, and no recorded answer may be
+asked again. FLAGS are words for the task's command; without them a tiny checkpoint finishes in minutes.
 
 --ratio scores MMLU by likelihood with a pass for every question (--batching rows) and with passes that questions share
 (--batching padded), in turn, and compares the times, every log-probability and the scores. --wide does it on random f32
@@ -36,6 +35,7 @@ import time
 
 FIXED = dict(gsm8k=[], mmlu=["--protocol", "lm-eval"], humaneval=[])
 FLAGS = dict(gsm8k="--shots 0 --gen-length 64 --steps 16", mmlu="--shots 5", humaneval="--gen-length 64 --steps 16")
+SETS = {"avx2": "AVX2", "avx512f": "AVX-512", "avx512_bf16": "AVX-512 BF16", "amx_tile": "AMX", "asimd": "NEON"}
 TOLD = re.compile(r"(\d+) answers? in ([\d.]+) s \([\d.]+ s each\), ([\d.]+)% of it in forward passes")
 
 
@@ -47,8 +47,7 @@ def machine():
             said = dict(line.split(":", 1) for line in f.read().split("\n\n")[0].splitlines() if ":" in line)
         said = {k.strip(): v.strip() for k, v in said.items()}
         flags = set(said.get("flags", said.get("Features", "")).split())
-        wanted = {"avx2": "AVX2", "avx512f": "AVX-512", "avx512_bf16": "AVX-512 BF16", "amx_tile": "AMX", "asimd": "NEON"}
-        name, has = said.get("model name", name), [text for flag, text in wanted.items() if flag in flags]
+        name, has = said.get("model name", name), [text for flag, text in SETS.items() if flag in flags]
     except OSError:
         pass
     return f"{name}, {os.cpu_count()} cores, {', '.join(has) or 'instruction sets not known'}; load {load()}"
@@ -211,9 +210,9 @@ def wide(a):
     with open(os.path.join(a.model, "config.json")) as f:
         config = json.load(f)
     if config.get("model_type") != "Dream" or vocabulary < config["vocab_size"] or width % 64:
-        sys.exit("--wide takes the tokenizer of a Dream checkpoint, at least its vocabulary, and a width that 64 divides")
-    config.update(hidden_size=width, intermediate_size=inner, num_hidden_layers=layers, num_attention_heads=width // 64,
-                  num_key_value_heads=width // 64, vocab_size=vocabulary, max_window_layers=layers, torch_dtype="float32")
+        sys.exit("--wide takes the tokenizer of a Dream checkpoint, at least its vocabulary, a width that 64 divides")
+    config.update(hidden_size=width, intermediate_size=inner, num_attention_heads=width // 64, vocab_size=vocabulary,
+                  num_key_value_heads=width // 64, num_hidden_layers=layers, max_window_layers=layers)
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(folder)
     for name in os.listdir(a.model):
