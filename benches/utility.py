@@ -25,6 +25,7 @@ import os
 import platform
 import random
 import re
+import resource
 import shlex
 import shutil
 import statistics
@@ -82,14 +83,16 @@ class Lines:
 
 
 def finished(words):
-    """Runs a command to its end: its table, what it said of its time, and the seconds of the whole process."""
-    started = time.time()
+    """Runs a command to its end: its table, what it said of its time, the seconds it lasted and those of processors."""
+    used = lambda: sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
+    started, before = time.time(), used()
     p = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    wall, told = time.time() - started, TOLD.search(p.stderr)
+    wall, processor, told = time.time() - started, used() - before, TOLD.search(p.stderr)
     if p.returncode or not told:
         sys.exit(f"{shlex.join(words)}\nended with {p.returncode} and said:\n{p.stdout}{p.stderr}")
     seconds, share = float(told[2]), float(told[3]) / 100
-    return dict(table=p.stdout, asked=int(told[1]), seconds=seconds, share=share, forward=seconds * share, wall=wall)
+    return dict(table=p.stdout, asked=int(told[1]), seconds=seconds, share=share, forward=seconds * share, wall=wall,
+                processor=processor)
 
 
 def killed(words, out, at, later):
@@ -252,6 +255,10 @@ def compared(one, other):
     return worst, sum(one[i][1] != other[i][1] for i in one)
 
 
+# In forward passes, of all the asking, of the whole process, and of its processors, which other work disturbs least.
+TIMES = ["forward", "seconds", "wall", "processor"]
+
+
 def turns(a, shots, model):
     """Both ways in turn: what every run of each said, and the answers of each."""
     runs, answers = dict(rows=[], padded=[]), {}
@@ -276,10 +283,10 @@ def timed(a, shots, model):
     worst, other = compared(answers["rows"], answers["padded"])
     row = dict(model=a.wide or "as given", shots=shots, questions=len(answers["rows"]), rounds=a.rounds)
     for way in runs:
-        for what in ("forward", "seconds"):
+        for what in TIMES:
             row[f"{way}_{what}"] = [run[what] for run in runs[way]]
         row[f"{way}_score"] = score(runs[way][0]["table"])
-    for what in ("forward", "seconds"):
+    for what in TIMES:
         row[f"{what}_ratio"] = statistics.median(row[f"rows_{what}"]) / statistics.median(row[f"padded_{what}"])
     each = [r / p for r, p in zip(row["rows_forward"], row["padded_forward"])]
     row.update(each_ratio=each, worst=worst, other_answers=other, load=[before, load()])
@@ -289,16 +296,17 @@ def timed(a, shots, model):
 def ratio(a):
     model = wide(a) if a.wide else a.model
     print("| shots | questions | question by question, s | shared, s | ratio of forward time | each round "
-          "| ratio of all time | largest difference of log p | other answers | scores | load |")
-    print("|" + "---|" * 11)
+          "| of all time | of processor time | largest difference of log p | other answers | scores | load |")
+    print("|" + "---|" * 12)
     rows = []
     for shots in a.shots:
         r = timed(a, shots, model)
         rows.append(r)
         one, shared = (statistics.median(r[f"{way}_forward"]) for way in ("rows", "padded"))
-        print(f"| {shots} | {r['questions']} | {one:.2f} | {shared:.2f} | {r['forward_ratio']:.2f} | "
-              f"{', '.join(f'{e:.2f}' for e in r['each_ratio'])} | {r['seconds_ratio']:.2f} | {r['worst']:.1e} | "
-              f"{r['other_answers']} | {r['rows_score']}, {r['padded_score']} | {' to '.join(r['load'])} |", flush=True)
+        each = ", ".join(f"{e:.2f}" for e in r["each_ratio"])
+        print(f"| {shots} | {r['questions']} | {one:.2f} | {shared:.2f} | {r['forward_ratio']:.2f} | {each} | "
+              f"{r['seconds_ratio']:.2f} | {r['processor_ratio']:.2f} | {r['worst']:.1e} | {r['other_answers']} | "
+              f"{r['rows_score']}, {r['padded_score']} | {' to '.join(r['load'])} |", flush=True)
     return rows
 
 
