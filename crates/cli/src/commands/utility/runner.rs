@@ -2,7 +2,7 @@
 //! written and the next one is laid out.
 
 use super::programs::Programs;
-use super::subject::{Reply, Subject, UnderWay, Unreplied};
+use super::subject::{FAILED, Reply, Subject, UnderWay, Unreplied};
 use crate::failure::Failure;
 use crate::{folder, interrupt, output};
 use anyhow::{Context, Result, bail};
@@ -135,7 +135,8 @@ impl Runner<'_> {
     fn settle(&self, batch: Batch<'_>, log: &mut Log<SampleRecord>) -> Result<usize, Failure> {
         let before = log.records().len();
         let _finishing = interrupt::finishing();
-        let replies = self.subject.wait(batch.under_way)?;
+        let answered = log.records().iter().any(|record| record.finish != FAILED);
+        let replies = self.subject.wait(batch.under_way, answered)?;
         // Behind a case that a stop left open nothing is recorded, so that the file has the same order however often it stops.
         let whole = replies.into_iter().map_while(|reply| match reply {
             Err(Unreplied::Interrupted) => None,

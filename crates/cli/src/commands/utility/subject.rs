@@ -86,8 +86,8 @@ impl Subject {
         }
     }
 
-    /// Waits for a batch; a result per case, in order.
-    pub(crate) fn wait(&self, under_way: UnderWay) -> Result<Vec<Result<Reply, Unreplied>>> {
+    /// Waits for a batch; a result per case, in order. `answered` is whether the subject has answered before.
+    pub(crate) fn wait(&self, under_way: UnderWay, answered: bool) -> Result<Vec<Result<Reply, Unreplied>>> {
         Ok(match under_way {
             UnderWay::Written(batch, how) => {
                 let reply = |shown: Result<Shown, RuntimeError>| shown.map(|s| written(s, &how)).map_err(unreplied);
@@ -97,7 +97,7 @@ impl Subject {
                 let reply = |chosen: Result<Chosen, RuntimeError>| chosen.map(scored).map_err(unreplied);
                 interrupted(scores.wait())?.into_iter().map(reply).collect()
             }
-            UnderWay::Sent(threads) => all_sent(threads.into_iter().map(joined).collect())?,
+            UnderWay::Sent(threads) => all_sent(threads.into_iter().map(joined).collect(), answered)?,
         })
     }
 
@@ -137,6 +137,9 @@ impl Subject {
         local.runtime.forward_time().ok().map(|time| time.spent.as_secs_f64())
     }
 }
+
+/// Why an answer ended that never came.
+pub(super) const FAILED: &str = "failed";
 
 /// What an endpoint cannot be asked.
 const CHOOSES: &str = "this protocol scores choices by their likelihood, which takes the model itself: name it by --model, or \
@@ -239,20 +242,28 @@ fn replied(endpoint: &Endpoint, chat: &Chat, how: &Generate) -> Result<Reply, Un
     }
 }
 
+/// Whether an endpoint does not take this very request.
+fn is_rejected(reply: &Result<Reply, Unreplied>) -> bool {
+    let Err(Unreplied::Failed(error)) = reply else { return false };
+    matches!(error.downcast_ref(), Some(EndpointError::Status { status: 400 | 413 | 422, .. }))
+}
+
 fn joined(thread: JoinHandle<Result<Reply, Unreplied>>) -> Result<Reply, Unreplied> {
     thread.join().unwrap_or_else(|_| Err(Unreplied::Failed(anyhow!("a request broke off"))))
 }
 
-/// A case that got no reply is recorded as unassessed, with the reason, unless none of a batch got one: then nothing is measured.
-fn all_sent(replies: Vec<Result<Reply, Unreplied>>) -> Result<Vec<Result<Reply, Unreplied>>> {
+/// A case that got no reply is recorded as unassessed, with the reason, unless none of a batch got one: then nothing is measured,
+/// but where the endpoint has answered others and does not take just these.
+fn all_sent(replies: Vec<Result<Reply, Unreplied>>, answered: bool) -> Result<Vec<Result<Reply, Unreplied>>> {
     let any = replies.iter().any(|reply| !matches!(reply, Err(Unreplied::Failed(_))));
+    let any = any || (answered && replies.iter().all(is_rejected));
     if !any {
         return Ok(replies);
     }
     let nothing = |reply: Result<Reply, Unreplied>| match reply {
         Err(Unreplied::Failed(error)) => {
             let said = Said::Nothing(format!("no reply: {error:#}"));
-            Ok(Reply { said, finish: "failed".into(), forwards: 0 })
+            Ok(Reply { said, finish: FAILED.into(), forwards: 0 })
         }
         reply => reply,
     };
