@@ -158,7 +158,7 @@ const LISTED: &str = r#"{"question": "Is \"it\" so?", "choices": ["None", "True"
 fn mmlu_is_the_same_without_a_header_with_one_and_with_lists() {
     // A file of shots has a row more: a copy of the data would lose the question itself.
     let more = |text: &str, row: &str| format!("{text}{row}");
-    let listed = "\n{\"question\": \"More?\", \"choices\": [\"1\", \"2\", \"3\", \"4\"], \"answer\": 0, \"subject\": \"odd_things\"}";
+    let listed = "\n{\"question\": \"More?\", \"choices\": [1, 2, 3, 4], \"answer\": 0, \"subject\": \"odd_things\"}";
     let dir = folder(&[
         ("a/test/odd_things_test.csv", HEADLESS),
         ("a/dev/odd_things_dev.csv", &more(HEADLESS, "More?,1,2,3,4,A\n")),

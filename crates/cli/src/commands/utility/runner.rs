@@ -109,7 +109,8 @@ impl Runner<'_> {
         let stranger = log.records().iter().map(SampleRecord::key).find(|key| !own.contains(key));
         match stranger {
             Some(key) => bail!(
-                "{}: the record of {key} is of no item that this command asks; remove its line, and the same command goes on",
+                "{}: the record of {key} is of no item that this command asks; remove its line, and the \
+                 same command goes on",
                 file.display()
             ),
             None => Ok(()),

@@ -25,7 +25,8 @@ pub(super) fn world(items: &ItemArgs, seed: u64) -> Result<WorldTask> {
     ];
     if let Some((flag, _)) = flags.into_iter().find(|(_, given)| *given) {
         bail!(
-            "{flag} counts for nothing here: the world makes its own questions, and asks all of them without shots; remove it"
+            "{flag} counts for nothing here: the world makes its own questions, and asks all of them without \
+             shots; remove it"
         );
     }
     let task = WorldTask::new(Draw { n: items.sample.or(items.limit).unwrap_or(OF_THE_WORLD), seed });

@@ -252,8 +252,8 @@ fn joined(thread: JoinHandle<Result<Reply, Unreplied>>) -> Result<Reply, Unrepli
     thread.join().unwrap_or_else(|_| Err(Unreplied::Failed(anyhow!("a request broke off"))))
 }
 
-/// A case that got no reply is recorded as unassessed, with the reason, unless none of a batch got one: then nothing is measured,
-/// but where the endpoint has answered others and does not take just these.
+/// A case that got no reply is recorded as unassessed, with the reason, unless none of a batch got one: then nothing is
+/// measured, but where the endpoint has answered others and does not take just these.
 fn all_sent(replies: Vec<Result<Reply, Unreplied>>, answered: bool) -> Result<Vec<Result<Reply, Unreplied>>> {
     let any = replies.iter().any(|reply| !matches!(reply, Err(Unreplied::Failed(_))));
     let any = any || (answered && replies.iter().all(is_rejected));
