@@ -6,6 +6,9 @@ use std::path::Path;
 
 /// Opens a run folder for writing.
 pub(crate) fn open(dir: &Path, run: &dyn Identity) -> Result<RunFolder, RecordsError> {
+    if dir.exists() && !dir.is_dir() {
+        return Err(RecordsError::file(dir, "is a file, and records need a folder; name a new one"));
+    }
     let folder = RunFolder::open(dir, run)?;
     tell(&folder);
     Ok(folder)

@@ -114,7 +114,7 @@ impl Run {
         let silent = run.answers.is_empty() && run.cases.is_empty() && run.samples.is_empty();
         let empty = silent && run.orders.is_empty() && run.curves.is_empty();
         if empty && run.landscapes.is_empty() && run.metrics.is_empty() {
-            return Err(RecordsError::file(dir, "holds no records; run the probe to its first record, then report"));
+            return Err(RecordsError::file(dir, "holds no records; run its command to the first record, then report"));
         }
         Ok(run)
     }

@@ -179,6 +179,7 @@ fn rows(path: &Path, named: &Path, bytes: &[u8], data: &Data) -> Result<Vec<Tabl
         let text = text_of_bytes(named, bytes)?;
         match data.header.as_slice() {
             [] => parse_rows(named, text, &Columns::default()),
+            _ if is_parted_otherwise(text, data) => parse_rows(named, text, &Columns::default()),
             names => parse_headless_rows(named, text, names, |first| is_header(first, data)),
         }
     };
@@ -193,6 +194,13 @@ fn is_header(first: &[String], data: &Data) -> bool {
     let there = |name: &str| first.iter().any(|field| field.trim().eq_ignore_ascii_case(name));
     let others = |name: &String| data.accepted.get(name).into_iter().flatten().any(|other| there(other));
     data.header.iter().all(|name| there(name) || others(name))
+}
+
+/// Whether a table has a header line that something else than commas parts.
+fn is_parted_otherwise(text: &str, data: &Data) -> bool {
+    let first = text.lines().next().unwrap_or_default();
+    let parted = |by: char| first.split(by).map(|field| field.trim_matches('"').to_owned()).collect::<Vec<_>>();
+    [';', '\t'].into_iter().any(|by| is_header(&parted(by), data))
 }
 
 /// A row with the names that the task file has for its columns.

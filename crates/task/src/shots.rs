@@ -173,8 +173,8 @@ impl<'a> Shots<'a> {
         let itself = own.and_then(|row| places.iter().find(|place| pool.lines[**place].row == *row));
         if let Some(place) = itself.filter(|_| asked.selected) {
             let what = format!(
-                "{}: this row is itself one of the shots, so its answer would stand before it; ask about a file without it, or \
-                 without shots (--shots 0)",
+                "{}: this row is itself one of the shots, so its answer would stand before it; ask about a file without \
+                 it, or without shots (--shots 0)",
                 pool.lines[*place].at()
             );
             return Err(TaskError::file(&pool.path, what));

@@ -78,7 +78,7 @@ impl Templates {
         self.environment.globals().any(|(global, _)| global == name)
     }
 
-    /// The columns that the template under `key` is made from and that are empty in a row, and how many there are in all.
+    /// The columns of the template under `key` that are empty in a row, and how many it has in all.
     pub(crate) fn empty(&self, key: &str, scope: &Scope) -> (Vec<String>, usize) {
         let Ok(template) = self.environment.get_template(key) else { return (Vec::new(), 0) };
         let names = template.undeclared_variables(false).into_iter().filter(|name| scope.names.contains(name));

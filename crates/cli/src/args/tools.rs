@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct ReportArgs {
-    /// Run folders of probes, of alignments, or of the quickstart.
+    /// Run folders of probes, attacks, tasks (`utility`), alignments, or of the quickstart.
     #[arg(required = true, value_name = "RUN")]
     pub runs: Vec<PathBuf>,
     /// The page.

@@ -291,6 +291,67 @@ fn what_cannot_be_asked_is_one_error_that_names_file_row_and_fix() {
     );
     refused("utility gsm9k --data {d}/sums", &["gsm9k", "gsm8k"]);
     refused("utility gsm8k --data {d}/nowhere", &["nowhere"]);
+    // Flags that would count for nothing.
+    let choose = "utility mmlu --protocol lm-eval --shots 0 --data {d}/choices";
+    refused(&format!("{choose} --repeats 2"), &["--repeats 2", "the same"]);
+    refused(&format!("{choose} --gen-length 8"), &["--gen-length", "remove it"]);
+    bench.write("mine.toml", &task);
+    refused("utility {d}/mine.toml --protocol lm-eval --shots 0 --data {d}/sums", &["mine.toml", "lm-eval", "llada"]);
+    for (flag, part) in [
+        ("--shard 1/2", "--shard"),
+        ("--data {d}/sums", "--data"),
+        ("--groups x", "there are: "),
+        ("--protocol x", "exact"),
+    ] {
+        refused(&format!("utility world {flag}"), &[part]);
+    }
+    bench.write("file", "");
+    let run = bench.run("utility gsm8k --shots 0 --gen-length 8 --data {d}/sums --model {m} --out {d}/file --quiet");
+    assert!(run.code == 2 && run.stderr.contains("is a file") && run.stderr.lines().count() == 1, "{}", run.stderr);
+    let endpoint = "--endpoint http://127.0.0.1:1/v1 --target-model x --out {d}/refused --quiet";
+    for (flag, part) in [("--steps 4", "--steps"), ("--adapter {a}", "--adapter")] {
+        let run = bench.run(&format!("utility gsm8k --shots 0 --data {{d}}/sums {endpoint} {flag}"));
+        assert!(run.code == 2 && run.stderr.contains(part), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn a_record_of_what_is_not_asked_is_refused_and_not_counted() {
+    let bench = Bench::new();
+    bench.sums(2);
+    let line =
+        "utility gsm8k --shots 0 --gen-length 8 --block-length 8 --data {d}/sums --model {m} --out {d}/run --quiet";
+    bench.run(line).ok();
+    let own = String::from_utf8(bench.bytes("run")).unwrap();
+    let stranger = own.lines().next().unwrap().replace("\"id\":\"0\"", "\"id\":\"77\"");
+    assert_ne!(Some(stranger.as_str()), own.lines().next());
+    bench.write("run/samples.jsonl", &format!("{own}{stranger}\n"));
+    let run = bench.run(line);
+    assert!(run.code == 2 && run.stderr.contains("samples.jsonl: the record of gsm8k/77"), "{}", run.stderr);
+    bench.write("run/samples.jsonl", &own);
+    bench.run(line).ok();
+}
+
+#[test]
+fn an_item_that_an_endpoint_does_not_take_is_unassessed_even_where_it_is_asked_alone() {
+    let bench = Bench::new();
+    bench.sums(3);
+    let server = Server::start(|_, body| {
+        let asked = body["messages"].to_string();
+        match asked.contains("What are 1 and 2?") {
+            true => Act::Status(400, "", "too long"),
+            false => Act::Say("It is 2.".into()),
+        }
+    });
+    bench.write("target.toml", &format!("base = \"{}\"\nmodel = \"x\"\nmax_concurrency = 1\n", server.base));
+    let line =
+        "utility gsm8k --shots 0 --target-config {d}/target.toml --data {d}/sums --out {d}/run --batch-size 1 --quiet";
+    let table = bench.run(line).ok().stdout;
+    assert!(table.contains("unassessed: 1: no reply") && table.contains("400"), "{table}");
+    bench.run(&format!("{line} --retry")).ok();
+    let finishes: Vec<Value> = bench.samples("run").iter().map(|s| s["finish"].clone()).collect();
+    assert_eq!(finishes.len(), 3);
+    assert_eq!(finishes.iter().filter(|finish| *finish == "failed").count(), 1);
 }
 
 #[test]

@@ -181,3 +181,77 @@ fn what_could_not_be_scored_is_said_before_anything_is_asked() {
     let said = error(&GOOD.replace("score = \"exact\"", program), ROWS);
     assert!(said.contains("line 1: there is no column `tset`, which `metric exact check` names"), "{said}");
 }
+
+#[test]
+fn a_cell_that_is_no_text_is_never_asked_as_one() {
+    let cases = [
+        (r#"{"question": null, "answer": "A"}"#, "`question` is null"),
+        (r#"{"question": ["a"], "answer": "A"}"#, "a list, not a text"),
+        (r#"{"question": {"a": 1}, "answer": "A"}"#, "an object, not a text"),
+        (r#"{"question": "  ", "answer": "A"}"#, "the question is empty (question)"),
+        (r#"{"question": "Which?", "answer": null}"#, "`answer` is null"),
+    ];
+    for (row, what) in cases {
+        let said = error(GOOD, row);
+        assert!(said.contains("rows.jsonl: line 1: ") && said.contains(what), "{row}: {said}");
+    }
+}
+
+#[test]
+fn settings_that_count_for_nothing_are_errors_of_the_task_file() {
+    let generate = "kind = \"generate\"";
+    let cases = [
+        (generate, "kind = \"generate\"\nuntil = [\"\"]", "`until` holds an empty text"),
+        (generate, "kind = \"generate\"\nblock_length = 0", "must be positive"),
+        (generate, "kind = \"generate\"\nsteps = 0", "must be positive"),
+        ("one_of = [\"A\", \"B\"]", "one_of = [\"A\", \"A\"]", "`one_of` holds \"A\""),
+    ];
+    for (old, new, what) in cases {
+        let said = error(&GOOD.replace(old, new), ROWS);
+        assert!(said.starts_with("own.toml: line ") && said.contains(what), "{new}: {said}");
+    }
+}
+
+#[test]
+fn a_choice_that_is_empty_or_another_one_and_no_draws_are_errors() {
+    let choose = |choices: &str, estimate: &str| {
+        let toml = GOOD
+            .replace(
+                "question = \"{{ question }}\"",
+                &format!("question = \"{{{{ question }}}}\"\nchoices = {choices}"),
+            )
+            .replace("kind = \"generate\"", &format!("kind = \"choose\"\nestimate = {estimate}"))
+            .replace("score = \"exact\"\nextract = [{ regex = '([AB])' }]", "score = \"choice\"");
+        load(&toml, &[("rows.jsonl", ROWS)], &Choice::default()).map(|_| ()).map_err(|e| e.to_string())
+    };
+    choose("[\" A\", \" B\"]", "{ elbo = 1 }").unwrap();
+    assert!(choose("[\"\", \" B\"]", "\"chain\"").unwrap_err().contains("`choices` holds \"\""));
+    assert!(choose("[\" B\", \" B\"]", "\"chain\"").unwrap_err().contains("`choices` holds \" B\""));
+    assert!(choose("[\" A\", \" B\"]", "{ elbo = 0 }").unwrap_err().contains("`elbo` is a number of draws"));
+}
+
+#[test]
+fn a_task_file_that_is_not_utf_8_is_named_with_its_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("own.toml");
+    std::fs::write(&path, b"task = \"own\"\nabout = \"caf\xe9\"\n").unwrap();
+    let said = TaskFile::read(&path).unwrap_err().to_string();
+    assert!(said.contains("own.toml: line 2: not UTF-8") && said.contains("save the file as UTF-8"), "{said}");
+}
+
+#[test]
+fn a_row_that_is_one_of_the_named_shots_is_not_asked_behind_its_own_answer() {
+    let shots =
+        "[shots]\ncount = 1\nfiles = \"rows.jsonl\"\npick = \"rows\"\nrows = [0]\n[prompt]\nanswer = \"{{ answer }}\"";
+    let said = error(&GOOD.replace("[prompt]", shots), ROWS);
+    assert!(said.contains("rows.jsonl: line 1: this row is itself one of the shots"), "{said}");
+}
+
+#[test]
+fn a_program_without_its_check_is_an_error_and_no_failure_of_the_model() {
+    let toml = GOOD
+        .replace("\none_of = [\"A\", \"B\"]", "")
+        .replace("score = \"exact\"", "score = \"program\"\nprogram = \"{{ extracted }}\"\ncheck = \"{{ test }}\"");
+    let said = error(&toml, "{\"question\": \"Which?\", \"answer\": \"A\", \"test\": \"\"}");
+    assert!(said.contains("rows.jsonl: line 1: `test` is empty"), "{said}");
+}

@@ -156,13 +156,16 @@ const LISTED: &str = r#"{"question": "Is \"it\" so?", "choices": ["None", "True"
 
 #[test]
 fn mmlu_is_the_same_without_a_header_with_one_and_with_lists() {
+    // A file of shots has a row more: a copy of the data would lose the question itself.
+    let more = |text: &str, row: &str| format!("{text}{row}");
+    let listed = "\n{\"question\": \"More?\", \"choices\": [1, 2, 3, 4], \"answer\": 0, \"subject\": \"odd_things\"}";
     let dir = folder(&[
         ("a/test/odd_things_test.csv", HEADLESS),
-        ("a/dev/odd_things_dev.csv", HEADLESS),
+        ("a/dev/odd_things_dev.csv", &more(HEADLESS, "More?,1,2,3,4,A\n")),
         ("b/test/odd_things_test.csv", NAMED),
-        ("b/dev/odd_things_dev.csv", NAMED),
+        ("b/dev/odd_things_dev.csv", &more(NAMED, "More?,1,2,3,4,0\n")),
         ("c/test.jsonl", LISTED),
-        ("c/dev.jsonl", LISTED),
+        ("c/dev.jsonl", &more(LISTED, listed)),
     ]);
     let file = |name: &str| dir.path().join(name);
     let shots = Choice { shots: Some(2), ..Choice::default() };
@@ -239,5 +242,50 @@ fn built_in_tasks_name_their_protocols_the_first_by_default() {
     for built_in in built_ins() {
         let file = TaskFile::built_in(built_in.name, Some(built_in.protocol)).unwrap();
         assert_eq!((file.name(), file.protocol(), file.about()), (built_in.name, built_in.protocol, built_in.about()));
+    }
+}
+
+#[test]
+fn headers_in_another_case_other_separators_and_whole_numbers_are_read_as_they_are_meant() {
+    let tables = [
+        "Question, a ,B,C,D,ANSWER\nWhich?,w,x,y,z,1.0\n",
+        "question;A;B;C;D;answer\nWhich?;w;x;y;z;1\n",
+        "question\tA\tB\tC\tD\tanswer\r\nWhich?\tw\tx\ty\tz\t b \r\n",
+    ];
+    for table in tables {
+        let dir = folder(&[("test/odd_test.csv", table)]);
+        let choice = Choice { shots: Some(0), ..Choice::default() };
+        let task = TaskFile::built_in("mmlu", Some("lm-eval")).unwrap().load(dir.path(), &choice).unwrap();
+        let Prompt::Raw(text) = &task.items()[0].question.prompt else { panic!("no text") };
+        assert!(text.ends_with("Which?\nA. w\nB. x\nC. y\nD. z\nAnswer:"), "{table}: {text}");
+        assert_eq!((task.items().len(), task.items()[0].gold.as_str()), (1, "B"), "{table}");
+    }
+}
+
+#[test]
+fn a_list_of_more_choices_than_are_asked_about_is_an_error() {
+    let row = |choices: &str| {
+        format!("{{\"question\": \"Which?\", \"subject\": \"odd\", \"choices\": {choices}, \"answer\": 1}}\n")
+    };
+    let load = |choices: &str| {
+        let dir = folder(&[("all.jsonl", &row(choices))]);
+        let choice = Choice { shots: Some(0), ..Choice::default() };
+        let file = TaskFile::built_in("mmlu", Some("lm-eval")).unwrap();
+        file.load(&dir.path().join("all.jsonl"), &choice).map(|_| ()).map_err(|e| e.to_string())
+    };
+    load("[\"w\", \"x\", \"y\", \"z\"]").unwrap();
+    let said = load("[\"w\", \"x\", \"y\", \"z\", \"v\"]").unwrap_err();
+    assert!(said.contains("line 1: `choices` has 5 entries, and 4 are asked about"), "{said}");
+}
+
+#[test]
+fn shots_from_a_copy_of_the_data_are_never_the_question_itself() {
+    let rows: String = (0..4).map(|n| format!("{{\"question\": \"Q{n}\", \"answer\": \"x\\n#### {n}\"}}\n")).collect();
+    let dir = folder(&[("test.jsonl", &rows), ("train.jsonl", &rows)]);
+    let choice = Choice { shots: Some(2), ..Choice::default() };
+    let task = TaskFile::built_in("gsm8k", Some("lm-eval")).unwrap().load(dir.path(), &choice).unwrap();
+    for (n, item) in task.items().iter().enumerate() {
+        let Prompt::Raw(text) = &item.question.prompt else { panic!("no text") };
+        assert_eq!(text.matches(&format!("Question: Q{n}\n")).count(), 1, "{text}");
     }
 }

@@ -19,6 +19,9 @@ impl Case<'_> {
     }
 }
 
+/// Why an answer ended that never came.
+pub(crate) const FAILED: &str = "failed";
+
 /// What came of a case.
 pub(crate) struct Reply {
     pub said: Said,

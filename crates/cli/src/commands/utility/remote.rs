@@ -1,6 +1,6 @@
 //! A model behind an endpoint whose ability is measured.
 
-use super::case::{Case, Reply, Unreplied};
+use super::case::{Case, FAILED, Reply, Unreplied};
 use super::opened::Opened;
 use crate::args::UtilityArgs;
 use crate::endpoint;
@@ -32,9 +32,9 @@ pub(crate) struct Remote {
 pub(crate) struct Sent(Vec<JoinHandle<Result<Reply, Unreplied>>>);
 
 impl Sent {
-    /// Waits for it; a result per case, in order.
-    pub(super) fn wait(self) -> Result<Vec<Result<Reply, Unreplied>>> {
-        all_sent(self.0.into_iter().map(joined).collect())
+    /// Waits for it; a result per case, in order. `answered` is whether the endpoint has answered before.
+    pub(super) fn wait(self, answered: bool) -> Result<Vec<Result<Reply, Unreplied>>> {
+        all_sent(self.0.into_iter().map(joined).collect(), answered)
     }
 }
 
@@ -74,20 +74,28 @@ fn replied(endpoint: &Endpoint, chat: &Chat, how: &Generate) -> Result<Reply, Un
     }
 }
 
+/// Whether an endpoint does not take this very request.
+fn is_rejected(reply: &Result<Reply, Unreplied>) -> bool {
+    let Err(Unreplied::Failed(error)) = reply else { return false };
+    matches!(error.downcast_ref(), Some(EndpointError::Status { status: 400 | 413 | 422, .. }))
+}
+
 fn joined(thread: JoinHandle<Result<Reply, Unreplied>>) -> Result<Reply, Unreplied> {
     thread.join().unwrap_or_else(|_| Err(Unreplied::Failed(anyhow!("a request broke off"))))
 }
 
-/// A case that got no reply is recorded as unassessed, with the reason, unless none of a batch got one: then nothing is measured.
-fn all_sent(replies: Vec<Result<Reply, Unreplied>>) -> Result<Vec<Result<Reply, Unreplied>>> {
+/// A case that got no reply is recorded as unassessed, with the reason, unless none of a batch got one: then nothing is
+/// measured, but where the endpoint has answered others and does not take just these.
+fn all_sent(replies: Vec<Result<Reply, Unreplied>>, answered: bool) -> Result<Vec<Result<Reply, Unreplied>>> {
     let any = replies.iter().any(|reply| !matches!(reply, Err(Unreplied::Failed(_))));
+    let any = any || (answered && replies.iter().all(is_rejected));
     if !any {
         return Ok(replies);
     }
     let nothing = |reply: Result<Reply, Unreplied>| match reply {
         Err(Unreplied::Failed(error)) => {
             let said = Said::Nothing(format!("no reply: {error:#}"));
-            Ok(Reply { said, finish: "failed".into(), forwards: 0 })
+            Ok(Reply { said, finish: FAILED.into(), forwards: 0 })
         }
         reply => reply,
     };

@@ -1,7 +1,7 @@
 //! A task, asked of a model item by item and recorded. While the model works on a batch, the one before it is scored and
 //! written and the next one is laid out.
 
-use super::case::{Case, Reply, Unreplied};
+use super::case::{Case, FAILED, Reply, Unreplied};
 use super::programs::Programs;
 use super::subject::{Subject, UnderWay};
 use crate::failure::Failure;
@@ -95,7 +95,8 @@ impl Runner<'_> {
         let stranger = log.records().iter().map(SampleRecord::key).find(|key| !own.contains(key));
         match stranger {
             Some(key) => bail!(
-                "{}: the record of {key} is of no item that this command asks; remove its line, and the same command goes on",
+                "{}: the record of {key} is of no item that this command asks; remove its line, and the \
+                 same command goes on",
                 file.display()
             ),
             None => Ok(()),
@@ -121,7 +122,8 @@ impl Runner<'_> {
     fn settle(&self, batch: Batch<'_>, log: &mut Log<SampleRecord>) -> Result<usize, Failure> {
         let before = log.records().len();
         let _finishing = interrupt::finishing();
-        let replies = self.subject.wait(batch.under_way)?;
+        let answered = log.records().iter().any(|record| record.finish != FAILED);
+        let replies = self.subject.wait(batch.under_way, answered)?;
         // Behind a case that a stop left open nothing is recorded, so that the file has the same order however often it stops.
         let whole = replies.into_iter().map_while(|reply| match reply {
             Err(Unreplied::Interrupted) => None,

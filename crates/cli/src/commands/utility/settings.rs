@@ -25,7 +25,8 @@ pub(super) fn world(items: &ItemArgs, seed: u64) -> Result<WorldTask> {
     ];
     if let Some((flag, _)) = flags.into_iter().find(|(_, given)| *given) {
         bail!(
-            "{flag} counts for nothing here: the world makes its own questions, and asks all of them without shots; remove it"
+            "{flag} counts for nothing here: the world makes its own questions, and asks all of them without \
+             shots; remove it"
         );
     }
     let task = WorldTask::new(Draw { n: items.sample.or(items.limit).unwrap_or(OF_THE_WORLD), seed });
@@ -62,8 +63,10 @@ pub(super) fn check(args: &UtilityArgs, ask: &Ask) -> Result<()> {
         "--repeats {}: choices are scored without chance, and all answers to an item would be the same; leave it out",
         args.items.repeats
     );
+    let recorded = args.subject.answers.is_some();
     let (counting, why): (&[&str], _) = match (args.subject.model.is_some(), chooses) {
         (true, false) => return Ok(()),
+        (false, _) if recorded => (&["seed"], "the answers were given before"),
         (true, true) => (&SCORED, "choices are scored by their likelihood, and nothing is written"),
         (false, _) => (&SENT, "an endpoint is told the length, the temperature and the seed alone"),
     };

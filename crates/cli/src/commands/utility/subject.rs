@@ -55,11 +55,11 @@ impl Subject {
         })
     }
 
-    /// Waits for a batch; a result per case, in order.
-    pub(crate) fn wait(&self, under_way: UnderWay) -> Result<Vec<Result<Reply, Unreplied>>> {
+    /// Waits for a batch; a result per case, in order. `answered` is whether the subject has answered before.
+    pub(crate) fn wait(&self, under_way: UnderWay, answered: bool) -> Result<Vec<Result<Reply, Unreplied>>> {
         match under_way {
             UnderWay::Local(batch) => batch.wait(),
-            UnderWay::Sent(sent) => sent.wait(),
+            UnderWay::Sent(sent) => sent.wait(answered),
             UnderWay::Known(replies) => Ok(replies.into_iter().map(Ok).collect()),
         }
     }
