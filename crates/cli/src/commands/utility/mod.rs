@@ -57,18 +57,15 @@ fn measure(args: &UtilityArgs) -> Result<(), Failure> {
     let opened = subject::open(args, task.as_ref(), batch_size)?;
     let source = args.items.data.as_ref().map_or_else(|| args.task.clone(), |path| path.display().to_string());
     opened.subject.has_room(task.as_ref(), &source)?;
-    let Opened { subject, said, fingerprints, place } = opened;
-    let mut manifest =
-        Manifest::new(manifest(args, task.as_ref(), said, programs.as_ref())?).with_fingerprints(fingerprints);
-    if let Some(place) = place {
-        manifest = manifest.computed(place);
+    if let (Subject::Local(local), 2.., false) = (&opened.subject, args.items.repeats, args.compute.quiet)
+        && local.options.temperature == 0.0
+    {
+        output::say(
+            "note: --repeats without --temperature: where the sampler draws nothing, all answers to an item are the same",
+        );
     }
-    if let Subject::Local(local) = &subject {
-        manifest = match task.ask() {
-            Ask::Generate(_) => manifest.sampled(&local.options, local.batching)?,
-            Ask::Choose(_) => manifest.with_batching(local.batching)?,
-        };
-    }
+    let asked = Asked { args, task: task.as_ref(), programs: programs.as_ref(), batch_size };
+    let (manifest, subject) = asked.identity(opened)?;
     let run = folder::open(out, &manifest)?;
     let runner = Runner {
         task: task.as_ref(),
@@ -106,31 +103,64 @@ fn task(args: &UtilityArgs) -> Result<Box<dyn Task>> {
     Ok(Box::new(file.load(data, &choice)?))
 }
 
-fn manifest(args: &UtilityArgs, task: &dyn Task, model: Value, programs: Option<&Programs>) -> Result<Value> {
-    let mut said = json!({
-        "command": "utility",
-        "task": task.name(),
-        "protocol": task.protocol(),
-        "label": args.subject.label,
-        "metrics": task.metrics(),
-        "benchmark": task.said(),
-        "shard": args.items.shard.map(|shard| shard.to_string()),
-        "repeats": args.items.repeats,
-        "items": task.items().len(),
-        "seed": args.sampling.seed,
-        "sandbox": programs.map(Programs::said).transpose()?,
-    });
-    // The parts of a benchmark are told apart by the key above, and by nothing else.
-    if let Some(task) = said["benchmark"].as_object_mut() {
-        task.remove("shard");
+/// What is asked, as far as the manifest tells it.
+struct Asked<'a> {
+    args: &'a UtilityArgs,
+    task: &'a dyn Task,
+    programs: Option<&'a Programs>,
+    batch_size: usize,
+}
+
+impl Asked<'_> {
+    /// The manifest of the run, and whom it asks.
+    fn identity(&self, opened: Opened<Subject>) -> Result<(Manifest, Subject)> {
+        let Opened { subject, said, fingerprints, place } = opened;
+        let mut whole = self.said()?;
+        for (key, value) in said.as_object().into_iter().flatten() {
+            whole[key] = value.clone();
+        }
+        // Where company may change an answer, it is part of the run.
+        if !subject.is_independent() {
+            whole["batch_size"] = json!(self.batch_size);
+        }
+        let mut manifest = Manifest::new(whole).with_fingerprints(fingerprints);
+        if let Some(place) = place {
+            manifest = manifest.computed(place);
+        }
+        if let Subject::Local(local) = &subject {
+            manifest = match self.task.ask() {
+                Ask::Generate(_) => manifest.sampled(&local.options, local.batching)?,
+                Ask::Choose(_) => manifest.with_batching(local.batching)?,
+            };
+        }
+        Ok((manifest, subject))
     }
-    for (key, value) in model.as_object().into_iter().flatten() {
-        said[key] = value.clone();
+
+    /// The part of it that is the same whoever is asked.
+    fn said(&self) -> Result<Value> {
+        let Self { args, task, programs, .. } = self;
+        let mut said = json!({
+            "command": "utility",
+            "task": task.name(),
+            "protocol": task.protocol(),
+            "label": args.subject.label,
+            "metrics": task.metrics(),
+            "benchmark": task.said(),
+            "shard": args.items.shard.map(|shard| shard.to_string()),
+            "repeats": args.items.repeats,
+            "items": task.items().len(),
+            "seed": args.sampling.seed,
+            "sandbox": programs.map(Programs::said).transpose()?,
+        });
+        // The parts of a benchmark are told apart by the key above, and by nothing else.
+        if let Some(task) = said["benchmark"].as_object_mut() {
+            task.remove("shard");
+        }
+        if let Ask::Choose(how) = task.ask() {
+            said["estimate"] = json!(how.estimate);
+        }
+        Ok(said)
     }
-    if let Ask::Choose(how) = task.ask() {
-        said["estimate"] = json!(how.estimate);
-    }
-    Ok(said)
 }
 
 /// Prints what came of a run.
