@@ -141,6 +141,12 @@ fn choices_are_scored_in_one_pass_a_question_whatever_form_the_files_have_and_pa
         }
         assert_eq!(a["scores"], b["scores"]);
     }
+    // Alone, a question has the same bits in any batch; in company the batch is part of the run.
+    bench.run(&format!("{line} --out {{d}}/own --batch-size 3")).ok();
+    let refused = bench.run(&format!("{line} --out {{d}}/shared --batching padded --batch-size 3"));
+    assert!(refused.code == 2 && refused.stderr.contains("batch_size was 64, is 3"), "{}", refused.stderr);
+    let refused = bench.run(&format!("{line} --out {{d}}/shared"));
+    assert!(refused.code == 2 && refused.stderr.contains("batching"), "{}", refused.stderr);
     let prompt = own[0]["prompt"].as_str().unwrap();
     assert!(
         prompt.starts_with("The following are multiple choice questions (with answers) about law.\n\n"),
