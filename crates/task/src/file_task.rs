@@ -12,13 +12,6 @@ pub struct FileTask {
     pub(crate) said: Value,
 }
 
-impl FileTask {
-    /// The file it was made of.
-    pub fn file(&self) -> &TaskFile {
-        &self.file
-    }
-}
-
 impl Task for FileTask {
     fn name(&self) -> &str {
         self.file.name()

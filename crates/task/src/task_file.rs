@@ -89,11 +89,6 @@ impl TaskFile {
         self.spec.ask.get_ref()
     }
 
-    /// What is asked at every item, to be changed by who runs it; what is asked in the end is said in the manifest.
-    pub fn ask_mut(&mut self) -> &mut Ask {
-        self.spec.ask.get_mut()
-    }
-
     /// The task with the items of `data` that `choice` selects. `data` is the folder that holds the files that the task file
     /// names, or one of them.
     ///
@@ -133,6 +128,7 @@ impl TaskFile {
         });
         Ok(FileTask { file: self, items, said })
     }
+
     /// The rows with their ids and groups, in the order of the files.
     fn rows<'a>(&self, tables: &'a [(PathBuf, Table)]) -> Result<Vec<Asking<'a>>, TaskError> {
         let mut rows = Vec::new();

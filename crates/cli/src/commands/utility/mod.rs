@@ -36,7 +36,7 @@ const CHOSEN: usize = 64;
 
 pub(crate) fn run(args: &UtilityArgs) -> Result<(), Failure> {
     match (args.task.as_str(), &args.shown) {
-        ("list", None) => Ok(list::print()?),
+        ("list", None) => list::print(),
         ("show", Some(name)) => Ok(list::show(name, args.items.protocol.as_deref())?),
         ("show", None) => Err(anyhow::anyhow!("show what? mosa utility show gsm8k").into()),
         (_, Some(more)) => Err(anyhow::anyhow!("{more:?} is one word too many; only `show` takes a second").into()),

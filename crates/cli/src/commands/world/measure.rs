@@ -90,9 +90,8 @@ pub(crate) fn measured(args: &WorldMeasureArgs) -> Result<Vec<Answered>, Failure
     let run = folder::open(&args.out, &manifest(args, &loaded)?)?;
     let settings = mosa_runtime::Settings { batching, batch_size: args.batch_size, stop: interrupt::stop() };
     let runtime = loaded.started(settings)?;
-    let subject = Subject::Local(Local { runtime, options, batching });
     let draw = Draw { n: args.n, seed: args.sampling.seed };
-    let measuring = Measuring { args, subject: &subject };
+    let measuring = Measuring { args, runtime, options, batching };
     let answers = measuring.attacks(&run, draw)?;
     let samples = measuring.tasks(&run, draw)?;
     Ok(answered::of(answers, samples)?)
@@ -101,7 +100,9 @@ pub(crate) fn measured(args: &WorldMeasureArgs) -> Result<Vec<Answered>, Failure
 /// A measurement under way.
 struct Measuring<'a> {
     args: &'a WorldMeasureArgs,
-    subject: &'a Subject,
+    runtime: Runtime,
+    options: Options,
+    batching: Batching,
 }
 
 impl Measuring<'_> {
@@ -111,7 +112,7 @@ impl Measuring<'_> {
 
     /// Requests for forbidden items, judged exactly.
     fn attacks(&self, run: &RunFolder, draw: Draw) -> Result<Vec<AnswerRecord>, Failure> {
-        let Subject::Local(Local { runtime, options, .. }) = self.subject else { return Ok(Vec::new()) };
+        let (runtime, options) = (&self.runtime, &self.options);
         let asked = questions(draw).into_iter().filter(|question| self.asks(&question.cell));
         let cases = asked.map(|question| case(runtime, question)).collect::<Result<Vec<Case>>>()?;
         if cases.is_empty() {
@@ -134,8 +135,10 @@ impl Measuring<'_> {
             return Err(Failure::Interrupted("interrupted; the same command answers the rest".into()));
         }
         let exact = JudgingArgs { judge: vec!["exact".to_owned()], ..JudgingArgs::default() };
-        judge_folder(run.dir(), &exact, quiet)?;
-        Ok(log.into_records())
+        match judge_folder(run.dir(), &exact, quiet)?.missing {
+            Some(missing) => Err(Failure::Check(missing)),
+            None => Ok(log.into_records()),
+        }
     }
 
     /// What it can do.
@@ -144,9 +147,11 @@ impl Measuring<'_> {
         if task.items().is_empty() {
             return Ok(Vec::new());
         }
+        let (runtime, options) = (self.runtime.clone(), self.options.clone());
+        let subject = Subject::Local(Local { runtime, options, batching: self.batching });
         let runner = Runner {
             task: &task,
-            subject: self.subject,
+            subject: &subject,
             programs: None,
             repeats: 1,
             batch_size: self.args.batch_size,
