@@ -21,6 +21,8 @@ pub enum DefaultSampler {
     Blocks,
     /// A grid of time steps over the whole canvas (Dream).
     Timesteps,
+    /// Blocks on a grid of canvas positions, prompt included, none of which sees a later one (SDAR, LLaDA2).
+    BlockDiffusion,
 }
 
 impl fmt::Display for Family {

@@ -5,6 +5,7 @@
 
 use crate::keys::Keys;
 use crate::linear::{Input, Linear};
+use crate::norm::RmsNorm;
 use crate::parts::Parts;
 use crate::pass::Pass;
 use crate::rope_config::RopeConfig;
@@ -31,6 +32,17 @@ pub struct AttentionConfig {
     pub rule: Attention,
     /// What its layers are called.
     pub names: AttentionNames,
+    /// Norms over the channels of every query and key head, before they are rotated, where it has them.
+    pub head_norms: Option<HeadNorms>,
+}
+
+/// The module paths of the norms of queries and keys, inside a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeadNorms {
+    /// Over the channels of a query head.
+    pub q: &'static str,
+    /// Over the channels of a key head.
+    pub k: &'static str,
 }
 
 /// The module paths of attention, inside a block.
@@ -61,6 +73,11 @@ impl AttentionConfig {
             LinearShape::new(n.v, [width, kv], self.qkv_bias),
             LinearShape::new(n.o, [q, width], self.output_bias),
         ]
+    }
+
+    /// The paths of its norms, inside a block.
+    pub(crate) fn norms(&self) -> impl Iterator<Item = &'static str> {
+        self.head_norms.into_iter().flat_map(|norms| [norms.q, norms.k])
     }
 
     /// Multiply-adds of the projections of one position.
@@ -108,17 +125,24 @@ pub(crate) struct SelfAttention {
     k: Linear,
     v: Linear,
     o: Linear,
+    /// Of queries and keys.
+    norms: Option<[RmsNorm; 2]>,
     heads: Heads,
 }
 
 impl SelfAttention {
-    /// The one of the block at `path`.
-    pub(crate) fn build(config: &AttentionConfig, path: &str, parts: &Parts<'_>) -> Result<Self, ModelError> {
+    /// The one of the block at `path`; `eps` is of its norms.
+    pub(crate) fn build(config: &AttentionConfig, path: &str, eps: f64, parts: &Parts<'_>) -> Result<Self, ModelError> {
+        let norm = |leaf: &str| parts.norm(&format!("{path}.{leaf}"), config.head_dim, eps);
+        let norms = match config.head_norms {
+            Some(HeadNorms { q, k }) => Some([norm(q)?, norm(k)?]),
+            None => None,
+        };
         let linear = |leaf: &str| parts.linear(&format!("{path}.{leaf}"));
         let names = &config.names;
         let [query, key, channels] = [config.heads, config.kv_heads, config.head_dim].map(|n| n as i64);
         let heads = Heads { query, key, channels };
-        Ok(Self { q: linear(names.q)?, k: linear(names.k)?, v: linear(names.v)?, o: linear(names.o)?, heads })
+        Ok(Self { q: linear(names.q)?, k: linear(names.k)?, v: linear(names.v)?, o: linear(names.o)?, norms, heads })
     }
 
     /// In the order adapters count them.
@@ -131,6 +155,16 @@ impl SelfAttention {
         [&mut self.q, &mut self.k, &mut self.v, &mut self.o]
     }
 
+    /// Its norms, in the order of [`AttentionConfig::norms`].
+    pub(crate) fn norms(&self) -> impl Iterator<Item = &RmsNorm> {
+        self.norms.iter().flatten()
+    }
+
+    /// The same, to change them.
+    pub(crate) fn norms_mut(&mut self) -> impl Iterator<Item = &mut RmsNorm> {
+        self.norms.iter_mut().flatten()
+    }
+
     /// The mixed values before [`SelfAttention::project`]: normed hidden states [b, t, d] of block `block` -> [b, t, h * c].
     pub(crate) fn mix(&self, block: usize, x: &Tensor, pass: &mut Pass<'_>) -> Result<Tensor, ModelError> {
         let (b, t) = (x.size()[0], x.size()[1]);
@@ -139,8 +173,11 @@ impl SelfAttention {
         let heads = |linear: &Linear, n: i64| -> Result<Tensor, ModelError> {
             Ok(linear.forward(&input)?.f_view([b, t, n, channels])?)
         };
-        let q = pass.rotation.apply(&heads(&self.q, query)?)?;
-        let k = pass.rotation.apply(&heads(&self.k, key)?)?;
+        let (mut q, mut k) = (heads(&self.q, query)?, heads(&self.k, key)?);
+        if let Some([of_q, of_k]) = &self.norms {
+            (q, k) = (of_q.forward(&q)?, of_k.forward(&k)?);
+        }
+        let (q, k) = (pass.rotation.apply(&q)?, pass.rotation.apply(&k)?);
         let v = heads(&self.v, key)?;
         let [k, v] = pass.gather(block, [k, v])?;
         let (q, k, v) = (q.f_transpose(1, 2)?, k.f_transpose(1, 2)?, v.f_transpose(1, 2)?);

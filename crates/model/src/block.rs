@@ -28,7 +28,7 @@ impl Block {
         let norm = |leaf: &str| parts.norm(&format!("{path}.{leaf}"), config.width, config.norm_eps);
         Ok(Self {
             index,
-            attention: SelfAttention::build(&config.attention, &path, parts)?,
+            attention: SelfAttention::build(&config.attention, &path, config.norm_eps, parts)?,
             feed_forward: FeedForward::build(&config.feed_forward[index], &path, parts)?,
             attention_norm: norm(config.names.attention_norm)?,
             feed_forward_norm: norm(config.names.feed_forward_norm)?,

@@ -91,7 +91,8 @@ impl ModelConfig {
         let n = &self.names;
         let mut all = vec![format!("{}.weight", n.embed), format!("{}.weight", n.norm)];
         for path in (0..self.layers()).map(|block| self.block_path(block)) {
-            all.extend([n.attention_norm, n.feed_forward_norm].map(|leaf| format!("{path}.{leaf}.weight")));
+            let leaves = [n.attention_norm, n.feed_forward_norm].into_iter().chain(self.attention.norms());
+            all.extend(leaves.map(|leaf| format!("{path}.{leaf}.weight")));
         }
         for linear in self.linears() {
             all.push(format!("{}.weight", linear.name));
@@ -125,8 +126,9 @@ impl ModelConfig {
     pub fn parameters(&self) -> usize {
         let linears = self.linears();
         let linear = |l: &LinearSpec| l.inputs * l.outputs + if l.bias { l.outputs } else { 0 };
+        let heads = self.layers() * self.attention.norms().count() * self.attention.head_dim;
         let norms = (2 * self.layers() + 1) * self.width;
-        linears.iter().map(linear).sum::<usize>() + norms + self.vocab * self.width
+        linears.iter().map(linear).sum::<usize>() + norms + heads + self.vocab * self.width
     }
 
     /// Multiply-adds of one forward pass over `computed` positions that attend to `attended` and of which `scored` get

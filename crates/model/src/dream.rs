@@ -76,5 +76,6 @@ fn attention(keys: &Keys<'_>, width: usize) -> Result<AttentionConfig, ModelErro
         rope: RopeConfig::read(keys, &scalings, RopePrecision::Activation)?,
         rule: Attention::Full,
         names: ATTENTION_NAMES,
+        head_norms: None,
     })
 }

@@ -2,12 +2,12 @@
 
 use crate::family::FamilyReader;
 use crate::keys::Keys;
-use crate::{ModelConfig, ModelError, dream, llada, mmada, neutral};
+use crate::{ModelConfig, ModelError, dream, llada, mmada, neutral, sdar};
 use serde_json::Value;
 use std::path::Path;
 
 /// The families mosa knows.
-pub const FAMILIES: [FamilyReader; 3] = [llada::READER, mmada::READER, dream::READER];
+pub const FAMILIES: [FamilyReader; 4] = [llada::READER, mmada::READER, dream::READER, sdar::READER];
 
 impl ModelConfig {
     /// Reads the config.json at `path`, dispatching on `architectures`.

@@ -50,6 +50,7 @@ mod random;
 mod rope;
 mod rope_config;
 mod save;
+mod sdar;
 mod sees;
 mod shards;
 mod spec;
@@ -59,7 +60,7 @@ mod weights;
 mod white_box;
 
 pub use adapted::Adapted;
-pub use attention::{AttentionConfig, AttentionNames};
+pub use attention::{AttentionConfig, AttentionNames, HeadNorms};
 pub use cache::KvCache;
 pub use call::{Call, Row, Slot};
 pub use checkpoint::{Checkpoint, Shard, StoredTensor};

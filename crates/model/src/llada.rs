@@ -111,6 +111,7 @@ fn attention(keys: &Keys<'_>, width: usize, linear_bias: bool) -> Result<Attenti
         rope: RopeConfig::read(keys, &[RopeConfig::DEFAULT], precision)?,
         rule: Attention::Full,
         names: ATTENTION_NAMES,
+        head_norms: None,
     })
 }
 

@@ -16,6 +16,8 @@ impl Transformer {
             let path = self.config.block_path(i);
             all.push((format!("{path}.{}.weight", names.attention_norm), &block.attention_norm.weight));
             all.push((format!("{path}.{}.weight", names.feed_forward_norm), &block.feed_forward_norm.weight));
+            let heads = self.config.attention.norms().zip(block.attention.norms());
+            all.extend(heads.map(|(leaf, norm)| (format!("{path}.{leaf}.weight"), &norm.weight)));
             block.linears().into_iter().for_each(|linear| all.extend(self.named(linear)));
         }
         all.push((format!("{}.weight", names.norm), &self.norm.weight));
@@ -50,6 +52,9 @@ impl Transformer {
         for block in &mut self.blocks {
             block.attention_norm.weight = leaf(&block.attention_norm.weight)?;
             block.feed_forward_norm.weight = leaf(&block.feed_forward_norm.weight)?;
+            for norm in block.attention.norms_mut() {
+                norm.weight = leaf(&norm.weight)?;
+            }
             block.linears_mut().into_iter().try_for_each(copy)?;
         }
         if self.config.head.tied {

@@ -52,6 +52,7 @@ fn read(keys: &Keys<'_>) -> Result<ModelConfig, ModelError> {
             rope: RopeConfig::read(keys, &[RopeConfig::DEFAULT], RopePrecision::Full)?,
             rule: Attention::BlockCausal { block: keys.size("attention_chunk_size")? },
             names: ATTENTION_NAMES,
+            head_norms: None,
         },
         feed_forward: vec![FeedForwardConfig::Dense(dense); keys.layers("depth")?],
         head: HeadConfig::default(),
