@@ -74,6 +74,7 @@ fn objectives() -> Vec<Entry> {
 const OURS: &str = "mosa";
 const MOSA: &str = "MOSA, arXiv 2508.12398";
 const LLADA: &str = "LLaDA, arXiv 2502.09992";
+const SDAR: &str = "SDAR, arXiv 2510.06303";
 const DREAM: &str = "Dream, arXiv 2508.15487";
 const FAST_DLLM: &str = "Fast-dLLM, arXiv 2505.22618";
 
@@ -110,6 +111,8 @@ fn policy(commit: Commit) -> Policy {
         Commit::LeftToRight => of("the leftmost positions", OURS),
         Commit::Threshold(_) => of("every position at least this probable, at least one", FAST_DLLM),
         Commit::Factor(_) => of("every position within a bar that rises with the rank, at least one", FAST_DLLM),
+        Commit::Dynamic(_) => of("every position more probable than this, at least the quota", SDAR),
+        Commit::EntropyBounded(_) => of("lowest entropies while their sum stays below this, at least one", SDAR),
         Commit::Origin => of("each position with the schedule's probability", DREAM),
     }
 }
