@@ -1,6 +1,6 @@
 //! `mosa list`: what can be named on the command line, in a line each, and where it comes from.
 
-use crate::args::{AlgName, ListArgs, Listed, ProbeCommand, RemaskingName};
+use crate::args::{AlgName, Bars, ListArgs, Listed, ProbeCommand, RemaskingName};
 use crate::failure::Failure;
 use crate::output;
 use crate::table::header;
@@ -88,7 +88,8 @@ fn commits() -> Vec<Entry> {
         format!("{flag} {}", value.map(|value| value.get_name().to_owned()).unwrap_or_default())
     };
     let remasking = RemaskingName::value_variants().iter();
-    let remasking = remasking.map(|name| own(typed("--remasking", name.to_possible_value()), name.commit()));
+    let bars = Bars { threshold: 0.85, entropy: 0.35 };
+    let remasking = remasking.map(|name| own(typed("--remasking", name.to_possible_value()), name.commit(bars)));
     let alg = AlgName::value_variants().iter();
     let alg = alg.map(|name| of_dream(own(typed("--alg", name.to_possible_value()), name.commit())));
     let numbers = [own("--threshold P".into(), Commit::Threshold(1.0)), own("--factor F".into(), Commit::Factor(1.0))];
@@ -177,7 +178,11 @@ mod tests {
         assert!(listed.contains(&"--threshold P".to_owned()) && listed.contains(&"--factor F".to_owned()));
         for name in RemaskingName::value_variants() {
             let typed = name.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
-            assert_eq!(Commit::by_name(&typed), Some(name.commit()), "{typed}");
+            let commit = name.commit(Bars { threshold: 0.9, entropy: 0.3 });
+            match Commit::by_name(&typed) {
+                Some(named) => assert_eq!(named, commit, "{typed}"),
+                None => assert!(matches!(commit, Commit::Dynamic(0.9) | Commit::EntropyBounded(0.3)), "{typed}"),
+            }
         }
         for name in AlgName::value_variants() {
             let typed = name.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();

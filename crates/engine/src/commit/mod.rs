@@ -111,11 +111,11 @@ impl Commit {
     /// The policy with this published name. Those that carry a number are options of their own.
     pub fn by_name(name: &str) -> Option<Self> {
         Some(match name {
-            "low_confidence" | "maskgit_plus" => Self::LowConfidence,
+            "low_confidence" | "low_confidence_static" | "maskgit_plus" => Self::LowConfidence,
             "random" => Self::Random,
             "margin" | "topk_margin" => Self::Margin,
             "entropy" => Self::Entropy,
-            "left_to_right" => Self::LeftToRight,
+            "left_to_right" | "sequential" => Self::LeftToRight,
             "origin" => Self::Origin,
             _ => return None,
         })
