@@ -10,6 +10,8 @@ pub enum Cause {
     Forced,
     /// Revealed by the sampler.
     Committed,
+    /// Revealed earlier and now replaced by the sampler (LLaDA2.1's editing).
+    Revised,
     /// Turned back into a mask.
     Remasked,
 }
@@ -25,7 +27,7 @@ pub struct Edit {
     pub before: TokenId,
     /// Why it changed.
     pub cause: Cause,
-    /// The probability the model gave the token; only for [`Cause::Committed`].
+    /// The probability the model gave the token; only for [`Cause::Committed`] and [`Cause::Revised`].
     pub confidence: Option<f32>,
 }
 
@@ -47,6 +49,12 @@ pub enum CanvasError {
         position: usize,
         /// What stands there.
         token: TokenId,
+    },
+    /// The sampler tried to replace what is masked, or what it did not write.
+    #[error("position {position} holds nothing that the sampler revealed")]
+    NotRevealed {
+        /// The position asked for.
+        position: usize,
     },
 }
 
@@ -107,6 +115,11 @@ impl Canvas {
         self.tokens.get(position) == Some(&self.mask)
     }
 
+    /// Whether `position` holds a token that the sampler revealed: neither a mask nor given from outside.
+    pub fn is_revealed(&self, position: usize) -> bool {
+        position < self.len() && !self.is_masked(position) && !self.given[position]
+    }
+
     /// The masked positions inside `range`, in order.
     pub fn masked(&self, range: Range<usize>) -> Vec<usize> {
         range.filter(|&p| self.is_masked(p)).collect()
@@ -151,6 +164,17 @@ impl Canvas {
             Some(&t) if t != self.mask => Err(CanvasError::NotMasked { position, token: t }),
             _ => self.write(position, token, Cause::Committed, Some(confidence)),
         }
+    }
+
+    /// Replaces a token that the sampler revealed.
+    ///
+    /// # Errors
+    /// [`CanvasError::NotRevealed`] if the position is masked or given, [`CanvasError::Outside`] if it does not exist.
+    pub fn revise(&mut self, position: usize, token: TokenId, confidence: f32) -> Result<(), CanvasError> {
+        if position < self.len() && !self.is_revealed(position) {
+            return Err(CanvasError::NotRevealed { position });
+        }
+        self.write(position, token, Cause::Revised, Some(confidence))
     }
 
     /// Turns a position back into a mask.

@@ -22,7 +22,10 @@ pub enum DefaultSampler {
     /// A grid of time steps over the whole canvas (Dream).
     Timesteps,
     /// Blocks on a grid of canvas positions, prompt included, none of which sees a later one (SDAR, LLaDA2).
-    BlockDiffusion,
+    BlockDiffusion {
+        /// The probability from which on a position is revealed whatever the quota, in hundredths.
+        threshold_percent: u8,
+    },
 }
 
 impl fmt::Display for Family {

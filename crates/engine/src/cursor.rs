@@ -3,25 +3,46 @@
 use crate::commit::Pace;
 use crate::intervention::Flow;
 use crate::options::{CacheMode, Options};
-use crate::schedule::{Block, Frame, MaskCount, Progress, RevealSchedule, Share};
+use crate::schedule::{Block, Editing, Frame, MaskCount, Progress, RevealSchedule, Share};
 use crate::trace::{Step, StepRecord, Trace};
 use crate::{Answer, Candidate, EngineError, Finish, Intervention, Moment, Request};
 use mosa_core::{Canvas, TokenId};
-use mosa_model::{KvCache, ModelSpec};
+use mosa_model::{Attention, KvCache, ModelSpec};
 use std::ops::Range;
 
 /// A pass a row asks for.
 pub(crate) struct Job {
     pub step: Step,
-    /// The masked positions that can be committed now.
+    /// The positions whose logits are wanted: the masked ones that can be committed now, then the revealed ones that can be
+    /// revised.
     pub positions: Vec<usize>,
+    /// How many of them are masked.
+    masked: usize,
     /// The canvas positions to compute.
     pub computed: Range<usize>,
     /// What the pass does with the row's cache.
     pub cache: JobCache,
+    /// Whom the tokens see; none: as the model was trained.
+    pub attention: Option<Attention>,
     /// Whether it belongs to the steps behind the last block, in which a mask is never chosen.
     pub rest: bool,
     share: Share,
+}
+
+/// What a step writes.
+#[derive(Default)]
+struct Chosen {
+    commits: Vec<Candidate>,
+    revisions: Vec<Candidate>,
+}
+
+/// How far a pass reaches.
+struct Reach {
+    /// The canvas positions to compute.
+    computed: Range<usize>,
+    /// From where on masks can be committed.
+    from: usize,
+    cache: JobCache,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,12 +86,32 @@ pub(crate) struct Cursor {
     infill: bool,
     /// Whether the blocks are over and the steps are for what they left masked.
     rest: bool,
+    /// Whether the row stopped behind a block with an end token.
+    stopped: bool,
+    /// Whether revealed tokens may be revised, and how the steps behind the last mask of the block went.
+    editing: Option<Editing>,
+    behind: Behind,
+}
+
+/// Steps of a block behind its last mask, for revisions.
+#[derive(Clone, Copy, Debug, Default)]
+struct Behind {
+    steps: usize,
+    /// Whether the latest changed nothing.
+    settled: bool,
 }
 
 impl Cursor {
     pub(crate) fn new(request: Request, options: &Options, spec: &ModelSpec) -> Result<Self, EngineError> {
         let canvas = request.canvas(spec)?;
-        let frame = options.frame(canvas.response_start());
+        let schedule = options.schedule.plan();
+        let first_mask = canvas.masked(0..canvas.response_start()).first().copied();
+        let frame = Frame {
+            response_start: canvas.response_start(),
+            first_mask: first_mask.unwrap_or(canvas.response_start()),
+            gen_length: canvas.response().len(),
+            pace: options.commit.pace(),
+        };
         let mut cursor = Self {
             sample: request.sample(),
             id: request.id,
@@ -78,7 +119,8 @@ impl Cursor {
             interventions: request.interventions,
             cache: KvCache::new(),
             done: false,
-            schedule: options.schedule.plan(),
+            editing: schedule.editing(),
+            schedule,
             stepped: None,
             trace: Trace::default(),
             forwards: 0,
@@ -94,6 +136,8 @@ impl Cursor {
             lookback: spec.lookback,
             infill: request.infill,
             rest: false,
+            stopped: false,
+            behind: Behind::default(),
         };
         cursor.enter_block();
         Ok(cursor)
@@ -112,7 +156,7 @@ impl Cursor {
     ) -> Result<Option<Job>, EngineError> {
         while !self.done {
             if self.block_is_over() {
-                self.leave_block()?;
+                self.leave_block(options)?;
                 continue;
             }
             let before = self.open_masks();
@@ -120,16 +164,17 @@ impl Cursor {
             // What interventions masked or filled changes the plan of the block.
             self.planned = (self.planned + self.open_masks()).saturating_sub(before);
             let job = self.job(options.cache, shared);
-            let nothing = job.positions.is_empty() || (job.share.quota == 0 && !self.acts());
+            let idle = job.share.quota == 0 && job.masked == job.positions.len() && !self.acts();
+            let nothing = job.positions.is_empty() || idle;
             if !nothing {
                 return Ok(Some(job));
             }
-            self.finish_step(&job, Vec::new())?;
+            self.finish_step(&job, Chosen::default())?;
         }
         Ok(None)
     }
 
-    /// Commits what the policy picks among the candidates of `job`.
+    /// Commits what the policy picks among the candidates of `job`, and revises what the editing replaces.
     pub(crate) fn absorb(&mut self, job: &Job, candidates: &[Candidate], options: &Options) -> Result<(), EngineError> {
         self.forwards += 1;
         self.stepped = Some(job.step.clock);
@@ -138,16 +183,29 @@ impl Cursor {
             seed: options.seed,
             clock: job.step.clock,
             sample: self.sample,
-            quota: job.share.quota.min(candidates.len()),
+            quota: job.share.quota.min(job.masked),
             reveal: job.share.reveal,
             rank_temperature: options.rank_temperature.unwrap_or(0.0),
         };
-        let picked = options.commit.policy().choose(&moment, candidates);
-        self.finish_step(job, picked.into_iter().map(|i| candidates[i]).collect())?;
+        let (masked, revealed) = candidates.split_at(job.masked.min(candidates.len()));
+        let picked = if masked.is_empty() { Vec::new() } else { options.commit.policy().choose(&moment, masked) };
+        let chosen =
+            Chosen { commits: picked.into_iter().map(|i| masked[i]).collect(), revisions: self.revisions(revealed) };
+        if masked.is_empty() {
+            self.behind = Behind { steps: self.behind.steps + 1, settled: chosen.revisions.is_empty() };
+        }
+        self.finish_step(job, chosen)?;
         if options.stop_at_end && !self.acts() && self.settled_end(options).is_some() {
             self.end();
         }
         self.end_if_over(job.step)
+    }
+
+    /// What of the revealed positions is replaced: where another token is the most likely, and likely enough.
+    fn revisions(&self, revealed: &[Candidate]) -> Vec<Candidate> {
+        let Some(Editing { threshold, .. }) = self.editing else { return Vec::new() };
+        let differs = |c: &&Candidate| self.canvas.tokens()[c.position] != c.token && c.probability() > threshold;
+        revealed.iter().filter(differs).copied().collect()
     }
 
     /// Whether an intervention may do more than watch.
@@ -175,7 +233,11 @@ impl Cursor {
     fn remember(&mut self, job: &Job) {
         let (tokens, computed) = (self.canvas.tokens(), job.computed.clone());
         match (job.cache, &mut self.cached) {
-            (JobCache::Fill, cached) => *cached = Some(tokens.to_vec()),
+            (JobCache::Fill, cached) => *cached = Some(tokens[computed].to_vec()),
+            (JobCache::Read, Some(cached)) if computed.end > cached.len() => {
+                cached.truncate(computed.start);
+                cached.extend_from_slice(&tokens[computed]);
+            }
             (JobCache::Read, Some(cached)) => cached[computed.clone()].copy_from_slice(&tokens[computed]),
             _ => {}
         }
@@ -199,14 +261,17 @@ impl Cursor {
 
     pub(crate) fn answer(self, options: &Options) -> Answer {
         let ends: Vec<_> = std::iter::once(options.ends.eos).chain(options.ends.eot).collect();
+        // What the last block has beyond the response that was asked for is no part of it.
+        let response = &self.canvas.response()[..options.gen_length.min(self.canvas.response().len())];
+        let inside = self.canvas.response_start() + response.len();
         let stopped_at = if options.stop_at_end { self.settled_end(options) } else { None };
-        let response = self.canvas.response();
+        let stopped_at = stopped_at.filter(|p| *p < inside);
         let ids = match stopped_at.filter(|_| !self.acts()) {
             Some(p) => response[..=p - self.canvas.response_start()].to_vec(),
             None => response.iter().copied().take_while(|&t| t != self.canvas.mask()).collect(),
         };
         let natural = match self.masks() {
-            masks if masks > 0 && stopped_at.is_none() => Finish::Unfinished { masks },
+            masks if masks > 0 && stopped_at.is_none() && !self.stopped => Finish::Unfinished { masks },
             _ if ids.iter().any(|t| ends.contains(t)) => Finish::End,
             _ => Finish::Length,
         };
@@ -239,7 +304,12 @@ impl Cursor {
 
     fn enter_block(&mut self) {
         let Block { positions, steps } = self.schedule.block(&self.frame, self.block);
-        (self.step, self.cached) = (0, None);
+        self.step = 0;
+        self.behind = Behind::default();
+        if self.schedule.attention().is_none() {
+            // Without blocks that are over, what was cached is an approximation for one block.
+            self.cached = None;
+        }
         self.planned = self.canvas.masked(positions.clone()).len();
         (self.range, self.budget) = (positions, steps);
     }
@@ -250,7 +320,9 @@ impl Cursor {
     fn enter_rest(&mut self) {
         self.rest = true;
         self.step = 0;
-        self.forget();
+        if self.schedule.attention().is_none() {
+            self.forget();
+        }
         self.planned = self.masks();
         (self.range, self.budget) = (self.frame.canvas(), self.schedule.steps_behind(&self.frame, self.planned));
     }
@@ -259,10 +331,29 @@ impl Cursor {
     /// least one step).
     fn block_is_over(&self) -> bool {
         let seen = self.step > 0 || !self.acts() || self.rest;
-        self.step >= self.budget || (self.frame.pace == Pace::Free && seen && self.open_masks() == 0)
+        let early = self.frame.pace == Pace::Free || self.schedule.ends_when_revealed();
+        if self.open_masks() > 0 || !early || self.rest {
+            return self.step >= self.budget || (early && seen && self.open_masks() == 0);
+        }
+        seen && !self.may_revise()
     }
 
-    fn leave_block(&mut self) -> Result<(), EngineError> {
+    /// Whether a block without masks has a step to come that may revise it.
+    fn may_revise(&self) -> bool {
+        let Some(Editing { max_post_steps, .. }) = self.editing else { return false };
+        let open = self.behind.steps < max_post_steps && !self.behind.settled;
+        open && !self.revealed().is_empty()
+    }
+
+    /// The positions of the block that may be revised.
+    fn revealed(&self) -> Vec<usize> {
+        match self.editing {
+            Some(_) if !self.rest => self.range.clone().filter(|&p| self.canvas.is_revealed(p)).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn leave_block(&mut self, options: &Options) -> Result<(), EngineError> {
         if self.rest {
             self.end();
             return Ok(());
@@ -291,6 +382,11 @@ impl Cursor {
                 return Ok(());
             }
         }
+        if self.stops_here(&options.block_stops) {
+            self.stopped = true;
+            self.end();
+            return Ok(());
+        }
         self.block += 1;
         if self.block < self.schedule.blocks(&self.frame) {
             self.enter_block();
@@ -300,6 +396,11 @@ impl Cursor {
             self.end();
         }
         Ok(())
+    }
+
+    /// Whether an end token was revealed up to the end of this block, with nothing masked before it.
+    fn stops_here(&self, stops: &[TokenId]) -> bool {
+        !stops.is_empty() && self.canvas.settled_end(stops).is_some_and(|p| p < self.range.end)
     }
 
     fn edit_canvas(&mut self) -> Result<(), EngineError> {
@@ -315,6 +416,29 @@ impl Cursor {
     }
 
     fn job(&self, mode: CacheMode, shared: Option<MaskCount>) -> Job {
+        let Reach { computed, from, cache } = self.reach(mode);
+        let mut positions = self.canvas.masked(from..self.range.end);
+        let masked = positions.len();
+        positions.extend(self.revealed());
+        let own = MaskCount { masks: masked, rows: 1 };
+        let now = Progress {
+            step: self.step,
+            steps: self.budget,
+            behind: self.rest,
+            planned: self.planned,
+            open: masked,
+            counted: shared.filter(|_| self.schedule.counts_together()).unwrap_or(own),
+        };
+        let share = self.schedule.share(&self.frame, &now);
+        let attention = self.schedule.attention();
+        Job { step: self.now(), positions, masked, computed, cache, attention, rest: self.rest, share }
+    }
+
+    /// What the next pass computes, and from where on masks can be committed.
+    fn reach(&self, mode: CacheMode) -> Reach {
+        if self.schedule.attention().is_some() {
+            return self.reach_of_blocks(mode);
+        }
         let len = self.canvas.len();
         let window = if mode == CacheMode::Prefix { self.range.start..len } else { self.range.clone() };
         let cache = match mode {
@@ -323,20 +447,38 @@ impl Cursor {
             _ if self.needs_whole_canvas(&window) => JobCache::Fill,
             _ => JobCache::Read,
         };
-        let (computed, from) =
-            if cache == JobCache::Read { (self.looked_back(&window), window.start) } else { (0..len, 0) };
-        let positions = self.canvas.masked(from..self.range.end);
-        let own = MaskCount { masks: positions.len(), rows: 1 };
-        let now = Progress {
-            step: self.step,
-            steps: self.budget,
-            behind: self.rest,
-            planned: self.planned,
-            open: positions.len(),
-            counted: shared.filter(|_| self.schedule.counts_together()).unwrap_or(own),
-        };
-        let share = self.schedule.share(&self.frame, &now);
-        Job { step: self.now(), positions, computed, cache, rest: self.rest, share }
+        match cache {
+            JobCache::Read => Reach { computed: self.looked_back(&window), from: window.start, cache },
+            _ => Reach { computed: 0..len, from: 0, cache },
+        }
+    }
+
+    /// The same where no block sees a later one: nothing behind the current block is computed, and of what stands before it only
+    /// the blocks from the first on that changed since its keys and values were kept.
+    fn reach_of_blocks(&self, mode: CacheMode) -> Reach {
+        let (end, from) = (self.range.end, if self.acts() { 0 } else { self.range.start });
+        let whole = |cache| Reach { computed: 0..end, from, cache };
+        if mode == CacheMode::None {
+            return whole(JobCache::Unused);
+        }
+        if self.interventions.iter().any(|i| i.edits_hidden()) {
+            return whole(JobCache::Fill);
+        }
+        let wanted = self.canvas.masked(from..end).first().copied().unwrap_or(self.range.start).min(self.range.start);
+        let kept = self.cached.iter().flatten().zip(self.canvas.tokens()).take_while(|(a, b)| a == b).count();
+        let start = self.block_start(kept.min(wanted.saturating_sub(self.lookback)));
+        match start {
+            0 => whole(JobCache::Fill),
+            _ => Reach { computed: start..end, from, cache: JobCache::Read },
+        }
+    }
+
+    /// The first position of the block of attention that holds this one.
+    fn block_start(&self, position: usize) -> usize {
+        match self.schedule.attention() {
+            Some(Attention::BlockCausal { block }) => position - position % block.max(1),
+            _ => 0,
+        }
     }
 
     /// The positions that a pass over a window computes.
@@ -356,11 +498,14 @@ impl Cursor {
         stale || reopened || self.interventions.iter().any(|i| i.edits_hidden())
     }
 
-    fn finish_step(&mut self, job: &Job, commits: Vec<Candidate>) -> Result<(), EngineError> {
-        for c in &commits {
+    fn finish_step(&mut self, job: &Job, chosen: Chosen) -> Result<(), EngineError> {
+        for c in &chosen.commits {
             self.canvas.commit(c.position, c.token, c.probability() as f32)?;
         }
-        self.planned = self.planned.saturating_sub(commits.len());
+        for c in &chosen.revisions {
+            self.canvas.revise(c.position, c.token, c.probability() as f32)?;
+        }
+        self.planned = self.planned.saturating_sub(chosen.commits.len());
         self.record(job.step, job.cache != JobCache::Read);
         self.step += 1;
         self.clock += 1;

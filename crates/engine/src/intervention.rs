@@ -93,7 +93,8 @@ pub trait Intervention: Send {
         Ok(hidden)
     }
 
-    /// After the pass: logits [positions, vocabulary] of the positions that can be committed now, f32, after guidance.
+    /// After the pass: logits [positions, vocabulary] of the positions that can be committed now, and behind them of those that
+    /// can be revised, f32, after guidance.
     ///
     /// # Errors
     /// Whatever went wrong; it ends the row.

@@ -53,8 +53,8 @@ pub use likelihood::{Estimator, Likelihood, Scores, Scoring, View, likelihood, p
 pub use options::{Batching, CacheMode, EndRule, Ends, LARGEST, MOST_STEPS, MaskRule, Options};
 pub use request::{Answer, Finish, Request};
 pub use schedule::{
-    Block, Blocks, Frame, MaskCount, Progress, RevealCount, RevealSchedule, Schedule, Share, Timesteps, quota,
-    reveal_count, reveal_probabilities,
+    Block, BlockDiffusion, BlockQuota, Blocks, Editing, Frame, MaskCount, Progress, RevealCount, RevealSchedule,
+    Schedule, Share, Timesteps, quota, reveal_count, reveal_probabilities,
 };
 pub use session::{Event, RowId, Session};
 pub use trace::{Step, StepRecord, Trace};

@@ -3,7 +3,7 @@
 use crate::EngineError;
 use crate::commit::Commit;
 use crate::error::option;
-use crate::schedule::{Frame, RevealCount, Schedule};
+use crate::schedule::{BlockQuota, Frame, RevealCount, Schedule};
 use mosa_core::TokenId;
 use mosa_model::ModelSpec;
 use serde::{Deserialize, Serialize};
@@ -25,6 +25,8 @@ pub enum CacheMode {
     Prefix,
     /// Keys and values of everything outside the block.
     Dual,
+    /// Keys and values of the blocks before the first that changed: exact, as none of them sees a later one (block diffusion).
+    Block,
 }
 
 /// How the end tokens are held back (both published as flags of LLaDA's generate).
@@ -140,6 +142,10 @@ pub struct Options {
     /// Not used for rows with interventions that may take commits back (all but those that only watch).
     #[serde(default)]
     pub stop_at_end: bool,
+    /// Stop a row behind the block in which one of these was revealed, with nothing masked before it (SDAR's stop ids, LLaDA2's
+    /// eos). Tokens given from outside do not count.
+    #[serde(default)]
+    pub block_stops: Vec<TokenId>,
     /// Seed of every random draw.
     #[serde(default)]
     pub seed: u64,
@@ -163,6 +169,7 @@ impl Options {
             mask_rule: MaskRule::Suppress,
             cache: CacheMode::None,
             stop_at_end: false,
+            block_stops: Vec::new(),
             seed: 0,
             ends,
         }
@@ -174,25 +181,43 @@ impl Options {
         Self { schedule, commit: Commit::Origin, ..Self::llada(ends) }
     }
 
+    /// SDAR's block_diffusion_generate for blocks of this length, with its defaults but for the temperature: as many steps as
+    /// positions, everything more probable than 0.85 at once, arg-max; the exact cache; a row stops behind the block with an
+    /// end token.
+    pub fn block_diffusion(ends: Ends, block_length: usize) -> Self {
+        let quota = BlockQuota::Steps(block_length);
+        Self {
+            schedule: Schedule::BlockDiffusion { block_length, quota, editing: None },
+            commit: Commit::Dynamic(0.85),
+            cache: CacheMode::Block,
+            block_stops: std::iter::once(ends.eos).chain(ends.eot).collect(),
+            ..Self::llada(ends)
+        }
+    }
+
     /// The same sampler for another response length: as many positions per step, and per block where that fits.
     pub fn resized(&self, gen_length: usize) -> Self {
         let schedule = self.schedule.plan().resized(self.gen_length, gen_length);
         Self { gen_length, schedule, ..self.clone() }
     }
 
-    /// The same sampler with one position per step and no blocks.
+    /// The same sampler with one position per step, and no blocks but those that the model needs.
     pub fn one_per_step(self) -> Self {
-        Self { schedule: self.schedule.plan().one_per_step(self.gen_length), ..self }
+        let schedule = self.schedule.plan().one_per_step(self.gen_length);
+        Self { schedule, commit: self.commit.within_quota(), ..self }
     }
 
     /// The number of blocks behind a prompt of this length. Records of later blocks are of the steps that reveal what the
     /// blocks left masked.
     pub fn blocks(&self, prompt: usize) -> usize {
-        self.schedule.plan().blocks(&self.frame(prompt))
+        let plan = self.schedule.plan();
+        let gen_length = plan.response_on_canvas(prompt, self.gen_length);
+        plan.blocks(&Frame { response_start: prompt, first_mask: prompt, gen_length, pace: self.commit.pace() })
     }
 
-    pub(crate) fn frame(&self, response_start: usize) -> Frame {
-        Frame { response_start, gen_length: self.gen_length, pace: self.commit.pace() }
+    /// Positions of the canvas behind a prompt of this length: those of the response, and what its last block has beyond.
+    pub fn response_on_canvas(&self, prompt: usize) -> usize {
+        self.schedule.plan().response_on_canvas(prompt, self.gen_length)
     }
 
     /// Refuses values that cannot be used, and combinations that contradict each other.
@@ -212,12 +237,19 @@ impl Options {
             return Err(option("steps", format!("= {} is more than {MOST_STEPS}", plan.steps())));
         }
         plan.check(self)?;
+        plan.check_model(spec)?;
         self.commit.check()?;
         self.check_numbers()?;
         if self.cfg_scale > 0.0 && self.cache != CacheMode::None {
             return Err(option(
                 "cfg-scale",
                 "cannot be combined with a cache: guidance needs two canvases, the cache holds one",
+            ));
+        }
+        if self.cache == CacheMode::Block && plan.attention().is_none() {
+            return Err(option(
+                "cache",
+                "block is exact only where no block sees a later one: with --sampler block-diffusion",
             ));
         }
         if matches!(self.end_rule, EndRule::EndsLast | EndRule::Both) && self.ends.eot.is_none() {

@@ -145,8 +145,10 @@ fn forward(
 /// The rows of one job. Guidance and caches exclude each other.
 fn rows_of<'a>(row: &PassRow<'_>, views: &'a [Vec<TokenId>], cache: &'a mut KvCache) -> Vec<Row<'a>> {
     match (row.job.cache, views) {
-        (JobCache::Fill | JobCache::Read, [view]) => vec![Row::cached(view, row.job.computed.start, cache)],
-        _ => views.iter().map(|view| Row::new(view)).collect(),
+        (JobCache::Fill | JobCache::Read, [view]) => {
+            vec![Row { attention: row.job.attention, ..Row::cached(view, row.job.computed.start, cache) }]
+        }
+        _ => views.iter().map(|view| Row { attention: row.job.attention, ..Row::new(view) }).collect(),
     }
 }
 

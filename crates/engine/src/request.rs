@@ -74,9 +74,11 @@ impl Request {
         if len == 0 {
             return Err(wrong("the prompt is empty".into()));
         }
-        if len.saturating_add(gen_length) > spec.max_length {
+        let on_canvas = self.options.response_on_canvas(len);
+        if len.saturating_add(on_canvas) > spec.max_length {
+            let whole = if on_canvas > gen_length { format!(" ({on_canvas} in whole blocks)") } else { String::new() };
             return Err(wrong(format!(
-                "{len} tokens plus gen-length {gen_length} exceed the model's context of {}",
+                "{len} tokens plus gen-length {gen_length}{whole} exceed the model's context of {}",
                 spec.max_length
             )));
         }
@@ -91,7 +93,7 @@ impl Request {
                 spec.mask
             )));
         }
-        let mut canvas = Canvas::new(&self.prompt, gen_length, spec.mask);
+        let mut canvas = Canvas::new(&self.prompt, on_canvas, spec.mask);
         for &(offset, token) in &self.forced {
             if offset >= gen_length {
                 return Err(wrong(format!(

@@ -19,6 +19,17 @@ struct Place {
     attention: Attention,
 }
 
+impl Place {
+    /// Whether every token sees all that the row has keys of.
+    fn sees_all(&self) -> bool {
+        match self.attention {
+            Attention::Full => true,
+            Attention::BlockCausal { .. } => self.attention.sees(self.start, self.keys - 1),
+            Attention::Prefix { len } => self.keys <= len,
+        }
+    }
+}
+
 /// Left-padded rows; or, packed, rows one behind the other: one row of all positions, in which each attends by itself.
 pub(crate) struct Batch {
     /// [rows, width] token ids; packed [1, positions].
@@ -102,7 +113,7 @@ impl Batch {
             return Ok(None);
         }
         let keys = self.keys();
-        let queries = if self.places.iter().all(|p| p.attention == Attention::Full) { 1 } else { self.width };
+        let queries = if self.places.iter().all(Place::sees_all) { 1 } else { self.width };
         if queries == 1 && self.places.iter().all(|p| p.keys == keys) {
             return Ok(None);
         }

@@ -15,7 +15,11 @@ use mosa_core::{DefaultSampler, Family};
 pub(crate) const READER: FamilyReader =
     FamilyReader { architectures: &["SDARForCausalLM"], models: "SDAR, TraDo", computes: &[], read };
 
-const FAMILY: Family = Family { name: "SDAR", turn_ends: &["<|im_end|>"], sampler: DefaultSampler::BlockDiffusion };
+const FAMILY: Family = Family {
+    name: "SDAR",
+    turn_ends: &["<|im_end|>"],
+    sampler: DefaultSampler::BlockDiffusion { threshold_percent: 85 },
+};
 
 const NAMES: Names = Names {
     embed: "model.embed_tokens",

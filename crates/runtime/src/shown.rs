@@ -41,9 +41,11 @@ impl Shown {
                 let Some(at) = edit.position.checked_sub(prompt).filter(|at| *at < steps.len()) else {
                     continue;
                 };
-                let committed = edit.cause == Cause::Committed;
-                steps[at] = committed.then_some(step.step.clock as usize);
-                confidences[at] = edit.confidence.filter(|_| committed).map(rounded);
+                // A revision leaves the step as it is: the position was revealed before.
+                if edit.cause != Cause::Revised {
+                    steps[at] = (edit.cause == Cause::Committed).then_some(step.step.clock as usize);
+                }
+                confidences[at] = edit.confidence.map(rounded);
             }
         }
         Ok(Self {

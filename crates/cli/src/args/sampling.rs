@@ -12,33 +12,48 @@ pub(crate) struct SamplingArgs {
     /// Response positions; default: 128.
     #[arg(long, value_parser = within::<usize>(1, POSITIONS), value_name = "N")]
     pub gen_length: Option<usize>,
-    /// Denoising steps; default: gen-length.
+    /// Denoising steps; default: gen-length. With block diffusion the steps of a block; default: its length.
     #[arg(long, value_parser = within::<usize>(1, STEPS), value_name = "N")]
     pub steps: Option<usize>,
-    /// Positions per block (block sampler); default: gen-length.
+    /// Positions per block; default: gen-length, with block diffusion the model's own.
     #[arg(long, value_parser = within::<usize>(1, POSITIONS), value_name = "N")]
     pub block_length: Option<usize>,
-    /// Which sampler; auto takes blocks for LLaDA and MMaDA, timesteps for Dream.
+    /// Which sampler; auto takes the one the model was published with: blocks for LLaDA and MMaDA, timesteps for Dream,
+    /// block-diffusion for SDAR and LLaDA2.
     #[arg(long, value_enum, default_value_t = SamplerName::Auto)]
     pub sampler: SamplerName,
     /// Sampling temperature; 0 takes the most likely token.
     #[arg(long, value_parser = between(0.0, LARGEST), value_name = "T")]
     pub temperature: Option<f64>,
-    /// Which positions are revealed first (block sampler).
+    /// Which positions are revealed first (not Dream's sampler).
     #[arg(long, value_enum, value_name = "NAME")]
     pub remasking: Option<RemaskingName>,
     /// Which positions are revealed first (Dream's sampler).
     #[arg(long, value_enum, value_name = "NAME")]
     pub alg: Option<AlgName>,
-    /// Reveal every position at least this probable (Fast-dLLM).
+    /// Reveal every position at least this probable (Fast-dLLM); with block diffusion every one above it, and never fewer than
+    /// the step's share (default there: 0.85 for SDAR, 0.95 for LLaDA2).
     #[arg(long, value_parser = between(0.0, 1.0), value_name = "P", conflicts_with = "factor")]
     pub threshold: Option<f64>,
     /// Reveal positions by Fast-dLLM's rank-dependent bar.
     #[arg(long, value_parser = between(0.0, LARGEST), value_name = "F")]
     pub factor: Option<f64>,
-    /// Keys and values kept between passes (Fast-dLLM; approximate).
-    #[arg(long, value_enum, default_value_t = CacheName::None)]
-    pub cache: CacheName,
+    /// With entropy_bounded: reveal lowest entropies while their sum stays below this many nats; default: 0.35.
+    #[arg(long, value_parser = between(0.0, LARGEST), value_name = "NATS")]
+    pub eb_threshold: Option<f64>,
+    /// LLaDA2.1: replace revealed tokens of the current block where another has a probability above this; 1 replaces none.
+    #[arg(long, value_parser = between(0.0, 1.0), value_name = "P")]
+    pub editing_threshold: Option<f64>,
+    /// LLaDA2.1: most steps behind the last mask of a block; default: 16.
+    #[arg(long, value_parser = within::<usize>(0, STEPS), value_name = "N", requires = "editing_threshold")]
+    pub max_post_steps: Option<usize>,
+    /// LLaDA2.1: positions revealed per step at least, instead of a number of steps; default: 1 with --editing-threshold.
+    #[arg(long, value_parser = within::<usize>(1, POSITIONS), value_name = "N", conflicts_with = "steps")]
+    pub num_to_transfer: Option<usize>,
+    /// Keys and values kept between passes: prefix and dual are Fast-dLLM's (approximate); block is exact, and the default
+    /// of block diffusion.
+    #[arg(long, value_enum, value_name = "KIND")]
+    pub cache: Option<CacheName>,
     /// Classifier-free guidance; 0 is off.
     #[arg(long, value_parser = between(0.0, LARGEST), value_name = "S", default_value_t = 0.0)]
     pub cfg_scale: f64,
@@ -82,9 +97,10 @@ pub(crate) enum SamplerName {
     Auto,
     Blocks,
     Timesteps,
+    BlockDiffusion,
 }
 
-/// Which positions LLaDA's sampler reveals first, by the names of its published code, and of policies it has not.
+/// Which positions are revealed first, by the names of LLaDA's and SDAR's published code, and of policies they have not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "snake_case")]
 #[value(rename_all = "snake_case")]
@@ -94,17 +110,32 @@ pub(crate) enum RemaskingName {
     Margin,
     Entropy,
     LeftToRight,
+    Sequential,
+    LowConfidenceStatic,
+    LowConfidenceDynamic,
+    EntropyBounded,
+}
+
+/// The numbers that some policies need.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bars {
+    /// Probability above which a position is revealed in any case.
+    pub threshold: f64,
+    /// Sum of entropies in nats.
+    pub entropy: f64,
 }
 
 impl RemaskingName {
     /// The engine's policy.
-    pub(crate) fn commit(self) -> Commit {
+    pub(crate) fn commit(self, bars: Bars) -> Commit {
         match self {
-            Self::LowConfidence => Commit::LowConfidence,
+            Self::LowConfidence | Self::LowConfidenceStatic => Commit::LowConfidence,
             Self::Random => Commit::Random,
             Self::Margin => Commit::Margin,
             Self::Entropy => Commit::Entropy,
-            Self::LeftToRight => Commit::LeftToRight,
+            Self::LeftToRight | Self::Sequential => Commit::LeftToRight,
+            Self::LowConfidenceDynamic => Commit::Dynamic(bars.threshold),
+            Self::EntropyBounded => Commit::EntropyBounded(bars.entropy),
         }
     }
 }
@@ -139,6 +170,7 @@ pub(crate) enum CacheName {
     None,
     Prefix,
     Dual,
+    Block,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ValueEnum)]

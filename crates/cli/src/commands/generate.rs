@@ -5,7 +5,6 @@ use crate::failure::Failure;
 use crate::live::Live;
 use crate::load::{Loaded, load};
 use crate::room::Room;
-use crate::sampling::Shipped;
 use crate::{interrupt, output};
 use anyhow::{Context, Result, ensure};
 use mosa_core::TokenId;
@@ -35,8 +34,7 @@ struct Record<'a> {
 pub(crate) fn run(args: &GenerateArgs) -> Result<(), Failure> {
     let prompts = prompts(args)?;
     let loaded = load(&args.model, &args.compute)?;
-    let options = args.sampling.options(loaded.spec().family, loaded.ends(), &Shipped::read(&loaded.dir)?)?;
-    options.check(loaded.spec())?;
+    let options = loaded.options(&args.sampling)?;
     let requests = prompts.iter().map(|p| request(&loaded, p, args, &options)).collect::<Result<Vec<_>>>()?;
     let source = args.prompts.as_ref().map_or("--prompt".into(), |p| p.display().to_string());
     let (setting, response) = (Some("--gen-length"), options.gen_length);

@@ -1,6 +1,6 @@
 //! `mosa list`: what can be named on the command line, in a line each, and where it comes from.
 
-use crate::args::{AlgName, ListArgs, Listed, ProbeCommand, RemaskingName};
+use crate::args::{AlgName, Bars, ListArgs, Listed, ProbeCommand, RemaskingName};
 use crate::failure::Failure;
 use crate::output;
 use crate::table::header;
@@ -74,6 +74,7 @@ fn objectives() -> Vec<Entry> {
 const OURS: &str = "mosa";
 const MOSA: &str = "MOSA, arXiv 2508.12398";
 const LLADA: &str = "LLaDA, arXiv 2502.09992";
+const SDAR: &str = "SDAR, arXiv 2510.06303";
 const DREAM: &str = "Dream, arXiv 2508.15487";
 const FAST_DLLM: &str = "Fast-dLLM, arXiv 2505.22618";
 
@@ -87,7 +88,8 @@ fn commits() -> Vec<Entry> {
         format!("{flag} {}", value.map(|value| value.get_name().to_owned()).unwrap_or_default())
     };
     let remasking = RemaskingName::value_variants().iter();
-    let remasking = remasking.map(|name| own(typed("--remasking", name.to_possible_value()), name.commit()));
+    let bars = Bars { threshold: 0.85, entropy: 0.35 };
+    let remasking = remasking.map(|name| own(typed("--remasking", name.to_possible_value()), name.commit(bars)));
     let alg = AlgName::value_variants().iter();
     let alg = alg.map(|name| of_dream(own(typed("--alg", name.to_possible_value()), name.commit())));
     let numbers = [own("--threshold P".into(), Commit::Threshold(1.0)), own("--factor F".into(), Commit::Factor(1.0))];
@@ -110,6 +112,8 @@ fn policy(commit: Commit) -> Policy {
         Commit::LeftToRight => of("the leftmost positions", OURS),
         Commit::Threshold(_) => of("every position at least this probable, at least one", FAST_DLLM),
         Commit::Factor(_) => of("every position within a bar that rises with the rank, at least one", FAST_DLLM),
+        Commit::Dynamic(_) => of("every position more probable than this, at least the quota", SDAR),
+        Commit::EntropyBounded(_) => of("lowest entropies while their sum stays below this, at least one", SDAR),
         Commit::Origin => of("each position with the schedule's probability", DREAM),
     }
 }
@@ -174,7 +178,11 @@ mod tests {
         assert!(listed.contains(&"--threshold P".to_owned()) && listed.contains(&"--factor F".to_owned()));
         for name in RemaskingName::value_variants() {
             let typed = name.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
-            assert_eq!(Commit::by_name(&typed), Some(name.commit()), "{typed}");
+            let commit = name.commit(Bars { threshold: 0.9, entropy: 0.3 });
+            match Commit::by_name(&typed) {
+                Some(named) => assert_eq!(named, commit, "{typed}"),
+                None => assert!(matches!(commit, Commit::Dynamic(0.9) | Commit::EntropyBounded(0.3)), "{typed}"),
+            }
         }
         for name in AlgName::value_variants() {
             let typed = name.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();

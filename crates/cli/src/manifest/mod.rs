@@ -52,6 +52,7 @@ impl Manifest {
         let defaults = match options.schedule {
             Schedule::Blocks { .. } => Options::llada(options.ends),
             Schedule::Timesteps { .. } => Options::dream(options.ends),
+            Schedule::BlockDiffusion { block_length, .. } => Options::block_diffusion(options.ends, block_length),
         };
         self.with_defaults("sampler", &defaults)
     }

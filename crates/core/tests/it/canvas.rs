@@ -62,9 +62,23 @@ fn an_end_before_given_tokens_does_not_end_the_answer() {
     assert_eq!(c.settled_end(&[7]), Some(4));
 }
 
+#[test]
+fn only_what_the_sampler_revealed_can_be_revised() {
+    let mut c = Canvas::new(&[1], 3, MASK);
+    c.force(2, 5).unwrap();
+    c.commit(1, 6, 0.5).unwrap();
+    assert_eq!([0, 1, 2, 3, 4].map(|p| c.is_revealed(p)), [false, true, false, false, false]);
+    c.revise(1, 7, 0.9).unwrap();
+    assert_eq!(c.response(), [7, 5, MASK]);
+    for position in [0, 2, 3] {
+        assert_eq!(c.revise(position, 8, 0.9), Err(CanvasError::NotRevealed { position }));
+    }
+    assert_eq!(c.revise(4, 8, 0.9), Err(CanvasError::Outside { position: 4, len: 4 }));
+}
+
 proptest! {
     #[test]
-    fn replaying_the_edits_of_a_canvas_gives_its_tokens(ops in prop::collection::vec((0usize..12, 0u32..9, 0u8..3), 0..40)) {
+    fn replaying_the_edits_of_a_canvas_gives_its_tokens(ops in prop::collection::vec((0usize..12, 0u32..9, 0u8..4), 0..40)) {
         let mut c = Canvas::new(&[1, 2, MASK], 8, MASK);
         let mut replay = c.tokens().to_vec();
         let mut accepted = 0;
@@ -72,6 +86,7 @@ proptest! {
             let ok = match kind {
                 0 => c.force(p, t).is_ok(),
                 1 => c.commit(p, t, 0.1).is_ok(),
+                2 => c.revise(p, t, 0.2).is_ok(),
                 _ => c.remask(p).is_ok(),
             };
             accepted += usize::from(ok);
@@ -80,7 +95,7 @@ proptest! {
         prop_assert_eq!(edits.len(), accepted);
         for e in edits {
             prop_assert_eq!(replay[e.position], e.before);
-            prop_assert_eq!(e.confidence.is_some(), e.cause == Cause::Committed);
+            prop_assert_eq!(e.confidence.is_some(), matches!(e.cause, Cause::Committed | Cause::Revised));
             replay[e.position] = e.token;
         }
         prop_assert_eq!(&replay, c.tokens());

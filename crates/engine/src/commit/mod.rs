@@ -1,6 +1,8 @@
 //! Commit policies: which masked positions to commit now. One file per policy.
 
+mod dynamic;
 mod entropy;
+mod entropy_bounded;
 mod factor;
 mod left_to_right;
 mod low_confidence;
@@ -9,7 +11,9 @@ mod origin;
 mod random;
 mod threshold;
 
+pub use dynamic::Dynamic;
 pub use entropy::Entropy;
+pub use entropy_bounded::EntropyBounded;
 pub use factor::Factor;
 pub use left_to_right::LeftToRight;
 pub use low_confidence::LowConfidence;
@@ -97,17 +101,21 @@ pub enum Commit {
     Factor(f64),
     /// Each position independently with the schedule's probability (Dream `origin`).
     Origin,
+    /// Everything more probable than this, at least the quota (SDAR `low_confidence_dynamic`, LLaDA2).
+    Dynamic(f64),
+    /// Lowest entropies first, as long as their sum stays below this many nats (SDAR `entropy_bounded`).
+    EntropyBounded(f64),
 }
 
 impl Commit {
-    /// The policy with this published name. Threshold and factor carry a number and are options of their own.
+    /// The policy with this published name. Those that carry a number are options of their own.
     pub fn by_name(name: &str) -> Option<Self> {
         Some(match name {
-            "low_confidence" | "maskgit_plus" => Self::LowConfidence,
+            "low_confidence" | "low_confidence_static" | "maskgit_plus" => Self::LowConfidence,
             "random" => Self::Random,
             "margin" | "topk_margin" => Self::Margin,
             "entropy" => Self::Entropy,
-            "left_to_right" => Self::LeftToRight,
+            "left_to_right" | "sequential" => Self::LeftToRight,
             "origin" => Self::Origin,
             _ => return None,
         })
@@ -116,15 +124,29 @@ impl Commit {
     /// Who decides how many positions a step reveals.
     pub fn pace(self) -> Pace {
         match self {
-            Self::Threshold(_) | Self::Factor(_) => Pace::Free,
+            Self::Threshold(_) | Self::Factor(_) | Self::EntropyBounded(_) => Pace::Free,
             Self::Origin => Pace::Drawn,
-            Self::LowConfidence | Self::Random | Self::Margin | Self::Entropy | Self::LeftToRight => Pace::Quota,
+            Self::LowConfidence
+            | Self::Random
+            | Self::Margin
+            | Self::Entropy
+            | Self::LeftToRight
+            | Self::Dynamic(_) => Pace::Quota,
         }
     }
 
     /// Whether it reveals as many as it likes per step, so that the number of steps is not fixed.
     pub fn is_parallel(self) -> bool {
-        self.pace() == Pace::Free
+        self.pace() == Pace::Free || matches!(self, Self::Dynamic(_))
+    }
+
+    /// The same ranking without what goes beyond the quota.
+    pub(crate) fn within_quota(self) -> Self {
+        match self {
+            Self::Dynamic(_) => Self::LowConfidence,
+            Self::EntropyBounded(_) => Self::Entropy,
+            other => other,
+        }
     }
 
     /// The policy itself.
@@ -138,6 +160,8 @@ impl Commit {
             Self::Threshold(bar) => Box::new(Threshold(bar)),
             Self::Factor(f) => Box::new(Factor(f)),
             Self::Origin => Box::new(Origin),
+            Self::Dynamic(bar) => Box::new(Dynamic(bar)),
+            Self::EntropyBounded(bound) => Box::new(EntropyBounded(bound)),
         }
     }
 
@@ -145,6 +169,12 @@ impl Commit {
         match self {
             Self::Threshold(t) if !(t > 0.0 && t <= 1.0) => {
                 Err(option("threshold", format!("= {t} must lie in (0, 1]")))
+            }
+            Self::Dynamic(t) if !(0.0..=2.0).contains(&t) => {
+                Err(option("threshold", format!("= {t} must lie in [0, 2]; from 1 on the quota alone counts")))
+            }
+            Self::EntropyBounded(b) if !(b > 0.0 && b <= crate::LARGEST) => {
+                Err(option("eb-threshold", format!("= {b} must be above 0 and up to {}", crate::LARGEST)))
             }
             Self::Factor(f) if !(f > 0.0 && f <= crate::LARGEST) => {
                 Err(option("factor", format!("= {f} must be above 0 and up to {}", crate::LARGEST)))

@@ -1,13 +1,16 @@
 //! Schedules: how many positions are revealed when. One file per schedule.
 
+mod block_diffusion;
 mod blocks;
 mod timesteps;
 
+pub use block_diffusion::{BlockDiffusion, BlockQuota};
 pub use blocks::Blocks;
 pub use timesteps::{RevealCount, Timesteps, reveal_count, reveal_probabilities};
 
 use crate::commit::Pace;
 use crate::{EngineError, Options};
+use mosa_model::{Attention, ModelSpec};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
@@ -32,6 +35,26 @@ pub enum Schedule {
         #[serde(default)]
         count: RevealCount,
     },
+    /// SDAR, LLaDA2: blocks on a grid of the canvas, none of which sees a later one.
+    BlockDiffusion {
+        /// Positions per block.
+        block_length: usize,
+        /// How many positions a step reveals.
+        quota: BlockQuota,
+        /// Whether revealed tokens of the block may be replaced.
+        #[serde(default)]
+        editing: Option<Editing>,
+    },
+}
+
+/// LLaDA2.1's editing: in every step, from the same logits, a token of the current block that was revealed in an earlier one is
+/// replaced if another is the most likely there, with a probability above the threshold.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Editing {
+    /// The probability to exceed; 1 edits nothing.
+    pub threshold: f64,
+    /// Most steps of a block behind its last mask. They end with the first that changes nothing.
+    pub max_post_steps: usize,
 }
 
 impl Schedule {
@@ -40,6 +63,9 @@ impl Schedule {
         match self {
             Self::Blocks { steps, block_length } => Box::new(Blocks { steps, block_length }),
             Self::Timesteps { steps, eps, count } => Box::new(Timesteps { steps, eps, count }),
+            Self::BlockDiffusion { block_length, quota, editing } => {
+                Box::new(BlockDiffusion { block_length, quota, editing })
+            }
         }
     }
 }
@@ -49,6 +75,8 @@ impl Schedule {
 pub struct Frame {
     /// Canvas position of the first response position.
     pub response_start: usize,
+    /// The first canvas position to fill: that of the response, or of a gap in the prompt.
+    pub first_mask: usize,
     /// Response positions; behind them the canvas ends.
     pub gen_length: usize,
     /// Who decides how many positions a step reveals.
@@ -132,6 +160,34 @@ pub trait RevealSchedule: Send + Sync {
     /// [`EngineError::Option`] naming the option.
     fn check(&self, options: &Options) -> Result<(), EngineError>;
 
+    /// Refuses a model that it cannot decode.
+    ///
+    /// # Errors
+    /// [`EngineError::Option`] naming the option.
+    fn check_model(&self, _spec: &ModelSpec) -> Result<(), EngineError> {
+        Ok(())
+    }
+
+    /// Whom the tokens of a pass see; none: as the model was trained.
+    fn attention(&self) -> Option<Attention> {
+        None
+    }
+
+    /// Response positions on the canvas for a response of `gen_length`; what is more than that is no part of the answer.
+    fn response_on_canvas(&self, _response_start: usize, gen_length: usize) -> usize {
+        gen_length
+    }
+
+    /// Whether a block is over once nothing of it is masked, however many steps it has left.
+    fn ends_when_revealed(&self) -> bool {
+        false
+    }
+
+    /// Whether revealed tokens of the current block may be replaced.
+    fn editing(&self) -> Option<Editing> {
+        None
+    }
+
     /// The number of blocks; at least one.
     fn blocks(&self, frame: &Frame) -> usize;
 
@@ -185,7 +241,7 @@ mod tests {
     use super::*;
 
     fn frame(pace: Pace) -> Frame {
-        Frame { response_start: 13, gen_length: 16, pace }
+        Frame { response_start: 13, first_mask: 13, gen_length: 16, pace }
     }
 
     #[test]

@@ -74,7 +74,7 @@ fn the_trace_replays_to_the_answer_and_every_position_is_revealed_once() {
                         committed.push(edit.position);
                         canvas.commit(edit.position, edit.token, p).unwrap();
                     }
-                    Cause::Remasked => panic!("nobody remasks"),
+                    Cause::Remasked | Cause::Revised => panic!("nobody remasks or revises"),
                 }
             }
             assert_eq!(canvas.response(), answer.ids);

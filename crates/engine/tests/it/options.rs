@@ -1,5 +1,8 @@
 use crate::{blocks, decode, load, request};
-use mosa_engine::{Batching, CacheMode, Commit, EndRule, Ends, EngineError, MaskRule, Options, RevealCount, Schedule};
+use mosa_engine::{
+    Batching, BlockQuota, CacheMode, Commit, Editing, EndRule, Ends, EngineError, MaskRule, Options, RevealCount,
+    Schedule,
+};
 use mosa_model::DenoisingModel;
 
 #[test]
@@ -89,10 +92,17 @@ fn options_read_back_as_they_were_written() {
         mask_rule: MaskRule::Allow,
         cache: CacheMode::Dual,
         stop_at_end: true,
+        block_stops: vec![7, 8],
         seed: u64::MAX,
         ends,
     };
-    for options in [Options::llada(ends), Options::dream(Ends { eot: None, ..ends }), everything] {
+    let editing = Some(Editing { threshold: 0.5, max_post_steps: 16 });
+    let blocks = Options {
+        schedule: Schedule::BlockDiffusion { block_length: 32, quota: BlockQuota::PerStep(2), editing },
+        commit: Commit::EntropyBounded(0.35),
+        ..Options::block_diffusion(ends, 32)
+    };
+    for options in [Options::llada(ends), Options::dream(Ends { eot: None, ..ends }), everything, blocks] {
         let text = serde_json::to_string(&options).unwrap();
         assert_eq!(serde_json::from_str::<Options>(&text).unwrap(), options, "{text}");
     }

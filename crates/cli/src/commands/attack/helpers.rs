@@ -5,7 +5,6 @@ use crate::args::{AttackArgs, HelperName, ModelArgs, SamplingArgs};
 use crate::endpoint::sent_otherwise;
 use crate::load::load;
 use crate::manifest::Fingerprints;
-use crate::sampling::Shipped;
 use crate::settings::{SettingsFile, key_of};
 use crate::{hub, interrupt};
 use anyhow::{Result, anyhow};
@@ -101,9 +100,7 @@ fn in_process(args: &AttackArgs, local: &InThisProcess, open: &mut Open) -> Resu
     let named = ModelArgs { model: local.model.clone(), adapter: local.adapter.clone() };
     let loaded = load(&named, &args.compute)?;
     let sampling = SamplingArgs { gen_length: Some(longest), eos_stop: true, ..SamplingArgs::default() };
-    let family = loaded.spec().family;
-    let options = sampling.of_target(family).options(family, loaded.ends(), &Shipped::read(&loaded.dir)?)?;
-    options.check(loaded.spec())?;
+    let options = loaded.options(&sampling.of_target(loaded.spec().family))?;
     let batching = sampling.batching(loaded.model.device());
     let model = Arc::new(opened(loaded, options, batching, args)?);
     open.insert(key, model.clone());

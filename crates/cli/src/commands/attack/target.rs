@@ -4,7 +4,6 @@ use crate::args::{AttackArgs, ModelArgs};
 use crate::load::{Loaded, load};
 use crate::manifest::{Fingerprints, Place};
 use crate::room::Room;
-use crate::sampling::Shipped;
 use crate::{endpoint, hub, interrupt};
 use anyhow::Result;
 use mosa_attack::Target;
@@ -68,12 +67,7 @@ pub(super) fn open(args: &AttackArgs, asked: &Asked<'_>) -> Result<Opened> {
 fn local(args: &AttackArgs, model: &str, asked: &Asked<'_>) -> Result<Opened> {
     let named = ModelArgs { model: model.to_owned(), adapter: args.target.adapter.clone() };
     let loaded = load(&named, &args.compute)?;
-    let options = args.sampling.of_target(loaded.spec().family).options(
-        loaded.spec().family,
-        loaded.ends(),
-        &Shipped::read(&loaded.dir)?,
-    )?;
-    options.check(loaded.spec())?;
+    let options = loaded.options(&args.sampling.of_target(loaded.spec().family))?;
     let batching = args.sampling.batching(loaded.model.device());
     asked.fit(args, &loaded, &options)?;
     let mut fingerprints = Fingerprints::default();

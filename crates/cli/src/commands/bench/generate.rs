@@ -17,7 +17,7 @@ pub(crate) fn run(args: &BenchGenerateArgs) -> Result<(), Failure> {
     let device = prepare(&args.model.compute)?;
     let model = open(&args.model, args.sampling.seed, device)?;
     let config = model.config().clone();
-    let options = args.sampling.options(config.family, Ends { eos: config.eos, eot: None }, &Default::default())?;
+    let options = args.sampling.options(model.spec(), Ends { eos: config.eos, eot: None }, &Default::default())?;
     let prompts = random_prompts(&config, [args.batch_size, args.model.prompt_len], args.sampling.seed)?;
     options.check(model.spec())?;
     Request::new("row0", prompts[0].clone(), &options).check(model.spec())?;

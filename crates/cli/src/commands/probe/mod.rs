@@ -11,7 +11,6 @@ use crate::failure::Failure;
 use crate::load::{Loaded, load};
 use crate::manifest::{Fingerprints, Manifest, Place};
 use crate::room::Room;
-use crate::sampling::Shipped;
 use crate::table::{header, rate};
 use crate::{digest, folder, hub, interrupt, output};
 use anyhow::Result;
@@ -53,8 +52,7 @@ impl<'a> Opened<'a> {
     pub(crate) fn new(name: &str, args: &'a ProbeArgs, sampling: &SamplingArgs, settings: Value) -> Result<Self> {
         let file = args.select.read(&args.behaviors, sampling.seed, args.compute.quiet)?;
         let loaded = load(&args.model, &args.compute)?;
-        let options = sampling.options(loaded.spec().family, loaded.ends(), &Shipped::read(&loaded.dir)?)?;
-        options.check(loaded.spec())?;
+        let options = loaded.options(sampling)?;
         let (batching, stop) = (sampling.batching(loaded.model.device()), interrupt::stop());
         let said = Said { name, settings, reading: file.said };
         let manifest = manifest(said, args, &loaded)?.sampled(&options, batching)?;

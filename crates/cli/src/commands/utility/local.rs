@@ -2,10 +2,9 @@
 
 use super::case::{Case, Reply, Unreplied};
 use super::opened::Opened;
-use crate::args::{ModelArgs, SamplingArgs, UtilityArgs};
+use crate::args::{ModelArgs, SamplerName, SamplingArgs, UtilityArgs};
 use crate::load::load;
 use crate::manifest::{Fingerprints, Place};
-use crate::sampling::Shipped;
 use crate::{hub, interrupt};
 use anyhow::{Context, Result, bail};
 use mosa_core::Family;
@@ -141,10 +140,7 @@ fn scored(chosen: Chosen) -> Reply {
 pub(super) fn open(args: &UtilityArgs, model: &str, ask: &Asked, batch_size: usize) -> Result<Opened<Local>> {
     let named = ModelArgs { model: model.to_owned(), adapter: args.subject.adapter.clone() };
     let loaded = load(&named, &args.compute)?;
-    let family = loaded.spec().family;
-    let shipped = Shipped::read(&loaded.dir)?;
-    let options = args.sampling.of_task(ask, family).options(family, loaded.ends(), &shipped)?;
-    options.check(loaded.spec())?;
+    let options = loaded.options(&args.sampling.of_task(ask, loaded.spec().family))?;
     let device = loaded.model.device();
     let batching = match (ask, args.sampling.batching(device)) {
         (Asked::Choose(_), Batching::Shared { .. }) => Batching::of_questions(device),
@@ -172,13 +168,16 @@ impl SamplingArgs {
         let positions = self.gen_length.unwrap_or(how.gen_length);
         let as_asked = positions == how.gen_length;
         let blocks = how.block_length.filter(|block| as_asked || positions.is_multiple_of(*block));
-        let blocks = blocks.filter(|_| !self.is_timesteps(family));
+        let sampler = self.sampler_for(family);
+        let blocks = blocks.filter(|_| sampler == SamplerName::Blocks);
+        // Blocks of a model's own have steps of their own, and no rule for end tokens.
+        let whole = sampler != SamplerName::BlockDiffusion;
         Self {
             gen_length: Some(positions),
             block_length: self.block_length.or(blocks),
-            steps: self.steps.or(how.steps.filter(|_| as_asked)),
-            logits_eos_inf: self.logits_eos_inf || how.logits_eos_inf,
-            confidence_eos_eot_inf: self.confidence_eos_eot_inf || how.confidence_eos_eot_inf,
+            steps: self.steps.or(how.steps.filter(|_| as_asked && whole)),
+            logits_eos_inf: self.logits_eos_inf || (how.logits_eos_inf && whole),
+            confidence_eos_eot_inf: self.confidence_eos_eot_inf || (how.confidence_eos_eot_inf && whole),
             eos_stop: true,
             ..self.clone()
         }

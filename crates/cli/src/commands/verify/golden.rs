@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use mosa_core::TokenId;
 use mosa_text::Message;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -66,13 +66,27 @@ pub(crate) struct LogitsEntry {
     pub block: Option<usize>,
 }
 
+/// The ids of every row; of a single one they may stand without a list around them.
+fn rows<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<Vec<TokenId>>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Rows {
+        One(Vec<TokenId>),
+        All(Vec<Vec<TokenId>>),
+    }
+    Ok(match Rows::deserialize(input)? {
+        Rows::One(row) => vec![row],
+        Rows::All(rows) => rows,
+    })
+}
+
 #[derive(Debug, Deserialize)]
 pub(crate) struct TraceEntry {
     pub name: String,
     pub prompts: Vec<Vec<TokenId>>,
     pub args: Map<String, Value>,
     pub steps: Vec<TraceStep>,
-    #[serde(rename = "final")]
+    #[serde(rename = "final", deserialize_with = "rows")]
     pub answers: Vec<Vec<TokenId>>,
     pub final_text: Vec<String>,
     pub forced: Option<Vec<HashMap<usize, TokenId>>>,
@@ -81,10 +95,16 @@ pub(crate) struct TraceEntry {
 #[derive(Debug, Deserialize)]
 pub(crate) struct TraceStep {
     pub block: usize,
-    pub step: usize,
+    /// -1: the prompt enters the cache.
+    pub step: i64,
     pub full: bool,
+    /// `prefill` or `store`: a pass that reveals nothing.
+    pub kind: Option<String>,
     /// (row, response offset, token).
     pub commit: Vec<(usize, i64, TokenId)>,
+    /// Revealed tokens that were replaced, likewise.
+    #[serde(default)]
+    pub edit: Vec<(usize, i64, TokenId)>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -7,6 +7,7 @@
 //! are as near as bf16's rounding lets them be, and what depends on their last digits is skipped.
 
 mod alignment;
+mod block_traces;
 mod gcg;
 mod golden;
 mod likelihood;

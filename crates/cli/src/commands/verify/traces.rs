@@ -1,7 +1,7 @@
 //! Complete decodes, token by token, and Dream's schedules.
 
 use super::golden::{ScheduleEntry, TraceEntry};
-use super::{Check, Folder};
+use super::{Check, Folder, block_traces};
 use anyhow::{Context, Result};
 use mosa_core::TokenId;
 use mosa_engine::{
@@ -33,6 +33,10 @@ type Commits = Vec<(usize, i64, TokenId)>;
 pub(crate) fn checks(folder: &Folder, model: &Transformer) -> Result<Vec<Check>> {
     let mut checks = Vec::new();
     for e in &folder.golden.traces {
+        if block_traces::is_one(e) {
+            checks.extend(block_traces::checks(folder, model, e)?);
+            continue;
+        }
         let entry = format!("traces.{}", e.name);
         match options(folder, e) {
             Err(reason) => checks.push(Check::skipped(&entry, reason.to_string())),
@@ -181,7 +185,7 @@ fn recorded_steps(e: &TraceEntry) -> Vec<StepView> {
         commit
     };
     let steps = e.steps.iter().filter(|s| !s.commit.is_empty());
-    steps.map(|s| StepView { block: s.block, step: s.step, full: s.full, commits: view(&s.commit) }).collect()
+    steps.map(|s| StepView { block: s.block, step: s.step as usize, full: s.full, commits: view(&s.commit) }).collect()
 }
 
 /// The traces of all rows merged by (block, step). Forced tokens were written before the first step and are left out.

@@ -8,7 +8,6 @@ use crate::commands::utility::{Local, Runner, Subject};
 use crate::failure::Failure;
 use crate::load::{Loaded, load};
 use crate::manifest::{Fingerprints, Manifest, Place};
-use crate::sampling::Shipped;
 use crate::table::header;
 use crate::typed::differing;
 use crate::{folder, hub, interrupt, output};
@@ -85,7 +84,8 @@ pub(crate) fn run(args: &WorldMeasureArgs) -> Result<(), Failure> {
 /// Answers what the run folder does not hold yet and returns all of it.
 pub(crate) fn measured(args: &WorldMeasureArgs) -> Result<Vec<Answered>, Failure> {
     let loaded = load(&args.model, &args.compute)?;
-    let (options, batching) = (options(&args.sampling, &loaded)?, batching(&args.sampling, &loaded));
+    let options = loaded.options(&args.sampling.of_world(loaded.spec().family))?;
+    let (options, batching) = (options, batching(&args.sampling, &loaded));
     answered::is_not_of_before(&args.out)?;
     let run = folder::open(&args.out, &manifest(args, &loaded)?)?;
     let settings = mosa_runtime::Settings { batching, batch_size: args.batch_size, stop: interrupt::stop() };
@@ -241,13 +241,6 @@ pub(crate) fn table(records: &[Answered]) -> String {
         ]);
     }
     output::table(&rows)
-}
-
-fn options(sampling: &SamplingArgs, loaded: &Loaded) -> Result<Options> {
-    let family = loaded.spec().family;
-    let options = sampling.of_world(family).options(family, loaded.ends(), &Shipped::read(&loaded.dir)?)?;
-    options.check(loaded.spec())?;
-    Ok(options)
 }
 
 /// Passes of so small a model are worth sharing wherever it runs.
