@@ -99,7 +99,8 @@ impl Batch {
             return Ok(None);
         }
         let keys = self.keys();
-        let queries = if self.places.iter().all(|p| p.attention == Attention::Full) { 1 } else { self.width };
+        let masked = self.places.iter().any(|p| !p.attention.hides_nothing(p.start, p.keys));
+        let queries = if masked { self.width } else { 1 };
         if queries == 1 && self.places.iter().all(|p| p.keys == keys) {
             return Ok(None);
         }

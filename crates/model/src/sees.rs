@@ -19,6 +19,16 @@ pub enum Attention {
 }
 
 impl Attention {
+    /// Whether the positions from `first` on see all of the first `keys` by this rule: then no mask is needed. Prefixes are
+    /// always masked.
+    pub(crate) fn hides_nothing(self, first: usize, keys: usize) -> bool {
+        match self {
+            Self::Full => true,
+            Self::BlockCausal { .. } => self.sees(first, keys.saturating_sub(1)),
+            Self::Prefix { .. } => false,
+        }
+    }
+
     /// Whether a token at canvas position `query` sees the one at `key`.
     pub fn sees(self, query: usize, key: usize) -> bool {
         match self {
