@@ -19,17 +19,6 @@ struct Place {
     attention: Attention,
 }
 
-impl Place {
-    /// Whether every token sees all that the row has keys of.
-    fn sees_all(&self) -> bool {
-        match self.attention {
-            Attention::Full => true,
-            Attention::BlockCausal { .. } => self.attention.sees(self.start, self.keys - 1),
-            Attention::Prefix { len } => self.keys <= len,
-        }
-    }
-}
-
 /// Left-padded rows; or, packed, rows one behind the other: one row of all positions, in which each attends by itself.
 pub(crate) struct Batch {
     /// [rows, width] token ids; packed [1, positions].
@@ -113,7 +102,8 @@ impl Batch {
             return Ok(None);
         }
         let keys = self.keys();
-        let queries = if self.places.iter().all(Place::sees_all) { 1 } else { self.width };
+        let masked = self.places.iter().any(|p| !p.attention.hides_nothing(p.start, p.keys));
+        let queries = if masked { self.width } else { 1 };
         if queries == 1 && self.places.iter().all(|p| p.keys == keys) {
             return Ok(None);
         }

@@ -31,6 +31,16 @@ pub enum Attention {
 }
 
 impl Attention {
+    /// Whether the positions from `first` on see all of the first `keys` by this rule: then no mask is needed. Prefixes and
+    /// second copies are always masked.
+    pub(crate) fn hides_nothing(self, first: usize, keys: usize) -> bool {
+        match self {
+            Self::Full => true,
+            Self::BlockCausal { .. } => self.sees(first, keys.saturating_sub(1)),
+            Self::Prefix { .. } | Self::Teacher { .. } => false,
+        }
+    }
+
     /// Whether the token at place `query` of a row sees the one at `key`. Places are canvas positions, and behind a canvas
     /// those of its second copy.
     pub fn sees(self, query: usize, key: usize) -> bool {
