@@ -160,7 +160,8 @@ impl SelfAttention {
         let linear = |leaf: &str| parts.linear(&format!("{path}.{leaf}"));
         let names = &config.names;
         let [query, key, channels] = [config.heads, config.kv_heads, config.head_dim].map(|n| n as i64);
-        let heads = Heads { query, key, channels };
+        let folds = matches!(config.rule, Attention::BlockCausal { .. });
+        let heads = Heads { query, key, channels, folds };
         let inputs = if names.are_fused() {
             Inputs::Fused(linear(names.q)?)
         } else {
@@ -213,6 +214,17 @@ impl SelfAttention {
         Ok(y.f_transpose(1, 2)?.f_reshape([b, t, query * channels])?)
     }
 
+    /// Brings the caches of the pass up to date and computes nothing else.
+    pub(crate) fn fill(&self, block: usize, x: &Tensor, pass: &mut Pass<'_>) -> Result<(), ModelError> {
+        let [mut k, v] =
+            self.inputs.keys_and_values(&Input::new(x, pass.adapter), self.heads, [x.size()[0], x.size()[1]])?;
+        if let Some([_, of_k]) = &self.norms {
+            k = of_k.forward(&k)?;
+        }
+        let k = pass.rotation.apply(&k)?;
+        pass.gather(block, [k, v]).map(drop)
+    }
+
     /// Back to the width of the model: [.., h * c] -> [.., d].
     pub(crate) fn project(&self, mixed: &Tensor, pass: &Pass<'_>) -> Result<Tensor, ModelError> {
         self.o.forward(&Input::new(mixed, pass.adapter))
@@ -222,7 +234,7 @@ impl SelfAttention {
 impl Inputs {
     /// Queries [b, t, h, c], keys and values [b, t, g, c] of activations [b, t, d].
     fn project(&self, x: &Input<'_>, heads: Heads, [b, t]: [i64; 2]) -> Result<[Tensor; 3], ModelError> {
-        let Heads { query, key, channels } = heads;
+        let Heads { query, key, channels, .. } = heads;
         let split = |linear: &Linear, n: i64| -> Result<Tensor, ModelError> {
             Ok(linear.forward(x)?.f_view([b, t, n, channels])?)
         };
@@ -234,6 +246,13 @@ impl Inputs {
             }
         }
     }
+
+    /// The same without the queries, which a layer of their own need not make.
+    fn keys_and_values(&self, x: &Input<'_>, heads: Heads, size: [i64; 2]) -> Result<[Tensor; 2], ModelError> {
+        let Self::Apart { k, v, .. } = self else { return self.project(x, heads, size).map(|[_, k, v]| [k, v]) };
+        let size = [size[0], size[1], heads.key, heads.channels];
+        Ok([k.forward(x)?.f_view(size)?, v.forward(x)?.f_view(size)?])
+    }
 }
 
 /// How many heads there are. Each key head serves h / g neighbouring query heads.
@@ -242,6 +261,9 @@ struct Heads {
     query: i64,
     key: i64,
     channels: i64,
+    /// Whether query heads are folded on the CPU too: a few queries of a block attend to the keys of a long canvas there,
+    /// which copies would multiply at every step.
+    folds: bool,
 }
 
 impl Heads {
@@ -251,7 +273,7 @@ impl Heads {
         if self.query == self.key {
             return scaled_dot_product([q, k, v], bias);
         }
-        if q.device() == Device::Cpu {
+        if q.device() == Device::Cpu && !self.folds {
             // What was computed with copies keeps its bits.
             return scaled_dot_product([q, &self.repeated(k)?, &self.repeated(v)?], bias);
         }
@@ -301,11 +323,11 @@ mod tests {
     use super::*;
     use tch::Kind;
 
-    /// No call on the CPU takes the way of the other devices, so it is compared here.
+    /// No call of a model with full attention takes the way of the other devices on the CPU, so it is compared here.
     #[test]
     fn queries_that_share_a_key_head_attend_as_with_copies_of_it() {
         for ([query, key], [b, t, s]) in [([6, 2], [1, 5, 9]), ([28, 4], [3, 7, 7]), ([8, 1], [2, 1, 12])] {
-            let heads = Heads { query, key, channels: 16 };
+            let heads = Heads { query, key, channels: 16, folds: false };
             let wave = |size: [i64; 4], step: f64| {
                 let n: i64 = size.iter().product();
                 (Tensor::arange(n, (Kind::Float, Device::Cpu)) * step).sin().view(size)
