@@ -45,7 +45,8 @@ pub struct HeadNorms {
     pub k: &'static str,
 }
 
-/// The module paths of attention, inside a block.
+/// The module paths of attention, inside a block. One path for queries, keys and values is one layer that makes them all:
+/// its rows are those of the queries, then those of the keys, then those of the values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AttentionNames {
     /// Queries.
@@ -58,6 +59,13 @@ pub struct AttentionNames {
     pub o: &'static str,
 }
 
+impl AttentionNames {
+    /// Whether one layer makes queries, keys and values.
+    fn are_fused(&self) -> bool {
+        self.q == self.k && self.k == self.v
+    }
+}
+
 impl AttentionConfig {
     /// Channels of all queries, and of all keys.
     fn channels(&self) -> [usize; 2] {
@@ -67,6 +75,12 @@ impl AttentionConfig {
     /// Its linear layers in the order adapters count them.
     pub(crate) fn linears(&self, width: usize) -> Vec<LinearShape> {
         let (n, [q, kv]) = (&self.names, self.channels());
+        if n.are_fused() {
+            return vec![
+                LinearShape::new(n.q, [width, q + 2 * kv], self.qkv_bias),
+                LinearShape::new(n.o, [q, width], self.output_bias),
+            ];
+        }
         vec![
             LinearShape::new(n.q, [width, q], self.qkv_bias),
             LinearShape::new(n.k, [width, kv], self.qkv_bias),
@@ -118,12 +132,17 @@ impl AttentionConfig {
     }
 }
 
+/// What makes queries, keys and values.
+#[derive(Debug)]
+enum Inputs {
+    Apart { q: Linear, k: Linear, v: Linear },
+    Fused(Linear),
+}
+
 /// The attention of one block.
 #[derive(Debug)]
 pub(crate) struct SelfAttention {
-    q: Linear,
-    k: Linear,
-    v: Linear,
+    inputs: Inputs,
     o: Linear,
     /// Of queries and keys.
     norms: Option<[RmsNorm; 2]>,
@@ -141,18 +160,30 @@ impl SelfAttention {
         let linear = |leaf: &str| parts.linear(&format!("{path}.{leaf}"));
         let names = &config.names;
         let [query, key, channels] = [config.heads, config.kv_heads, config.head_dim].map(|n| n as i64);
-        let heads = Heads { query, key, channels };
-        Ok(Self { q: linear(names.q)?, k: linear(names.k)?, v: linear(names.v)?, o: linear(names.o)?, norms, heads })
+        let folds = matches!(config.rule, Attention::BlockCausal { .. });
+        let heads = Heads { query, key, channels, folds };
+        let inputs = if names.are_fused() {
+            Inputs::Fused(linear(names.q)?)
+        } else {
+            Inputs::Apart { q: linear(names.q)?, k: linear(names.k)?, v: linear(names.v)? }
+        };
+        Ok(Self { inputs, o: linear(names.o)?, norms, heads })
     }
 
     /// In the order adapters count them.
-    pub(crate) fn linears(&self) -> [&Linear; 4] {
-        [&self.q, &self.k, &self.v, &self.o]
+    pub(crate) fn linears(&self) -> Vec<&Linear> {
+        match &self.inputs {
+            Inputs::Apart { q, k, v } => vec![q, k, v, &self.o],
+            Inputs::Fused(qkv) => vec![qkv, &self.o],
+        }
     }
 
     /// The same, to change them.
-    pub(crate) fn linears_mut(&mut self) -> [&mut Linear; 4] {
-        [&mut self.q, &mut self.k, &mut self.v, &mut self.o]
+    pub(crate) fn linears_mut(&mut self) -> Vec<&mut Linear> {
+        match &mut self.inputs {
+            Inputs::Apart { q, k, v } => vec![q, k, v, &mut self.o],
+            Inputs::Fused(qkv) => vec![qkv, &mut self.o],
+        }
     }
 
     /// Its norms, in the order of [`AttentionConfig::norms`].
@@ -168,17 +199,12 @@ impl SelfAttention {
     /// The mixed values before [`SelfAttention::project`]: normed hidden states [b, t, d] of block `block` -> [b, t, h * c].
     pub(crate) fn mix(&self, block: usize, x: &Tensor, pass: &mut Pass<'_>) -> Result<Tensor, ModelError> {
         let (b, t) = (x.size()[0], x.size()[1]);
-        let Heads { query, key, channels } = self.heads;
-        let input = Input::new(x, pass.adapter);
-        let heads = |linear: &Linear, n: i64| -> Result<Tensor, ModelError> {
-            Ok(linear.forward(&input)?.f_view([b, t, n, channels])?)
-        };
-        let (mut q, mut k) = (heads(&self.q, query)?, heads(&self.k, key)?);
+        let Heads { query, channels, .. } = self.heads;
+        let [mut q, mut k, v] = self.inputs.project(&Input::new(x, pass.adapter), self.heads, [b, t])?;
         if let Some([of_q, of_k]) = &self.norms {
             (q, k) = (of_q.forward(&q)?, of_k.forward(&k)?);
         }
         let (q, k) = (pass.rotation.apply(&q)?, pass.rotation.apply(&k)?);
-        let v = heads(&self.v, key)?;
         let [k, v] = pass.gather(block, [k, v])?;
         let (q, k, v) = (q.f_transpose(1, 2)?, k.f_transpose(1, 2)?, v.f_transpose(1, 2)?);
         let y = match pass.spans() {
@@ -188,9 +214,44 @@ impl SelfAttention {
         Ok(y.f_transpose(1, 2)?.f_reshape([b, t, query * channels])?)
     }
 
+    /// Brings the caches of the pass up to date and computes nothing else.
+    pub(crate) fn fill(&self, block: usize, x: &Tensor, pass: &mut Pass<'_>) -> Result<(), ModelError> {
+        let [mut k, v] =
+            self.inputs.keys_and_values(&Input::new(x, pass.adapter), self.heads, [x.size()[0], x.size()[1]])?;
+        if let Some([_, of_k]) = &self.norms {
+            k = of_k.forward(&k)?;
+        }
+        let k = pass.rotation.apply(&k)?;
+        pass.gather(block, [k, v]).map(drop)
+    }
+
     /// Back to the width of the model: [.., h * c] -> [.., d].
     pub(crate) fn project(&self, mixed: &Tensor, pass: &Pass<'_>) -> Result<Tensor, ModelError> {
         self.o.forward(&Input::new(mixed, pass.adapter))
+    }
+}
+
+impl Inputs {
+    /// Queries [b, t, h, c], keys and values [b, t, g, c] of activations [b, t, d].
+    fn project(&self, x: &Input<'_>, heads: Heads, [b, t]: [i64; 2]) -> Result<[Tensor; 3], ModelError> {
+        let Heads { query, key, channels, .. } = heads;
+        let split = |linear: &Linear, n: i64| -> Result<Tensor, ModelError> {
+            Ok(linear.forward(x)?.f_view([b, t, n, channels])?)
+        };
+        match self {
+            Self::Apart { q, k, v } => Ok([split(q, query)?, split(k, key)?, split(v, key)?]),
+            Self::Fused(qkv) => {
+                let all = split(qkv, query + 2 * key)?;
+                Ok([all.f_narrow(2, 0, query)?, all.f_narrow(2, query, key)?, all.f_narrow(2, query + key, key)?])
+            }
+        }
+    }
+
+    /// The same without the queries, which a layer of their own need not make.
+    fn keys_and_values(&self, x: &Input<'_>, heads: Heads, size: [i64; 2]) -> Result<[Tensor; 2], ModelError> {
+        let Self::Apart { k, v, .. } = self else { return self.project(x, heads, size).map(|[_, k, v]| [k, v]) };
+        let size = [size[0], size[1], heads.key, heads.channels];
+        Ok([k.forward(x)?.f_view(size)?, v.forward(x)?.f_view(size)?])
     }
 }
 
@@ -200,6 +261,9 @@ struct Heads {
     query: i64,
     key: i64,
     channels: i64,
+    /// Whether query heads are folded on the CPU too: a few queries of a block attend to the keys of a long canvas there,
+    /// which copies would multiply at every step.
+    folds: bool,
 }
 
 impl Heads {
@@ -209,7 +273,7 @@ impl Heads {
         if self.query == self.key {
             return scaled_dot_product([q, k, v], bias);
         }
-        if q.device() == Device::Cpu {
+        if q.device() == Device::Cpu && !self.folds {
             // What was computed with copies keeps its bits.
             return scaled_dot_product([q, &self.repeated(k)?, &self.repeated(v)?], bias);
         }
@@ -259,11 +323,11 @@ mod tests {
     use super::*;
     use tch::Kind;
 
-    /// No call on the CPU takes the way of the other devices, so it is compared here.
+    /// No call of a model with full attention takes the way of the other devices on the CPU, so it is compared here.
     #[test]
     fn queries_that_share_a_key_head_attend_as_with_copies_of_it() {
         for ([query, key], [b, t, s]) in [([6, 2], [1, 5, 9]), ([28, 4], [3, 7, 7]), ([8, 1], [2, 1, 12])] {
-            let heads = Heads { query, key, channels: 16 };
+            let heads = Heads { query, key, channels: 16, folds: false };
             let wave = |size: [i64; 4], step: f64| {
                 let n: i64 = size.iter().product();
                 (Tensor::arange(n, (Kind::Float, Device::Cpu)) * step).sin().view(size)

@@ -45,6 +45,12 @@ impl Block {
         self.attention.linears_mut().into_iter().chain(self.feed_forward.linears_mut()).collect()
     }
 
+    /// Brings the caches of the pass up to date by [b, t, d]. Nobody asks for what comes out: -> [0, d].
+    pub(crate) fn fill(&self, x: &Tensor, pass: &mut Pass<'_>) -> Result<Tensor, ModelError> {
+        self.attention.fill(self.index, &self.attention_norm.forward(x)?, pass)?;
+        select(x, &pass.scored)
+    }
+
     /// [b, t, d] -> [b, t, d]. After its attention only the `scored` positions are computed, if they are given: -> [n, d].
     pub(crate) fn forward(
         &self,

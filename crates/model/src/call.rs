@@ -42,7 +42,8 @@ impl<'a> Row<'a> {
 pub struct Call<'a> {
     /// Rows of any length, with caches or without.
     pub rows: Vec<Row<'a>>,
-    /// The positions whose logits are wanted, in the order the rows of the result come in.
+    /// The positions whose logits are wanted, in the order the rows of the result come in. None: the pass fills caches, and
+    /// computes no more than that takes.
     pub want: &'a [Slot],
     /// The adapter to apply, if any.
     pub adapter: Option<&'a Adapter>,

@@ -4,9 +4,12 @@ use crate::attention::AttentionConfig;
 use crate::feed_forward::FeedForwardConfig;
 use crate::keys::{Keys, MOST_LAYERS};
 use crate::names::Names;
-use crate::{LinearSpec, ModelError, ModelSpec};
+use crate::{LinearKind, LinearSpec, ModelError, ModelSpec};
 use mosa_core::{Family, TokenId};
 use regex::escape;
+
+/// Far above any model, all layers together; keeps a damaged config from asking for memory.
+const MOST_EXPERTS: usize = 1 << 18;
 
 /// What turns the last hidden states into logits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,11 +75,13 @@ impl ModelConfig {
                 outputs: shape.outputs,
                 bias: shape.bias,
                 block: Some(block),
+                kind: shape.kind,
             }));
         }
         if !self.head.tied {
             let (name, inputs, outputs) = (self.names.head.to_owned(), self.width, self.vocab);
-            all.push(LinearSpec { name, inputs, outputs, bias: self.head.bias, block: None });
+            let kind = LinearKind::Common;
+            all.push(LinearSpec { name, inputs, outputs, bias: self.head.bias, block: None, kind });
         }
         all
     }
@@ -90,9 +95,10 @@ impl ModelConfig {
     pub(crate) fn weight_names(&self) -> Vec<String> {
         let n = &self.names;
         let mut all = vec![format!("{}.weight", n.embed), format!("{}.weight", n.norm)];
-        for path in (0..self.layers()).map(|block| self.block_path(block)) {
+        for (path, feed_forward) in self.feed_forward.iter().enumerate().map(|(i, f)| (self.block_path(i), f)) {
             let leaves = [n.attention_norm, n.feed_forward_norm].into_iter().chain(self.attention.norms());
             all.extend(leaves.map(|leaf| format!("{path}.{leaf}.weight")));
+            all.extend(feed_forward.bias().map(|(leaf, _)| format!("{path}.{leaf}")));
         }
         for linear in self.linears() {
             all.push(format!("{}.weight", linear.name));
@@ -128,7 +134,8 @@ impl ModelConfig {
         let linear = |l: &LinearSpec| l.inputs * l.outputs + if l.bias { l.outputs } else { 0 };
         let heads = self.layers() * self.attention.norms().count() * self.attention.head_dim;
         let norms = (2 * self.layers() + 1) * self.width;
-        linears.iter().map(linear).sum::<usize>() + norms + heads + self.vocab * self.width
+        let biases = self.feed_forward.iter().filter_map(|f| Some(f.bias()?.1)).sum::<usize>();
+        linears.iter().map(linear).sum::<usize>() + norms + heads + biases + self.vocab * self.width
     }
 
     /// Multiply-adds of one forward pass over `computed` positions that attend to `attended` and of which `scored` get
@@ -150,6 +157,10 @@ impl ModelConfig {
             return Err(keys.cannot_be_layers(self.layers()));
         }
         self.attention.check(keys, self.width)?;
+        let experts: usize = self.feed_forward.iter().map(FeedForwardConfig::experts).sum();
+        if experts > MOST_EXPERTS {
+            return Err(keys.error("num_experts", format!("cannot be right: the model would have {experts} experts")));
+        }
         for (key, id) in [("mask_token_id", self.mask), ("eos_token_id", self.eos), ("pad_token_id", self.pad)] {
             if id as usize >= self.vocab {
                 return Err(keys.error(key, format!("= {id} is not a row of the embedding, which has {}", self.vocab)));
@@ -162,10 +173,13 @@ impl ModelConfig {
     }
 }
 
-/// The expression for the linear layers of all blocks: what they are called inside a block, in order.
+/// The expression for the linear layers of all blocks that every position goes through: what they are called inside a
+/// block, in order. Training those and leaving router and routed experts alone is what trainers of such models do: an
+/// expert that a batch hardly visits hardly learns.
 fn block_linears(blocks: &str, linears: &[LinearSpec]) -> String {
     let mut leaves: Vec<&str> = Vec::new();
-    for (block, linear) in linears.iter().filter_map(|l| Some((l.block?, l))) {
+    let common = linears.iter().filter(|l| l.kind == LinearKind::Common);
+    for (block, linear) in common.filter_map(|l| Some((l.block?, l))) {
         let leaf = linear.name.strip_prefix(&format!("{blocks}.{block}.")).unwrap_or(&linear.name);
         if !leaves.contains(&leaf) {
             leaves.push(leaf);

@@ -2,12 +2,13 @@
 
 use crate::family::FamilyReader;
 use crate::keys::Keys;
-use crate::{ModelConfig, ModelError, dream, llada, mmada, neutral, sdar};
+use crate::{ModelConfig, ModelError, dream, llada, llada_moe, llada2_moe, mmada, neutral, sdar};
 use serde_json::Value;
 use std::path::Path;
 
 /// The families mosa knows.
-pub const FAMILIES: [FamilyReader; 4] = [llada::READER, mmada::READER, dream::READER, sdar::READER];
+pub const FAMILIES: [FamilyReader; 6] =
+    [llada::READER, mmada::READER, dream::READER, sdar::READER, llada_moe::READER, llada2_moe::READER];
 
 impl ModelConfig {
     /// Reads the config.json at `path`, dispatching on `architectures`.

@@ -1,6 +1,7 @@
 //! The feed-forward part of a block: which kinds there are.
 
 use crate::dense::{Dense, DenseConfig};
+use crate::experts::{Experts, ExpertsConfig};
 use crate::linear::Linear;
 use crate::parts::Parts;
 use crate::spec::LinearShape;
@@ -8,17 +9,28 @@ use crate::{Adapter, ModelError};
 use tch::Tensor;
 
 /// The shape of a feed-forward part.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum FeedForwardConfig {
     /// Every position goes through the same layers.
     Dense(DenseConfig),
+    /// Every position goes through some of many.
+    Experts(ExpertsConfig),
 }
 
 impl FeedForwardConfig {
-    /// Channels inside it.
+    /// Channels inside it; inside one expert, where there are some.
     pub fn width(&self) -> usize {
         match self {
             Self::Dense(dense) => dense.width,
+            Self::Experts(experts) => experts.expert.width,
+        }
+    }
+
+    /// How many experts positions are distributed over.
+    pub(crate) fn experts(&self) -> usize {
+        match self {
+            Self::Dense(_) => 0,
+            Self::Experts(experts) => experts.router.experts,
         }
     }
 
@@ -26,13 +38,24 @@ impl FeedForwardConfig {
     pub(crate) fn linears(&self, width: usize) -> Vec<LinearShape> {
         match self {
             Self::Dense(dense) => dense.linears(width),
+            Self::Experts(experts) => experts.linears(width),
         }
     }
 
-    /// The layer that writes to the residual stream.
+    /// How the paths of the layers that write to the residual stream end.
     pub(crate) fn output(&self) -> &'static str {
         match self {
             Self::Dense(dense) => dense.names.down,
+            Self::Experts(experts) => experts.expert.names.down,
+        }
+    }
+
+    /// The path inside a block of the weight that belongs to no layer, and how many numbers it has: what is added to the
+    /// scores of experts.
+    pub(crate) fn bias(&self) -> Option<(&'static str, usize)> {
+        match self {
+            Self::Dense(_) => None,
+            Self::Experts(experts) => experts.router.names.bias.map(|leaf| (leaf, experts.router.experts)),
         }
     }
 
@@ -40,6 +63,7 @@ impl FeedForwardConfig {
     pub(crate) fn multiply_adds(&self, width: usize) -> f64 {
         match self {
             Self::Dense(dense) => dense.multiply_adds(width),
+            Self::Experts(experts) => experts.multiply_adds(width),
         }
     }
 }
@@ -48,6 +72,7 @@ impl FeedForwardConfig {
 #[derive(Debug)]
 pub(crate) enum FeedForward {
     Dense(Dense),
+    Experts(Experts),
 }
 
 impl FeedForward {
@@ -55,6 +80,7 @@ impl FeedForward {
     pub(crate) fn build(config: &FeedForwardConfig, path: &str, parts: &Parts<'_>) -> Result<Self, ModelError> {
         match config {
             FeedForwardConfig::Dense(config) => Ok(Self::Dense(Dense::build(config, path, parts)?)),
+            FeedForwardConfig::Experts(config) => Ok(Self::Experts(Experts::build(config, path, parts)?)),
         }
     }
 
@@ -62,6 +88,7 @@ impl FeedForward {
     pub(crate) fn forward(&self, x: &Tensor, adapter: Option<&Adapter>) -> Result<Tensor, ModelError> {
         match self {
             Self::Dense(dense) => dense.forward(x, adapter),
+            Self::Experts(experts) => experts.forward(x, adapter),
         }
     }
 
@@ -69,6 +96,15 @@ impl FeedForward {
     pub(crate) fn linears(&self) -> Vec<&Linear> {
         match self {
             Self::Dense(dense) => dense.linears().to_vec(),
+            Self::Experts(experts) => experts.linears(),
+        }
+    }
+
+    /// The weight that belongs to no layer.
+    pub(crate) fn bias(&self) -> Option<&Tensor> {
+        match self {
+            Self::Dense(_) => None,
+            Self::Experts(experts) => experts.bias(),
         }
     }
 
@@ -76,6 +112,7 @@ impl FeedForward {
     pub(crate) fn linears_mut(&mut self) -> Vec<&mut Linear> {
         match self {
             Self::Dense(dense) => dense.linears_mut().into(),
+            Self::Experts(experts) => experts.linears_mut(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The keys of a config.json, read one by one: what is missing or unsupported is refused by name.
 
 use crate::ModelError;
+use crate::added_tokens::added_token;
 use mosa_core::TokenId;
 use serde_json::{Map, Value};
 use std::path::Path;
@@ -111,19 +112,61 @@ impl Keys<'_> {
         id.map(Some).ok_or_else(|| self.error(key, format!("= {value} is not a token id")))
     }
 
+    /// mask, eos, pad of a family whose configs usually name no mask id: then it is that of the token `mask` in the tokeniser
+    /// files beside config.json. Without a pad id, eos serves.
+    ///
+    /// # Errors
+    /// As [`Keys::special_ids`]; [`ModelError::File`] if a tokeniser file is damaged.
+    pub fn special_ids_with_mask(&self, mask: &str) -> Result<(TokenId, TokenId, TokenId), ModelError> {
+        let id = match self.token("mask_token_id")? {
+            Some(id) => id,
+            None => added_token(self.path.parent().unwrap_or(Path::new("")), mask)?.ok_or_else(|| {
+                let what = format!(
+                    "is missing, and neither tokenizer.json nor tokenizer_config.json beside it adds the token {mask}: add \
+                     the files of the tokeniser, or the id"
+                );
+                self.error("mask_token_id", what)
+            })?,
+        };
+        let (eos, pad) = self.ends()?;
+        Ok((id, eos, pad))
+    }
+
     /// mask, eos, pad. Without a pad id, eos serves.
     ///
     /// # Errors
     /// [`ModelError::Key`] if one of the first two is missing, or one is no token id.
     pub fn special_ids(&self) -> Result<(TokenId, TokenId, TokenId), ModelError> {
-        let missing = |key, fix| self.error(key, format!("is missing: {fix}"));
         let mask = self.token("mask_token_id")?;
         let mask = mask.ok_or_else(|| {
-            missing("mask_token_id", "add the id of the tokeniser's mask token (<|mdm_mask|> or <|mask|>)")
+            let fix = "add the id of the tokeniser's mask token (<|mdm_mask|> or <|mask|>)";
+            self.error("mask_token_id", format!("is missing: {fix}"))
         })?;
-        let eos = self.token("eos_token_id")?;
-        let eos = eos.ok_or_else(|| missing("eos_token_id", "add the id of the tokeniser's end-of-text token"))?;
-        Ok((mask, eos, self.token("pad_token_id")?.unwrap_or(eos)))
+        let (eos, pad) = self.ends()?;
+        Ok((mask, eos, pad))
+    }
+
+    /// eos and pad.
+    fn ends(&self) -> Result<(TokenId, TokenId), ModelError> {
+        let missing = "is missing: add the id of the tokeniser's end-of-text token";
+        let eos = self.token("eos_token_id")?.ok_or_else(|| self.error("eos_token_id", missing))?;
+        Ok((eos, self.token("pad_token_id")?.unwrap_or(eos)))
+    }
+
+    /// Whether the key is there, be it with the value null.
+    pub fn has(&self, key: &str) -> bool {
+        self.map.contains_key(key)
+    }
+
+    /// A number of things there may be none of: below 2^31, or `None` if the key is absent.
+    ///
+    /// # Errors
+    /// [`ModelError::Key`] if the value is another.
+    pub fn count_or_none(&self, key: &str) -> Result<Option<usize>, ModelError> {
+        match self.get(key) {
+            Some(value) if value.as_u64() == Some(0) => Ok(Some(0)),
+            _ => self.size_or_none(key),
+        }
     }
 
     /// Refuses any value but `wanted`, and an absent key, which the published code would take for something else.

@@ -16,6 +16,7 @@
 //! nothing. Frozen weights never require a gradient; adapter tensors may.
 
 mod adapted;
+mod added_tokens;
 mod attention;
 mod batch;
 mod block;
@@ -29,6 +30,7 @@ mod dense;
 mod device;
 mod dream;
 mod error;
+mod experts;
 mod families;
 mod family;
 mod feed_forward;
@@ -36,6 +38,8 @@ mod fingerprint;
 mod keys;
 mod linear;
 mod llada;
+mod llada2_moe;
+mod llada_moe;
 pub mod lora;
 mod merge;
 mod mmada;
@@ -49,11 +53,13 @@ mod pass;
 mod random;
 mod rope;
 mod rope_config;
+mod router;
 mod save;
 mod sdar;
 mod sees;
 mod shards;
 mod spec;
+mod stack;
 mod threads;
 mod transformer;
 mod weights;
@@ -72,6 +78,7 @@ pub use device::{
     tune_allocator,
 };
 pub use error::{ModelError, OutOfMemory, is_out_of_memory, tells_of_memory};
+pub use experts::ExpertsConfig;
 pub use families::FAMILIES;
 pub use family::FamilyReader;
 pub use feed_forward::FeedForwardConfig;
@@ -81,9 +88,10 @@ pub use lora::{Adapter, AdapterConfig, Targets};
 pub use merge::merge_checkpoint;
 pub use names::Names;
 pub use rope_config::{RopeConfig, RopePrecision};
+pub use router::{ExpertGroups, RouterConfig, RouterKeys, RouterNames, RouterScores};
 pub use save::{save_tensors, write_whole};
 pub use sees::Attention;
-pub use spec::{LinearSpec, ModelSpec};
+pub use spec::{LinearKind, LinearSpec, ModelSpec};
 pub use threads::{all_threads, set_threads, threads_for};
 pub use transformer::Transformer;
 pub use white_box::WhiteBoxModel;

@@ -18,6 +18,8 @@ impl Transformer {
             all.push((format!("{path}.{}.weight", names.feed_forward_norm), &block.feed_forward_norm.weight));
             let heads = self.config.attention.norms().zip(block.attention.norms());
             all.extend(heads.map(|(leaf, norm)| (format!("{path}.{leaf}.weight"), &norm.weight)));
+            let bias = self.config.feed_forward[i].bias().zip(block.feed_forward.bias());
+            all.extend(bias.map(|((leaf, _), bias)| (format!("{path}.{leaf}"), bias)));
             block.linears().into_iter().for_each(|linear| all.extend(self.named(linear)));
         }
         all.push((format!("{}.weight", names.norm), &self.norm.weight));
@@ -33,8 +35,8 @@ impl Transformer {
         std::iter::once(weight).chain(bias).collect()
     }
 
-    /// Makes all weights trainable copies, or freezes them. Aligning needs neither: an adapter is trained on frozen
-    /// weights.
+    /// Makes all weights trainable copies, or freezes them; what is added to scores for the choice of experts stays frozen, as
+    /// no loss depends on it. Aligning needs neither: an adapter is trained on frozen weights.
     ///
     /// # Errors
     /// [`ModelError::Torch`] if memory runs out.

@@ -34,6 +34,11 @@ impl<'a> Parts<'a> {
         Ok(RmsNorm { weight: self.weight(path, &[channels])?, eps })
     }
 
+    /// The tensor of exactly this name.
+    pub(crate) fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor, ModelError> {
+        self.weights.get(name, shape)
+    }
+
     /// The weight of a module.
     pub(crate) fn weight(&self, path: &str, shape: &[usize]) -> Result<Tensor, ModelError> {
         self.weights.get(&format!("{path}.weight"), shape)

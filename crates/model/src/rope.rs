@@ -4,12 +4,14 @@ use crate::error::ModelError;
 use crate::rope_config::{RopeConfig, RopePrecision};
 use tch::{Kind, Tensor};
 
-/// Cosines and signed sines for the positions of one pass, [1 or rows, positions, 1, head channels].
+/// Cosines and signed sines for the positions of one pass, [1 or rows, positions, 1, rotated channels].
 pub(crate) struct Rotation {
     cos: Tensor,
     /// sin with its first half negated: rotate_half(x) * sin = roll(x, d/2) * signed_sin.
     signed_sin: Tensor,
     half: i64,
+    /// How many channels are rotated and how many pass, where not all are rotated.
+    rest: Option<[i64; 2]>,
     full_precision: bool,
 }
 
@@ -21,7 +23,8 @@ impl Rotation {
         positions: &Tensor,
         kind: Kind,
     ) -> Result<Self, ModelError> {
-        let d = channels as i64;
+        let d = config.channels.unwrap_or(channels) as i64;
+        let rest = (d < channels as i64).then_some([d, channels as i64 - d]);
         let exponent = Tensor::f_arange_start_step(0, d, 2, (Kind::Float, positions.device()))?.f_div_scalar(d)?;
         let mut inverse = Tensor::f_pow_scalar(config.theta, &exponent)?.f_reciprocal()?;
         if config.factor != 1.0 {
@@ -34,11 +37,18 @@ impl Rotation {
             let full = Tensor::f_cat(&halves, -1)?.f_unsqueeze(2)?; // [b, t, 1, d]
             Ok(if full_precision { full } else { full.f_to_kind(kind)? })
         };
-        Ok(Self { cos: table([&cos, &cos])?, signed_sin: table([&sin.f_neg()?, &sin])?, half: d / 2, full_precision })
+        Ok(Self { cos: table([&cos, &cos])?, signed_sin: table([&sin.f_neg()?, &sin])?, half: d / 2, rest, full_precision })
     }
 
     /// Rotates x [rows, positions, heads, channels].
     pub(crate) fn apply(&self, x: &Tensor) -> Result<Tensor, ModelError> {
+        let Some(parts) = self.rest else { return self.rotate(x) };
+        let parts = x.f_split_with_sizes(parts, -1)?;
+        Ok(Tensor::f_cat(&[self.rotate(&parts[0])?, parts[1].shallow_clone()], -1)?)
+    }
+
+    /// The same of channels that are all rotated.
+    fn rotate(&self, x: &Tensor) -> Result<Tensor, ModelError> {
         let kind = x.kind();
         let x = if self.full_precision { x.f_to_kind(Kind::Float)? } else { x.shallow_clone() };
         let rolled = x.f_roll(self.half, -1)?;

@@ -14,6 +14,8 @@ pub struct RopeConfig {
     pub factor: f64,
     /// In which type queries and keys are rotated.
     pub precision: RopePrecision,
+    /// How many of a head's first channels are rotated; none: all.
+    pub channels: Option<usize>,
 }
 
 /// In which type queries and keys are rotated.
@@ -68,7 +70,7 @@ impl RopeConfig {
         if !(theta.is_finite() && theta > 1.0) {
             return Err(keys.error(&place, format!("= {theta} cannot be right: the base of a rotation is above 1")));
         }
-        Ok(Self { theta, factor: factor.map_or(1.0, |(_, f)| f), precision })
+        Ok(Self { theta, factor: factor.map_or(1.0, |(_, f)| f), precision, channels: None })
     }
 }
 

@@ -16,6 +16,20 @@ pub struct LinearSpec {
     pub bias: bool,
     /// The block it belongs to; the language-model head belongs to none.
     pub block: Option<usize>,
+    /// What it does there, as far as it decides who adapts it.
+    pub kind: LinearKind,
+}
+
+/// Which linear layers an adapter attaches to without being told to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LinearKind {
+    /// One that every position goes through.
+    #[default]
+    Common,
+    /// One of many experts. The usual targets leave them out.
+    Expert,
+    /// What chooses the experts. Only a pattern or a name that matches it reaches it.
+    Router,
 }
 
 impl LinearSpec {
@@ -36,11 +50,22 @@ pub(crate) struct LinearShape {
     pub inputs: usize,
     pub outputs: usize,
     pub bias: bool,
+    pub kind: LinearKind,
 }
 
 impl LinearShape {
     pub(crate) fn new(leaf: &str, [inputs, outputs]: [usize; 2], bias: bool) -> Self {
-        Self { leaf: leaf.to_owned(), inputs, outputs, bias }
+        Self { leaf: leaf.to_owned(), inputs, outputs, bias, kind: LinearKind::Common }
+    }
+
+    /// The same as a layer of this kind.
+    pub(crate) fn of(self, kind: LinearKind) -> Self {
+        Self { kind, ..self }
+    }
+
+    /// The same inside the module `path` of the block.
+    pub(crate) fn inside(self, path: &str) -> Self {
+        Self { leaf: format!("{path}.{}", self.leaf), ..self }
     }
 }
 
@@ -72,7 +97,8 @@ pub struct ModelSpec {
     pub lookback: usize,
     /// Number of weights.
     pub parameters: usize,
-    /// A regular expression that matches the linear layers of all blocks and not the head: the usual LoRA targets.
+    /// A regular expression that matches the linear layers of all blocks but for routers and routed experts, and not the
+    /// head: the usual LoRA targets.
     pub block_linears: String,
     /// The linear layers in a fixed order; an adapter refers to them by index.
     pub linears: Vec<LinearSpec>,

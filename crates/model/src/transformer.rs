@@ -118,7 +118,11 @@ impl DenoisingModel for Transformer {
 
     fn forward(&self, call: Call<'_>) -> Result<Tensor, ModelError> {
         let adapter = call.adapter;
-        self.score(&self.hidden(call)?, adapter)
+        let hidden = self.hidden(call)?;
+        if hidden.size()[0] == 0 {
+            return Ok(Tensor::f_empty([0, self.config.vocab as i64], (self.kind, self.device))?);
+        }
+        self.score(&hidden, adapter)
     }
 
     fn broken_weight(&self) -> Option<String> {
@@ -204,6 +208,9 @@ impl Transformer {
     /// Block `i`: [b, t, d] -> [b, t, d]; the last one -> [n, d].
     fn block(&self, i: usize, x: Tensor, pass: &mut Pass<'_>) -> Result<Tensor, ModelError> {
         let scored = (i + 1 == self.blocks.len()).then(|| pass.scored.shallow_clone());
+        if scored.as_ref().is_some_and(|scored| scored.size() == [0]) {
+            return self.blocks[i].fill(&x, pass);
+        }
         self.blocks[i].forward(x, pass, scored.as_ref())
     }
 }

@@ -1,6 +1,6 @@
 //! Which linear layers an adapter attaches to, with PEFT's matching rules.
 
-use crate::{LinearSpec, ModelError};
+use crate::{LinearKind, LinearSpec, ModelError};
 use regex::Regex;
 
 /// PEFT's `target_modules`.
@@ -10,7 +10,7 @@ pub enum Targets {
     Names(Vec<String>),
     /// A regular expression that must match the whole path.
     Pattern(String),
-    /// `all-linear`: every linear layer except the language-model head.
+    /// `all-linear`: every linear layer except the language-model head and routers.
     AllLinear,
 }
 
@@ -72,7 +72,7 @@ impl Targets {
                 let regex = full_match(pattern)?;
                 Box::new(move |l| regex.is_match(&l.name))
             }
-            Self::AllLinear => Box::new(|l| l.block.is_some()),
+            Self::AllLinear => Box::new(|l| l.block.is_some() && l.kind != LinearKind::Router),
         };
         Ok(linears.iter().enumerate().filter(|(_, l)| matcher(l)).map(|(i, _)| i).collect())
     }

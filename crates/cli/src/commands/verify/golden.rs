@@ -25,6 +25,10 @@ pub(crate) struct Golden {
     #[serde(default)]
     pub schedules: Vec<ScheduleEntry>,
     pub cache: Option<CacheEntry>,
+    pub block_cache: Option<BlockCacheEntry>,
+    /// Further adapters than the one of `mosa`.
+    #[serde(default)]
+    pub adapters: Vec<FurtherAdapter>,
     #[serde(default)]
     pub likelihood: Vec<LikelihoodEntry>,
     pub mosa: Option<MosaEntry>,
@@ -122,6 +126,23 @@ pub(crate) struct CacheEntry {
     pub ids_step: Vec<Vec<TokenId>>,
     pub block: (usize, usize),
     pub tensors: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct BlockCacheEntry {
+    pub block: usize,
+    pub ids_prefix: Vec<Vec<TokenId>>,
+    pub ids_step: Vec<Vec<TokenId>>,
+    pub ids_store: Vec<Vec<TokenId>>,
+    pub ids_next: Vec<Vec<TokenId>>,
+    pub tensors: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct FurtherAdapter {
+    pub folder: String,
+    /// Name of the logits of the `single` ids.
+    pub tensor: String,
 }
 
 #[derive(Debug, Deserialize)]

@@ -1,10 +1,10 @@
-//! Logits of single and padded passes, and of the caches.
+//! Logits of single and padded passes, with further adapters, and of the caches of whole canvases.
 
 use super::golden::{CacheEntry, LogitsEntry};
 use super::{Check, Folder};
 use anyhow::{Context, Result};
 use mosa_core::TokenId;
-use mosa_model::{Adapter, Call, DenoisingModel, KvCache, Row, Slot, Transformer};
+use mosa_model::{Adapter, Attention, Call, DenoisingModel, KvCache, Row, Slot, Transformer};
 use tch::{Kind, Tensor};
 
 const F32: f64 = 2e-4;
@@ -15,10 +15,6 @@ pub(crate) fn checks(folder: &Folder, model: &Transformer) -> Result<Vec<Check>>
     let mut checks = Vec::new();
     for e in &folder.golden.logits {
         let entry = format!("logits.{}", e.name);
-        if let Some(block) = e.block {
-            checks.push(Check::skipped(&entry, format!("block-causal attention (block {block}) does not exist yet")));
-            continue;
-        }
         for name in &e.tensors {
             if name.ends_with(".bf16") && model.kind() != Kind::BFloat16 {
                 let half = folder.model(Kind::BFloat16)?;
@@ -31,11 +27,12 @@ pub(crate) fn checks(folder: &Folder, model: &Transformer) -> Result<Vec<Check>>
     if let Some(cache) = &folder.golden.cache {
         checks.extend(cache_checks(folder, model, cache)?);
     }
+    checks.extend(further_adapters(folder, model)?);
     Ok(checks)
 }
 
 /// Whether |ours - recorded| is small enough for the type ours were computed in.
-fn near(entry: &str, kind: Kind, difference: &Tensor) -> Result<Vec<Check>> {
+pub(crate) fn near(entry: &str, kind: Kind, difference: &Tensor) -> Result<Vec<Check>> {
     let number = |t: Tensor| -> Result<f64> {
         let value = t.f_double_value(&[])?;
         Ok(if value.is_nan() { f64::INFINITY } else { value })
@@ -75,7 +72,28 @@ pub(crate) fn raw_logits(model: &Transformer, adapter: Option<&Adapter>, e: &Log
     let shift = model.spec().lookback;
     let want: Vec<Slot> =
         rows.iter().enumerate().flat_map(|(i, r)| (0..r.len()).map(move |p| (i, p + shift))).collect();
-    Ok(model.forward(Call::new(&rows, &want).with_adapter(adapter))?)
+    let attention = e.block.map(|block| Attention::BlockCausal { block });
+    let rows = rows.into_iter().map(|tokens| Row { attention, ..Row::new(tokens) }).collect();
+    Ok(model.forward(Call::of(rows, &want).with_adapter(adapter))?)
+}
+
+/// The adapters beside the one that `mosa` trains, each on the fly and merged.
+fn further_adapters(folder: &Folder, model: &Transformer) -> Result<Vec<Check>> {
+    let mut checks = Vec::new();
+    for further in &folder.golden.adapters {
+        let entry = format!("adapters.{}", further.folder);
+        let single = folder.golden.logits.iter().find(|e| e.name == "single").context("there is no logits.single")?;
+        let adapter = Adapter::load(&folder.dir.join(&further.folder), model.spec(), folder.device)?;
+        let recorded = folder.tensor(&further.tensor)?;
+        let distance = |ours: Tensor| -> Result<Tensor> {
+            Ok(ours.f_view(recorded.size().as_slice())?.f_to_kind(Kind::Float)?.f_sub(&recorded)?.f_abs()?)
+        };
+        checks.extend(near(&entry, model.kind(), &distance(raw_logits(model, Some(&adapter), single)?)?)?);
+        let mut merged = folder.model(model.kind())?;
+        merged.merge(&adapter)?;
+        checks.extend(near(&format!("{entry}.merged"), model.kind(), &distance(raw_logits(&merged, None, single)?)?)?);
+    }
+    Ok(checks)
 }
 
 /// Fill from `ids_cached`; then the suffix from the block on (prefix) and the block alone (dual) of `ids_step`.

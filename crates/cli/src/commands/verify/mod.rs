@@ -7,6 +7,7 @@
 //! are as near as bf16's rounding lets them be, and what depends on their last digits is skipped.
 
 mod alignment;
+mod block_cache;
 mod block_traces;
 mod gcg;
 mod golden;
@@ -134,6 +135,7 @@ fn verify(dir: &Path, kind: Kind, device: Device) -> Result<Vec<Check>> {
     let mut checks = text::checks(&folder)?;
     let model = folder.model(kind)?;
     checks.extend(logits::checks(&folder, &model)?);
+    checks.extend(block_cache::checks(&folder, &model)?);
     if kind != Kind::Float {
         let names = folder.golden.exact_in_f32();
         checks.extend(names.iter().map(|entry| Check::skipped(entry, "recorded in f32; its digits are not bf16's")));
