@@ -50,6 +50,8 @@ pub(crate) struct ChatEntry {
     pub name: String,
     pub messages: Vec<Message>,
     pub add_generation_prompt: bool,
+    /// What the template is told beside them.
+    pub template_args: Option<BTreeMap<String, Value>>,
     pub text: String,
     pub ids: Vec<TokenId>,
 }
