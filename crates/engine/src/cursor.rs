@@ -272,7 +272,7 @@ impl Cursor {
         };
         let natural = match self.masks() {
             masks if masks > 0 && stopped_at.is_none() && !self.stopped => Finish::Unfinished { masks },
-            _ if ids.iter().any(|t| ends.contains(t)) => Finish::End,
+            _ if ids.iter().any(|t| ends.contains(t) || options.block_stops.contains(t)) => Finish::End,
             _ => Finish::Length,
         };
         let prompt = self.infill.then(|| self.canvas.tokens()[..self.canvas.response_start()].to_vec());
