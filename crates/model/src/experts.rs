@@ -104,12 +104,7 @@ impl Experts {
 
     /// Every expert that has positions with its slice of them: [n * k, d] -> [n * k, d]. The counts are the one thing of a
     /// block that comes to the host.
-    fn one_by_one(
-        &self,
-        sorted: &Tensor,
-        counts: &Tensor,
-        adapter: Option<&Adapter>,
-    ) -> Result<Tensor, ModelError> {
+    fn one_by_one(&self, sorted: &Tensor, counts: &Tensor, adapter: Option<&Adapter>) -> Result<Tensor, ModelError> {
         let counts = Vec::<i64>::try_from(counts)?;
         let slices = sorted.f_split_with_sizes(counts.as_slice(), 0)?;
         let busy = self.experts.iter().zip(&slices).zip(&counts).filter(|(_, n)| **n > 0);

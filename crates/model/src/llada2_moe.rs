@@ -22,8 +22,11 @@ pub(crate) const READER: FamilyReader = FamilyReader {
     read,
 };
 
-const FAMILY: Family =
-    Family { name: "LLaDA2", turn_ends: &["<|role_end|>"], sampler: DefaultSampler::BlockDiffusion { threshold_percent: 95 } };
+const FAMILY: Family = Family {
+    name: "LLaDA2",
+    turn_ends: &["<|role_end|>"],
+    sampler: DefaultSampler::BlockDiffusion { threshold_percent: 95 },
+};
 
 /// Its configs name no mask id.
 const MASK: &str = "<|mask|>";
@@ -115,7 +118,8 @@ fn rotated(keys: &Keys<'_>, head_dim: usize) -> Result<usize, ModelError> {
     let share = keys.number_or_none(KEY)?.unwrap_or(default::ROTATED);
     let channels = (head_dim as f64 * share) as usize;
     if !(2..=head_dim).contains(&channels) || !channels.is_multiple_of(2) {
-        let what = format!("= {share} rotates {channels} of the {head_dim} channels of a head: it must be an even number");
+        let what =
+            format!("= {share} rotates {channels} of the {head_dim} channels of a head: it must be an even number");
         return Err(keys.error(KEY, what));
     }
     match keys.size_or_none("rotary_dim")? {

@@ -22,8 +22,7 @@ pub(crate) const READER: FamilyReader = FamilyReader {
     read,
 };
 
-const FAMILY: Family =
-    Family { name: "LLaDA-MoE", turn_ends: &["<|role_end|>"], sampler: DefaultSampler::Blocks };
+const FAMILY: Family = Family { name: "LLaDA-MoE", turn_ends: &["<|role_end|>"], sampler: DefaultSampler::Blocks };
 
 /// Its configs name no mask id.
 const MASK: &str = "<|mask|>";

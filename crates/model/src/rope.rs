@@ -37,7 +37,13 @@ impl Rotation {
             let full = Tensor::f_cat(&halves, -1)?.f_unsqueeze(2)?; // [b, t, 1, d]
             Ok(if full_precision { full } else { full.f_to_kind(kind)? })
         };
-        Ok(Self { cos: table([&cos, &cos])?, signed_sin: table([&sin.f_neg()?, &sin])?, half: d / 2, rest, full_precision })
+        Ok(Self {
+            cos: table([&cos, &cos])?,
+            signed_sin: table([&sin.f_neg()?, &sin])?,
+            half: d / 2,
+            rest,
+            full_precision,
+        })
     }
 
     /// Rotates x [rows, positions, heads, channels].
