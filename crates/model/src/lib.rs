@@ -35,6 +35,7 @@ mod families;
 mod family;
 mod feed_forward;
 mod fingerprint;
+mod illada;
 mod keys;
 mod linear;
 mod llada;
