@@ -3,7 +3,7 @@
 use super::loss::{Row, TargetLoss};
 use crate::ProbeError;
 use mosa_core::TokenId;
-use mosa_model::{Call, Slot};
+use mosa_model::Slot;
 use tch::{Kind, Tensor};
 
 /// Loss and gradient at one suffix.
@@ -50,10 +50,9 @@ impl TargetLoss<'_> {
         let shift = Tensor::f_zeros([suffix.len() as i64, table.size()[1]], (table.kind(), table.device()))?
             .f_set_requires_grad(true)?;
         let at: Vec<Slot> = (0..rows.len()).flat_map(|r| suffix.clone().map(move |p| (r, p))).collect();
-        let canvases: Vec<&[TokenId]> = rows.iter().map(|r| r.canvas.as_slice()).collect();
         let want = self.want(rows);
-        let call = Call::new(&canvases, &want).with_adapter(self.adapter);
-        let hidden = self.model.hidden_shifted(call, &at, &shift.f_repeat([rows.len() as i64, 1])?)?; // [n, d]
+        let hidden =
+            self.model.hidden_shifted(self.call(rows, &want), &at, &shift.f_repeat([rows.len() as i64, 1])?)?; // [n, d]
         let head = self.head_gradient(&hidden.detach(), rows)?;
         let product = hidden.f_mul(&head.gradient)?.f_sum(hidden.kind())?;
         let gradient = Tensor::f_run_backward(&[product], &[&shift], false, false)?;
