@@ -114,12 +114,15 @@ impl<'a> Policy<'a> {
         let reference = self.reference(examples, &sheets, &want)?;
         let call = || Call::of(sheets.rows(), &want).with_adapter(self.adapter);
         let mut inputs = Vec::new();
-        let policy = if differentiate && self.recompute {
+        // Autograd must not keep weights that are widened for each product.
+        let widens = self.model.widens();
+        let recompute = self.recompute || widens;
+        let policy = if differentiate && recompute {
             self.model.hidden_keeping_inputs(call(), &mut inputs)?
         } else {
             self.model.hidden(call())?
         };
-        if differentiate && !self.recompute && !policy.requires_grad() {
+        if differentiate && !recompute && !policy.requires_grad() {
             return Ok(None);
         }
         let rows = policy.detach(); // [n, width]
@@ -129,19 +132,25 @@ impl<'a> Policy<'a> {
         for chunk in &chunks {
             let n = chunk.rows.len() as i64;
             let part = |t: &Tensor| t.f_narrow(0, start, n);
-            let hidden = part(&rows)?.f_set_requires_grad(differentiate)?;
+            let hidden = part(&rows)?.f_set_requires_grad(differentiate && !widens)?;
             let logits = self.model.score(&hidden, self.adapter)?;
             let reference = reference.as_ref().map(part).transpose()?;
             let gradient =
                 tch::no_grad(|| self.chunk(chunk, examples, &Pair { policy: &logits, reference }, &mut terms))?;
             if let Some(upstream) = &upstream {
-                logits.f_mul(&gradient.f_to_kind(logits.kind())?)?.f_sum(logits.kind())?.f_backward()?;
-                part(upstream)?.f_copy_(&hidden.f_grad()?)?;
+                let through = if widens {
+                    drop(logits);
+                    self.model.score_back(&hidden, self.adapter, &gradient)?
+                } else {
+                    logits.f_mul(&gradient.f_to_kind(logits.kind())?)?.f_sum(logits.kind())?.f_backward()?;
+                    hidden.f_grad()?
+                };
+                part(upstream)?.f_copy_(&through)?;
             }
             start += n;
         }
         match upstream {
-            Some(upstream) if self.recompute => self.model.backward(call(), inputs, upstream)?,
+            Some(upstream) if recompute => self.model.backward(call(), inputs, upstream)?,
             Some(upstream) => policy.f_mul(&upstream)?.f_sum(policy.kind())?.f_backward()?,
             None => {}
         }

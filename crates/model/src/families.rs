@@ -2,13 +2,21 @@
 
 use crate::family::FamilyReader;
 use crate::keys::Keys;
-use crate::{ModelConfig, ModelError, dream, llada, llada_moe, llada2_moe, mmada, neutral, sdar};
+use crate::{ModelConfig, ModelError, dream, illada, llada, llada_moe, llada2_moe, mmada, neutral, sdar};
 use serde_json::Value;
 use std::path::Path;
 
 /// The families mosa knows.
-pub const FAMILIES: [FamilyReader; 6] =
-    [llada::READER, mmada::READER, dream::READER, sdar::READER, llada_moe::READER, llada2_moe::READER];
+pub const FAMILIES: [FamilyReader; 8] = [
+    llada::READER,
+    illada::READER,
+    mmada::READER,
+    dream::READER,
+    sdar::READER,
+    sdar::READER_MOE,
+    llada_moe::READER,
+    llada2_moe::READER,
+];
 
 impl ModelConfig {
     /// Reads the config.json at `path`, dispatching on `architectures`.

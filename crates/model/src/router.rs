@@ -128,35 +128,37 @@ impl Router {
 
     /// For positions [n, d].
     pub(crate) fn choose(&self, x: &Tensor, adapter: Option<&Adapter>) -> Result<Choice, ModelError> {
-        let c = &self.config;
-        let full = if c.full_precision { x.f_to_kind(Kind::Float)? } else { x.shallow_clone() };
+        let full = if self.config.full_precision { x.f_to_kind(Kind::Float)? } else { x.shallow_clone() };
         let logits = self.gate.forward(&Input::new(&full, adapter))?; // [n, e]
-        let scores = match c.scores {
+        let Choice { experts, weights } = self.config.choose(&logits, self.bias.as_ref())?;
+        let weights = if self.config.full_precision { weights } else { weights.f_to_kind(x.kind())? };
+        Ok(Choice { experts, weights })
+    }
+}
+
+impl RouterConfig {
+    /// What a router's output [n, e] and its bias [e] say; weights in f32.
+    fn choose(&self, logits: &Tensor, bias: Option<&Tensor>) -> Result<Choice, ModelError> {
+        let scores = match self.scores {
             RouterScores::Softmax => logits.f_softmax(-1, Kind::Float)?,
             RouterScores::Sigmoid => logits.f_to_kind(Kind::Float)?.f_sigmoid()?,
         };
-        let experts = self.best(&scores.f_detach()?)?;
+        let mut worth = scores.f_detach()?;
+        if let Some(bias) = bias {
+            worth = worth.f_add(bias)?;
+        }
+        if let Some(groups) = self.groups {
+            worth = groups.hide_others(&worth)?;
+        }
+        let experts = worth.f_topk(self.chosen as i64, -1, true, true)?.1;
         let mut weights = scores.f_gather(1, &experts, false)?;
-        if c.normalised {
+        if self.normalised {
             weights = weights.f_div(&weights.f_sum_dim_intlist(-1, true, Kind::Float)?.f_add_scalar(TINY)?)?;
         }
-        if c.scale != 1.0 {
-            weights = weights.f_mul_scalar(c.scale)?;
+        if self.scale != 1.0 {
+            weights = weights.f_mul_scalar(self.scale)?;
         }
-        let weights = if c.full_precision { weights } else { weights.f_to_kind(x.kind())? };
         Ok(Choice { experts, weights })
-    }
-
-    /// The chosen experts [n, k] by scores [n, e].
-    fn best(&self, scores: &Tensor) -> Result<Tensor, ModelError> {
-        let mut scores = match &self.bias {
-            Some(bias) => scores.f_add(bias)?,
-            None => scores.shallow_clone(),
-        };
-        if let Some(groups) = self.config.groups {
-            scores = groups.hide_others(&scores)?;
-        }
-        Ok(scores.f_topk(self.config.chosen as i64, -1, true, true)?.1)
     }
 }
 
@@ -172,5 +174,83 @@ impl ExpertGroups {
         let kept = worth.f_topk(self.kept as i64, -1, true, true)?.1;
         let hidden = worth.f_ones_like()?.f_scatter_value(1, &kept, 0.0)?.f_to_kind(Kind::Bool)?;
         Ok(of_group.f_masked_fill(&hidden.f_unsqueeze(-1)?, f64::NEG_INFINITY)?.f_view([n, e])?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::Device;
+
+    fn config([experts, chosen]: [usize; 2], scores: RouterScores, groups: Option<[usize; 2]>) -> RouterConfig {
+        RouterConfig {
+            experts,
+            chosen,
+            scores,
+            groups: groups.map(|[count, kept]| ExpertGroups { count, kept }),
+            normalised: scores == RouterScores::Sigmoid,
+            scale: 1.5,
+            full_precision: true,
+            names: RouterNames { gate: "gate", bias: None },
+        }
+    }
+
+    /// The indices of the `n` largest, largest first.
+    fn largest(values: &[f64], n: usize) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..values.len()).collect();
+        order.sort_by(|a, b| values[*b].total_cmp(&values[*a]));
+        order.truncate(n);
+        order
+    }
+
+    /// The published rule, written down expert by expert: the chosen and their weights.
+    fn by_hand(c: &RouterConfig, logits: &[f64], bias: &[f64]) -> (Vec<usize>, Vec<f64>) {
+        let total: f64 = logits.iter().map(|x| x.exp()).sum();
+        let score = |x: &f64| match c.scores {
+            RouterScores::Softmax => x.exp() / total,
+            RouterScores::Sigmoid => 1.0 / (1.0 + (-x).exp()),
+        };
+        let scores: Vec<f64> = logits.iter().map(score).collect();
+        let mut worth: Vec<f64> = scores.iter().zip(bias).map(|(s, b)| s + b).collect();
+        if let Some(groups) = c.groups {
+            let size = c.experts / groups.count;
+            let sums: Vec<f64> =
+                worth.chunks(size).map(|g| largest(g, 2).into_iter().map(|i| g[i]).sum::<f64>()).collect();
+            let kept = largest(&sums, groups.kept);
+            worth.iter_mut().enumerate().filter(|(e, _)| !kept.contains(&(e / size))).for_each(|(_, w)| *w = -1e9);
+        }
+        let chosen = largest(&worth, c.chosen);
+        let sum: f64 = if c.normalised { chosen.iter().map(|&e| scores[e]).sum() } else { 1.0 };
+        let weights = chosen.iter().map(|&e| scores[e] / sum * c.scale).collect();
+        (chosen, weights)
+    }
+
+    #[test]
+    fn experts_are_chosen_and_weighed_by_the_published_rules() {
+        for (sizes, scores, groups) in [
+            ([8, 2], RouterScores::Softmax, None),
+            ([6, 6], RouterScores::Softmax, None),
+            ([5, 1], RouterScores::Sigmoid, None),
+            ([12, 3], RouterScores::Sigmoid, Some([4, 2])),
+            ([16, 8], RouterScores::Sigmoid, Some([2, 1])),
+            ([8, 4], RouterScores::Sigmoid, Some([4, 4])),
+        ] {
+            let c = config(sizes, scores, groups);
+            let (n, e) = (40, c.experts);
+            let logits: Vec<f64> = (0..n * e).map(|i| 2.0 * (1.7 * i as f64 + 0.3).sin()).collect();
+            let bias: Vec<f64> = (0..e).map(|i| 0.3 * (2.9 * i as f64).cos()).collect();
+            let tensor = |v: &[f64]| Tensor::from_slice(v).to_kind(Kind::Float).to_device(Device::Cpu);
+            let choice = c.choose(&tensor(&logits).view([n as i64, e as i64]), Some(&tensor(&bias))).unwrap();
+            let chosen = Vec::<i64>::try_from(choice.experts.flatten(0, 1)).unwrap();
+            let weights = Vec::<f32>::try_from(choice.weights.flatten(0, 1)).unwrap();
+            for row in 0..n {
+                let (theirs, theirs_weights) = by_hand(&c, &logits[row * e..][..e], &bias);
+                let at = row * c.chosen;
+                let ours: Vec<usize> = chosen[at..at + c.chosen].iter().map(|&e| e as usize).collect();
+                assert_eq!(ours, theirs, "{c:?} row {row}");
+                let near = |(a, b): (&f32, &f64)| (f64::from(*a) - b).abs() < 1e-6;
+                assert!(weights[at..].iter().zip(&theirs_weights).all(near), "{c:?} row {row}");
+            }
+        }
     }
 }

@@ -188,6 +188,24 @@ fn a_row_stops_behind_the_block_in_which_an_end_was_revealed() {
     assert!(forced.ids.len() > 8, "{:?}", forced.ids);
 }
 
+#[test]
+fn an_end_that_may_still_be_revised_does_not_end_its_block() {
+    let model = model();
+    let mut cut = 0;
+    for n in 0..12 {
+        let request = || ask("p", prompt(n, 11));
+        let free = one(&model, &editing(&model, 32), request());
+        for &eos in &free.ids[..28] {
+            let base = Options { ends: mosa_engine::Ends { eos, eot: None }, ..editing(&model, 32) };
+            let stopped = one(&model, &Options { stop_at_end: true, ..base.clone() }, request());
+            let at = free.ids.iter().position(|t| *t == eos).unwrap();
+            assert_eq!(stopped.ids, free.ids[..=at], "prompt {n}, end {eos}");
+            cut += usize::from(stopped.forwards < free.forwards);
+        }
+    }
+    assert!(cut > 0, "no row was shorter");
+}
+
 /// Masks what stands at `position` again, once, before the first step of block 2.
 struct Reopen {
     position: usize,

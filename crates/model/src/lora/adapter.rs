@@ -44,16 +44,17 @@ impl Adapter {
     pub fn init(config: AdapterConfig, spec: &ModelSpec, seed: u64, device: Device) -> Result<Self, ModelError> {
         let mut pairs: Vec<Option<LoraPair>> = spec.linears.iter().map(|_| None).collect();
         let adapted = config.targets.select(&spec.linears, config.exclude.as_ref())?;
+        let sizes = config.sizes()?;
         let mut bytes = 0u64;
         for &index in &adapted {
             let linear = &spec.linears[index];
             let weights = (linear.inputs + linear.outputs) as u64;
-            bytes = bytes.saturating_add((config.rank_of(&linear.name)? as u64).saturating_mul(4 * weights));
+            bytes = bytes.saturating_add((sizes.rank(&linear.name) as u64).saturating_mul(4 * weights));
         }
         Memory::check(&format!("an adapter of rank {}", config.rank), bytes)?;
         for index in adapted {
             let linear = &spec.linears[index];
-            let (rank, scale) = (config.rank_of(&linear.name)?, config.scale_of(&linear.name)?);
+            let (rank, scale) = (sizes.rank(&linear.name), sizes.scale(&linear.name));
             let bound = 1.0 / (linear.inputs as f64).sqrt();
             let mut rng = Rng::at(seed, Stream::LoraInit, 0, index as u64);
             let a: Vec<f32> = (0..rank * linear.inputs).map(|_| ((2.0 * rng.unit() - 1.0) * bound) as f32).collect();
@@ -61,6 +62,7 @@ impl Adapter {
             let b = Tensor::f_zeros([linear.outputs as i64, rank as i64], (Kind::Float, device))?;
             pairs[index] = Some(LoraPair { a, b, scale });
         }
+        drop(sizes);
         Ok(Self { config, linears: spec.linears.clone(), pairs, notes: Vec::new() })
     }
 

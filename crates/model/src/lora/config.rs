@@ -1,6 +1,6 @@
 //! How an adapter is made: ranks, scales and the layers it attaches to.
 
-use super::target::{Targets, pattern_key};
+use super::target::{Patterns, Targets};
 use crate::ModelError;
 use std::collections::BTreeMap;
 
@@ -40,13 +40,32 @@ impl AdapterConfig {
         }
     }
 
-    pub(crate) fn rank_of(&self, module: &str) -> Result<usize, ModelError> {
-        Ok(pattern_key(self.rank_pattern.keys(), module)?.map_or(self.rank, |k| self.rank_pattern[k]))
+    /// Ranks and scales, to be looked up for many modules.
+    ///
+    /// # Errors
+    /// [`ModelError::Adapter`] if a key of a pattern is no regular expression.
+    pub(crate) fn sizes(&self) -> Result<Sizes<'_>, ModelError> {
+        let (ranks, alphas) = (Patterns::new(&self.rank_pattern)?, Patterns::new(&self.alpha_pattern)?);
+        Ok(Sizes { config: self, ranks, alphas })
+    }
+}
+
+/// The rank and the scale of every module.
+pub(crate) struct Sizes<'a> {
+    config: &'a AdapterConfig,
+    ranks: Patterns<usize>,
+    alphas: Patterns<f64>,
+}
+
+impl Sizes<'_> {
+    /// The rank of a module's factors.
+    pub(crate) fn rank(&self, module: &str) -> usize {
+        self.ranks.get(module).unwrap_or(self.config.rank)
     }
 
-    pub(crate) fn scale_of(&self, module: &str) -> Result<f64, ModelError> {
-        let alpha = pattern_key(self.alpha_pattern.keys(), module)?.map_or(self.alpha, |k| self.alpha_pattern[k]);
-        let rank = self.rank_of(module)? as f64;
-        Ok(alpha / if self.rank_stabilised { rank.sqrt() } else { rank })
+    /// What the product of its factors is multiplied with.
+    pub(crate) fn scale(&self, module: &str) -> f64 {
+        let (alpha, rank) = (self.alphas.get(module).unwrap_or(self.config.alpha), self.rank(module) as f64);
+        alpha / if self.config.rank_stabilised { rank.sqrt() } else { rank }
     }
 }

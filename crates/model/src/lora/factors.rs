@@ -1,8 +1,9 @@
 //! The tensors of an adapter file, each at the layer it belongs to.
 
+use super::target::ends;
 use crate::naming::unwrapped;
 use crate::{Checkpoint, LinearSpec, ModelError, ModelSpec};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// One of the two factors of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,11 +25,12 @@ impl Factors {
     /// [`ModelError::Stored`] naming the tensor that has none, or is no factor of a linear layer, or is the second of its
     /// kind.
     pub(super) fn find(file: &Checkpoint, spec: &ModelSpec) -> Result<Self, ModelError> {
+        let layers = Layers::new(spec);
         let mut found: BTreeMap<(usize, Side), String> = BTreeMap::new();
         for name in file.tensors().keys() {
             let error = |what: String| ModelError::stored(file.source(), name, what);
             let (module, side) = parse(name).map_err(|what| error(what.to_owned()))?;
-            let layer = layer(&module, spec).map_err(error)?;
+            let layer = layers.find(&module).map_err(error)?;
             if let Some(other) = found.insert((layer, side), name.clone()) {
                 return Err(error(format!(
                     "and {other} are the same factor of {}: the file holds several adapters; save one alone",
@@ -77,29 +79,50 @@ fn parse(name: &str) -> Result<(String, Side), &'static str> {
     Ok((module.to_owned(), side))
 }
 
-/// The layer whose path this is, with the same path or with more or less in front of it.
-fn layer(module: &str, spec: &ModelSpec) -> Result<usize, String> {
-    let exact = spec.linears.iter().position(|l| l.name == module);
-    if let Some(layer) = exact {
-        return Ok(layer);
+/// The layers of a model by their paths.
+struct Layers<'a> {
+    spec: &'a ModelSpec,
+    whole: HashMap<&'a str, usize>,
+    /// By every end of a path, the first two layers whose paths end so.
+    by_end: HashMap<&'a str, (usize, Option<usize>)>,
+}
+
+impl<'a> Layers<'a> {
+    fn new(spec: &'a ModelSpec) -> Self {
+        let whole = spec.linears.iter().enumerate().map(|(i, l)| (l.name.as_str(), i)).collect();
+        let mut by_end: HashMap<&str, (usize, Option<usize>)> = HashMap::new();
+        for (i, linear) in spec.linears.iter().enumerate() {
+            for end in ends(&linear.name) {
+                by_end.entry(end).and_modify(|(_, other)| *other = other.or(Some(i))).or_insert((i, None));
+            }
+        }
+        Self { spec, whole, by_end }
     }
-    let ends = |long: &str, short: &str| long.strip_suffix(short).is_some_and(|front| front.ends_with('.'));
-    let close = |name: &str| ends(name, module) || ends(module, name);
-    let mut all = spec.linears.iter().enumerate().filter(|(_, l)| close(&l.name)).map(|(i, _)| i);
-    match (all.next(), all.next()) {
-        (Some(layer), None) => Ok(layer),
-        (Some(a), Some(b)) => Err(format!(
-            "could belong to {} or {}: the path of its module is cut off",
-            spec.linears[a].name, spec.linears[b].name
-        )),
-        (None, _) => {
-            let examples: Vec<&str> = LinearSpec::examples(&spec.linears).collect();
-            Err(format!(
-                "is for the module {module}, which this {} model does not have (it has {}, ...): the adapter does not \
-                 fit, it belongs to another model",
-                spec.family,
-                examples.join(", ")
-            ))
+
+    /// The layer whose path this is, with the same path or with more or less in front of it.
+    fn find(&self, module: &str) -> Result<usize, String> {
+        if let Some(layer) = self.whole.get(module) {
+            return Ok(*layer);
+        }
+        let linears = &self.spec.linears;
+        let longer = self.by_end.get(module).into_iter().flat_map(|(one, other)| std::iter::once(*one).chain(*other));
+        let shorter = ends(module).filter_map(|end| self.whole.get(end).copied());
+        let mut all = longer.chain(shorter).collect::<BTreeSet<usize>>().into_iter();
+        match (all.next(), all.next()) {
+            (Some(layer), None) => Ok(layer),
+            (Some(a), Some(b)) => Err(format!(
+                "could belong to {} or {}: the path of its module is cut off",
+                linears[a].name, linears[b].name
+            )),
+            (None, _) => {
+                let examples: Vec<&str> = LinearSpec::examples(linears).collect();
+                Err(format!(
+                    "is for the module {module}, which this {} model does not have (it has {}, ...): the adapter does not \
+                     fit, it belongs to another model",
+                    self.spec.family,
+                    examples.join(", ")
+                ))
+            }
         }
     }
 }

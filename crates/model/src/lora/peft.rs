@@ -199,9 +199,10 @@ impl Adapter {
             return Err(ModelError::stored(file.source(), name, what));
         }
         let mut pairs: Vec<Option<LoraPair>> = spec.linears.iter().map(|_| None).collect();
+        let sizes = config.sizes().map_err(in_config)?;
         for index in wanted {
             let linear = &spec.linears[index];
-            let rank = config.rank_of(&linear.name).map_err(in_config)?;
+            let rank = sizes.rank(&linear.name);
             let factor = |side: Side, shape: [usize; 2]| -> Result<Tensor, ModelError> {
                 let name = factors.name(index, side, spec);
                 let tensor =
@@ -210,8 +211,9 @@ impl Adapter {
                 Ok(tensor.f_alias_copy()?)
             };
             let (a, b) = (factor(Side::A, [rank, linear.inputs])?, factor(Side::B, [linear.outputs, rank])?);
-            pairs[index] = Some(LoraPair { a, b, scale: config.scale_of(&linear.name).map_err(in_config)? });
+            pairs[index] = Some(LoraPair { a, b, scale: sizes.scale(&linear.name) });
         }
+        drop(sizes);
         Ok(Self::from_pairs(config, spec, pairs, notes))
     }
 

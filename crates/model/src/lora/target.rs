@@ -2,6 +2,7 @@
 
 use crate::{LinearKind, LinearSpec, ModelError};
 use regex::Regex;
+use std::collections::HashSet;
 
 /// PEFT's `target_modules`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,14 +43,11 @@ impl Targets {
         let mut picked = self.matching(linears)?;
         let mut unmatched = Vec::new();
         if let Self::Names(names) = self {
-            for name in names {
-                if Self::Names(vec![name.clone()]).matching(linears)?.is_empty() {
-                    unmatched.push(name.clone());
-                }
-            }
+            let there: HashSet<&str> = linears.iter().flat_map(|l| ends(&l.name)).collect();
+            unmatched.extend(names.iter().filter(|name| !there.contains(name.as_str())).cloned());
         }
         let dropped = exclude.map(|e| e.matching(linears)).transpose()?.unwrap_or_default();
-        picked.retain(|i| !dropped.contains(i));
+        picked.retain(|i| dropped.binary_search(i).is_err());
         Ok(Selection { picked, unmatched })
     }
 
@@ -63,10 +61,12 @@ impl Targets {
         }
     }
 
+    /// The indices of the matching layers, in order.
     fn matching(&self, linears: &[LinearSpec]) -> Result<Vec<usize>, ModelError> {
         let matcher: Box<dyn Fn(&LinearSpec) -> bool> = match self {
             Self::Names(names) => {
-                Box::new(move |l| names.iter().any(|n| l.name == *n || l.name.ends_with(&format!(".{n}"))))
+                let names: HashSet<&str> = names.iter().map(String::as_str).collect();
+                Box::new(move |l| ends(&l.name).any(|end| names.contains(end)))
             }
             Self::Pattern(pattern) => {
                 let regex = full_match(pattern)?;
@@ -92,22 +92,36 @@ impl Targets {
     }
 }
 
+/// A path, and what is left of it when modules are taken off its front one by one.
+pub(super) fn ends(path: &str) -> impl Iterator<Item = &str> {
+    std::iter::once(path).chain(path.match_indices('.').map(|(dot, _)| &path[dot + 1..]))
+}
+
 /// Python's `re.fullmatch`.
 fn full_match(pattern: &str) -> Result<Regex, ModelError> {
     regex(&format!("^(?:{pattern})$"), pattern)
 }
 
-/// The first key of a rank or alpha pattern that matches `module`, as PEFT looks it up: `(.*\.)?(key)$` from the start.
-pub(crate) fn pattern_key<'a>(
-    keys: impl Iterator<Item = &'a String>,
-    module: &str,
-) -> Result<Option<&'a String>, ModelError> {
-    for key in keys {
-        if regex(&format!(r"^(?:.*\.)?(?:{key})$"), key)?.is_match(module) {
-            return Ok(Some(key));
-        }
+/// The values of a rank or alpha pattern, to be looked up for many modules.
+pub(crate) struct Patterns<T>(Vec<(Regex, T)>);
+
+impl<T: Copy> Patterns<T> {
+    /// Those of `patterns`.
+    ///
+    /// # Errors
+    /// [`ModelError::Adapter`] if a key is no regular expression.
+    pub(crate) fn new<'a>(patterns: impl IntoIterator<Item = (&'a String, &'a T)>) -> Result<Self, ModelError>
+    where
+        T: 'a,
+    {
+        let read = |(key, value): (&String, &T)| Ok((regex(&format!(r"^(?:.*\.)?(?:{key})$"), key)?, *value));
+        Ok(Self(patterns.into_iter().map(read).collect::<Result<_, ModelError>>()?))
     }
-    Ok(None)
+
+    /// The value of the first key that matches `module`, as PEFT looks it up: `(.*\.)?(key)$` from the start.
+    pub(crate) fn get(&self, module: &str) -> Option<T> {
+        self.0.iter().find(|(key, _)| key.is_match(module)).map(|(_, value)| *value)
+    }
 }
 
 fn regex(full: &str, shown: &str) -> Result<Regex, ModelError> {

@@ -57,10 +57,10 @@ fn a_missing_mask_id_names_the_fix() {
 #[test]
 fn an_unknown_architecture_lists_the_known_ones() {
     let dir = copy("llada");
-    edit(&dir.path().join("config.json"), "architectures", Some(json!(["LLaDAMoEModelLM"])));
+    edit(&dir.path().join("config.json"), "architectures", Some(json!(["Fast_dLLM_QwenForCausalLM"])));
     let error = message(dir.path());
     assert!(
-        error.contains("LLaDAMoEModelLM") && error.contains("LLaDAModelLM") && error.contains("DreamModel"),
+        error.contains("Fast_dLLM_QwenForCausalLM") && error.contains("LLaDAModelLM") && error.contains("DreamModel"),
         "{error}"
     );
 }

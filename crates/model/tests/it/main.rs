@@ -8,6 +8,7 @@ mod bad_files;
 mod checkpoint;
 mod config;
 mod devices;
+mod experts;
 mod exports;
 mod fingerprint;
 mod forward;
