@@ -68,12 +68,13 @@ impl Chain {
 
     /// A command line; `{m}` is the model, `{d}` the folder.
     fn run(&self, text: &str) -> crate::Run {
-        line(&text.replace("{d}/", &format!("{}/", self.dir.path().display())), &[("m", &self.model)])
+        let text = text.replace("{d}/", &format!("{}/", self.dir.path().display()));
+        line(text.trim_end(), &[("m", &self.model)])
     }
 
     /// Trains an adapter for a few large steps; at first it changes nothing, and then its reward has to rise, where it has one.
     fn align(&self, out: &str, flags: &str) {
-        let common = "--set canvas_length=48 --set window=[6,40] --set lora.r=4 --set lr=0.005 --set steps=6 --quiet";
+        let common = "--set canvas_length=96 --set window=[6,40] --set lora.r=4 --set lr=0.005 --set steps=6 --quiet";
         self.run(&format!("align --model {{m}} --data {{d}}/answers.jsonl --out {{d}}/{out} {common} {flags}")).ok();
         let steps = lines(&self.path(out).join("metrics.jsonl"));
         assert_eq!(steps.len(), 6, "{out}");
@@ -117,6 +118,9 @@ fn whole(model: &Path) {
     chain.align("teacher", "--set canvas=teacher --set pick=random");
     chain.align("initial", "--objective initial --set canvas=teacher");
     chain.align("sft", "--objective sft --set canvas=teacher");
+    let recipe = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../recipes/mosa-sdar-1.7b.toml");
+    let text = "align --model {m} --data {d}/answers.jsonl --out {d}/recipe --set steps=1 --quiet --config";
+    chain.run(&format!("{text} {}", recipe.display())).ok();
     let orders = chain.probe("order", "--benign {d}/prompts.jsonl", "orders.jsonl");
     for order in &orders {
         let shown = ["words", "ends"].map(|key| order[key].as_array().unwrap().clone()).concat();
