@@ -2,10 +2,11 @@
 
 use crate::AlignError;
 use crate::options::{
-    Contaminate, EndToken, KlSettings, LoraSettings, Optimiser, Pick, Placing, Reduction, Retain, Schedule, Sft, Share,
-    Windows,
+    CanvasState, Contaminate, EndToken, KlSettings, LoraSettings, Optimiser, Pick, Placing, Reduction, Retain,
+    Schedule, Sft, Share, Windows,
 };
 use mosa_core::Window;
+use mosa_model::{Attention, ModelSpec};
 use serde::{Deserialize, Serialize};
 
 /// The highest rank of an adapter.
@@ -77,6 +78,11 @@ pub struct AlignConfig {
     pub harmful_end: EndToken,
     /// Response positions. Paper: 128.
     pub canvas_length: usize,
+    /// What stands before the block that is scored, for models that write in blocks. The paper's models do not; masks.
+    pub canvas: CanvasState,
+    /// Positions per block of such a model, counted from the first of the prompt. Default: the model's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub block_length: Option<usize>,
     /// Canvases on which part of a harmful answer already stands. Paper: none.
     pub contaminate: Contaminate,
     /// Harmless prompts on which the model must stay what it was. Paper: none.
@@ -124,6 +130,8 @@ impl Default for AlignConfig {
             end: EndToken::Eos,
             harmful_end: EndToken::None,
             canvas_length: 128,
+            canvas: CanvasState::Masked,
+            block_length: None,
             contaminate: Contaminate::default(),
             retain: Retain::default(),
             sft: Sft::default(),
@@ -149,6 +157,24 @@ impl AlignConfig {
         self.steps.unwrap_or(self.epochs.saturating_mul(prompts).div_ceil(self.batch_size.max(1)))
     }
 
+    /// Whom a token of the training canvases of this model sees; `None`: as the model was trained.
+    ///
+    /// # Errors
+    /// [`AlignError::Setting`] if the settings speak of blocks and the model has none.
+    pub fn attention(&self, spec: &ModelSpec) -> Result<Option<Attention>, AlignError> {
+        let blocks = matches!(spec.attention, Attention::BlockCausal { .. });
+        let full = |key, what: &str| {
+            wrong(key, &format!("{what} blocks that see those before them; {} sees its whole canvas", spec.family))
+        };
+        match self.block_length {
+            Some(_) if !blocks => full("block_length", "is for models with"),
+            None if !blocks && self.canvas == CanvasState::Teacher => {
+                full("canvas", "= \"teacher\" is for models with")
+            }
+            block => Ok(block.map(|block| Attention::BlockCausal { block })),
+        }
+    }
+
     /// Refuses values that cannot be used.
     ///
     /// # Errors
@@ -169,6 +195,7 @@ impl AlignConfig {
             ("micro_batch_size", self.micro_batch_size, MOST_ROWS),
             ("warmup_steps", self.warmup_steps, MOST),
             ("canvas_length", self.canvas_length, MOST),
+            ("block_length", self.block_length.unwrap_or(0), MOST),
             ("contaminate.tokens", self.contaminate.tokens[1], MOST),
             ("retain.batch_size", self.retain.batch_size, MOST_ROWS),
             ("save_every", self.save_every, MOST),
@@ -221,6 +248,9 @@ impl AlignConfig {
         }
         if self.canvas_length == 0 {
             return wrong("canvas_length", "must be positive");
+        }
+        if self.block_length == Some(0) {
+            return wrong("block_length", "must be positive");
         }
         let windows = self.window.list();
         if windows.is_empty() {

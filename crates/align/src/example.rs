@@ -26,6 +26,10 @@ pub struct Example {
     pub part: Part,
     /// Prompt and response region; masked where the model has to predict.
     pub canvas: Vec<TokenId>,
+    /// Whole responses as they stand once written, of which a block sees the blocks before it; for models that write in
+    /// blocks. Each makes a sheet, a row of its own: the safe sentence is scored on the first and the harmful one on the
+    /// last, and other terms are averaged over them. None: one sheet, on which every block sees the canvas.
+    pub written: Vec<Vec<TokenId>>,
     /// Tokens of the prompt.
     pub prompt: usize,
     /// Weight of the example in the loss of the step.
@@ -53,24 +57,60 @@ pub struct Linear {
     pub weight: f64,
 }
 
+/// A place that is scored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    /// Which sheet of its example.
+    pub sheet: usize,
+    /// Offset in the response.
+    pub offset: usize,
+}
+
+impl Linear {
+    /// The same term with `factor` times the weight.
+    pub(crate) fn times(self, factor: f64) -> Self {
+        Self { weight: self.weight * factor, ..self }
+    }
+}
+
 impl Example {
-    /// The offsets the reward has to see together, lowest first.
-    pub(crate) fn reward_offsets(&self) -> Vec<usize> {
-        self.reward.as_ref().map(WindowReward::offsets).unwrap_or_default()
+    /// How many rows it is.
+    pub(crate) fn sheets(&self) -> usize {
+        self.written.len().max(1)
     }
 
-    /// All other offsets with a term, lowest first.
-    pub(crate) fn other_offsets(&self) -> Vec<usize> {
-        let reward = self.reward_offsets();
+    /// What a term on one sheet counts for.
+    pub(crate) fn sheet_share(&self) -> f64 {
+        1.0 / self.sheets() as f64
+    }
+
+    /// The places the reward has to see together, sheet after sheet, lowest offset first.
+    pub(crate) fn reward_places(&self) -> Vec<Place> {
+        let Some(reward) = &self.reward else { return Vec::new() };
+        let last = self.sheets() - 1;
+        let on = |sheet| move |offset| Place { sheet, offset };
+        if last == 0 {
+            return reward.offsets().into_iter().map(on(0)).collect();
+        }
+        let [safe, harmful] = reward.offsets_of_each();
+        safe.into_iter().map(on(0)).chain(harmful.into_iter().map(on(last))).collect()
+    }
+
+    /// All other places with a term, in order.
+    pub(crate) fn other_places(&self) -> Vec<Place> {
+        let reward = self.reward_places();
         let mut all: Vec<usize> = self.kl.iter().map(|(i, _)| *i).chain(self.linear.iter().map(|l| l.offset)).collect();
         all.sort_unstable();
         all.dedup();
-        all.retain(|i| reward.binary_search(i).is_err());
-        all
+        let sheets = 0..self.sheets();
+        let places = sheets.flat_map(|sheet| all.iter().map(move |&offset| Place { sheet, offset }));
+        places.filter(|place| reward.binary_search(place).is_err()).collect()
     }
 
+    /// The weight of the KL at an offset of one sheet.
     pub(crate) fn kl_weight(&self, offset: usize) -> f64 {
-        self.kl.binary_search_by_key(&offset, |(i, _)| *i).map_or(0.0, |at| self.kl[at].1)
+        let weight = self.kl.binary_search_by_key(&offset, |(i, _)| *i).map_or(0.0, |at| self.kl[at].1);
+        weight * self.sheet_share()
     }
 
     pub(crate) fn in_window(&self, offset: usize) -> bool {

@@ -25,6 +25,7 @@ mod optimiser;
 mod options;
 mod reward;
 mod run;
+mod sheet;
 mod trainer;
 
 pub use config::{AlignConfig, MOST_RANK};
@@ -37,8 +38,8 @@ pub use metrics::{RewardMetrics, StepMetrics};
 pub use objective::{CanvasIds, MaskedSft, Mosa, OBJECTIVES, Objective, objective};
 pub use optimiser::{AdamW, AdamWSettings, Rule, Trained};
 pub use options::{
-    Contaminate, EndToken, KlDirection, KlPositions, KlSettings, LoraSettings, LoraTargets, Normalise, Optimiser, Pick,
-    Placing, Reduction, Retain, Reveal, Schedule, Sft, Share, Windows,
+    CanvasState, Contaminate, EndToken, KlDirection, KlPositions, KlSettings, LoraSettings, LoraTargets, Normalise,
+    Optimiser, Pick, Placing, Reduction, Retain, Reveal, Schedule, Sft, Share, Windows,
 };
 pub use reward::{Columns, RewardRule, RewardTerms, SentencePair, SentenceScore, WindowReward};
 pub use run::{MetricsLog, RunFolder, Saved, is_of_training};

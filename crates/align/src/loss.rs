@@ -12,12 +12,13 @@
 //! which is formed by hand, handed back through the head, and dropped with its chunk. What is left, d loss / d hidden,
 //! goes backward through the body.
 
-use crate::example::{Example, Part};
+use crate::example::{Example, Part, Place};
 use crate::options::KlDirection;
 use crate::reward::{Columns, RewardTerms};
+use crate::sheet::Sheets;
 use crate::{AlignError, Linear};
 use mosa_core::TokenId;
-use mosa_model::{Adapter, Call, Slot, TrainableModel};
+use mosa_model::{Adapter, Attention, Call, Slot, TrainableModel};
 use std::collections::BTreeMap;
 use tch::{Kind, Tensor};
 
@@ -55,6 +56,8 @@ pub struct Policy<'a> {
     pub adapter: Option<&'a Adapter>,
     /// Recompute activations block by block in the backward pass instead of keeping them.
     pub recompute: bool,
+    /// Whom a token of a canvas sees; none: as the model was trained.
+    pub attention: Option<Attention>,
 }
 
 /// The same of both models, row by row.
@@ -69,8 +72,8 @@ struct Pair<P, R = P> {
 struct Scored {
     /// Number of its example.
     example: usize,
-    /// Offset in the response.
-    offset: usize,
+    /// Where on it.
+    at: Place,
 }
 
 /// Rows that are scored together.
@@ -83,7 +86,7 @@ struct Chunk {
 impl<'a> Policy<'a> {
     /// A policy that keeps its activations.
     pub fn new(model: &'a dyn TrainableModel, adapter: Option<&'a Adapter>) -> Self {
-        Self { model, adapter, recompute: false }
+        Self { model, adapter, recompute: false, attention: None }
     }
 
     /// Adds d loss / d parameter to the gradient of every trainable tensor and returns the terms of each example, in
@@ -105,20 +108,21 @@ impl<'a> Policy<'a> {
 
     fn run(&self, examples: &[Example], differentiate: bool) -> Result<Option<Vec<Terms>>, AlignError> {
         let chunks = chunks(examples, (CHUNK_BYTES / 4 / self.model.spec().vocab).max(16));
-        let canvases: Vec<&[TokenId]> = examples.iter().map(|e| e.canvas.as_slice()).collect();
-        let want: Vec<Slot> = chunks
-            .iter()
-            .flat_map(|c| c.rows.iter().map(|r| (r.example, examples[r.example].prompt + r.offset)))
-            .collect();
-        let reference = self.reference(examples, &canvases, &want)?;
-        let call = || Call::new(&canvases, &want).with_adapter(self.adapter);
+        let sheets = Sheets::new(examples, self.attention.unwrap_or(self.model.spec().attention))?;
+        let slot = |r: &Scored| (sheets.row(r.example, r.at.sheet), examples[r.example].prompt + r.at.offset);
+        let want: Vec<Slot> = chunks.iter().flat_map(|c| c.rows.iter().map(slot)).collect();
+        let reference = self.reference(examples, &sheets, &want)?;
+        let call = || Call::of(sheets.rows(), &want).with_adapter(self.adapter);
         let mut inputs = Vec::new();
-        let policy = if differentiate && self.recompute {
+        // Autograd must not keep weights that are widened for each product.
+        let widens = self.model.widens();
+        let recompute = self.recompute || widens;
+        let policy = if differentiate && recompute {
             self.model.hidden_keeping_inputs(call(), &mut inputs)?
         } else {
             self.model.hidden(call())?
         };
-        if differentiate && !self.recompute && !policy.requires_grad() {
+        if differentiate && !recompute && !policy.requires_grad() {
             return Ok(None);
         }
         let rows = policy.detach(); // [n, width]
@@ -128,19 +132,25 @@ impl<'a> Policy<'a> {
         for chunk in &chunks {
             let n = chunk.rows.len() as i64;
             let part = |t: &Tensor| t.f_narrow(0, start, n);
-            let hidden = part(&rows)?.f_set_requires_grad(differentiate)?;
+            let hidden = part(&rows)?.f_set_requires_grad(differentiate && !widens)?;
             let logits = self.model.score(&hidden, self.adapter)?;
             let reference = reference.as_ref().map(part).transpose()?;
             let gradient =
                 tch::no_grad(|| self.chunk(chunk, examples, &Pair { policy: &logits, reference }, &mut terms))?;
             if let Some(upstream) = &upstream {
-                logits.f_mul(&gradient.f_to_kind(logits.kind())?)?.f_sum(logits.kind())?.f_backward()?;
-                part(upstream)?.f_copy_(&hidden.f_grad()?)?;
+                let through = if widens {
+                    drop(logits);
+                    self.model.score_back(&hidden, self.adapter, &gradient)?
+                } else {
+                    logits.f_mul(&gradient.f_to_kind(logits.kind())?)?.f_sum(logits.kind())?.f_backward()?;
+                    hidden.f_grad()?
+                };
+                part(upstream)?.f_copy_(&through)?;
             }
             start += n;
         }
         match upstream {
-            Some(upstream) if self.recompute => self.model.backward(call(), inputs, upstream)?,
+            Some(upstream) if recompute => self.model.backward(call(), inputs, upstream)?,
             Some(upstream) => policy.f_mul(&upstream)?.f_sum(policy.kind())?.f_backward()?,
             None => {}
         }
@@ -151,7 +161,7 @@ impl<'a> Policy<'a> {
     fn reference(
         &self,
         examples: &[Example],
-        canvases: &[&[TokenId]],
+        sheets: &Sheets<'_>,
         want: &[Slot],
     ) -> Result<Option<Tensor>, AlignError> {
         if examples.iter().all(|e| e.kl.is_empty()) {
@@ -160,7 +170,7 @@ impl<'a> Policy<'a> {
         if self.adapter.is_none() {
             return Err(AlignError::Setting { key: "beta", what: "a KL needs an adapter to switch off".into() });
         }
-        Ok(Some(tch::no_grad(|| self.model.hidden(Call::new(canvases, want)))?))
+        Ok(Some(tch::no_grad(|| self.model.hidden(Call::of(sheets.rows(), want)))?))
     }
 
     /// d loss / d logits [n, vocabulary] in f32, from the policy's logits and the reference's hidden states; adds what the
@@ -173,7 +183,7 @@ impl<'a> Policy<'a> {
         terms: &mut [Terms],
     ) -> Result<Tensor, AlignError> {
         let policy = made.policy.detach().f_to_kind(Kind::Float)?.f_log_softmax(-1, Kind::Float)?;
-        let needs_kl = chunk.rows.iter().any(|r| examples[r.example].kl_weight(r.offset) != 0.0);
+        let needs_kl = chunk.rows.iter().any(|r| examples[r.example].kl_weight(r.at.offset) != 0.0);
         let reference = match &made.reference {
             Some(hidden) if needs_kl => {
                 Some(self.model.score(hidden, None)?.f_to_kind(Kind::Float)?.f_log_softmax(-1, Kind::Float)?)
@@ -206,12 +216,12 @@ fn chunks(examples: &[Example], size: usize) -> Vec<Chunk> {
     let mut chunks = Vec::new();
     let mut others = Vec::new();
     for (e, example) in examples.iter().enumerate() {
-        let row = |offset| Scored { example: e, offset };
-        let rows: Vec<_> = example.reward_offsets().into_iter().map(row).collect();
+        let row = |at| Scored { example: e, at };
+        let rows: Vec<_> = example.reward_places().into_iter().map(row).collect();
         if !rows.is_empty() {
             chunks.push(Chunk { rows, decides: Some(e) });
         }
-        others.extend(example.other_offsets().into_iter().map(row));
+        others.extend(example.other_places().into_iter().map(row));
     }
     chunks.extend(others.chunks(size).map(|rows| Chunk { rows: rows.to_vec(), decides: None }));
     chunks
@@ -229,22 +239,24 @@ fn linear_terms(
     if let Some(e) = chunk.decides
         && let Some(reward) = &examples[e].reward
     {
-        let offsets: Vec<usize> = chunk.rows.iter().map(|r| r.offset).collect();
-        let tokens = reward.tokens();
-        let (value, weights) = reward.evaluate(&columns(log_p, &offsets, &tokens)?);
+        let read = Read::new(chunk, reward.tokens());
+        let (value, weights) = reward.evaluate(read.of(log_p)?.each());
         terms[e].loss -= value.reward;
         terms[e].reward = Some(value);
         if let Some(log_r) = &logs.reference {
-            terms[e].reward_reference = Some(reward.evaluate(&columns(log_r, &offsets, &tokens)?).0.reward);
+            terms[e].reward_reference = Some(reward.evaluate(read.of(log_r)?.each()).0.reward);
         }
-        all.extend(weights.into_iter().map(|l| (offsets.binary_search(&l.offset).unwrap_or(0), l)));
+        all.extend(weights.into_iter().map(|(sentence, l)| (read.row(sentence, l.offset), l)));
     }
     let at: BTreeMap<Scored, usize> = chunk.rows.iter().enumerate().map(|(row, &key)| (key, row)).collect();
     let mut fixed = Vec::new();
     for e in distinct(chunk) {
-        let own =
-            examples[e].linear.iter().filter_map(|l| Some((e, *at.get(&Scored { example: e, offset: l.offset })?, *l)));
-        fixed.extend(own);
+        let share = examples[e].sheet_share();
+        for sheet in 0..examples[e].sheets() {
+            let row = |l: &Linear| at.get(&Scored { example: e, at: Place { sheet, offset: l.offset } });
+            let own = examples[e].linear.iter().filter_map(|l| Some((e, *row(l)?, l.times(share))));
+            fixed.extend(own);
+        }
     }
     let values = gather(log_p, fixed.iter().map(|(_, row, l)| (*row, l.token)))?;
     for ((e, row, l), value) in fixed.into_iter().zip(values) {
@@ -260,11 +272,45 @@ fn distinct(chunk: &Chunk) -> Vec<usize> {
     all
 }
 
-fn columns(log_p: &Tensor, offsets: &[usize], tokens: &[TokenId]) -> Result<Columns, AlignError> {
-    let ids: Vec<i64> = tokens.iter().map(|&t| i64::from(t)).collect();
-    let ids = Tensor::f_from_slice(&ids)?.f_to_device(log_p.device())?;
-    let picked = log_p.f_index_select(1, &ids)?.f_flatten(0, -1)?.f_to_device(tch::Device::Cpu)?;
-    Ok(Columns { offsets: offsets.to_vec(), width: tokens.len(), values: Vec::<f32>::try_from(picked)? })
+/// Where the rows of a chunk hold the two sentences of a reward.
+struct Read {
+    tokens: Vec<TokenId>,
+    /// The offsets of the rows of the first sheet, then those of the last, if it is another.
+    offsets: [Vec<usize>; 2],
+}
+
+/// What is read there: for the safe sentence, and for the harmful one, if it stands on another sheet.
+struct Tables(Columns, Option<Columns>);
+
+impl Tables {
+    fn each(&self) -> [&Columns; 2] {
+        [&self.0, self.1.as_ref().unwrap_or(&self.0)]
+    }
+}
+
+impl Read {
+    fn new(chunk: &Chunk, tokens: Vec<TokenId>) -> Self {
+        let of = |first: bool| chunk.rows.iter().filter(|r| (r.at.sheet == 0) == first).map(|r| r.at.offset).collect();
+        Self { tokens, offsets: [of(true), of(false)] }
+    }
+
+    fn of(&self, log_p: &Tensor) -> Result<Tables, AlignError> {
+        let ids: Vec<i64> = self.tokens.iter().map(|&t| i64::from(t)).collect();
+        let ids = Tensor::f_from_slice(&ids)?.f_to_device(log_p.device())?;
+        let picked = log_p.f_index_select(1, &ids)?.f_flatten(0, -1)?.f_to_device(tch::Device::Cpu)?;
+        let (width, [safe, harmful]) = (self.tokens.len(), &self.offsets);
+        let mut values = Vec::<f32>::try_from(picked)?;
+        let rest = values.split_off(safe.len() * width);
+        let table = |offsets: &[usize], values| Columns { offsets: offsets.to_vec(), width, values };
+        Ok(Tables(table(safe, values), (!harmful.is_empty()).then(|| table(harmful, rest))))
+    }
+
+    /// The row of the chunk in which a sentence, 0 or 1, has its token at `offset`.
+    fn row(&self, sentence: usize, offset: usize) -> usize {
+        let [safe, harmful] = &self.offsets;
+        let (before, offsets) = if sentence == 0 || harmful.is_empty() { (0, safe) } else { (safe.len(), harmful) };
+        before + offsets.binary_search(&offset).unwrap_or(0)
+    }
 }
 
 /// The values at (row, column) of a [rows, columns] tensor.
@@ -304,7 +350,7 @@ fn row_gradient(
         None => p.f_mul_(&column(&sums)?.f_neg()?)?,
         Some(log_r) => {
             let weights: Vec<f64> =
-                chunk.rows.iter().zip(&shares).map(|(r, s)| s * examples[r.example].kl_weight(r.offset)).collect();
+                chunk.rows.iter().zip(&shares).map(|(r, s)| s * examples[r.example].kl_weight(r.at.offset)).collect();
             // A chunk mixes examples, but all examples of a run share one direction.
             let direction = examples[chunk.rows[0].example].direction;
             let Divergence { kl, gradient: mut g } = divergence(direction, &p, log_p, log_r)?;
@@ -356,14 +402,17 @@ fn divergence(direction: KlDirection, p: &Tensor, log_p: Tensor, mut log_r: Tens
 /// Adds the rows' KL to their examples.
 fn record(chunk: &Chunk, examples: &[Example], kl: &Tensor, terms: &mut [Terms]) -> Result<(), AlignError> {
     let values: Vec<f32> = Vec::try_from(&kl.f_to_device(tch::Device::Cpu)?)?;
-    for (&Scored { example: e, offset }, value) in chunk.rows.iter().zip(values) {
+    for (&Scored { example: e, at: Place { offset, .. } }, value) in chunk.rows.iter().zip(values) {
         let weight = examples[e].kl_weight(offset);
         if weight != 0.0 {
-            let value = f64::from(value);
-            terms[e].loss += weight * value;
+            terms[e].loss += weight * f64::from(value);
+            let value = f64::from(value) * examples[e].sheet_share();
             terms[e].kl += value;
             terms[e].kl_inside += if examples[e].in_window(offset) { value } else { 0.0 };
-            terms[e].kl_by_offset.push((offset, value));
+            match terms[e].kl_by_offset.iter_mut().find(|(at, _)| *at == offset) {
+                Some((_, sum)) => *sum += value,
+                None => terms[e].kl_by_offset.push((offset, value)),
+            }
         }
     }
     Ok(())

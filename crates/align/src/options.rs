@@ -182,6 +182,17 @@ pub enum KlPositions {
     Outside,
 }
 
+/// What a model that writes in blocks sees of the response before the block that is scored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CanvasState {
+    /// The canvas as it is, masks included: what stands there when a decode begins.
+    Masked,
+    /// The reference answer: what stands there once the blocks before are written. `sft` and `retain` have an answer;
+    /// `mosa` and `initial` write the sentence that is scored behind the beginning of the prompt's answer.
+    Teacher,
+}
+
 /// Canvases that already hold part of a harmful answer: the states an attack or a late mistake leads to.
 /// The data must hold answers (`response` or `target`).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

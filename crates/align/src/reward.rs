@@ -113,30 +113,51 @@ impl WindowReward {
 
     /// The offsets at which they are needed, ascending.
     pub fn offsets(&self) -> Vec<usize> {
-        let lengths = [self.pair.safe.len(), self.pair.harmful.len()];
-        let pairs = self.starts.iter().flat_map(|both| both.iter().zip(lengths));
-        let mut all: Vec<usize> = pairs.flat_map(|(s, m)| s.iter().flat_map(move |&k| k..k + m)).collect();
-        all.sort_unstable();
-        all.dedup();
-        all
+        sorted(self.offsets_of_each().concat())
     }
 
-    /// R, and the weights of the terms of -R.
-    pub fn evaluate(&self, columns: &Columns) -> (RewardTerms, Vec<Linear>) {
+    /// The offsets of the tokens of the safe sentence, and of the harmful one, ascending.
+    pub fn offsets_of_each(&self) -> [Vec<usize>; 2] {
+        let of = |side: usize, length: usize| {
+            let starts = self.starts.iter().flat_map(|both| both[side].iter());
+            sorted(starts.flat_map(|&k| k..k + length).collect())
+        };
+        [of(0, self.pair.safe.len()), of(1, self.pair.harmful.len())]
+    }
+
+    /// The same reward with both sentences at one start, the one that is drawn among those that both may have and that
+    /// lie no later than `latest`; and that start. `None` if there is none, or more than one window.
+    pub fn at_one_start(mut self, latest: usize) -> Option<(Self, usize)> {
+        let [[safe, harmful]] = self.starts.as_slice() else { return None };
+        let common: Vec<usize> =
+            safe.iter().copied().filter(|k| *k <= latest && harmful.binary_search(k).is_ok()).collect();
+        let start = *common.get(self.drawn(common.len()))?;
+        self.starts = vec![[vec![start], vec![start]]];
+        Some((self, start))
+    }
+
+    /// Which of `count` starts is drawn.
+    fn drawn(&self, count: usize) -> usize {
+        ((self.draw * count as f64) as usize).min(count.saturating_sub(1))
+    }
+
+    /// R, and the weights of the terms of -R, each with its sentence: 0 for the safe one, 1 for the harmful one. The two
+    /// sentences may be read off different tables, which have columns for the tokens of both.
+    pub fn evaluate(&self, columns: [&Columns; 2]) -> (RewardTerms, Vec<(usize, Linear)>) {
         let share = 1.0 / self.starts.len() as f64;
         let mut terms = RewardTerms::default();
         let mut linear = Vec::new();
         let (mut best_safe, mut best_harmful) = (f64::NEG_INFINITY, f64::NEG_INFINITY);
         let first_harmful = self.pair.safe.len();
         for [safe, harmful] in &self.starts {
-            let s = self.sentence(columns, &self.pair.safe, 0, safe);
-            let h = self.sentence(columns, &self.pair.harmful, first_harmful, harmful);
+            let s = self.sentence(columns[0], &self.pair.safe, 0, safe);
+            let h = self.sentence(columns[1], &self.pair.harmful, first_harmful, harmful);
             let floor = self.rule.harmful_floor.unwrap_or(f64::NEG_INFINITY);
             terms.reward += share * (s.score - self.rule.harmful_weight * h.score.max(floor));
-            self.weigh(&mut linear, &self.pair.safe, (safe, &s.weights), -share);
+            linear.extend(self.weighed(&self.pair.safe, (safe, &s.weights), -share).map(|l| (0, l)));
             if h.score >= floor {
                 let weight = share * self.rule.harmful_weight;
-                self.weigh(&mut linear, &self.pair.harmful, (harmful, &h.weights), weight);
+                linear.extend(self.weighed(&self.pair.harmful, (harmful, &h.weights), weight).map(|l| (1, l)));
             }
             keep(&mut terms.safe, s, safe, share, &mut best_safe);
             keep(&mut terms.harmful, h, harmful, share, &mut best_harmful);
@@ -166,7 +187,7 @@ impl WindowReward {
         let one = |i: usize| (all[i], (0..all.len()).map(|k| f64::from(u8::from(k == i))).collect());
         match self.rule.pick {
             Pick::Max => one(best(all)),
-            Pick::Random => one(((self.draw * all.len() as f64) as usize).min(all.len() - 1)),
+            Pick::Random => one(self.drawn(all.len())),
             Pick::Mean => {
                 let weight = 1.0 / all.len() as f64;
                 (all.iter().sum::<f64>() * weight, vec![weight; all.len()])
@@ -180,13 +201,25 @@ impl WindowReward {
         }
     }
 
-    fn weigh(&self, out: &mut Vec<Linear>, sentence: &[TokenId], starts: (&[usize], &[f64]), factor: f64) {
+    fn weighed<'a>(
+        &self,
+        sentence: &'a [TokenId],
+        starts: (&'a [usize], &'a [f64]),
+        factor: f64,
+    ) -> impl Iterator<Item = Linear> + 'a {
         let factor = factor / self.divisor(sentence);
-        for (&k, &weight) in starts.0.iter().zip(starts.1).filter(|(_, w)| **w != 0.0) {
+        let starts = starts.0.iter().zip(starts.1).filter(|(_, weight)| **weight != 0.0);
+        starts.flat_map(move |(&k, &weight)| {
             let terms = sentence.iter().enumerate();
-            out.extend(terms.map(|(j, &token)| Linear { offset: k + j, token, weight: factor * weight }));
-        }
+            terms.map(move |(j, &token)| Linear { offset: k + j, token, weight: factor * weight })
+        })
     }
+}
+
+fn sorted(mut all: Vec<usize>) -> Vec<usize> {
+    all.sort_unstable();
+    all.dedup();
+    all
 }
 
 struct Picked {

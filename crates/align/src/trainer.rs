@@ -28,12 +28,13 @@ impl<'a> Trainer<'a> {
     /// # Errors
     /// [`AlignError`] if a setting cannot be used.
     pub fn new(
-        policy: Policy<'a>,
+        mut policy: Policy<'a>,
         parameters: Vec<(String, &Tensor)>,
         objective: &'a dyn Objective,
         config: AlignConfig,
     ) -> Result<Self, AlignError> {
         config.check()?;
+        policy.attention = config.attention(policy.model.spec())?.or(policy.attention);
         let settings = AdamWSettings { betas: config.betas, eps: config.eps, weight_decay: config.weight_decay };
         let rule = |name: &str, t: &Tensor| match config.optimiser {
             Optimiser::Muon if t.dim() == 2 && is_in_block(name) => Rule::Muon,

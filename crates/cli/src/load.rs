@@ -2,7 +2,7 @@
 
 use crate::args::{Compute, ModelArgs};
 use crate::{hub, output};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use mosa_engine::Ends;
 use mosa_model::{
     Adapted, Adapter, Checkpoint, CudaProblem, DenoisingModel, DeviceChoice, DtypeChoice, ModelConfig, ModelSpec,
@@ -88,7 +88,13 @@ pub(crate) fn load_adapter(folder: &Path, spec: &ModelSpec, device: Device, quie
 
 fn load_model(dir: &Path, compute: &Compute, device: Device) -> Result<(Transformer, TextModel)> {
     let config = ModelConfig::read(&dir.join("config.json"))?;
-    let text = TextModel::load(dir, config.family, [config.mask, config.eos, config.pad])?;
+    let mut text = TextModel::load(dir, config.family, [config.mask, config.eos, config.pad])?;
+    if let Some(told) = &compute.chat_template_kwargs {
+        let Some(template) = text.chat.take() else {
+            bail!("--chat-template-kwargs: {} has no chat template", dir.display());
+        };
+        text.chat = Some(template.with_arguments(told.0.clone()).context("--chat-template-kwargs")?);
+    }
     text.fits(config.vocab)?;
     let checkpoint = Checkpoint::open(dir)?;
     let kind = compute.dtype.resolve(stored_kind(&checkpoint, compute)?, device);

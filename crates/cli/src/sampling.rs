@@ -3,17 +3,16 @@
 use crate::args::{AlgName, Bars, BatchingName, CacheName, RemaskingName, SamplerName, SamplingArgs};
 use crate::load::Loaded;
 use anyhow::{Context, Result, bail};
-use mosa_core::{DefaultSampler, Family, TokenId};
+use mosa_core::{DefaultSampler, Family};
 use mosa_engine::{
     Batching, BlockQuota, CacheMode, Commit, Editing, EndRule, Ends, LARGEST, MaskRule, Options, RevealCount, Schedule,
 };
 use mosa_model::{Attention, ModelSpec};
 use serde::Deserialize;
-use serde_json::Value;
 use std::path::Path;
 use tch::Device;
 
-/// The part of generation_config.json that samplers read: Dream's its numbers, block diffusion the ids that end an answer.
+/// The part of generation_config.json that Dream's sampler reads.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Shipped {
     alg: Option<String>,
@@ -22,8 +21,6 @@ pub(crate) struct Shipped {
     temperature: Option<f64>,
     top_p: Option<f64>,
     top_k: Option<usize>,
-    /// One id, or a list of them.
-    eos_token_id: Option<Value>,
 }
 
 impl Shipped {
@@ -47,15 +44,6 @@ impl Shipped {
             }
         }
         Ok(read)
-    }
-
-    /// The ids that end an answer.
-    fn stops(&self) -> Vec<TokenId> {
-        let ids = match &self.eos_token_id {
-            Some(Value::Array(ids)) => ids.iter().collect(),
-            other => other.iter().collect::<Vec<_>>(),
-        };
-        ids.into_iter().filter_map(Value::as_u64).filter_map(|id| TokenId::try_from(id).ok()).collect()
     }
 }
 
@@ -111,7 +99,7 @@ impl SamplingArgs {
     pub(crate) fn options(&self, spec: &ModelSpec, ends: Ends, shipped: &Shipped) -> Result<Options> {
         let mut options = match self.sampler_for(spec.family) {
             SamplerName::Timesteps => self.timesteps(ends, shipped)?,
-            SamplerName::BlockDiffusion => self.block_diffusion(spec, ends, shipped)?,
+            SamplerName::BlockDiffusion => self.block_diffusion(spec, ends)?,
             SamplerName::Blocks | SamplerName::Auto => self.blocks(ends)?,
         };
         options.gen_length = self.positions();
@@ -187,7 +175,7 @@ impl SamplingArgs {
         })
     }
 
-    fn block_diffusion(&self, spec: &ModelSpec, ends: Ends, shipped: &Shipped) -> Result<Options> {
+    fn block_diffusion(&self, spec: &ModelSpec, ends: Ends) -> Result<Options> {
         self.refuse_flags_of_dream("block diffusion")?;
         let block_length = match (self.block_length, spec.attention) {
             (Some(length), _) => length,
@@ -213,7 +201,7 @@ impl SamplingArgs {
             (None, None, Some(_)) => BlockQuota::PerStep(1),
             (steps, None, None) => BlockQuota::Steps(steps.unwrap_or(block_length)),
         };
-        let mut options = Options {
+        Ok(Options {
             schedule: Schedule::BlockDiffusion { block_length, quota, editing },
             commit: self.commit(bars, Commit::Dynamic(bars.threshold))?,
             temperature: self.temperature.unwrap_or(0.0),
@@ -221,10 +209,7 @@ impl SamplingArgs {
             top_k: self.top_k,
             rank_temperature: self.alg_temp,
             ..Options::block_diffusion(ends, block_length)
-        };
-        let further = shipped.stops().into_iter().filter(|id| !options.block_stops.contains(id)).collect::<Vec<_>>();
-        options.block_stops.extend(further);
-        Ok(options)
+        })
     }
 
     fn refuse_flags_of_dream(&self, sampler: &str) -> Result<()> {
@@ -280,7 +265,10 @@ fn commit_by_name(name: &str) -> Result<Commit> {
 impl Loaded {
     /// The engine's options for this model, checked: its family's defaults, what the checkpoint ships, the flags.
     pub(crate) fn options(&self, sampling: &SamplingArgs) -> Result<Options> {
-        let options = sampling.options(self.spec(), self.ends(), &Shipped::read(&self.dir)?)?;
+        let mut options = sampling.options(self.spec(), self.ends(), &Shipped::read(&self.dir)?)?;
+        if !options.block_stops.is_empty() {
+            options.block_stops = self.text.special.ends();
+        }
         options.check(self.spec())?;
         Ok(options)
     }

@@ -195,9 +195,11 @@ impl Cursor {
             self.behind = Behind { steps: self.behind.steps + 1, settled: chosen.revisions.is_empty() };
         }
         self.finish_step(job, chosen)?;
-        if options.stop_at_end && !self.acts() && self.settled_end(options).is_some() {
-            self.end();
+        if self.editing.is_some() {
+            // A later step of the block may revise what stands there.
+            return Ok(());
         }
+        self.end_if_settled(options);
         self.end_if_over(job.step)
     }
 
@@ -211,6 +213,13 @@ impl Cursor {
     /// Whether an intervention may do more than watch.
     pub(crate) fn acts(&self) -> bool {
         !self.interventions.iter().all(|i| i.only_watches())
+    }
+
+    /// Ends a row whose answer can no longer change.
+    fn end_if_settled(&mut self, options: &Options) {
+        if options.stop_at_end && !self.acts() && self.settled_end(options).is_some() {
+            self.end();
+        }
     }
 
     /// Ends a row that nothing is needed of any more. Where interventions act, that is asked after a block alone,
@@ -272,7 +281,7 @@ impl Cursor {
         };
         let natural = match self.masks() {
             masks if masks > 0 && stopped_at.is_none() && !self.stopped => Finish::Unfinished { masks },
-            _ if ids.iter().any(|t| ends.contains(t)) => Finish::End,
+            _ if ids.iter().any(|t| ends.contains(t) || options.block_stops.contains(t)) => Finish::End,
             _ => Finish::Length,
         };
         let prompt = self.infill.then(|| self.canvas.tokens()[..self.canvas.response_start()].to_vec());
@@ -386,6 +395,12 @@ impl Cursor {
             self.stopped = true;
             self.end();
             return Ok(());
+        }
+        if self.editing.is_some() {
+            self.end_if_settled(options);
+            if self.done {
+                return Ok(());
+            }
         }
         self.block += 1;
         if self.block < self.schedule.blocks(&self.frame) {

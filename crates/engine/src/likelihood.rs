@@ -1,9 +1,9 @@
 //! Log-probability of given tokens at given positions of a canvas.
 
-use crate::EngineError;
 use crate::error::{not_a_number, option};
+use crate::{EngineError, Options};
 use mosa_core::{Canvas, Rng, Stream, TokenId};
-use mosa_model::{Adapted, Call, ModelSpec, Slot, waiting};
+use mosa_model::{Adapted, Attention, Call, ModelSpec, Row, Slot, waiting};
 use tch::{Device, Kind, TchError, Tensor};
 
 /// How the joint probability of several tokens is estimated.
@@ -100,6 +100,8 @@ const ROWS: usize = 16;
 pub struct Scoring {
     canvas: Vec<TokenId>,
     tokens: Vec<(usize, TokenId)>,
+    /// Whom the tokens of the canvas see; none: as the model was trained.
+    attention: Option<Attention>,
 }
 
 impl Scoring {
@@ -119,7 +121,12 @@ impl Scoring {
             }
             canvas.remask(position)?;
         }
-        Ok(Self { canvas: canvas.tokens().to_vec(), tokens: tokens.to_vec() })
+        Ok(Self { canvas: canvas.tokens().to_vec(), tokens: tokens.to_vec(), attention: None })
+    }
+
+    /// The same, on a canvas as a decode with `options` sees it.
+    pub fn decoded_by(self, options: &Options) -> Self {
+        Self { attention: options.schedule.plan().attention(), ..self }
     }
 
     /// The canvas of a view.
@@ -145,11 +152,11 @@ impl Scoring {
         let _no_grad = tch::no_grad_guard();
         for chunk in views.chunks(ROWS) {
             let canvases: Vec<Vec<TokenId>> = chunk.iter().map(|view| self.seen(view)).collect();
-            let rows: Vec<&[TokenId]> = canvases.iter().map(Vec::as_slice).collect();
+            let row = |canvas| Row { attention: self.attention, ..Row::new(canvas) };
             let scored = || chunk.iter().enumerate().flat_map(|(row, v)| v.scored.iter().map(move |&j| (row, j)));
             let want: Vec<Slot> = scored().map(|(row, j)| (row, self.tokens[j].0)).collect();
             let ids = scored().map(|(_, j)| self.tokens[j].1).collect();
-            let logits = subject.forward(Call::new(&rows, &want))?;
+            let logits = subject.forward(Call::of(canvases.iter().map(|c| row(c)).collect(), &want))?;
             read(Scores { log_p: logits.f_log_softmax(-1, Kind::Float)?, ids, want })?;
         }
         Ok(())

@@ -19,17 +19,6 @@ struct Place {
     attention: Attention,
 }
 
-impl Place {
-    /// Whether every token sees all that the row has keys of.
-    fn sees_all(&self) -> bool {
-        match self.attention {
-            Attention::Full => true,
-            Attention::BlockCausal { .. } => self.attention.sees(self.start, self.keys - 1),
-            Attention::Prefix { len } => self.keys <= len,
-        }
-    }
-}
-
 /// Left-padded rows; or, packed, rows one behind the other: one row of all positions, in which each attends by itself.
 pub(crate) struct Batch {
     /// [rows, width] token ids; packed [1, positions].
@@ -84,14 +73,17 @@ impl Batch {
             return Ok(Tensor::f_from_slice(&flat)?.f_unsqueeze(0)?.f_to_device(self.device())?);
         }
         let alike = self.places.windows(2).all(|p| p[0].start == p[1].start);
-        let own = if self.cached { self.padded() || !alike } else { skip_padding && self.padded() };
+        let twice = self.places.iter().any(|p| matches!(p.attention, Attention::Teacher { .. }));
+        let own = twice || if self.cached { self.padded() || !alike } else { skip_padding && self.padded() };
         if !own {
             let from = self.places[0].start as i64;
             return Ok(
                 Tensor::f_arange_start(from, from + self.width as i64, (Kind::Int64, self.device()))?.f_unsqueeze(0)?
             );
         }
-        let column = |p: &Place, i: usize| (i + p.len).checked_sub(self.width).map_or(1, |at| (p.start + at) as i64);
+        let column = |p: &Place, i: usize| {
+            (i + p.len).checked_sub(self.width).map_or(1, |at| p.attention.position(p.start + at) as i64)
+        };
         let flat: Vec<i64> = self.places.iter().flat_map(|p| (0..self.width).map(|i| column(p, i))).collect();
         Ok(Tensor::f_from_slice(&flat)?
             .f_view([self.places.len() as i64, self.width as i64])?
@@ -110,7 +102,8 @@ impl Batch {
             return Ok(None);
         }
         let keys = self.keys();
-        let queries = if self.places.iter().all(Place::sees_all) { 1 } else { self.width };
+        let masked = self.places.iter().any(|p| !p.attention.hides_nothing(p.start, p.keys));
+        let queries = if masked { self.width } else { 1 };
         if queries == 1 && self.places.iter().all(|p| p.keys == keys) {
             return Ok(None);
         }
@@ -203,8 +196,19 @@ fn place(row: &Row<'_>, spec: &ModelSpec) -> Result<Place, ModelError> {
     if len == 0 {
         return Err(ModelError::Call("a batch needs at least one row, and every row at least one token".into()));
     }
-    if start.saturating_add(len) > spec.max_length {
-        let what = format!("{} tokens do not fit into the model's context of {}", start + len, spec.max_length);
+    let attention = row.attention.unwrap_or(spec.attention);
+    let end = start.saturating_add(len);
+    let mut highest = end;
+    if let Attention::Teacher { len: canvas, from, block } = attention {
+        let fits = end >= canvas && from <= canvas && block > 0 && from.is_multiple_of(block);
+        if row.cache.is_some() || start > 0 || !fits {
+            let what = "a second copy stands behind a whole canvas, begins with a block, and takes no cache";
+            return Err(ModelError::Call(what.into()));
+        }
+        highest = canvas.max(attention.position(end));
+    }
+    if highest > spec.max_length {
+        let what = format!("{highest} tokens do not fit into the model's context of {}", spec.max_length);
         return Err(ModelError::Call(what));
     }
     if let Some(bad) = row.tokens.iter().find(|&&t| t as usize >= spec.vocab) {
@@ -215,6 +219,5 @@ fn place(row: &Row<'_>, spec: &ModelSpec) -> Result<Place, ModelError> {
         let what = format!("a row starts at canvas position {start}, but keys and values are held of {held} positions");
         return Err(ModelError::Call(what));
     }
-    let attention = row.attention.unwrap_or(spec.attention);
     Ok(Place { start, len, keys: held.max(start + len), attention })
 }

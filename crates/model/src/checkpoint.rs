@@ -224,12 +224,13 @@ impl Checkpoint {
             return Ok(view);
         }
         let converted = view.f_to_device(device)?.f_to_kind(kind)?;
-        self.release(stored);
+        self.release(name);
         Ok(converted)
     }
 
     /// Takes the pages of a tensor that was converted or moved out of this process's memory.
-    fn release(&self, stored: &StoredTensor) {
+    pub(crate) fn release(&self, name: &str) {
+        let Some(stored) = self.tensors.get(name) else { return };
         #[cfg(unix)]
         {
             let map = &self.shards[stored.shard].map;

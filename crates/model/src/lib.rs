@@ -26,6 +26,7 @@ mod call;
 mod checkpoint;
 mod clock;
 mod config;
+mod cpu;
 mod dense;
 mod device;
 mod dream;
@@ -34,14 +35,17 @@ mod experts;
 mod families;
 mod family;
 mod feed_forward;
+mod few_rows;
 mod fingerprint;
 mod illada;
 mod keys;
+mod lanes;
 mod linear;
 mod llada;
 mod llada2_moe;
 mod llada_moe;
 pub mod lora;
+mod many_rows;
 mod merge;
 mod mmada;
 mod names;
@@ -51,6 +55,7 @@ mod norm;
 mod parameters;
 mod parts;
 mod pass;
+mod precision;
 mod random;
 mod rope;
 mod rope_config;
@@ -61,10 +66,13 @@ mod sees;
 mod shards;
 mod spec;
 mod stack;
+mod tape;
+mod team;
 mod threads;
 mod transformer;
 mod weights;
 mod white_box;
+mod widened;
 
 pub use adapted::Adapted;
 pub use attention::{AttentionConfig, AttentionNames, HeadNorms};
@@ -73,6 +81,7 @@ pub use call::{Call, Row, Slot};
 pub use checkpoint::{Checkpoint, Shard, StoredTensor};
 pub use clock::{ForwardTime, forward_time, waiting};
 pub use config::{HeadConfig, ModelConfig};
+pub use cpu::bf16_units;
 pub use dense::{DenseConfig, DenseNames};
 pub use device::{
     CudaProblem, DeviceChoice, DtypeChoice, Memory, cuda_status, devices, forbid_tf32, libtorch_folder, synchronise,
@@ -88,6 +97,7 @@ pub use keys::Keys;
 pub use lora::{Adapter, AdapterConfig, Targets};
 pub use merge::merge_checkpoint;
 pub use names::Names;
+pub use precision::{Precision, WeightsChoice};
 pub use rope_config::{RopeConfig, RopePrecision};
 pub use router::{ExpertGroups, RouterConfig, RouterKeys, RouterNames, RouterScores};
 pub use save::{save_tensors, write_whole};
@@ -156,4 +166,22 @@ pub trait TrainableModel: DenoisingModel {
     /// # Errors
     /// [`ModelError::Torch`] if libtorch fails.
     fn score(&self, hidden: &Tensor, adapter: Option<&Adapter>) -> Result<Tensor, ModelError>;
+
+    /// Whether weights are held narrower than the model computes. Autograd would keep every one of them widened: gradients
+    /// are then to be had from [`TrainableModel::backward`] and [`TrainableModel::score_back`], which do not.
+    fn widens(&self) -> bool {
+        false
+    }
+
+    /// d loss / d hidden [n, width] from `upstream` = d loss / d logits [n, vocabulary] of [`TrainableModel::score`]; adds
+    /// to the gradients of trainable tensors.
+    ///
+    /// # Errors
+    /// [`ModelError::Torch`] if libtorch fails.
+    fn score_back(&self, hidden: &Tensor, adapter: Option<&Adapter>, upstream: &Tensor) -> Result<Tensor, ModelError> {
+        let hidden = hidden.f_detach()?.f_set_requires_grad(true)?;
+        let logits = self.score(&hidden, adapter)?;
+        logits.f_mul(&upstream.f_to_kind(logits.kind())?)?.f_sum(logits.kind())?.f_backward()?;
+        Ok(hidden.f_grad()?)
+    }
 }

@@ -2,14 +2,18 @@
 
 use crate::error::ModelError;
 use crate::lora::Adapter;
+use crate::tape::{Leaf, Tape};
+use crate::widened::Narrowed;
 use std::cell::OnceCell;
 use tch::{Device, Kind, Tensor};
 
 /// y = x Wᵀ + b.
 #[derive(Debug)]
 pub(crate) struct Linear {
-    /// [out, in].
+    /// [out, in]. On the CPU it may be narrower than what it is multiplied with, and is then widened for each product.
     pub weight: Tensor,
+    /// What the rows of a weight of whole numbers are multiplied with, [out].
+    pub scale: Option<Tensor>,
     /// [out].
     pub bias: Option<Tensor>,
     /// Its index among the linear layers of the model, by which an adapter knows it. An output layer that is the embedding
@@ -23,21 +27,31 @@ pub(crate) struct Input<'a> {
     adapter: Option<&'a Adapter>,
     /// The activations in the adapter's type, made once for all layers.
     converted: OnceCell<Tensor>,
+    /// What stands for them where a tape records.
+    leaf: OnceCell<Option<Leaf>>,
 }
 
 impl<'a> Input<'a> {
     pub(crate) fn new(x: &'a Tensor, adapter: Option<&'a Adapter>) -> Self {
-        Self { x, adapter, converted: OnceCell::new() }
+        Self { x, adapter, converted: OnceCell::new(), leaf: OnceCell::new() }
     }
 
     fn in_kind(&self, kind: Kind) -> Result<Tensor, ModelError> {
         if let Some(x) = self.converted.get().filter(|x| x.kind() == kind) {
             return Ok(x.shallow_clone());
         }
-        let x = self.x.f_to_kind(kind)?;
+        let x = self.leaf.get().and_then(Option::as_ref).map_or(self.x, |leaf| &leaf.tensor).f_to_kind(kind)?;
         // All factors of an adapter are of one type.
         let _ = self.converted.set(x.shallow_clone());
         Ok(x)
+    }
+
+    /// The leaf that stands for the activations, where a tape records.
+    fn leaf(&self) -> Result<Option<&Leaf>, ModelError> {
+        if self.leaf.get().is_none() {
+            let _ = self.leaf.set(Tape::cut(self.x)?);
+        }
+        Ok(self.leaf.get().and_then(Option::as_ref))
     }
 }
 
@@ -45,15 +59,72 @@ impl<'a> Input<'a> {
 const ONEDNN_FROM: i64 = 8 << 20;
 
 impl Linear {
+    /// A layer whose weight is of the type it computes in, or narrower.
+    pub(crate) fn new(weight: Tensor, bias: Option<Tensor>, slot: Option<usize>) -> Self {
+        Self { weight, scale: None, bias, slot }
+    }
+
     /// [.., in] -> [.., out]; where the adapter has factors for it, plus scale * B A x computed in the adapter's type.
     pub(crate) fn forward(&self, input: &Input<'_>) -> Result<Tensor, ModelError> {
-        let x = input.x;
-        let y = if self.prefers_onednn(x) { self.onednn(x)? } else { x.f_linear(&self.weight, self.bias.as_ref())? };
+        let y = self.without_adapter(input)?;
         let pair = input.adapter.zip(self.slot).and_then(|(adapter, slot)| adapter.pair(slot));
         let Some(pair) = pair else { return Ok(y) };
         let down = input.in_kind(pair.a.kind())?.f_linear::<&Tensor>(&pair.a, None)?;
         let up = down.f_linear::<&Tensor>(&pair.b, None)?.f_mul_scalar(pair.scale)?;
         Ok(y.f_add(&up.f_to_kind(y.kind())?)?)
+    }
+
+    fn without_adapter(&self, input: &Input<'_>) -> Result<Tensor, ModelError> {
+        let x = input.x;
+        let Some(narrow) = self.narrow_for(x) else {
+            return if self.prefers_onednn(x) {
+                self.onednn(x)
+            } else {
+                Ok(x.f_linear(&self.weight, self.bias.as_ref())?)
+            };
+        };
+        let y = if !x.requires_grad() {
+            narrow.product(x)?
+        } else if let Some(leaf) = input.leaf()? {
+            Tape::product(narrow.product(x)?, leaf, narrow)?
+        } else {
+            // Autograd keeps the widened weight.
+            x.f_linear::<&Tensor>(&narrow.whole()?, None)?
+        };
+        Ok(match &self.bias {
+            Some(bias) => y.f_add(bias)?,
+            None => y,
+        })
+    }
+
+    /// The weight, if it is narrower than `x`.
+    fn narrow_for(&self, x: &Tensor) -> Option<Narrowed<'_>> {
+        let narrow = x.kind() == Kind::Float && self.is_narrow();
+        narrow.then(|| self.held())
+    }
+
+    /// Whether the weight is narrower than f32 and widened for each product with it.
+    pub(crate) fn is_narrow(&self) -> bool {
+        self.weight.kind() != Kind::Float && self.weight.device() == Device::Cpu
+    }
+
+    /// The weight as it is held.
+    pub(crate) fn held(&self) -> Narrowed<'_> {
+        Narrowed { values: &self.weight, scale: self.scale.as_ref() }
+    }
+
+    /// Makes a weight that is narrower than this type one of this type, for good.
+    pub(crate) fn widen(&mut self, kind: Kind) -> Result<(), ModelError> {
+        if kind == Kind::Float && self.is_narrow() {
+            self.weight = self.held().whole()?;
+            self.scale = None;
+        }
+        Ok(())
+    }
+
+    /// d loss / d x from d loss / d y, both f32, of a layer without an adapter whose weight is narrow.
+    pub(crate) fn back(&self, upstream: &Tensor) -> Result<Tensor, ModelError> {
+        self.held().product_back(upstream)
     }
 
     /// Only for large f32 products on the CPU outside of training. Depends on shapes alone, never on timing.

@@ -44,12 +44,16 @@ impl Transformer {
         let leaf = |t: &Tensor| -> Result<Tensor, ModelError> {
             Ok(t.detach().f_alias_copy()?.f_set_requires_grad(trainable)?)
         };
+        let kind = self.kind();
         let copy = |linear: &mut Linear| -> Result<(), ModelError> {
+            if trainable {
+                linear.widen(kind)?;
+            }
             linear.weight = leaf(&linear.weight)?;
             linear.bias = linear.bias.as_ref().map(leaf).transpose()?;
             Ok(())
         };
-        self.embed = leaf(&self.embed)?;
+        self.embed = leaf(&if trainable { self.embed.f_to_kind(kind)? } else { self.embed.shallow_clone() })?;
         self.norm.weight = leaf(&self.norm.weight)?;
         for block in &mut self.blocks {
             block.attention_norm.weight = leaf(&block.attention_norm.weight)?;
@@ -69,8 +73,11 @@ impl Transformer {
     /// Writes all weights as f32 to `dir`/model.safetensors; the file is complete or absent.
     ///
     /// # Errors
-    /// [`ModelError::Io`] if it cannot be written.
+    /// [`ModelError::Io`] if it cannot be written, [`ModelError::Call`] if the weights are not those of any checkpoint.
     pub fn save(&self, dir: &Path) -> Result<(), ModelError> {
+        if self.linears().any(|linear| linear.scale.is_some()) {
+            return Err(ModelError::Call("weights that are held as int8 are not written: load them as stored".into()));
+        }
         save_tensors(&dir.join("model.safetensors"), &self.parameters())
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::linear::Linear;
 use crate::norm::RmsNorm;
+use crate::precision::Held;
 use crate::weights::Weights;
 use crate::{LinearSpec, ModelError};
 use std::collections::HashMap;
@@ -24,9 +25,9 @@ impl<'a> Parts<'a> {
     pub(crate) fn linear(&self, path: &str) -> Result<Linear, ModelError> {
         let slot = *self.slots.get(path).ok_or_else(|| ModelError::Call(format!("there is no linear layer {path}")))?;
         let LinearSpec { inputs, outputs, bias, .. } = self.linears[slot];
-        let weight = self.weight(path, &[outputs, inputs])?;
+        let Held { values: weight, scale } = self.weights.get_held(&format!("{path}.weight"), &[outputs, inputs])?;
         let bias = if bias { Some(self.weights.get(&format!("{path}.bias"), &[outputs])?) } else { None };
-        Ok(Linear { weight, bias, slot: Some(slot) })
+        Ok(Linear { weight, scale, bias, slot: Some(slot) })
     }
 
     /// The norm of this path, over this many channels.
@@ -39,7 +40,12 @@ impl<'a> Parts<'a> {
         self.weights.get(name, shape)
     }
 
-    /// The weight of a module.
+    /// The table of embeddings at this path, [rows, columns]: of the type it is stored in where it stays that way.
+    pub(crate) fn table(&self, path: &str, shape: [usize; 2]) -> Result<Tensor, ModelError> {
+        self.weights.get_stored(&format!("{path}.weight"), &shape)
+    }
+
+    /// The weight of a module, in the type that is computed in.
     pub(crate) fn weight(&self, path: &str, shape: &[usize]) -> Result<Tensor, ModelError> {
         self.weights.get(&format!("{path}.weight"), shape)
     }

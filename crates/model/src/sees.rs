@@ -16,15 +16,55 @@ pub enum Attention {
         /// How many; at least one.
         len: usize,
     },
+    /// A canvas and, behind it in the same row, its positions from `from` on once more, with what will stand there: a
+    /// block of the canvas sees its own tokens and, of the blocks before it, the second copy; the second copy sees itself
+    /// block by block, and never the canvas. So one pass scores every block as it is met once those before it are
+    /// written (SDAR's training, arXiv 2510.06303).
+    Teacher {
+        /// Positions per block.
+        block: usize,
+        /// Positions of the canvas.
+        len: usize,
+        /// First position of the second copy, where a block begins; what stands before it is not predicted.
+        from: usize,
+    },
 }
 
 impl Attention {
-    /// Whether a token at canvas position `query` sees the one at `key`.
+    /// Whether the positions from `first` on see all of the first `keys` by this rule: then no mask is needed. Prefixes and
+    /// second copies are always masked.
+    pub(crate) fn hides_nothing(self, first: usize, keys: usize) -> bool {
+        match self {
+            Self::Full => true,
+            Self::BlockCausal { .. } => self.sees(first, keys.saturating_sub(1)),
+            Self::Prefix { .. } | Self::Teacher { .. } => false,
+        }
+    }
+
+    /// Whether the token at place `query` of a row sees the one at `key`. Places are canvas positions, and behind a canvas
+    /// those of its second copy.
     pub fn sees(self, query: usize, key: usize) -> bool {
         match self {
             Self::Full => true,
             Self::BlockCausal { block } => key / block.max(1) <= query / block.max(1),
             Self::Prefix { len } => key < len,
+            Self::Teacher { block, len, from } => {
+                let [own, other] = [query, key].map(|place| self.position(place) / block.max(1));
+                match (query < len, key < len) {
+                    (_, true) if key < from => other <= own,
+                    (on_canvas, true) => on_canvas && other == own,
+                    (true, false) => other < own,
+                    (false, false) => other <= own,
+                }
+            }
+        }
+    }
+
+    /// The canvas position of a place of a row.
+    pub fn position(self, place: usize) -> usize {
+        match self {
+            Self::Teacher { len, from, .. } if place >= len => from + place - len,
+            _ => place,
         }
     }
 }

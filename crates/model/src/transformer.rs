@@ -13,9 +13,12 @@ use crate::norm::RmsNorm;
 use crate::parts::Parts;
 use crate::pass::{Body, Pass, select};
 use crate::random::{Purpose, RandomWeights};
+use crate::tape::Tape;
 use crate::threads::share_out;
 use crate::weights::{Source, Weights};
-use crate::{Call, Checkpoint, DenoisingModel, HiddenTap, ModelError, ModelSpec, TrainableModel};
+use crate::{
+    Call, Checkpoint, DenoisingModel, HiddenTap, ModelError, ModelSpec, Precision, TrainableModel, WeightsChoice,
+};
 use tch::{Device, Kind, Tensor};
 
 /// A loaded model of any family.
@@ -23,7 +26,7 @@ use tch::{Device, Kind, Tensor};
 pub struct Transformer {
     pub(crate) config: ModelConfig,
     pub(crate) spec: ModelSpec,
-    kind: Kind,
+    precision: Precision,
     device: Device,
     pub(crate) embed: Tensor,
     pub(crate) blocks: Vec<Block>,
@@ -37,9 +40,14 @@ impl Transformer {
     ///
     /// # Errors
     /// [`ModelError::Stored`] if a tensor is missing or has another shape or type; [`ModelError::Torch`] if memory runs out.
-    pub fn load(config: &ModelConfig, checkpoint: &Checkpoint, kind: Kind, device: Device) -> Result<Self, ModelError> {
+    pub fn load(
+        config: &ModelConfig,
+        checkpoint: &Checkpoint,
+        precision: impl Into<Precision>,
+        device: Device,
+    ) -> Result<Self, ModelError> {
         let naming = Naming::find(config.weight_names(), &config.names, checkpoint)?;
-        Self::build(config, Weights::new(Source::Checkpoint(checkpoint, naming), kind, device))
+        Self::build(config, Weights::new(Source::Checkpoint(checkpoint, naming), precision.into(), device))
     }
 
     /// The model `config` describes with random weights of the sizes a trained model has, for benchmarks.
@@ -47,8 +55,22 @@ impl Transformer {
     /// # Errors
     /// [`ModelError::Torch`] if memory runs out.
     pub fn random(config: &ModelConfig, seed: u64, kind: Kind, device: Device) -> Result<Self, ModelError> {
+        Self::random_stored(config, seed, kind, kind, device)
+    }
+
+    /// The same, of weights that are stored in this type.
+    ///
+    /// # Errors
+    /// [`ModelError::Torch`] if memory runs out.
+    pub fn random_stored(
+        config: &ModelConfig,
+        seed: u64,
+        stored: Kind,
+        precision: impl Into<Precision>,
+        device: Device,
+    ) -> Result<Self, ModelError> {
         let random = random_weights(config, seed, Purpose::Benchmark);
-        Self::build(config, Weights::new(Source::Random(random), kind, device))
+        Self::build(config, Weights::new(Source::Random(random, stored), precision.into(), device))
     }
 
     /// The model `config` describes with the weights a training from nothing starts from.
@@ -57,22 +79,22 @@ impl Transformer {
     /// [`ModelError::Torch`] if memory runs out.
     pub fn fresh(config: &ModelConfig, seed: u64, kind: Kind, device: Device) -> Result<Self, ModelError> {
         let random = random_weights(config, seed, Purpose::Training);
-        Self::build(config, Weights::new(Source::Random(random), kind, device))
+        Self::build(config, Weights::new(Source::Random(random, kind), kind.into(), device))
     }
 
     fn build(config: &ModelConfig, weights: Weights<'_>) -> Result<Self, ModelError> {
         let spec = config.spec();
         let parts = Parts::new(&weights, &spec.linears);
-        let embed = parts.weight(config.names.embed, &[config.vocab, config.width])?;
+        let embed = parts.table(config.names.embed, [config.vocab, config.width])?;
         let blocks = (0..config.layers()).map(|i| Block::build(config, i, &parts)).collect::<Result<_, _>>()?;
         let norm = parts.norm(config.names.norm, config.width, config.norm_eps)?;
         let head = if config.head.tied {
-            Linear { weight: embed.shallow_clone(), bias: None, slot: None }
+            Linear::new(embed.shallow_clone(), None, None)
         } else {
             parts.linear(config.names.head)?
         };
-        let (kind, device, unused) = (weights.kind, weights.device, weights.unused());
-        Ok(Self { config: config.clone(), spec, kind, device, embed, blocks, norm, head, unused })
+        let (precision, device, unused) = (weights.precision, weights.device, weights.unused());
+        Ok(Self { config: config.clone(), spec, precision, device, embed, blocks, norm, head, unused })
     }
 
     /// The shape of the model.
@@ -82,7 +104,12 @@ impl Transformer {
 
     /// The type it computes in.
     pub fn kind(&self) -> Kind {
-        self.kind
+        self.precision.compute
+    }
+
+    /// How it holds the matrices of its linear layers.
+    pub fn weights(&self) -> WeightsChoice {
+        self.precision.weights
     }
 
     /// Where it computes.
@@ -95,7 +122,13 @@ impl Transformer {
         &self.unused
     }
 
-    /// Adds the adapter to the weights for good: W <- W + scale * B A, in the type of W.
+    /// Its linear layers in the order adapters count them, the output layer last.
+    pub(crate) fn linears(&self) -> impl Iterator<Item = &Linear> {
+        self.blocks.iter().flat_map(Block::linears).chain([&self.head])
+    }
+
+    /// Adds the adapter to the weights for good: W <- W + scale * B A, in the type of W, or in f32 where W is widened for
+    /// each product.
     ///
     /// # Errors
     /// [`ModelError::Torch`] if memory runs out.
@@ -104,6 +137,7 @@ impl Transformer {
         let linears = self.blocks.iter_mut().flat_map(Block::linears_mut).chain([&mut self.head]);
         for linear in linears {
             if let Some(pair) = linear.slot.and_then(|slot| adapter.pair(slot)) {
+                linear.widen(self.precision.compute)?;
                 linear.weight = pair.merged(&linear.weight)?;
             }
         }
@@ -120,13 +154,17 @@ impl DenoisingModel for Transformer {
         let adapter = call.adapter;
         let hidden = self.hidden(call)?;
         if hidden.size()[0] == 0 {
-            return Ok(Tensor::f_empty([0, self.config.vocab as i64], (self.kind, self.device))?);
+            return Ok(Tensor::f_empty([0, self.config.vocab as i64], (self.kind(), self.device))?);
         }
         self.score(&hidden, adapter)
     }
 
     fn broken_weight(&self) -> Option<String> {
-        first_broken(self.parameters())
+        let scales = self.linears().filter_map(|linear| {
+            let name = self.spec.linears.get(linear.slot?)?.name.clone();
+            Some((format!("{name}.weight"), linear.scale.as_ref()?))
+        });
+        first_broken(self.parameters().into_iter().chain(scales).collect())
     }
 }
 
@@ -147,18 +185,33 @@ impl TrainableModel for Transformer {
         Ok(x)
     }
 
-    fn backward(&self, call: Call<'_>, inputs: Vec<Tensor>, mut upstream: Tensor) -> Result<(), ModelError> {
+    fn backward(&self, call: Call<'_>, inputs: Vec<Tensor>, upstream: Tensor) -> Result<(), ModelError> {
         let (first, mut pass) = self.start(call)?;
-        for (i, input) in inputs.into_iter().enumerate().rev() {
-            let x = input.detach().f_set_requires_grad(true)?;
-            let y = self.block(i, x.shallow_clone(), &mut pass)?;
-            y.f_mul(&upstream)?.f_sum(y.kind())?.f_backward()?;
-            upstream = x.f_grad()?;
-        }
+        let upstream = self.blocks_back(&mut pass, inputs, upstream)?;
         if first.requires_grad() {
             first.f_mul(&upstream)?.f_sum(first.kind())?.f_backward()?;
         }
         Ok(())
+    }
+
+    fn widens(&self) -> bool {
+        self.kind() == Kind::Float && self.linears().any(Linear::is_narrow)
+    }
+
+    fn score_back(&self, hidden: &Tensor, adapter: Option<&Adapter>, upstream: &Tensor) -> Result<Tensor, ModelError> {
+        let hidden = hidden.f_detach()?.f_set_requires_grad(true)?;
+        let adapted = adapter.zip(self.head.slot).is_some_and(|(adapter, slot)| adapter.pair(slot).is_some());
+        if adapted || !self.head.is_narrow() {
+            let (logits, tape) = Tape::record(|| self.score(&hidden, adapter))?;
+            tape.walk_back(&logits, upstream)?;
+        } else {
+            // The logits need not be made again.
+            let normed = self.norm.forward(&hidden)?;
+            let scale = if self.config.head.scaled { 1.0 / (self.config.width as f64).sqrt() } else { 1.0 };
+            let through = tch::no_grad(|| self.head.back(&upstream.f_mul_scalar(scale)?))?;
+            normed.f_mul(&through)?.f_sum(normed.kind())?.f_backward()?;
+        }
+        Ok(hidden.f_grad()?)
     }
 
     fn score(&self, hidden: &Tensor, adapter: Option<&Adapter>) -> Result<Tensor, ModelError> {
@@ -178,11 +231,11 @@ impl Transformer {
             rope: &self.config.attention.rope,
             head_dim: self.config.attention.head_dim,
             positions_skip_padding: self.config.positions_skip_padding,
-            kind: self.kind,
+            kind: self.kind(),
             device: self.device,
         };
         let pass = Pass::new(call, &body)?;
-        let x = Tensor::f_embedding(&self.embed, &pass.ids, -1, false, false)?;
+        let x = Tensor::f_embedding(&self.embed, &pass.ids, -1, false, false)?.f_to_kind(self.kind())?;
         Ok((x, pass))
     }
 
@@ -203,6 +256,29 @@ impl Transformer {
             x = tap.tap(i, block.forward(x, pass, None)?)?;
         }
         select(&x, &pass.scored)
+    }
+
+    /// d loss / d the first block's input from `upstream` = d loss / d the last one's output, block after block; adds to the
+    /// gradients of trainable tensors.
+    pub(crate) fn blocks_back(
+        &self,
+        pass: &mut Pass<'_>,
+        inputs: Vec<Tensor>,
+        mut upstream: Tensor,
+    ) -> Result<Tensor, ModelError> {
+        let widens = self.widens();
+        for (i, input) in inputs.into_iter().enumerate().rev() {
+            let x = input.detach().f_set_requires_grad(true)?;
+            if widens {
+                let (y, tape) = Tape::record(|| self.block(i, x.shallow_clone(), pass))?;
+                tape.walk_back(&y, &upstream)?;
+            } else {
+                let y = self.block(i, x.shallow_clone(), pass)?;
+                y.f_mul(&upstream)?.f_sum(y.kind())?.f_backward()?;
+            }
+            upstream = x.f_grad()?;
+        }
+        Ok(upstream)
     }
 
     /// Block `i`: [b, t, d] -> [b, t, d]; the last one -> [n, d].

@@ -3,7 +3,7 @@
 use crate::{Case, ProbeError};
 use mosa_core::{Canvas, TokenId};
 use mosa_engine::{Batching, EngineError, Intervention, Options, Step, generate};
-use mosa_model::{Adapted, Call, Slot};
+use mosa_model::{Adapted, Call, Row, Slot};
 use mosa_records::LandscapeRecord;
 use mosa_runtime::{Model, Runtime};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -39,6 +39,8 @@ struct Watched {
 /// Watches a decode without changing it.
 struct Watch {
     tokens: Watched,
+    /// Response positions.
+    length: usize,
     seen: Arc<Mutex<Seen>>,
 }
 
@@ -57,11 +59,14 @@ impl Intervention for Watch {
         let p = logits.f_softmax(-1, Kind::Float)?;
         let refusal = columns(&p, &self.tokens.starts)?;
         let end = columns(&p, &self.tokens.ends)?;
-        let offsets = positions.iter().map(|p| p.saturating_sub(canvas.response_start()));
-        let first = positions.iter().enumerate().min_by_key(|(_, p)| **p).map_or(0, |(i, _)| i);
+        // A sampler may look at revealed positions too, and at those of its last block beyond the response.
+        let offset = |p: usize| p.checked_sub(canvas.response_start()).filter(|at| *at < self.length);
+        let masked = positions.iter().enumerate().filter(|(_, p)| canvas.is_masked(**p));
+        let masked: Vec<(usize, usize)> = masked.filter_map(|(i, p)| Some((i, offset(*p)?))).collect();
+        let Some(&(first, _)) = masked.iter().min_by_key(|(_, at)| *at) else { return Ok(logits) };
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.refusal.push(offsets.zip(refusal.into_iter().map(rounded)).collect());
-        seen.end.extend(end.get(first).copied().map(rounded));
+        seen.refusal.push(masked.iter().map(|(i, at)| (*at, rounded(refusal[*i]))).collect());
+        seen.end.push(rounded(end[first]));
         Ok(logits)
     }
 }
@@ -123,16 +128,17 @@ impl Landscape {
 
     /// ln p at every position of the masked response: [positions, vocabulary].
     fn masked(&self, subject: Adapted<'_>, case: &Case) -> Result<Tensor, ProbeError> {
-        let length = self.options.gen_length;
-        let canvas = Canvas::new(&case.prompt, length, subject.model.spec().mask);
-        let want: Vec<Slot> = (0..length).map(|k| (0, case.prompt.len() + k)).collect();
-        let logits = subject.forward(Call::new(&[canvas.tokens()], &want))?;
+        let start = case.prompt.len();
+        let canvas = Canvas::new(&case.prompt, self.options.response_on_canvas(start), subject.model.spec().mask);
+        let want: Vec<Slot> = (0..self.options.gen_length).map(|k| (0, start + k)).collect();
+        let row = Row { attention: self.options.schedule.plan().attention(), ..Row::new(canvas.tokens()) };
+        let logits = subject.forward(Call::of(vec![row], &want))?;
         Ok(logits.f_log_softmax(-1, Kind::Float)?)
     }
 
     fn watched(&self, subject: Adapted<'_>, case: &Case, tokens: Watched) -> Result<Seen, ProbeError> {
         let seen = Arc::new(Mutex::new(Seen::default()));
-        let watch = Watch { tokens, seen: Arc::clone(&seen) };
+        let watch = Watch { tokens, length: self.options.gen_length, seen: Arc::clone(&seen) };
         let request = case.request(&self.options).with_interventions(vec![Box::new(watch)]);
         generate(subject, Batching::Rows, vec![request], &mut ())?;
         Ok(std::mem::take(&mut seen.lock().unwrap_or_else(PoisonError::into_inner)))

@@ -22,7 +22,9 @@ pub fn order(runtime: &Runtime, options: &Options, cases: &[Case]) -> Result<Vec
         let (mut words, mut tail) = (vec![Vec::new(); total], vec![Vec::new(); total]);
         for step in &answer.trace.steps {
             for edit in step.edits.iter().filter(|e| e.cause == Cause::Committed) {
-                let Some(at) = edit.position.checked_sub(case.prompt.len()) else { continue };
+                // The last block may reach beyond the response.
+                let at = edit.position.checked_sub(case.prompt.len()).filter(|at| *at < options.gen_length);
+                let Some(at) = at else { continue };
                 let group = if ends.contains(&edit.token) { &mut tail } else { &mut words };
                 group[step.step.clock as usize].push(at);
             }

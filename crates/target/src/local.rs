@@ -59,7 +59,7 @@ impl Target for Local {
     }
 
     fn score(&self, asked: &[Score]) -> Vec<Result<Scored, Unanswered>> {
-        asked.iter().map(|s| Ok(score::score(&self.runtime, self.options.gen_length, s)?)).collect()
+        asked.iter().map(|s| Ok(score::score(&self.runtime, &self.options, s)?)).collect()
     }
 
     fn propose(&self, draw: u64, asked: &Propose) -> Result<Vec<Proposed>, Unanswered> {
@@ -68,7 +68,7 @@ impl Target for Local {
         }
         let (text, spec) = (self.runtime.text(), self.runtime.spec());
         let allowed = self.allowed.get_or_init(|| AllowedTokens::printable(text, spec, true));
-        Ok(propose::propose(&self.runtime, self.options.gen_length, allowed, draw, asked)?)
+        Ok(propose::propose(&self.runtime, &self.options, allowed, draw, asked)?)
     }
 
     fn tokens(&self, text: &str) -> Result<Vec<String>, Unanswered> {

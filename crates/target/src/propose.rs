@@ -4,6 +4,7 @@ use crate::TargetError;
 use crate::words::conversation;
 use mosa_attack::{Propose, Proposed, Role};
 use mosa_core::{Rng, Stream};
+use mosa_engine::Options;
 use mosa_probe::ProbeError;
 use mosa_probe::gcg::{
     AllowedTokens, Filter, Goal, Proposal, TargetLikelihood, TargetLoss, added_between, suffix_round_trip,
@@ -18,18 +19,20 @@ const ROWS: usize = 16;
 /// Candidates by gradient (PAL's step 2 to 4) or uniformly (RAL), with the proxy's loss of each, best first.
 pub(crate) fn propose(
     runtime: &Runtime,
-    gen_length: usize,
+    options: &Options,
     allowed: &AllowedTokens,
     draw: u64,
     asked: &Propose,
 ) -> Result<Vec<Proposed>, TargetError> {
-    let goal = goal(runtime.text(), gen_length, draw, asked)?;
-    let step = Iteration { goal, allowed: allowed.clone(), draw, asked: asked.clone() };
+    let goal = goal(runtime.text(), options.gen_length, draw, asked)?;
+    let step = Iteration { options: options.clone(), goal, allowed: allowed.clone(), draw, asked: asked.clone() };
     runtime.look(move |model| step.proposed(model))?
 }
 
 /// One iteration of the search.
 struct Iteration {
+    /// How answers are decoded.
+    options: Options,
     goal: Goal,
     allowed: AllowedTokens,
     /// Key of the candidates.
@@ -40,8 +43,9 @@ struct Iteration {
 impl Iteration {
     /// On the thread of the model.
     fn proposed(self, model: &Model) -> Result<Vec<Proposed>, TargetError> {
-        let Self { goal, allowed, draw, asked } = self;
+        let Self { options, goal, allowed, draw, asked } = self;
         let loss = TargetLoss::new(model.white_box(), &goal, TargetLikelihood::FirstStep, draw, ROWS)?;
+        let loss = loss.decoded_by(&options);
         let suffix = goal.first_suffix().to_vec();
         let gradient = if asked.gradient { loss.gradient(&suffix)?.one_hot } else { flat(suffix.len(), model)? };
         let filter = Filter { allowed, keep: Box::new(suffix_round_trip(&model.text.tokenizer)) };

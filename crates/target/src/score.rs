@@ -4,7 +4,7 @@ use crate::TargetError;
 use crate::words::conversation;
 use mosa_attack::{Score, Scored, ScoredToken};
 use mosa_core::{Canvas, TokenId};
-use mosa_engine::{Estimator, Scoring, View};
+use mosa_engine::{Estimator, Options, Scoring, View};
 use mosa_runtime::{Model, Runtime, RuntimeError, words_at};
 use mosa_text::{Specials, TextModel};
 use tch::Device;
@@ -14,6 +14,8 @@ const SEEN: usize = 5;
 
 /// Words to score on their canvas.
 struct Scorable {
+    /// How answers are decoded.
+    options: Options,
     canvas: Canvas,
     /// Canvas position and token.
     tokens: Vec<(usize, TokenId)>,
@@ -21,20 +23,21 @@ struct Scorable {
 }
 
 /// Scores one request: with every word masked at once, or left to right with the earlier ones revealed.
-pub(crate) fn score(runtime: &Runtime, gen_length: usize, asked: &Score) -> Result<Scored, TargetError> {
+pub(crate) fn score(runtime: &Runtime, options: &Options, asked: &Score) -> Result<Scored, TargetError> {
     if runtime.stop().asked() {
         return Err(RuntimeError::Interrupted.into());
     }
-    let words = scorable(runtime, gen_length, asked)?;
+    let words = scorable(runtime, options, asked)?;
     let (length, forwards) = (words.tokens.len(), words.views.len());
     let tokens = runtime.look(move |model| words.scored(model))??;
     Ok(Scored { tokens, length, forwards })
 }
 
-fn scorable(runtime: &Runtime, gen_length: usize, asked: &Score) -> Result<Scorable, TargetError> {
+fn scorable(runtime: &Runtime, options: &Options, asked: &Score) -> Result<Scorable, TargetError> {
     let prompt = runtime.text().encode(&conversation(&asked.messages))?;
     let tokens = words_at(runtime.text(), asked.offset, &asked.text)?;
-    let gen_length = asked.gen_length.unwrap_or(gen_length);
+    let gen_length = asked.gen_length.unwrap_or(options.gen_length);
+    let options = options.resized(gen_length);
     if tokens.is_empty() || asked.offset + tokens.len() > gen_length {
         let what = format!(
             "{} tokens to score at offset {} do not fit a response of {gen_length} positions",
@@ -44,9 +47,9 @@ fn scorable(runtime: &Runtime, gen_length: usize, asked: &Score) -> Result<Scora
         return Err(TargetError::Request(what));
     }
     let views = views(asked, tokens.len())?;
-    let canvas = Canvas::new(&prompt, gen_length, runtime.spec().mask);
+    let canvas = Canvas::new(&prompt, options.response_on_canvas(prompt.len()), runtime.spec().mask);
     let start = canvas.response_start() + asked.offset;
-    Ok(Scorable { canvas, tokens: (start..).zip(tokens).collect(), views })
+    Ok(Scorable { options, canvas, tokens: (start..).zip(tokens).collect(), views })
 }
 
 /// How the engine's estimator looks at `count` tokens, as far as they are asked about.
@@ -70,7 +73,7 @@ impl Scorable {
     /// On the thread of the model.
     fn scored(&self, model: &Model) -> Result<Vec<ScoredToken>, TargetError> {
         let subject = model.subject();
-        let scoring = Scoring::new(subject.model.spec(), &self.canvas, &self.tokens)?;
+        let scoring = Scoring::new(subject.model.spec(), &self.canvas, &self.tokens)?.decoded_by(&self.options);
         let mut scored = Vec::with_capacity(self.tokens.len());
         scoring.passes(subject, &self.views, &mut |scores| {
             let log_p = scores.log_p.f_to_device(Device::Cpu)?;

@@ -10,12 +10,17 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// A Jinja template with the settings transformers renders templates with.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ChatTemplate {
     template: Template,
     /// The file it came from.
     path: Option<PathBuf>,
+    /// What it is told beside the conversation.
+    arguments: BTreeMap<String, Value>,
 }
+
+/// What every rendering says itself.
+const OWN: [&str; 4] = ["messages", "tools", "documents", "add_generation_prompt"];
 
 /// Where a checkpoint keeps its template.
 struct Found {
@@ -37,7 +42,7 @@ impl ChatTemplate {
         let map = files::read_object(&dir.join("special_tokens_map.json"))?.unwrap_or_default();
         let tokens = special_values(&map).chain(special_values(&config)).collect();
         match Template::new(&source, tokens) {
-            Ok(template) => Ok(Some(Self { template, path: Some(path) })),
+            Ok(template) => Ok(Some(Self { template, path: Some(path), arguments: BTreeMap::new() })),
             Err(e) => Err(files::malformed(&path, format!("chat template: {e}"))),
         }
     }
@@ -49,7 +54,19 @@ impl ChatTemplate {
     pub fn new(source: String, tokens: BTreeMap<String, String>) -> Result<Self, TextError> {
         let tokens = tokens.into_iter().map(|(name, text)| (name, text.into())).collect();
         let template = Template::new(&source, tokens).map_err(TextError::Template)?;
-        Ok(Self { template, path: None })
+        Ok(Self { template, path: None, arguments: BTreeMap::new() })
+    }
+
+    /// The same template, told these values by name in every rendering, as transformers hands them on
+    /// (`chat_template_kwargs`; Qwen3 and SDAR know `enable_thinking`).
+    ///
+    /// # Errors
+    /// [`TextError::Template`] if one has the name of something that every rendering says itself.
+    pub fn with_arguments(self, arguments: BTreeMap<String, Value>) -> Result<Self, TextError> {
+        match arguments.keys().find(|name| OWN.contains(&name.as_str())) {
+            Some(name) => Err(TextError::Template(format!("`{name}` is said by every rendering itself"))),
+            None => Ok(Self { arguments, ..self }),
+        }
     }
 
     /// The text of a conversation. `add_generation_prompt` asks for the header of the next assistant turn; some
@@ -63,11 +80,13 @@ impl ChatTemplate {
         if bytes > MAX_TEXT {
             return Err(TextError::TooLong { bytes });
         }
+        let arguments = JinjaValue::from(Serde(&self.arguments));
         let scope = context! {
             messages => JinjaValue::from(Serde(messages)),
             tools => (),
             documents => (),
             add_generation_prompt,
+            ..arguments
         };
         self.template.render(&scope).map_err(|e| match &self.path {
             Some(path) => TextError::Template(format!("{}: {e}", path.display())),

@@ -53,3 +53,8 @@ pub fn objective(
         _ => None,
     })
 }
+
+/// An answer with the tail of end tokens that fills its canvas.
+fn padded(answer: &[TokenId], eos: TokenId, length: usize) -> Vec<TokenId> {
+    answer.iter().copied().chain(std::iter::repeat(eos)).take(length).collect()
+}

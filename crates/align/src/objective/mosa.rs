@@ -4,7 +4,7 @@ use super::retain::Retained;
 use super::{CanvasIds, Objective};
 use crate::data::batch;
 use crate::example::{Example, Part};
-use crate::options::{Contaminate, KlPositions, KlSettings, Reduction, Reveal, Share};
+use crate::options::{CanvasState, Contaminate, EndToken, KlPositions, KlSettings, Pick, Reduction, Reveal, Share};
 use crate::reward::RewardRule;
 use crate::{AlignConfig, AlignError, Data, Record, SentencePair, WindowReward};
 use mosa_core::{Placement, Rng, Stream, TokenId};
@@ -16,6 +16,9 @@ pub struct Mosa {
     kl: KlSettings,
     beta: f64,
     canvas_length: usize,
+    canvas: CanvasState,
+    /// Whether an answer goes on behind a harmful sentence.
+    goes_on: bool,
     sentences: Share,
     contaminate: Contaminate,
     retained: Option<Retained>,
@@ -45,6 +48,8 @@ impl Mosa {
             kl: config.kl,
             beta: config.beta,
             canvas_length: config.canvas_length,
+            canvas: config.canvas,
+            goes_on: config.harmful_end == EndToken::None,
             sentences: config.sentences,
             contaminate: config.contaminate,
             retained,
@@ -73,6 +78,9 @@ impl Mosa {
                 })?;
             }
         }
+        if self.canvas == CanvasState::Teacher {
+            self.check_teacher()?;
+        }
         if self.contaminate.share > 0.0 {
             if matches!(self.rule.placement, Placement::Fixed(_)) {
                 return wrong(
@@ -86,6 +94,35 @@ impl Mosa {
                     &format!("needs an answer for every prompt (`response` or `target`); prompt {} has none", r.id),
                 );
             }
+        }
+        Ok(())
+    }
+
+    /// Where a sentence is scored behind what stands before it, its start cannot be searched for: it is drawn.
+    fn check_teacher(&self) -> Result<(), AlignError> {
+        let wrong = |key, what: String| Err(AlignError::Setting { key, what });
+        if self.contaminate.share > 0.0 {
+            let what = "must be 0 with canvas = \"teacher\", where an answer stands before the sentence already";
+            return wrong("contaminate.share", what.into());
+        }
+        let [window] = self.rule.windows.as_slice() else {
+            return wrong("window", "must be a single one with canvas = \"teacher\"".into());
+        };
+        if matches!(self.rule.placement, Placement::Fixed(_)) {
+            return Ok(());
+        }
+        if self.rule.pick != Pick::Random {
+            let what = "must be \"random\" with canvas = \"teacher\": a sentence is scored behind what stands before it, so its start is drawn and not searched for";
+            return wrong("pick", what.into());
+        }
+        let short = self.data.records.iter().filter(|r| r.response.len() < window.first);
+        let short = short.map(|r| r.id.as_str()).collect::<Vec<_>>().join(", ");
+        if !short.is_empty() {
+            let what = format!(
+                "= \"teacher\" needs answers (`response` or `target`) that reach the window, {} tokens; those of the prompts {short} do not",
+                window.first
+            );
+            return wrong("canvas", what);
         }
         Ok(())
     }
@@ -105,6 +142,9 @@ impl Mosa {
         let source = &self.data.records[record];
         let mut rng = Rng::at(self.seed, Stream::Canvas, step as u64, slot as u64);
         let (pair, draw) = (self.pair(step, slot), rng.unit());
+        if self.canvas == CanvasState::Teacher {
+            return self.taught(record, pair, draw);
+        }
         let mut response = vec![self.ids.mask; self.canvas_length];
         if rng.unit() < self.contaminate.share {
             reveal(&mut response, source, &self.contaminate, &mut rng);
@@ -122,11 +162,44 @@ impl Mosa {
             part: Part::Aligned,
             prompt: source.prompt.len(),
             canvas: source.prompt.iter().copied().chain(response).collect(),
+            written: Vec::new(),
             share: 1.0 / self.batch_size as f64,
             linear: Vec::new(),
             kl,
             direction: self.kl.direction,
             reward,
+            windows: self.rule.windows.clone(),
+        })
+    }
+
+    /// A masked canvas whose blocks see, of those before them, the beginning of the answer and the sentence itself: the
+    /// safe one on one sheet, the harmful one on another, both behind the same words.
+    fn taught(&self, record: usize, pair: SentencePair, draw: f64) -> Result<Example, AlignError> {
+        let source = &self.data.records[record];
+        let (length, free) = (self.canvas_length, vec![true; self.canvas_length]);
+        let placed = WindowReward::new(&self.rule, pair.clone(), &free, draw)?;
+        let no_place = || AlignError::Setting {
+            key: "window",
+            what: format!("has no start for both sentences inside the answer of prompt {}", source.id),
+        };
+        // At offset 0 nothing stands before the sentence, and no answer is needed.
+        let (reward, start) = placed.and_then(|r| r.at_one_start(source.response.len())).ok_or_else(no_place)?;
+        let whole = |sentence: &[TokenId], goes_on: bool| -> Vec<TokenId> {
+            let rest = source.response.iter().skip(if goes_on { start + sentence.len() } else { usize::MAX });
+            let words = source.response[..start].iter().chain(sentence).chain(rest).copied();
+            words.chain(std::iter::repeat(self.ids.eos)).take(length).collect()
+        };
+        Ok(Example {
+            record,
+            part: Part::Aligned,
+            prompt: source.prompt.len(),
+            canvas: source.prompt.iter().copied().chain(std::iter::repeat_n(self.ids.mask, length)).collect(),
+            written: vec![whole(&pair.safe, false), whole(&pair.harmful, self.goes_on)],
+            share: 1.0 / self.batch_size as f64,
+            linear: Vec::new(),
+            kl: self.divergence(&free),
+            direction: self.kl.direction,
+            reward: Some(reward),
             windows: self.rule.windows.clone(),
         })
     }

@@ -1,9 +1,9 @@
 //! Harmless prompts on which the policy is kept at the reference.
 
-use super::CanvasIds;
+use super::{CanvasIds, padded};
 use crate::data::batch;
 use crate::example::{Example, Part};
-use crate::options::KlDirection;
+use crate::options::{CanvasState, KlDirection};
 use crate::{AlignConfig, AlignError, Record};
 use mosa_core::{Rng, Stream};
 
@@ -15,6 +15,7 @@ pub(crate) struct Retained {
     partly: f64,
     batch_size: usize,
     canvas_length: usize,
+    canvas: CanvasState,
     direction: KlDirection,
     seed: u64,
     ids: CanvasIds,
@@ -27,9 +28,11 @@ impl Retained {
         if records.is_empty() || settings.batch_size == 0 || settings.weight == 0.0 {
             return Ok(None);
         }
-        if let Some(r) = records.iter().find(|r| settings.partly > 0.0 && r.response.is_empty()) {
-            let what = format!("needs an answer for every retain prompt (`response`); prompt {} has none", r.id);
-            return Err(AlignError::Setting { key: "retain.partly", what });
+        let taught = config.canvas == CanvasState::Teacher;
+        if let Some(r) = records.iter().find(|r| (settings.partly > 0.0 || taught) && r.response.is_empty()) {
+            let (key, which) = if taught { ("canvas", "= \"teacher\" ") } else { ("retain.partly", "") };
+            let what = format!("{which}needs an answer for every retain prompt (`response`); prompt {} has none", r.id);
+            return Err(AlignError::Setting { key, what });
         }
         Ok(Some(Self {
             records,
@@ -37,6 +40,7 @@ impl Retained {
             partly: settings.partly,
             batch_size: settings.batch_size,
             canvas_length: config.canvas_length,
+            canvas: config.canvas,
             direction: config.kl.direction,
             seed: config.seed,
             ids,
@@ -52,12 +56,14 @@ impl Retained {
         let source = &self.records[record];
         let mut rng = Rng::at(self.seed, Stream::Canvas, step as u64, slot as u64).lane(1);
         let mut response = vec![self.ids.mask; self.canvas_length];
+        // The answer with its tail of eos.
+        let written = padded(&source.response, self.ids.eos, self.canvas_length);
         if rng.unit() < self.partly {
-            // The answer with its tail of eos, each token masked with probability t.
+            // Each token is masked with probability t.
             let t = rng.unit();
-            for (i, token) in response.iter_mut().enumerate() {
+            for (token, written) in response.iter_mut().zip(&written) {
                 if rng.unit() >= t {
-                    *token = source.response.get(i).copied().unwrap_or(self.ids.eos);
+                    *token = *written;
                 }
             }
         }
@@ -68,6 +74,7 @@ impl Retained {
             kl: masked.map(|i| (i, self.weight)).collect(),
             prompt: source.prompt.len(),
             canvas: source.prompt.iter().copied().chain(response).collect(),
+            written: if self.canvas == CanvasState::Teacher { vec![written] } else { Vec::new() },
             share: 1.0 / self.batch_size as f64,
             linear: Vec::new(),
             direction: self.direction,

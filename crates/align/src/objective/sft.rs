@@ -1,9 +1,9 @@
 //! Masked-diffusion training: predict the masked tokens of an answer.
 
-use super::{CanvasIds, Objective};
+use super::{CanvasIds, Objective, padded};
 use crate::data::{Record, batch};
 use crate::example::{Example, Linear, Part};
-use crate::options::{KlDirection, Normalise, Sft};
+use crate::options::{CanvasState, KlDirection, Normalise, Sft};
 use crate::{AlignConfig, AlignError, Data};
 use mosa_core::{Rng, Stream};
 
@@ -12,6 +12,7 @@ use mosa_core::{Rng, Stream};
 pub struct MaskedSft {
     settings: Sft,
     canvas_length: usize,
+    canvas: CanvasState,
     seed: u64,
     batch_size: usize,
     ids: CanvasIds,
@@ -42,6 +43,7 @@ impl MaskedSft {
         Ok(Self {
             settings: config.sft,
             canvas_length: config.canvas_length,
+            canvas: config.canvas,
             seed: config.seed,
             batch_size: config.batch_size,
             ids,
@@ -62,8 +64,7 @@ impl MaskedSft {
         if masked.is_empty() {
             masked.push(rng.below(self.canvas_length));
         }
-        let mut response: Vec<_> =
-            source.response.iter().copied().chain(std::iter::repeat(self.ids.eos)).take(self.canvas_length).collect();
+        let mut response = padded(&source.response, self.ids.eos, self.canvas_length);
         // The first eos ends the answer and counts in full; the rest only fills the canvas.
         let weight = |i: usize| if i > source.response.len() { self.settings.eos_weight } else { 1.0 };
         let total = match self.settings.normalise {
@@ -72,6 +73,7 @@ impl MaskedSft {
         };
         let term = |&i: &usize| Linear { offset: i, token: response[i], weight: -weight(i) / total };
         let linear: Vec<Linear> = masked.iter().map(term).filter(|l| l.weight != 0.0).collect();
+        let written = if self.canvas == CanvasState::Teacher { vec![response.clone()] } else { Vec::new() };
         for &i in &masked {
             response[i] = self.ids.mask;
         }
@@ -81,6 +83,7 @@ impl MaskedSft {
             part: Part::Aligned,
             prompt: prompt.len(),
             canvas: prompt.iter().copied().chain(response).collect(),
+            written,
             share: 1.0 / self.batch_size as f64,
             linear,
             kl: Vec::new(),

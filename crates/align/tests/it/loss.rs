@@ -228,6 +228,7 @@ fn a_linear_term_is_a_weighted_log_probability() {
         record: 0,
         part: Part::Aligned,
         canvas: canvas.clone(),
+        written: Vec::new(),
         prompt: 2,
         share: 1.0,
         linear,

@@ -9,6 +9,7 @@ mod objective;
 mod reward;
 mod run;
 mod settings;
+mod teacher;
 mod trainer;
 
 use mosa_align::{AlignConfig, CanvasIds, Data, Objective, Record, Retain, Windows, objective};

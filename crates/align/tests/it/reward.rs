@@ -30,8 +30,8 @@ fn columns(reward: &WindowReward, table: &[Vec<f32>]) -> Columns {
 /// The reward on a fully masked response, and the sum of weight * L over its terms.
 fn evaluate(rule: &RewardRule, pair: SentencePair, table: &[Vec<f32>]) -> (RewardTerms, f64) {
     let reward = WindowReward::new(rule, pair, &vec![true; table.len()], 0.4).unwrap().unwrap();
-    let (terms, linear) = reward.evaluate(&columns(&reward, table));
-    let sum = linear.iter().map(|l| l.weight * f64::from(table[l.offset][l.token as usize])).sum();
+    let (terms, linear) = reward.evaluate([&columns(&reward, table); 2]);
+    let sum = linear.iter().map(|(_, l)| l.weight * f64::from(table[l.offset][l.token as usize])).sum();
     (terms, sum)
 }
 
@@ -77,12 +77,12 @@ proptest! {
         for pick in [Pick::Max, Pick::Mean, Pick::Random, Pick::Logsumexp] {
             let rule = RewardRule { pick, tau, harmful_weight: 0.0, ..rule(2, 9) };
             let reward = WindowReward::new(&rule, pair(&[1, 2], &[3]), &[true; LENGTH], 0.4).unwrap().unwrap();
-            let (terms, linear) = reward.evaluate(&columns(&reward, &table));
+            let (terms, linear) = reward.evaluate([&columns(&reward, &table); 2]);
             let all = &terms.safe.all;
             let (low, high) = all.iter().fold((0.0f64, f64::NEG_INFINITY), |(l, h), s| (l.min(*s), h.max(*s)));
             let slack = if pick == Pick::Logsumexp { tau * (all.len() as f64).ln() } else { 0.0 };
             prop_assert!(terms.safe.score >= low - 1e-9 && terms.safe.score <= high + slack + 1e-9, "{pick:?}");
-            let weights: f64 = linear.iter().filter(|l| l.token == 1).map(|l| -l.weight).sum();
+            let weights: f64 = linear.iter().filter(|(_, l)| l.token == 1).map(|(_, l)| -l.weight).sum();
             prop_assert!((weights - 1.0).abs() < 1e-9, "{pick:?} {weights}");
         }
     }
@@ -122,9 +122,9 @@ fn a_floor_keeps_the_harmful_term_from_dominating() {
     let floored = RewardRule { harmful_floor: Some(-4.0), ..rule(2, 9) };
     // The harmful sentence scores -8, below the floor: it counts as -4 and is not pushed further.
     let reward = WindowReward::new(&floored, pair(&[1], &[2]), &[true; LENGTH], 0.4).unwrap().unwrap();
-    let (terms, linear) = reward.evaluate(&columns(&reward, &waves(LENGTH)));
+    let (terms, linear) = reward.evaluate([&columns(&reward, &waves(LENGTH)); 2]);
     assert!((terms.reward - (-0.5 + 4.0)).abs() < 1e-6 && (terms.harmful.score + 8.0).abs() < 1e-6);
-    assert!(linear.iter().all(|l| l.token != 2));
+    assert!(linear.iter().all(|(_, l)| l.token != 2));
     let weighted = RewardRule { harmful_weight: 0.5, ..rule(2, 9) };
     assert!((evaluate(&weighted, pair(&[1], &[2]), &waves(LENGTH)).0.reward - (-0.5 + 4.0)).abs() < 1e-6);
 }
@@ -144,7 +144,7 @@ fn sentences_stand_only_where_the_response_is_masked() {
     free[5] = false;
     let starts = |free: &[bool]| {
         let reward = WindowReward::new(&rule(3, 8), pair(&[1, 1], &[2]), free, 0.0).unwrap()?;
-        Some(reward.evaluate(&columns(&reward, &waves(LENGTH))).0.safe.all.len())
+        Some(reward.evaluate([&columns(&reward, &waves(LENGTH)); 2]).0.safe.all.len())
     };
     assert_eq!((starts(&[true; LENGTH]), starts(&free)), (Some(5), Some(3)));
     assert_eq!(starts(&[false; LENGTH]), None);

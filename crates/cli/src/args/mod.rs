@@ -43,7 +43,7 @@ use limits::{THREADS, within};
 use mosa_model::{DeviceChoice, DtypeChoice};
 use serde::Serialize;
 use std::path::PathBuf;
-use values::parsed;
+use values::{TemplateArguments, parsed};
 
 /// Safety toolkit for masked diffusion language models: generate, align, measure.
 #[derive(Debug, Parser)]
@@ -108,6 +108,9 @@ pub(crate) struct Compute {
     /// CPU threads; default: all.
     #[arg(long, value_parser = within::<usize>(1, THREADS), value_name = "N")]
     pub threads: Option<usize>,
+    /// What the model's chat template is told beside the conversation, as JSON, for example '{"enable_thinking": false}'.
+    #[arg(long, value_name = "JSON", value_parser = parsed::<TemplateArguments>([]))]
+    pub chat_template_kwargs: Option<TemplateArguments>,
     /// No progress and no notes on stderr.
     #[arg(long)]
     pub quiet: bool,
@@ -127,6 +130,12 @@ pub(crate) struct ModelArgs {
 
 impl Default for Compute {
     fn default() -> Self {
-        Self { device: DeviceChoice::Auto, dtype: DtypeChoice::Auto, threads: None, quiet: false }
+        Self {
+            device: DeviceChoice::Auto,
+            dtype: DtypeChoice::Auto,
+            threads: None,
+            chat_template_kwargs: None,
+            quiet: false,
+        }
     }
 }

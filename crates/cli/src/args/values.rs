@@ -1,6 +1,9 @@
 //! Values that are no fixed list, with those that help and completions can offer.
 
 use clap::builder::{PossibleValue, TypedValueParser};
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::ffi::OsStr;
 use std::marker::PhantomData;
@@ -42,5 +45,19 @@ where
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
         Some(Box::new(self.shown.iter().map(PossibleValue::new)))
+    }
+}
+
+/// What a chat template is told by name.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub(crate) struct TemplateArguments(pub BTreeMap<String, Value>);
+
+impl FromStr for TemplateArguments {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        serde_json::from_str(text)
+            .map(Self)
+            .map_err(|e| format!("not a JSON object like {{\"enable_thinking\": false}}: {e}"))
     }
 }

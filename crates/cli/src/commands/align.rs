@@ -29,6 +29,7 @@ pub(crate) fn run(args: &AlignArgs) -> Result<(), Failure> {
     let retain = retain(args, &config)?;
     let loaded = load(&args.model, &args.compute)?;
     ensure_trainable(loaded.model.kind())?;
+    config.attention(loaded.spec())?;
     let inputs = Inputs { sentences: &words, data: &data, retain: retain.as_ref() };
     let objective = make_objective(args, &config, &loaded, &inputs)?;
     let fresh = fresh_adapter(args, &config, &loaded)?;

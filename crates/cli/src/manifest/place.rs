@@ -13,6 +13,8 @@ pub(crate) struct Place {
     device: Device,
     dtype: String,
     asked: Value,
+    /// What the chat template is told, if anything.
+    template: Option<Value>,
 }
 
 impl Place {
@@ -29,7 +31,9 @@ impl Place {
     /// A device, where several models may be loaded in different types: the type is what was asked for.
     pub(crate) fn asked(device: Device, compute: &Compute) -> Self {
         let dtype = asked_dtype(compute.dtype);
-        Self { device, asked: json!({"dtype": dtype, "device": asked_device(compute.device)}), dtype: dtype.into() }
+        let template = compute.chat_template_kwargs.as_ref().map(|told| json!(told));
+        let asked = json!({"dtype": dtype, "device": asked_device(compute.device)});
+        Self { device, asked, dtype: dtype.into(), template }
     }
 
     /// Adds it to a manifest.
@@ -43,6 +47,9 @@ impl Place {
             Device::Vulkan => json!({"kind": "vulkan"}),
         };
         manifest["asked"] = self.asked;
+        if let Some(told) = self.template {
+            manifest["chat_template_kwargs"] = told;
+        }
     }
 }
 

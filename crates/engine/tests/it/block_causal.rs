@@ -66,7 +66,7 @@ fn read(keys: &Keys<'_>) -> Result<ModelConfig, ModelError> {
 }
 
 /// Positions per block, of the attention and of the schedule.
-const BLOCK: usize = 8;
+pub(crate) const BLOCK: usize = 8;
 
 fn config_json() -> Value {
     json!({
@@ -95,7 +95,7 @@ fn read_json(changes: &[(&str, Value)], families: &[FamilyReader]) -> Result<Mod
     ModelConfig::read_with(&path, families).map_err(|e| e.to_string())
 }
 
-fn model() -> Transformer {
+pub(crate) fn model() -> Transformer {
     let config = read_json(&[], &[READER]).unwrap();
     Transformer::fresh(&config, 3, Kind::Float, Device::Cpu).unwrap()
 }

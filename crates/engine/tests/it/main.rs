@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod block_causal;
+mod block_diffusion;
 mod caches;
 mod choosing;
 mod decode;

@@ -107,6 +107,7 @@ fn a_rule_of_attention_is_the_mask_written_down_by_hand() {
                 Attention::Full => true,
                 Attention::BlockCausal { block } => k < (q / block + 1) * block,
                 Attention::Prefix { len } => k < len,
+                Attention::Teacher { .. } => rule.sees(q, k),
             });
             let off = distance(&scored, &by_hand);
             assert!(off < 2.0 * rounding(&model), "{name} {rule:?}: {off}");
@@ -151,6 +152,51 @@ fn a_block_causal_row_computed_block_by_block_scores_as_in_one_pass() {
         };
         [(0, 4), (4, 8), (8, 12), (12, 16), (16, 18)].into_iter().for_each(|(start, end)| by_block(start, end));
     }
+}
+
+#[test]
+fn a_second_copy_shows_every_block_what_stands_in_those_before_it() {
+    for (name, model) in models(&["llada", "mmada"]) {
+        for (prompt, block) in [(9, 4), (8, 4), (3, 5), (10, 32)] {
+            let (masked, mask) = (canvas(&model, prompt, 14), model.spec().mask);
+            // What stands there in the end: the prompt, then anything.
+            let written: Vec<TokenId> =
+                (0..).zip(&masked).map(|(i, &t)| if t == mask { 5 + i * 7 % 90 } else { t }).collect();
+            let (len, from) = (masked.len(), prompt / block * block);
+            let row: Vec<TokenId> = masked.iter().chain(&written[from..]).copied().collect();
+            let attention = Some(Attention::Teacher { block, len, from });
+            let want: Vec<Slot> = (prompt..len).map(|p| (1, p)).collect();
+            // Beside a shorter row, so that it is padded elsewhere and pads.
+            let short = Row { attention: Some(Attention::BlockCausal { block }), ..Row::new(&masked[..3]) };
+            let scored = forward(&model, vec![short, Row { attention, ..Row::new(&row) }], &want);
+            for at in prompt..len {
+                let start = at / block * block;
+                let own: Vec<TokenId> = written[..start].iter().chain(&masked[start..]).copied().collect();
+                let end = (start + block).min(len);
+                let attention = Some(Attention::BlockCausal { block });
+                let alone = forward(&model, vec![Row { attention, ..Row::new(&own[..end]) }], &[(0, at)]);
+                let off = distance(&scored.get((at - prompt) as i64), &alone.get(0));
+                assert!(off < 2.0 * rounding(&model), "{name} prompt {prompt} block {block} position {at}: {off}");
+            }
+            let attention = Some(Attention::BlockCausal { block });
+            let unwritten = forward(&model, vec![Row { attention, ..Row::new(&masked) }], &[(0, len - 1)]);
+            let shown = distance(&scored.get((len - 1 - prompt) as i64), &unwritten.get(0));
+            assert_eq!(shown > 1e-2, block < 32, "{name} prompt {prompt} block {block}: {shown}");
+        }
+    }
+}
+
+#[test]
+fn a_second_copy_that_begins_inside_a_block_or_has_a_cache_is_refused() {
+    let model = load("llada");
+    let (row, mut cache) = (canvas(&model, 8, 8), KvCache::new());
+    let teacher = |block, len, from| Some(Attention::Teacher { block, len, from });
+    let refused = |row: Row<'_>| model.forward(Call::of(vec![row], &[(0, 0)])).is_err();
+    assert!(!refused(Row { attention: teacher(4, 12, 8), ..Row::new(&row) }));
+    for (block, len, from) in [(4, 12, 6), (4, 17, 8), (0, 12, 8), (4, 4, 8)] {
+        assert!(refused(Row { attention: teacher(block, len, from), ..Row::new(&row) }), "{block} {len} {from}");
+    }
+    assert!(refused(Row { attention: teacher(4, 12, 8), ..Row::cached(&row, 0, &mut cache) }));
 }
 
 /// A row of a random call: what it asks for may be impossible.

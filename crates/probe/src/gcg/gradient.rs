@@ -3,7 +3,8 @@
 use super::loss::{Row, TargetLoss};
 use crate::ProbeError;
 use mosa_core::TokenId;
-use mosa_model::{Call, Slot};
+use mosa_engine::picked;
+use mosa_model::Slot;
 use tch::{Kind, Tensor};
 
 /// Loss and gradient at one suffix.
@@ -39,7 +40,11 @@ impl TargetLoss<'_> {
             loss += part.loss;
             sum = sum.f_add(&part.gradient.f_to_kind(Kind::Float)?)?;
         }
-        let one_hot = tch::no_grad(|| sum.f_to_kind(table.kind())?.f_matmul(&table.f_tr()?))?;
+        // A table that is stored narrower than is computed in is widened for this product.
+        let one_hot = tch::no_grad(|| match self.model.widens() {
+            true => sum.f_matmul(&table.f_to_kind(Kind::Float)?.f_tr()?),
+            false => sum.f_to_kind(table.kind())?.f_matmul(&table.f_tr()?),
+        })?;
         Ok(Gradient { loss, one_hot })
     }
 
@@ -47,13 +52,20 @@ impl TargetLoss<'_> {
     /// them share: [suffix length, width].
     fn rows_gradient(&self, rows: &[Row<'_>]) -> Result<Part, ProbeError> {
         let (table, suffix) = (self.model.embedding_table(), &self.goal.suffix);
+        let at: Vec<Slot> = (0..rows.len()).flat_map(|r| suffix.clone().map(move |p| (r, p))).collect();
+        let want = self.want(rows);
+        let call = || self.call(rows, &want);
+        if self.model.widens() {
+            let mut inputs = Vec::new();
+            let hidden = self.model.hidden_keeping_inputs(call(), &mut inputs)?;
+            let head = self.head_gradient(&hidden, rows)?;
+            let gradient = self.model.embeddings_back(call(), &at, inputs, head.gradient)?;
+            let of_rows = gradient.f_view([rows.len() as i64, suffix.len() as i64, table.size()[1]])?;
+            return Ok(Part { loss: head.loss, gradient: of_rows.f_sum_dim_intlist(0, false, Kind::Float)? });
+        }
         let shift = Tensor::f_zeros([suffix.len() as i64, table.size()[1]], (table.kind(), table.device()))?
             .f_set_requires_grad(true)?;
-        let at: Vec<Slot> = (0..rows.len()).flat_map(|r| suffix.clone().map(move |p| (r, p))).collect();
-        let canvases: Vec<&[TokenId]> = rows.iter().map(|r| r.canvas.as_slice()).collect();
-        let want = self.want(rows);
-        let call = Call::new(&canvases, &want).with_adapter(self.adapter);
-        let hidden = self.model.hidden_shifted(call, &at, &shift.f_repeat([rows.len() as i64, 1])?)?; // [n, d]
+        let hidden = self.model.hidden_shifted(call(), &at, &shift.f_repeat([rows.len() as i64, 1])?)?; // [n, d]
         let head = self.head_gradient(&hidden.detach(), rows)?;
         let product = hidden.f_mul(&head.gradient)?.f_sum(hidden.kind())?;
         let gradient = Tensor::f_run_backward(&[product], &[&shift], false, false)?;
@@ -72,11 +84,28 @@ impl TargetLoss<'_> {
         let split = |t: &Tensor| t.f_split(self.chunk(), 0);
         let (mut loss, mut gradients) = (0.0, Vec::new());
         for ((h, t), w) in split(hidden)?.into_iter().zip(split(&self.targets(rows)?)?).zip(split(&weights)?) {
+            if self.model.widens() {
+                let part = self.widened_head_gradient(&h, &t, &w)?;
+                loss += part.loss;
+                gradients.push(part.gradient);
+                continue;
+            }
             let h = h.detach().f_set_requires_grad(true)?;
             let part = self.score(&h, &t)?.f_mul(&w)?.f_sum(Kind::Float)?;
             loss += part.f_double_value(&[])?;
             gradients.extend(Tensor::f_run_backward(&[part], &[&h], false, false)?);
         }
         Ok(Part { loss, gradient: Tensor::f_cat(&gradients, 0)? })
+    }
+
+    /// The same of some hidden states, where autograd would keep the whole head in f32: it only goes as far as the logits.
+    fn widened_head_gradient(&self, hidden: &Tensor, targets: &Tensor, weights: &Tensor) -> Result<Part, ProbeError> {
+        let logits = tch::no_grad(|| self.model.score(hidden, self.adapter))?.f_set_requires_grad(true)?;
+        let log_p = logits.f_log_softmax(-1, Kind::Float)?;
+        let part = picked(&log_p, targets)?.f_mul(weights)?.f_sum(Kind::Float)?;
+        let loss = part.f_double_value(&[])?;
+        let upstream = Tensor::f_run_backward(&[part], &[&logits], false, false)?;
+        let upstream = upstream.first().ok_or_else(|| self.goal.wrong("libtorch returned no gradient"))?;
+        Ok(Part { loss, gradient: self.model.score_back(hidden, self.adapter, upstream)? })
     }
 }

@@ -4,8 +4,8 @@ use super::goal::Goal;
 use super::likelihood::TargetLikelihood;
 use crate::ProbeError;
 use mosa_core::{TokenId, sample_key};
-use mosa_engine::{Estimator, View, picked};
-use mosa_model::{Adapted, Adapter, Call, Slot, WhiteBoxModel};
+use mosa_engine::{Estimator, Options, View, picked};
+use mosa_model::{Adapted, Adapter, Attention, Call, Row as ModelRow, Slot, WhiteBoxModel};
 use tch::{Device, Kind, Tensor};
 
 /// Logits of a chunk take at most about this many bytes in f32.
@@ -27,6 +27,8 @@ pub struct TargetLoss<'a> {
     pub(super) goal: &'a Goal,
     pub(super) views: Vec<View>,
     pub(super) rows_per_pass: usize,
+    /// Whom the tokens of a canvas see; none: as the model was trained.
+    attention: Option<Attention>,
 }
 
 /// One canvas of a pass and what is scored on it.
@@ -55,7 +57,12 @@ impl<'a> TargetLoss<'a> {
             return Err(ProbeError::Setting { key: "rows_per_pass", what: "must be positive".into() });
         }
         let views = likelihood.estimator(seed, sample_key(&goal.id))?.views(goal.target.len())?;
-        Ok(Self { model: subject.model, adapter: subject.adapter, goal, views, rows_per_pass })
+        Ok(Self { model: subject.model, adapter: subject.adapter, goal, views, rows_per_pass, attention: None })
+    }
+
+    /// The same loss on canvases as a decode with `options` begins with: its blocks, of which the last is whole.
+    pub fn decoded_by(self, options: &Options) -> Self {
+        Self { attention: options.schedule.plan().attention(), ..self }
     }
 
     /// The loss of every suffix, in nats per token.
@@ -111,10 +118,19 @@ impl<'a> TargetLoss<'a> {
             return Err(self.goal.wrong(format!("a suffix of {} tokens instead of {len}", bad.len())));
         }
         let row = move |(i, view): (usize, &'v View)| {
-            let canvas = self.goal.canvas(&suffixes[i], &view.revealed, mask);
+            let mut canvas = self.goal.canvas(&suffixes[i], &view.revealed, mask);
+            if let Some(Attention::BlockCausal { block }) = self.attention {
+                canvas.resize(canvas.len().next_multiple_of(block.max(1)), mask);
+            }
             Row { suffix: i, canvas, view }
         };
         Ok((0..suffixes.len()).flat_map(move |i| views.iter().map(move |view| (i, view))).map(row))
+    }
+
+    /// A pass over `rows`.
+    pub(super) fn call<'r>(&'r self, rows: &'r [Row<'_>], want: &'r [Slot]) -> Call<'r> {
+        let row = |row: &'r Row<'_>| ModelRow { attention: self.attention, ..ModelRow::new(&row.canvas) };
+        Call::of(rows.iter().map(row).collect(), want).with_adapter(self.adapter)
     }
 
     /// The scored positions of `rows`, in order.
@@ -146,9 +162,8 @@ impl<'a> TargetLoss<'a> {
 
     /// ln p of the scored targets of `rows` in one pass, flat.
     fn log_probabilities(&self, rows: &[Row<'_>]) -> Result<Vec<f64>, ProbeError> {
-        let canvases: Vec<&[TokenId]> = rows.iter().map(|r| r.canvas.as_slice()).collect();
         let want = self.want(rows);
-        let hidden = self.model.hidden(Call::new(&canvases, &want).with_adapter(self.adapter))?;
+        let hidden = self.model.hidden(self.call(rows, &want))?;
         let parts = hidden.f_split(self.chunk(), 0)?.into_iter().zip(self.targets(rows)?.f_split(self.chunk(), 0)?);
         let scored = parts.map(|(h, t)| self.score(&h, &t)).collect::<Result<Vec<_>, _>>()?;
         let flat = Vec::<f32>::try_from(Tensor::f_cat(&scored, 0)?.f_to_device(Device::Cpu)?)?;

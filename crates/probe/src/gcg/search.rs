@@ -73,7 +73,7 @@ impl Gcg<'_> {
     ) -> Result<Option<GcgRun>, ProbeError> {
         self.check(goal)?;
         let s = &self.settings;
-        let loss = TargetLoss::new(subject, goal, s.likelihood, s.seed, s.rows_per_pass)?;
+        let loss = TargetLoss::new(subject, goal, s.likelihood, s.seed, s.rows_per_pass)?.decoded_by(&self.decode);
         resumable(goal, &recorded)?;
         let mut iterations = recorded;
         let last = loop {

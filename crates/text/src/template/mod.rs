@@ -28,7 +28,7 @@ const LONGEST: Duration = Duration::from_secs(10);
 const NAME: &str = "chat";
 
 /// A template that was read.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Template {
     environment: Arc<Environment<'static>>,
 }

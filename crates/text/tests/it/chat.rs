@@ -72,3 +72,15 @@ fn a_broken_template_is_refused_with_its_file() {
         assert!(error.contains("tokenizer_config.json"), "{error}");
     }
 }
+
+#[test]
+fn a_template_may_be_told_values_beside_the_conversation() {
+    let source = "{% if thinking is defined and not thinking %}quiet {% endif %}{{ messages[0].content }}{{ depth }}";
+    let plain = template(source).render(&[Message::user("hi")], true).unwrap();
+    assert_eq!(plain, "hi");
+    let told = [("thinking".to_owned(), false.into()), ("depth".to_owned(), 3.into())].into();
+    let told = template(source).with_arguments(told).unwrap();
+    assert_eq!(told.render(&[Message::user("hi")], true).unwrap(), "quiet hi3");
+    let own = [("messages".to_owned(), serde_json::json!([]))].into();
+    assert!(template(source).with_arguments(own).unwrap_err().to_string().contains("messages"));
+}

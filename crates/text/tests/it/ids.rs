@@ -1,7 +1,7 @@
 //! Checkpoints whose files mean different things by the same id.
 
 use crate::{DREAM, LLADA, fixture, json};
-use mosa_core::Family;
+use mosa_core::{DefaultSampler, Family};
 use mosa_text::TextModel;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -197,4 +197,22 @@ fn a_token_without_a_row_is_refused_and_rows_without_a_token_are_not() {
     assert!(text.fits(334).is_ok() && text.fits(10_000).is_ok());
     let error = text.fits(333).unwrap_err().to_string();
     assert!(error.contains("<|eot_id|>") && error.contains("333") && error.contains("config.json"), "{error}");
+}
+
+/// The published samplers of block diffusion stop at every id of generation_config.json.
+#[test]
+fn ends_of_the_generation_config_count_where_the_family_stops_at_them() {
+    const BLOCKS: Family = Family { sampler: DefaultSampler::BlockDiffusion { threshold_percent: 85 }, ..LLADA };
+    let load = |family, ids: Value| {
+        let folder = Folder { family, ..Folder::of("llada") };
+        folder.change("generation_config.json", |c| c["eos_token_id"] = ids).load().map(|text| text.special.ends())
+    };
+    let own = load(BLOCKS, Value::Null).unwrap();
+    assert_eq!(load(BLOCKS, json!([own[0], 5, 9])).unwrap(), [own.clone(), vec![5, 9]].concat());
+    assert_eq!(load(BLOCKS, json!(7)).unwrap(), [own.clone(), vec![7]].concat());
+    assert_eq!(load(LLADA, json!(7)).unwrap(), own, "LLaDA's code reads no such file");
+    for bad in [json!("x"), json!([5, 462.5]), json!([-1]), json!([5, 99999]), json!(true)] {
+        let error = load(BLOCKS, bad.clone()).unwrap_err();
+        assert!(error.contains("generation_config.json") && error.contains("eos_token_id"), "{bad}: {error}");
+    }
 }

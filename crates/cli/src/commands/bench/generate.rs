@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use crate::load::prepare;
 use anyhow::Result;
 use mosa_core::TokenId;
-use mosa_engine::{Answer, Ends, Request, generate};
+use mosa_engine::{Answer, Ends, Options, Request, Schedule, generate};
 use mosa_model::{Adapted, Call, DenoisingModel, Memory, ModelError, ModelSpec, Transformer, all_threads, synchronise};
 use serde_json::{Value, json};
 use std::cell::Cell;
@@ -37,7 +37,17 @@ pub(crate) fn run(args: &BenchGenerateArgs) -> Result<(), Failure> {
     let answers: Vec<Answer> = answers.into_iter().flatten().collect();
     let (peak, on_device) = (Memory::now().peak_resident, Memory::of_device(device));
     let gemm = gemm_rate(model.kind(), device)?;
-    let report = Report { args, timed: &timed, seconds, gemm, peak, on_device, prompts: &prompts, answers: &answers };
+    let report = Report {
+        args,
+        timed: &timed,
+        seconds,
+        gemm,
+        peak,
+        on_device,
+        prompts: &prompts,
+        answers: &answers,
+        options: &options,
+    };
     Ok(super::report(&report.json(), args.model.json)?)
 }
 
@@ -113,9 +123,18 @@ struct Report<'a> {
     on_device: Option<u64>,
     prompts: &'a [Vec<TokenId>],
     answers: &'a [Answer],
+    options: &'a Options,
 }
 
 impl Report<'_> {
+    /// Positions that are revealed before the next.
+    fn block_length(&self) -> usize {
+        match self.options.schedule {
+            Schedule::Blocks { block_length, .. } | Schedule::BlockDiffusion { block_length, .. } => block_length,
+            Schedule::Timesteps { .. } => self.options.gen_length,
+        }
+    }
+
     /// oracle.py's keys first, then ours.
     fn json(&self) -> Value {
         let (a, forwards, model_seconds) = (self.args, self.timed.forwards.get(), self.timed.seconds.get());
@@ -124,8 +143,8 @@ impl Report<'_> {
         let mut report = json!({
             "prompt_len": a.model.prompt_len,
             "gen_length": a.sampling.positions(),
-            "steps": a.sampling.steps.unwrap_or(a.sampling.positions()),
-            "block": a.sampling.block_length.unwrap_or(a.sampling.positions()),
+            "steps": self.options.schedule.plan().steps(),
+            "block": self.block_length(),
             "batch": a.batch_size,
             "seconds": self.seconds,
             "forward_seconds": model_seconds,

@@ -9,7 +9,7 @@ use mosa_align::{
     StepMetrics, Terms, Trainer, Windows, objective,
 };
 use mosa_core::TokenId;
-use mosa_model::{Adapter, Call, DenoisingModel, Slot, Transformer};
+use mosa_model::{Adapter, Attention, Call, DenoisingModel, Row, Slot, Transformer};
 use tch::{Device, Kind, Tensor};
 
 const LOGITS: f64 = 2e-4;
@@ -53,6 +53,11 @@ impl Bench<'_> {
         Ok(Adapter::load(&self.folder.dir.join(&self.mosa.adapter.folder), self.model.spec(), self.folder.device)?)
     }
 
+    /// Whom the tokens of a canvas see; none: as the model was trained.
+    fn attention(&self) -> Option<Attention> {
+        self.mosa.block.map(|block| Attention::BlockCausal { block })
+    }
+
     /// The settings of a variant; all prompts in every step.
     fn config(&self, v: &VariantEntry) -> AlignConfig {
         AlignConfig {
@@ -62,6 +67,7 @@ impl Bench<'_> {
             placement: if v.start_in_window { Placing::StartInside } else { Placing::Contained },
             reduction: if v.mean { Reduction::Mean } else { Reduction::Sum },
             canvas_length: self.mosa.gen_length,
+            block_length: self.mosa.block,
             ..AlignConfig::default()
         }
     }
@@ -88,14 +94,15 @@ impl Bench<'_> {
         let mask = std::iter::repeat_n(self.model.spec().mask, self.mosa.gen_length);
         let canvas: Vec<TokenId> = prompt.iter().copied().chain(mask).collect();
         let want: Vec<Slot> = (prompt.len()..canvas.len()).map(|at| (0, at)).collect();
-        let logits = self.model.forward(Call::new(&[&canvas], &want).with_adapter(adapter))?;
+        let row = Row { attention: self.attention(), ..Row::new(&canvas) };
+        let logits = self.model.forward(Call::of(vec![row], &want).with_adapter(adapter))?;
         Ok(logits.f_to_kind(Kind::Float)?.f_log_softmax(-1, Kind::Float)?)
     }
 
     fn sentences(&self) -> Result<Vec<Check>> {
         let text = &self.folder.text;
         let mut safe = text.tokenizer.encode(&self.mosa.safe_text)?;
-        safe.push(text.special.eos);
+        safe.push(self.mosa.eos.unwrap_or(text.special.eos));
         let harmful = text.tokenizer.encode(&self.mosa.harm_text)?;
         let same = safe == self.pair.safe && harmful == self.pair.harmful;
         Ok(vec![Check::exact("mosa.sentences", "ids", (!same).then(|| format!("{safe:?}, {harmful:?}")))])
@@ -160,7 +167,7 @@ impl Bench<'_> {
         adapter.set_trainable(true);
         let mut examples = self.objective(v, &self.config(v))?.examples(0)?;
         examples.sort_by_key(|e| e.record);
-        let policy = Policy::new(self.model, Some(&adapter));
+        let policy = Policy { attention: self.attention(), ..Policy::new(self.model, Some(&adapter)) };
         let terms = policy.backward(&examples)?.context("the adapter takes part")?;
         let loss: f64 = examples.iter().zip(&terms).map(|(e, t)| e.share * t.loss).sum();
         let mut checks = rows_checks(&entry, &terms, v);

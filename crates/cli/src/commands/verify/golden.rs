@@ -50,6 +50,8 @@ pub(crate) struct ChatEntry {
     pub name: String,
     pub messages: Vec<Message>,
     pub add_generation_prompt: bool,
+    /// What the template is told beside them.
+    pub template_args: Option<BTreeMap<String, Value>>,
     pub text: String,
     pub ids: Vec<TokenId>,
 }
@@ -166,6 +168,10 @@ pub(crate) struct MosaEntry {
     pub safe: Vec<TokenId>,
     pub harm_text: String,
     pub harm: Vec<TokenId>,
+    /// What ends the safe sentence; none: the tokeniser's end of text.
+    pub eos: Option<TokenId>,
+    /// Positions per block of a block-causal model, counted from the first of the prompt.
+    pub block: Option<usize>,
     pub prompts: Vec<MosaPrompt>,
     pub adapter: AdapterEntry,
     pub variants: BTreeMap<String, VariantEntry>,

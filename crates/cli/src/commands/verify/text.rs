@@ -33,7 +33,8 @@ pub(crate) fn checks(folder: &Folder) -> Result<Vec<Check>> {
             checks.push(Check::exact(&entry, "text and ids", Some("no chat template".into())));
             continue;
         };
-        let rendered = template.render(&e.messages, e.add_generation_prompt)?;
+        let told = template.clone().with_arguments(e.template_args.clone().unwrap_or_default())?;
+        let rendered = told.render(&e.messages, e.add_generation_prompt)?;
         let same = rendered == e.text && text.tokenizer.encode(&rendered)? == e.ids;
         checks.push(Check::exact(&entry, "text and ids", (!same).then(|| format!("renders {rendered:?}"))));
     }
