@@ -7,6 +7,7 @@ mod filter;
 mod gradient;
 mod losses;
 mod on_a_runtime;
+mod on_blocks;
 mod search;
 mod stopping;
 
