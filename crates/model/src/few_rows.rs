@@ -6,10 +6,10 @@
 #![allow(unsafe_code, reason = "instructions and pointers are the promise of whoever calls")]
 
 use crate::cpu::{Instructions, instructions};
-use crate::lanes::{Narrow, Plain};
+use crate::lanes::Lanes;
 #[cfg(target_arch = "x86_64")]
 use crate::lanes::{Avx2, Avx512};
-use crate::lanes::Lanes;
+use crate::lanes::{Narrow, Plain};
 use crate::team::in_parts;
 use std::ops::Range;
 

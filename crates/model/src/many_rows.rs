@@ -9,9 +9,9 @@
 
 use crate::cpu::{Instructions, instructions};
 use crate::few_rows::Matrix;
-use crate::lanes::{Lanes, Narrow, Plain};
 #[cfg(target_arch = "x86_64")]
 use crate::lanes::{Avx2, Avx512};
+use crate::lanes::{Lanes, Narrow, Plain};
 use crate::team::in_parts;
 use std::ops::Range;
 
@@ -51,7 +51,9 @@ impl Way for Forth {
     unsafe fn fill<L: Lanes, W: Narrow>(w: &Matrix<W>, out: Range<usize>, summed: Range<usize>, tile: *mut f32) {
         for (i, row) in out.enumerate() {
             // SAFETY: the caller's promise.
-            unsafe { line::<L, W>(w.data.add(row * w.columns + summed.start), summed.len(), tile.add(i * Self::OUT_STEP)) }
+            unsafe {
+                line::<L, W>(w.data.add(row * w.columns + summed.start), summed.len(), tile.add(i * Self::OUT_STEP))
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::ModelError;
 use crate::widened::Narrowed;
 use std::cell::RefCell;
 use std::ffi::{CStr, c_char, c_int, c_void};
-use tch::{Tensor, TchError};
+use tch::{TchError, Tensor};
 
 thread_local! {
     /// What the pass of this thread records, if it does.

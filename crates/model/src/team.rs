@@ -72,9 +72,11 @@ mod tests {
     fn every_part_is_worked_on_once() {
         for (total, grain) in [(1, 4), (7, 4), (1000, 16), (64, 64), (0, 4)] {
             let seen: Vec<AtomicUsize> = (0..total).map(|_| AtomicUsize::new(0)).collect();
-            in_parts(total, grain, &|part| part.for_each(|i| {
-                seen[i].fetch_add(1, Relaxed);
-            }));
+            in_parts(total, grain, &|part| {
+                part.for_each(|i| {
+                    seen[i].fetch_add(1, Relaxed);
+                })
+            });
             assert!(seen.iter().all(|n| n.load(Relaxed) == 1), "{total} in {grain}");
         }
     }
