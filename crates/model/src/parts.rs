@@ -27,7 +27,7 @@ impl<'a> Parts<'a> {
         let LinearSpec { inputs, outputs, bias, .. } = self.linears[slot];
         let Held { values: weight, scale } = self.weights.get_held(&format!("{path}.weight"), &[outputs, inputs])?;
         let bias = if bias { Some(self.weights.get(&format!("{path}.bias"), &[outputs])?) } else { None };
-        Ok(Linear { weight, scale, bias, slot: Some(slot) })
+        Ok(Linear { scale, ..Linear::new(weight, bias, Some(slot)) })
     }
 
     /// The norm of this path, over this many channels.

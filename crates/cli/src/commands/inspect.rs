@@ -3,10 +3,13 @@
 use crate::args::InspectArgs;
 use crate::failure::Failure;
 use crate::{hub, output};
-use mosa_model::{Checkpoint, DenoisingModel, DeviceChoice, FeedForwardConfig, ModelConfig, Targets, Transformer};
+use mosa_model::{
+    Checkpoint, DenoisingModel, DeviceChoice, FeedForwardConfig, Footprint, Memory, ModelConfig, Precision, Targets,
+    Transformer, WeightsChoice, stored_size,
+};
 use mosa_text::TextModel;
 use serde_json::{Value, json};
-use tch::Device;
+use tch::{Device, Kind};
 
 pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
     DeviceChoice::Cpu.resolve()?;
@@ -18,6 +21,7 @@ pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
     let text = TextModel::load(&dir, config.family, [config.mask, config.eos, config.pad])?;
     text.fits(config.vocab)?;
     let mut facts = facts(&config, &model, &text, &checkpoint)?;
+    add_memory(&mut facts, &config, &checkpoint, args.canvas.min(config.max_length));
     hub::record(&mut facts, &dir);
     if args.json {
         output::json(&facts)?;
@@ -75,6 +79,18 @@ fn facts(
         "lora_modules": matched.len(),
         "lora_weights_at_rank_32": matched.iter().map(|&i| 32 * (spec.linears[i].inputs + spec.linears[i].outputs)).sum::<usize>(),
     }))
+}
+
+/// What the model takes on this machine's CPU, and in what it would compute.
+fn add_memory(facts: &mut Value, config: &ModelConfig, checkpoint: &Checkpoint, canvas: usize) {
+    let stored = stored_size(checkpoint);
+    let of = |precision: Precision| Footprint::new(config, stored, precision, canvas).peak();
+    facts["memory_for_positions"] = json!(canvas);
+    facts["peak_bytes_f32"] = json!(of(Kind::Float.into()));
+    facts["peak_bytes_bf16"] = json!(of(Kind::BFloat16.into()));
+    facts["peak_bytes_int8"] = json!(of(Precision { compute: Kind::Float, weights: WeightsChoice::Int8 }));
+    facts["available_bytes"] = json!(Memory::available());
+    facts["bf16_on_cpu"] = json!(super::doctor::bf16());
 }
 
 fn plain(value: &Value) -> String {
