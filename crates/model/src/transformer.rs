@@ -17,7 +17,8 @@ use crate::tape::Tape;
 use crate::threads::share_out;
 use crate::weights::{Source, Weights};
 use crate::{
-    Call, Checkpoint, DenoisingModel, HiddenTap, ModelError, ModelSpec, Precision, TrainableModel, WeightsChoice,
+    Attention, Call, Checkpoint, DenoisingModel, HiddenTap, ModelError, ModelSpec, Precision, TrainableModel,
+    WeightsChoice,
 };
 use tch::{Device, Kind, Tensor};
 

@@ -99,7 +99,7 @@ fn the_gradient_of_embeddings_is_that_of_the_weights_in_f32() {
     let upstream = (Tensor::arange(hidden.numel() as i64, (Kind::Float, Device::Cpu)) * 0.7).sin().view_as(&hidden);
     (hidden * &upstream).sum(Kind::Float).backward();
     let mut inputs = Vec::new();
-    narrow.hidden_keeping_inputs(call(), &mut inputs).unwrap();
+    let _ = narrow.hidden_keeping_inputs(call(), &mut inputs).unwrap();
     let found = narrow.embeddings_back(call(), &at, inputs, upstream).unwrap();
     assert!(distance(&found, &shift.grad()) < 1e-4, "{}", distance(&found, &shift.grad()));
 }
