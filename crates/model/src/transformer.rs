@@ -97,7 +97,7 @@ impl Transformer {
         let (precision, device, unused) = (weights.precision, weights.device, weights.unused());
         let mut model = Self { config: config.clone(), spec, precision, device, embed, blocks, norm, head, unused };
         // What they decode is a block of a few tokens at a time.
-        let own_few = config.attention.rule != crate::Attention::Full;
+        let own_few = config.attention.rule != Attention::Full;
         model.linears_mut().for_each(|linear| linear.own_few = own_few);
         Ok(model)
     }
