@@ -4,11 +4,11 @@
 
 use crate::dense::{Dense, DenseConfig};
 use crate::linear::Linear;
+use crate::lora::LoraPair;
 use crate::parts::Parts;
 use crate::router::{Choice, Router, RouterConfig};
 use crate::spec::{LinearKind, LinearShape};
 use crate::stack::Stack;
-use crate::lora::LoraPair;
 use crate::{Adapter, ModelError};
 use tch::{Kind, Tensor};
 
