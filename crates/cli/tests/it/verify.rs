@@ -15,7 +15,7 @@ fn every_golden_entry_of_the_fixtures_is_met() {
 
 #[test]
 fn every_golden_entry_of_the_parity_folders_is_met_where_they_are_at_hand() {
-    for name in ["llada", "llada-bf16", "dream", "mmada"] {
+    for name in ["llada", "llada-bf16", "dream", "mmada", "sdar", "llada-moe", "llada2-moe"] {
         let Some(folder) = at_hand(&format!("parity/{name}")) else { continue };
         let run = line("verify {p} --json", &[("p", &folder)]).ok();
         let checks = run.json();

@@ -216,6 +216,53 @@ fn a_canvas_computed_block_by_block_is_the_whole_one() {
 }
 
 /// Through router, shared and routed experts: the change of a sum of logits along a step of the factors.
+/// The same checkpoint with its weights in bf16, which are widened for every product.
+fn narrow(dir: &Path) {
+    let path = dir.join("model.safetensors");
+    let mut tensors = read_tensors(&path);
+    for (_, dtype, _, bytes) in &mut tensors {
+        *dtype = safetensors::Dtype::BF16;
+        *bytes = bytes.chunks(4).flat_map(|value| [value[2], value[3]]).collect();
+    }
+    write_tensors(&path, &tensors);
+}
+
+/// Gradient checkpointing over widened weights walks a tape back, where plain autograd would keep every weight widened.
+#[test]
+fn gradients_through_widened_experts_are_those_of_autograd() {
+    for (name, config) in all() {
+        let dir = checkpoint(&config);
+        narrow(dir.path());
+        let model = open(dir.path()).unwrap();
+        let fresh = || {
+            let config = AdapterConfig::new(2, 4.0, Targets::AllLinear);
+            let mut adapter = Adapter::init(config, model.spec(), 3, Device::Cpu).unwrap();
+            tch::no_grad(|| {
+                for (_, pair) in adapter.pairs() {
+                    let _ = pair.b.shallow_clone().fill_(0.02);
+                }
+            });
+            adapter.set_trainable(true);
+            adapter
+        };
+        let row = canvas(&model, 11, 6);
+        let want = [(0, 3), (0, 12)];
+        let (plain, walked) = (fresh(), fresh());
+        let upstream = Tensor::ones([2, 48], (Kind::Float, Device::Cpu));
+        let hidden = model.hidden(Call::new(&[&row], &want).with_adapter(Some(&plain))).unwrap();
+        (hidden * &upstream).sum(Kind::Float).backward();
+        let mut inputs = Vec::new();
+        let call = || Call::new(&[&row], &want).with_adapter(Some(&walked));
+        let _ = model.hidden_keeping_inputs(call(), &mut inputs).unwrap();
+        model.backward(call(), inputs, upstream).unwrap();
+        for ((tensor, one), (_, other)) in plain.tensors().iter().zip(walked.tensors()) {
+            assert!(one.grad().defined() && other.grad().defined(), "{name} {tensor}");
+            let off = distance(&one.grad(), &other.grad());
+            assert!(off < 1e-4 * (1.0 + one.grad().abs().max().double_value(&[])), "{name} {tensor}: {off}");
+        }
+    }
+}
+
 #[test]
 fn gradients_of_factors_of_experts_are_finite_differences() {
     for (name, config) in all() {
