@@ -9,6 +9,7 @@ mod align;
 mod at_hand;
 mod attack;
 mod bad_input;
+mod blocks;
 mod data;
 mod earlier;
 mod generate;
