@@ -35,7 +35,7 @@ impl<'a> Parts<'a> {
     pub(crate) fn exact_linear(&self, path: &str) -> Result<Linear, ModelError> {
         let slot = self.slot(path)?;
         let LinearSpec { inputs, outputs, .. } = self.linears[slot];
-        Ok(Linear { weight: self.weight(path, &[outputs, inputs])?, scale: None, bias: None, slot: Some(slot) })
+        Ok(Linear::new(self.weight(path, &[outputs, inputs])?, None, Some(slot)))
     }
 
     /// The place of the linear layer of this path.
