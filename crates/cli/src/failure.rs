@@ -48,6 +48,11 @@ impl fmt::Display for Failure {
             Self::Input(error) => f.write_str(&told(error)),
             Self::Resource(error) => {
                 let text = told(error);
+                let refused =
+                    |cause: &(dyn Error + 'static)| matches!(cause.downcast_ref(), Some(ModelError::TooLarge { .. }));
+                if error.chain().any(refused) {
+                    return f.write_str(&text);
+                }
                 match error.chain().any(is_full_disk) {
                     true => write!(f, "the disk is full: {text}; make room, then the same command again"),
                     false => {

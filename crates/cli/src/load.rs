@@ -5,8 +5,8 @@ use crate::{hub, output};
 use anyhow::{Context, Result, bail};
 use mosa_engine::Ends;
 use mosa_model::{
-    Adapted, Adapter, Checkpoint, CudaProblem, DenoisingModel, DeviceChoice, DtypeChoice, ModelConfig, ModelSpec,
-    Transformer, cuda_status, set_threads,
+    Adapted, Adapter, Checkpoint, CudaProblem, DenoisingModel, DeviceChoice, DtypeChoice, Footprint, ModelConfig,
+    ModelError, ModelSpec, Precision, Transformer, WeightsChoice, cuda_status, set_threads, stored_size,
 };
 use mosa_runtime::{Model, Runtime, Settings};
 use mosa_text::TextModel;
@@ -97,8 +97,29 @@ fn load_model(dir: &Path, compute: &Compute, device: Device) -> Result<(Transfor
     }
     text.fits(config.vocab)?;
     let checkpoint = Checkpoint::open(dir)?;
-    let kind = compute.dtype.resolve(stored_kind(&checkpoint, compute)?, device);
-    Ok((Transformer::load(&config, &checkpoint, kind, device)?, text))
+    let precision = Precision::resolve(compute.dtype, compute.weights, stored_kind(&checkpoint, compute)?, device)?;
+    if device == Device::Cpu {
+        check_memory(&config, &checkpoint, precision)?;
+    }
+    Ok((Transformer::load(&config, &checkpoint, precision, device)?, text))
+}
+
+/// A canvas that any use of a model has.
+const SHORT_CANVAS: usize = 32;
+
+/// Refuses a model that cannot fit, before anything of it is read.
+fn check_memory(config: &ModelConfig, checkpoint: &Checkpoint, precision: Precision) -> Result<(), ModelError> {
+    let stored = stored_size(checkpoint);
+    Footprint::new(config, stored, precision, SHORT_CANVAS).check(|available| {
+        let int8 = Precision { compute: Kind::Float, weights: WeightsChoice::Int8 };
+        let bytes = Footprint::new(config, stored, int8, SHORT_CANVAS).peak();
+        let size = format!("{:.1} GB", bytes as f64 / 1e9);
+        match precision.weights {
+            WeightsChoice::Stored if bytes <= available => format!(": --weights int8 takes {size}"),
+            WeightsChoice::Stored => format!(", nor do the {size} fit that --weights int8 takes: use another machine"),
+            WeightsChoice::Int8 => ": use another machine, or end what else runs on this one".into(),
+        }
+    })
 }
 
 /// How the weights are stored; only asked where it decides the compute type.

@@ -117,6 +117,9 @@ impl AttentionConfig {
             return Err(keys
                 .error("n_kv_heads / num_key_value_heads", format!("= {kv_heads} does not divide the {heads} heads")));
         }
+        if keys.get("head_dim").is_some() && !head_dim.is_multiple_of(2) {
+            return Err(keys.error("head_dim", format!("= {head_dim} is odd: channels are rotated in pairs")));
+        }
         if head_dim == 0 || !head_dim.is_multiple_of(2) {
             return Err(Self::uneven(keys, heads, width));
         }

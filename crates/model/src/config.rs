@@ -4,7 +4,7 @@ use crate::attention::AttentionConfig;
 use crate::feed_forward::FeedForwardConfig;
 use crate::keys::{Keys, MOST_LAYERS};
 use crate::names::Names;
-use crate::{LinearKind, LinearSpec, ModelError, ModelSpec};
+use crate::{Attention, LinearKind, LinearSpec, ModelError, ModelSpec};
 use mosa_core::{Family, TokenId};
 use regex::escape;
 
@@ -157,6 +157,12 @@ impl ModelConfig {
             return Err(keys.cannot_be_layers(self.layers()));
         }
         self.attention.check(keys, self.width)?;
+        if let Attention::BlockCausal { block } = self.attention.rule
+            && block > self.max_length
+        {
+            let what = format!("= {block} positions per block are more than the context of {}", self.max_length);
+            return Err(keys.error("block_size", what));
+        }
         let experts: usize = self.feed_forward.iter().map(FeedForwardConfig::experts).sum();
         if experts > MOST_EXPERTS {
             return Err(keys.error("num_experts", format!("cannot be right: the model would have {experts} experts")));

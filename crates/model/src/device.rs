@@ -4,6 +4,7 @@
 //! tensor is made, so that one binary serves both.
 
 use crate::ModelError;
+use crate::cpu::bf16_units;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::OnceLock;
@@ -47,7 +48,7 @@ pub enum CudaProblem {
 /// `--dtype`: what to compute in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DtypeChoice {
-    /// As stored; f16 weights compute in f32 on the CPU.
+    /// As stored; on the CPU f16 weights compute in f32, and bf16 weights where it has no units for bf16.
     #[default]
     Auto,
     /// 32-bit floats.
@@ -114,6 +115,7 @@ impl DtypeChoice {
     pub fn resolve(self, stored: Kind, device: Device) -> Kind {
         match (self, stored, device) {
             (Self::F32, ..) | (Self::Auto, Kind::Half, Device::Cpu) => Kind::Float,
+            (Self::Auto, Kind::BFloat16, Device::Cpu) if bf16_units().is_none() => Kind::Float,
             (Self::Bf16, ..) => Kind::BFloat16,
             (Self::Auto, stored, _) => stored,
         }
@@ -238,6 +240,25 @@ fn cuda_memory(_device: usize) -> Option<u64> {
     None
 }
 
+/// What the control groups of this process (version 2) leave it: the limit of each, less what is in use and cannot be
+/// dropped. `None` where there is no limit.
+fn left_of_group() -> Option<u64> {
+    let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
+    let own = groups.lines().find_map(|line| line.strip_prefix("0::"))?;
+    let folder = PathBuf::from(format!("/sys/fs/cgroup{own}"));
+    let left = |folder: &std::path::Path| -> Option<u64> {
+        let read = |name: &str| std::fs::read_to_string(folder.join(name)).ok();
+        let most: u64 = read("memory.max")?.trim().parse().ok()?;
+        let used: u64 = read("memory.current")?.trim().parse().ok()?;
+        let files = read("memory.stat").unwrap_or_default();
+        let files =
+            files.lines().filter_map(|line| line.strip_prefix("inactive_file ").or(line.strip_prefix("active_file ")));
+        let files: u64 = files.filter_map(|bytes| bytes.trim().parse::<u64>().ok()).sum();
+        Some(most.saturating_sub(used.saturating_sub(files)))
+    };
+    folder.ancestors().take_while(|folder| folder.starts_with("/sys/fs/cgroup")).filter_map(left).min()
+}
+
 /// Memory of this process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
@@ -269,6 +290,16 @@ impl Memory {
         let info = std::fs::read_to_string("/proc/meminfo").ok()?;
         let kb = info.lines().find_map(|l| l.strip_prefix("MemTotal:")?.trim().strip_suffix("kB")?.trim().parse().ok());
         kb.map(|kb: u64| kb.saturating_mul(1024))
+    }
+
+    /// Bytes that can still be had without taking them from other programs: what the system says, and what a control group
+    /// leaves; `None` where nobody tells.
+    pub fn available() -> Option<u64> {
+        let info = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+        let kb =
+            info.lines().find_map(|l| l.strip_prefix("MemAvailable:")?.trim().strip_suffix("kB")?.trim().parse().ok());
+        let of_system = kb.map(|kb: u64| kb.saturating_mul(1024));
+        [of_system, left_of_group()].into_iter().flatten().min()
     }
 
     /// Refuses what cannot fit: an allocation that large may be granted and end the process when it is used.

@@ -61,6 +61,20 @@ pub enum ModelError {
         /// What this is a kind of.
         source: OutOfMemory,
     },
+    /// A model does not fit into the memory of this machine; loading was not tried.
+    #[error(
+        "the model needs {:.1} GB, and this machine has {:.1} GB of memory available{otherwise}",
+        *.needs as f64 / 1e9,
+        *.available as f64 / 1e9
+    )]
+    TooLarge {
+        /// Bytes that it needs.
+        needs: u64,
+        /// Bytes that are there.
+        available: u64,
+        /// What can be done, behind a colon; or nothing.
+        otherwise: String,
+    },
     /// libtorch failed. Only the first line of its message is shown.
     #[error("libtorch: {}", first_line(.0))]
     Torch(#[from] TchError),
@@ -80,7 +94,7 @@ impl ModelError {
     /// Whether memory ran out.
     pub fn is_out_of_memory(&self) -> bool {
         match self {
-            Self::Memory { .. } => true,
+            Self::Memory { .. } | Self::TooLarge { .. } => true,
             Self::Torch(e) => is_out_of_memory(e),
             _ => false,
         }

@@ -4,6 +4,7 @@
 
 use crate::dense::{Dense, DenseConfig};
 use crate::linear::Linear;
+use crate::lora::LoraPair;
 use crate::parts::Parts;
 use crate::router::{Choice, Router, RouterConfig};
 use crate::spec::{LinearKind, LinearShape};
@@ -92,7 +93,8 @@ impl Experts {
         } else {
             x.f_index_select(0, &order.f_floor_divide_scalar(k)?)?
         };
-        let y = match self.stack.as_ref().filter(|_| !self.adapted(adapter)) {
+        let adapted = self.experts.iter().any(|expert| factors(expert, adapter).next().is_some());
+        let y = match self.stack.as_ref().filter(|_| !adapted) {
             Some(stack) => stack.forward(&sorted, &counts)?,
             None => self.one_by_one(&sorted, &counts, adapter)?,
         };
@@ -102,21 +104,19 @@ impl Experts {
         Ok(y.f_sum_dim_intlist(1, false, kind)?.f_to_kind(x.kind())?)
     }
 
-    /// Every expert that has positions with its slice of them: [n * k, d] -> [n * k, d]. The counts are the one thing of a
+    /// Every expert that has positions, with its slice of them: [n * k, d] -> [n * k, d]. The counts are the one thing of a
     /// block that comes to the host.
     fn one_by_one(&self, sorted: &Tensor, counts: &Tensor, adapter: Option<&Adapter>) -> Result<Tensor, ModelError> {
         let counts = Vec::<i64>::try_from(counts)?;
         let slices = sorted.f_split_with_sizes(counts.as_slice(), 0)?;
-        let busy = self.experts.iter().zip(&slices).zip(&counts).filter(|(_, n)| **n > 0);
-        let all = busy.map(|((expert, x), _)| expert.forward(x, adapter)).collect::<Result<Vec<_>, _>>()?;
+        let mut all = Vec::with_capacity(counts.len());
+        for ((expert, x), n) in self.experts.iter().zip(&slices).zip(counts) {
+            // Factors that are trained get a gradient, be it zero, whether anybody goes through their expert or not.
+            if n > 0 || factors(expert, adapter).any(|pair| pair.a.requires_grad()) {
+                all.push(expert.forward(x, adapter)?);
+            }
+        }
         Ok(Tensor::f_cat(&all, 0)?)
-    }
-
-    /// Whether the adapter changes any expert.
-    fn adapted(&self, adapter: Option<&Adapter>) -> bool {
-        let Some(adapter) = adapter else { return false };
-        let mut slots = self.experts.iter().flat_map(|e| e.linears()).filter_map(|linear| linear.slot);
-        slots.any(|slot| adapter.pair(slot).is_some())
     }
 
     /// What is added to scores for the choice of experts.
@@ -138,4 +138,10 @@ impl Experts {
         let shared = self.shared.iter_mut().flat_map(Dense::linears_mut);
         std::iter::once(&mut self.router.gate).chain(experts).chain(shared).collect()
     }
+}
+
+/// What the adapter adds to this expert.
+fn factors<'a>(expert: &'a Dense, adapter: Option<&'a Adapter>) -> impl Iterator<Item = &'a LoraPair> {
+    let slots = expert.linears().into_iter().filter_map(|linear| linear.slot);
+    slots.filter_map(move |slot| adapter?.pair(slot))
 }

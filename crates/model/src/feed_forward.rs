@@ -72,7 +72,7 @@ impl FeedForwardConfig {
 #[derive(Debug)]
 pub(crate) enum FeedForward {
     Dense(Dense),
-    Experts(Experts),
+    Experts(Box<Experts>),
 }
 
 impl FeedForward {
@@ -80,7 +80,7 @@ impl FeedForward {
     pub(crate) fn build(config: &FeedForwardConfig, path: &str, parts: &Parts<'_>) -> Result<Self, ModelError> {
         match config {
             FeedForwardConfig::Dense(config) => Ok(Self::Dense(Dense::build(config, path, parts)?)),
-            FeedForwardConfig::Experts(config) => Ok(Self::Experts(Experts::build(config, path, parts)?)),
+            FeedForwardConfig::Experts(config) => Ok(Self::Experts(Experts::build(config, path, parts)?.into())),
         }
     }
 

@@ -139,7 +139,7 @@ impl Keys<'_> {
     pub fn special_ids(&self) -> Result<(TokenId, TokenId, TokenId), ModelError> {
         let mask = self.token("mask_token_id")?;
         let mask = mask.ok_or_else(|| {
-            let fix = "add the id of the tokeniser's mask token (<|mdm_mask|> or <|mask|>)";
+            let fix = "add the id of the tokeniser's mask token (<|mdm_mask|>, <|mask|> or <|MASK|>)";
             self.error("mask_token_id", format!("is missing: {fix}"))
         })?;
         let (eos, pad) = self.ends()?;

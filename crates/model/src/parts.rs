@@ -23,11 +23,25 @@ impl<'a> Parts<'a> {
 
     /// The linear layer of this path.
     pub(crate) fn linear(&self, path: &str) -> Result<Linear, ModelError> {
-        let slot = *self.slots.get(path).ok_or_else(|| ModelError::Call(format!("there is no linear layer {path}")))?;
+        let slot = self.slot(path)?;
         let LinearSpec { inputs, outputs, bias, .. } = self.linears[slot];
         let Held { values: weight, scale } = self.weights.get_held(&format!("{path}.weight"), &[outputs, inputs])?;
         let bias = if bias { Some(self.weights.get(&format!("{path}.bias"), &[outputs])?) } else { None };
-        Ok(Linear { weight, scale, bias, slot: Some(slot) })
+        Ok(Linear { scale, ..Linear::new(weight, bias, Some(slot)) })
+    }
+
+    /// The same of a small layer without a bias on whose last digits much depends: in the type that is computed in, however
+    /// weights are held.
+    pub(crate) fn exact_linear(&self, path: &str) -> Result<Linear, ModelError> {
+        let slot = self.slot(path)?;
+        let LinearSpec { inputs, outputs, .. } = self.linears[slot];
+        Ok(Linear::new(self.weight(path, &[outputs, inputs])?, None, Some(slot)))
+    }
+
+    /// The place of the linear layer of this path.
+    fn slot(&self, path: &str) -> Result<usize, ModelError> {
+        let slot = self.slots.get(path).copied();
+        slot.ok_or_else(|| ModelError::Call(format!("there is no linear layer {path}")))
     }
 
     /// The norm of this path, over this many channels.

@@ -1,8 +1,8 @@
 //! In what a model computes, and how it holds its weights.
 
-use crate::ModelError;
+use crate::{DtypeChoice, ModelError};
 use std::str::FromStr;
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// `--weights`: how the matrices of linear layers are held.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,6 +44,36 @@ pub struct Precision {
     pub compute: Kind,
     /// How the matrices of linear layers are held.
     pub weights: WeightsChoice,
+}
+
+impl Precision {
+    /// What the two flags mean for weights of this type on this device.
+    ///
+    /// # Errors
+    /// [`ModelError::Device`] if they contradict each other or the device.
+    pub fn resolve(
+        dtype: DtypeChoice,
+        weights: WeightsChoice,
+        stored: Kind,
+        device: Device,
+    ) -> Result<Self, ModelError> {
+        if weights == WeightsChoice::Stored {
+            return Ok(dtype.resolve(stored, device).into());
+        }
+        if dtype == DtypeChoice::Bf16 {
+            let what = "--weights int8 is widened to f32 for every product: leave out --dtype bf16";
+            return Err(ModelError::Device(what.into()));
+        }
+        if device != Device::Cpu {
+            return Err(no_int8(device));
+        }
+        Ok(Self { compute: Kind::Float, weights })
+    }
+}
+
+/// The error about whole numbers on a device that has no product for them.
+pub(crate) fn no_int8(device: Device) -> ModelError {
+    ModelError::Device(format!("--weights int8 is for the CPU, not for {device:?}: add --device cpu, or leave it out"))
 }
 
 impl From<Kind> for Precision {

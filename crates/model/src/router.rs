@@ -115,7 +115,7 @@ pub(crate) struct Choice {
 impl Router {
     /// The one of the block at `path`.
     pub(crate) fn build(config: &RouterConfig, path: &str, parts: &Parts<'_>) -> Result<Self, ModelError> {
-        let mut gate = parts.linear(&format!("{path}.{}", config.names.gate))?;
+        let mut gate = parts.exact_linear(&format!("{path}.{}", config.names.gate))?;
         if config.full_precision {
             gate.weight = gate.weight.f_to_kind(Kind::Float)?;
         }

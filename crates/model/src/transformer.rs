@@ -17,7 +17,8 @@ use crate::tape::Tape;
 use crate::threads::share_out;
 use crate::weights::{Source, Weights};
 use crate::{
-    Call, Checkpoint, DenoisingModel, HiddenTap, ModelError, ModelSpec, Precision, TrainableModel, WeightsChoice,
+    Attention, Call, Checkpoint, DenoisingModel, HiddenTap, ModelError, ModelSpec, Precision, TrainableModel,
+    WeightsChoice,
 };
 use tch::{Device, Kind, Tensor};
 
@@ -94,7 +95,11 @@ impl Transformer {
             parts.linear(config.names.head)?
         };
         let (precision, device, unused) = (weights.precision, weights.device, weights.unused());
-        Ok(Self { config: config.clone(), spec, precision, device, embed, blocks, norm, head, unused })
+        let mut model = Self { config: config.clone(), spec, precision, device, embed, blocks, norm, head, unused };
+        // What they decode is a block of a few tokens at a time.
+        let own_few = config.attention.rule != Attention::Full;
+        model.linears_mut().for_each(|linear| linear.own_few = own_few);
+        Ok(model)
     }
 
     /// The shape of the model.
@@ -127,6 +132,11 @@ impl Transformer {
         self.blocks.iter().flat_map(Block::linears).chain([&self.head])
     }
 
+    /// The same, to change them.
+    fn linears_mut(&mut self) -> impl Iterator<Item = &mut Linear> {
+        self.blocks.iter_mut().flat_map(Block::linears_mut).chain([&mut self.head])
+    }
+
     /// Adds the adapter to the weights for good: W <- W + scale * B A, in the type of W, or in f32 where W is widened for
     /// each product.
     ///
@@ -134,10 +144,10 @@ impl Transformer {
     /// [`ModelError::Torch`] if memory runs out.
     pub fn merge(&mut self, adapter: &Adapter) -> Result<(), ModelError> {
         let _no_grad = tch::no_grad_guard();
-        let linears = self.blocks.iter_mut().flat_map(Block::linears_mut).chain([&mut self.head]);
-        for linear in linears {
+        let kind = self.kind();
+        for linear in self.linears_mut() {
             if let Some(pair) = linear.slot.and_then(|slot| adapter.pair(slot)) {
-                linear.widen(self.precision.compute)?;
+                linear.widen(kind)?;
                 linear.weight = pair.merged(&linear.weight)?;
             }
         }

@@ -1,7 +1,7 @@
 //! Where the tensors of a model come from: a checkpoint, or random numbers of the right shapes.
 
 use crate::naming::Naming;
-use crate::precision::{Held, to_int8};
+use crate::precision::{Held, no_int8, to_int8};
 use crate::random::RandomWeights;
 use crate::{Checkpoint, ModelError, Precision, WeightsChoice};
 use std::cell::RefCell;
@@ -45,8 +45,7 @@ impl<'a> Weights<'a> {
             return Ok(Held { values: self.get_stored(name, shape)?, scale: None });
         }
         if self.device != Device::Cpu {
-            let what = "--weights int8 holds weights for the CPU: add --device cpu, or leave it out";
-            return Err(ModelError::Device(what.into()));
+            return Err(no_int8(self.device));
         }
         let held = to_int8(&self.tensor(name, shape, None)?)?;
         if let Source::Checkpoint(checkpoint, naming) = &self.source {

@@ -10,7 +10,7 @@ use crate::many_rows::{self, Back, Forth};
 use tch::{Device, Kind, Tensor};
 
 /// Up to so many rows the matrix is widened in registers; more of them are worth a copy of every tile.
-const FEW: usize = 16;
+pub(crate) const FEW: usize = 16;
 
 /// A matrix [out, in] as it is held.
 #[derive(Clone, Copy, Debug)]

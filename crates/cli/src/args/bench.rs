@@ -1,8 +1,10 @@
 //! `mosa bench`.
 
 use super::limits::{POSITIONS, ROWS, STEPS, within};
+use super::values::parsed;
 use super::{Compute, SamplingArgs};
 use clap::{Args as ClapArgs, Subcommand};
+use mosa_model::DtypeChoice;
 use mosa_probe::gcg::GcgSettings;
 use std::path::PathBuf;
 
@@ -31,6 +33,9 @@ pub(crate) struct BenchModelArgs {
     /// Random weights of the model this config.json describes.
     #[arg(long, value_name = "FILE", conflicts_with = "model")]
     pub config: Option<PathBuf>,
+    /// In what the random weights are stored; by default what `--dtype` says, else f32.
+    #[arg(long, value_name = "TYPE", conflicts_with = "model", value_parser = parsed::<DtypeChoice>(["f32", "bf16"]))]
+    pub stored: Option<DtypeChoice>,
     /// Prompt tokens per row; of the suffix search's, the last ones are the suffix.
     #[arg(long = "prompt-length", alias = "prompt-len", value_parser = within::<usize>(1, POSITIONS), value_name = "N", default_value_t = 64)]
     pub prompt_len: usize,

@@ -40,7 +40,7 @@ pub(crate) use world::*;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use limits::{THREADS, within};
-use mosa_model::{DeviceChoice, DtypeChoice};
+use mosa_model::{DeviceChoice, DtypeChoice, WeightsChoice};
 use serde::Serialize;
 use std::path::PathBuf;
 use values::{TemplateArguments, parsed};
@@ -102,9 +102,13 @@ pub(crate) struct Compute {
     /// Where to compute; auto takes a GPU if there is one.
     #[arg(long, default_value = "auto", value_parser = parsed::<DeviceChoice>(["auto", "cpu", "cuda:0", "mps"]))]
     pub device: DeviceChoice,
-    /// In what to compute; auto is as stored.
+    /// In what to compute; auto is as stored, but f32 on CPUs without units for bf16. In f32, weights that are stored
+    /// narrower stay so and are widened for every product.
     #[arg(long, default_value = "auto", value_parser = parsed::<DtypeChoice>(["auto", "f32", "bf16"]))]
     pub dtype: DtypeChoice,
+    /// How weights are held: as stored, or rounded to int8 with a scale per row, for half the memory of bf16 (CPU).
+    #[arg(long, default_value = "stored", value_parser = parsed::<WeightsChoice>(["stored", "int8"]))]
+    pub weights: WeightsChoice,
     /// CPU threads; default: all.
     #[arg(long, value_parser = within::<usize>(1, THREADS), value_name = "N")]
     pub threads: Option<usize>,
@@ -133,6 +137,7 @@ impl Default for Compute {
         Self {
             device: DeviceChoice::Auto,
             dtype: DtypeChoice::Auto,
+            weights: WeightsChoice::Stored,
             threads: None,
             chat_template_kwargs: None,
             quiet: false,

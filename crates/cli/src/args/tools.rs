@@ -1,6 +1,6 @@
 //! Commands that read what is there: inspect, verify, merge, doctor, report.
 
-use super::limits::{THREADS, within};
+use super::limits::{POSITIONS, THREADS, within};
 use clap::Args as ClapArgs;
 use mosa_model::{DeviceChoice, DtypeChoice};
 use std::path::PathBuf;
@@ -22,6 +22,9 @@ pub(crate) struct ReportArgs {
 pub(crate) struct InspectArgs {
     /// Checkpoint folder or hub id (owner/name, or owner/name@revision).
     pub model: String,
+    /// Positions, of prompt and answer, that the memory is said for.
+    #[arg(long, value_parser = within::<usize>(1, POSITIONS), value_name = "N", default_value_t = 256)]
+    pub canvas: usize,
     /// One JSON object on stdout.
     #[arg(long)]
     pub json: bool,

@@ -4,7 +4,7 @@ use crate::args::DoctorArgs;
 use crate::failure::Failure;
 use crate::manifest::libtorch_version;
 use crate::output;
-use mosa_model::{DeviceChoice, all_threads, cuda_status, libtorch_folder};
+use mosa_model::{DeviceChoice, Memory, all_threads, bf16_units, cuda_status, libtorch_folder};
 use mosa_sandbox::{Limits, Sandbox};
 use serde_json::{Map, Value, json};
 
@@ -47,14 +47,13 @@ fn yes(there: bool, otherwise: &str) -> String {
     if there { "yes".into() } else { format!("no: {otherwise}") }
 }
 
-/// Whether the processor multiplies bf16 in hardware.
-fn bf16() -> String {
-    let flags = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let has = |flag: &str| flags.split_whitespace().any(|f| f == flag);
-    match (has("amx_bf16"), has("avx512_bf16")) {
-        (true, _) => "fast (AMX)".into(),
-        (_, true) => "fast (AVX-512 BF16)".into(),
-        _ => "slow: no AMX or AVX-512 BF16; use --dtype f32 where memory allows".into(),
+/// Whether the processor multiplies bf16 in hardware, and what `--dtype auto` makes of it.
+pub(super) fn bf16() -> String {
+    match bf16_units() {
+        Some(units) => format!("fast ({units}): --dtype auto computes bf16 checkpoints in bf16"),
+        None => "no units for it: --dtype auto computes bf16 checkpoints in f32; their weights stay bf16 and are widened for \
+                 every product"
+            .into(),
     }
 }
 
@@ -74,7 +73,8 @@ fn memory() -> String {
     let info = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let kb =
         |key: &str| info.lines().find_map(|l| l.strip_prefix(key)?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-    match (kb("MemAvailable:"), kb("MemTotal:")) {
+    let free = Memory::available().map(|bytes| bytes / 1024);
+    match (free, kb("MemTotal:")) {
         (Some(free), Some(all)) => format!("{:.1} of {:.1} GiB free", free as f64 / 1048576.0, all as f64 / 1048576.0),
         _ => "unknown".into(),
     }

@@ -9,6 +9,7 @@ pub(crate) use place::{Place, libtorch_version};
 use crate::digest;
 use anyhow::Result;
 use mosa_engine::{Batching, Options, Schedule};
+use mosa_model::WeightsChoice;
 use mosa_records::Identity;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -66,6 +67,8 @@ impl Manifest {
     /// Says where and in what it is computed, and what of that was asked for.
     pub(crate) fn computed(mut self, place: Place) -> Self {
         place.say(&mut self.said);
+        // Of versions that held weights in one way.
+        self.defaults["weights"] = WeightsChoice::Stored.name().into();
         self
     }
 }
@@ -88,6 +91,7 @@ impl Identity for Manifest {
         match key {
             "device.kind" => Some(format!("--device {recorded}")),
             "dtype" => Some(format!("--dtype {recorded}")),
+            "weights" => Some(format!("--weights {recorded}")),
             "batching" if recorded == "rows" => Some("--batching rows".into()),
             _ => None,
         }

@@ -2,7 +2,7 @@
 
 use crate::args::Compute;
 use crate::load::Loaded;
-use mosa_model::{DeviceChoice, DtypeChoice, libtorch_folder};
+use mosa_model::{DeviceChoice, DtypeChoice, WeightsChoice, libtorch_folder};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use tch::{Device, Kind};
@@ -12,6 +12,7 @@ use tch::{Device, Kind};
 pub(crate) struct Place {
     device: Device,
     dtype: String,
+    weights: WeightsChoice,
     asked: Value,
     /// What the chat template is told, if anything.
     template: Option<Value>,
@@ -20,7 +21,7 @@ pub(crate) struct Place {
 impl Place {
     /// Where a model is.
     pub(crate) fn of(loaded: &Loaded, compute: &Compute) -> Self {
-        Self::new(loaded.model.device(), loaded.model.kind(), compute)
+        Self { weights: loaded.model.weights(), ..Self::new(loaded.model.device(), loaded.model.kind(), compute) }
     }
 
     /// A device and a type.
@@ -33,13 +34,14 @@ impl Place {
         let dtype = asked_dtype(compute.dtype);
         let template = compute.chat_template_kwargs.as_ref().map(|told| json!(told));
         let asked = json!({"dtype": dtype, "device": asked_device(compute.device)});
-        Self { device, asked, dtype: dtype.into(), template }
+        Self { device, asked, dtype: dtype.into(), weights: compute.weights, template }
     }
 
     /// Adds it to a manifest.
     pub(super) fn say(self, manifest: &mut Value) {
         manifest["libtorch"] = json!(libtorch_version());
         manifest["dtype"] = json!(self.dtype);
+        manifest["weights"] = json!(self.weights.name());
         manifest["device"] = match self.device {
             Device::Cpu => json!({"kind": "cpu"}),
             Device::Cuda(number) => json!({"kind": "cuda", "number": number, "card": card()}),

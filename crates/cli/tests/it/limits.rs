@@ -96,6 +96,70 @@ fn a_model_larger_than_memory_is_exit_3() {
     assert!(run.stderr.contains("memory ran out"), "{}", run.stderr);
 }
 
+/// A copy of a fixture whose vocabulary is this many times as large; the file has holes where its rows would be.
+fn enlarged(name: &str, times: u64) -> tempfile::TempDir {
+    let dir = copy(name);
+    let config = dir.path().join("config.json");
+    let old = read_json(&config);
+    let vocab = old["vocab_size"].as_u64().unwrap();
+    for key in ["vocab_size", "embedding_size"] {
+        edit(&config, key, json!(vocab * times));
+    }
+    let path = dir.path().join("model.safetensors");
+    let bytes = std::fs::read(&path).unwrap();
+    let header = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let mut tensors: Value = serde_json::from_slice(&bytes[8..8 + header]).unwrap();
+    let mut end = 0;
+    for (name, tensor) in tensors.as_object_mut().unwrap().iter_mut().filter(|(name, _)| *name != "__metadata__") {
+        let mut shape: Vec<u64> = serde_json::from_value(tensor["shape"].clone()).unwrap();
+        if shape[0] == vocab {
+            shape[0] *= times;
+        }
+        let length = 4 * shape.iter().product::<u64>();
+        assert_eq!(tensor["dtype"], "F32", "{name}");
+        *tensor = json!({"dtype": "F32", "shape": shape, "data_offsets": [end, end + length]});
+        end += length;
+    }
+    let mut text = tensors.to_string();
+    text.extend(std::iter::repeat_n(' ', text.len().next_multiple_of(8) - text.len()));
+    std::fs::write(&path, [&(text.len() as u64).to_le_bytes(), text.as_bytes()].concat()).unwrap();
+    std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(8 + text.len() as u64 + end).unwrap();
+    dir
+}
+
+#[test]
+fn a_checkpoint_larger_than_memory_is_refused_before_it_is_loaded() {
+    // Its output layer has 554 GB.
+    let dir = enlarged("llada", 1 << 23);
+    for weights in ["stored", "int8"] {
+        let run = line(&format!("generate --model {{d}} --prompt x --weights {weights} --quiet"), &[("d", dir.path())]);
+        assert_eq!(run.code, 3, "{}", run.stderr);
+        let parts = ["needs", "GB, and this machine has", "GB of memory available", "another machine"];
+        assert!(parts.iter().all(|part| run.stderr.contains(part)), "{}", run.stderr);
+    }
+    let said: Value = serde_json::from_str(&line("inspect {d} --json", &[("d", dir.path())]).ok().stdout).unwrap();
+    let bytes = |key: &str| said[key].as_u64().unwrap();
+    assert!(bytes("peak_bytes_f32") > 500_000_000_000 && bytes("peak_bytes_int8") < bytes("peak_bytes_bf16"));
+    assert!(bytes("peak_bytes_int8") > 130_000_000_000 && said["memory_for_positions"] == 256);
+}
+
+#[test]
+fn weights_in_int8_are_part_of_a_run_and_compute_in_f32() {
+    let model = fixture("llada");
+    refused(
+        "generate --model {m} --prompt x --weights int8 --dtype bf16",
+        &[("m", &model)],
+        &["--weights int8", "--dtype bf16"],
+    );
+    let held = |flags: &str| {
+        let line =
+            line(&format!("generate --model {{m}} --prompt x --gen-length 8 --json --quiet {flags}"), &[("m", &model)]);
+        line.ok().stdout
+    };
+    assert_eq!(held(""), held("--weights stored"));
+    assert!(!held("--weights int8").is_empty());
+}
+
 /// A copy of a fixture with one NaN in this tensor.
 fn with_nan(name: &str) -> (tempfile::TempDir, String) {
     let dir = copy(name);

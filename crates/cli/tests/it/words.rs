@@ -83,6 +83,7 @@ fn an_enum_says_its_values_and_refuses_others() {
         ("generate --model x --prompt y", "--batching", "auto rows padded"),
         ("generate --model x --prompt y", "--device", "auto cpu cuda mps"),
         ("generate --model x --prompt y", "--dtype", "auto f32 bf16"),
+        ("generate --model x --prompt y", "--weights", "stored int8"),
         ("generate --model x --prompt y", "--pairing", "keep repair"),
         ("generate --model x --prompt y", "--subsets", "standard contextual copyright"),
         ("align --model x --prompts y --out z", "--objective", "mosa initial sft"),

@@ -92,7 +92,7 @@ fn lead(runs: &[&Run]) -> String {
 }
 
 /// What of a manifest a page tells, beside the judges.
-const TOLD: [&str; 16] = [
+const TOLD: [&str; 17] = [
     "mosa",
     "libtorch",
     "command",
@@ -103,6 +103,7 @@ const TOLD: [&str; 16] = [
     "model",
     "hashes",
     "dtype",
+    "weights",
     "device",
     "sampler",
     "batching",

@@ -16,6 +16,7 @@ mod merge;
 mod mutation;
 mod naive;
 mod rows;
+mod widened;
 
 use mosa_model::{Call, Checkpoint, DenoisingModel, ModelConfig, ModelError, Slot, Transformer, cuda_status};
 use safetensors::tensor::TensorView;

@@ -53,6 +53,7 @@ pub(crate) fn run(args: &BenchAlignArgs) -> Result<(), Failure> {
         "peak_rss_bytes": Memory::now().peak_resident,
         "device_bytes": Memory::of_device(device),
         "dtype": format!("{:?}", model.kind()),
+        "weights": model.weights().name(),
         "device": format!("{device:?}"),
     });
     Ok(report(&values, args.model.json)?)

@@ -50,6 +50,7 @@ pub(crate) fn run(args: &BenchGcgArgs) -> Result<(), Failure> {
         "peak_rss_bytes": Memory::now().peak_resident,
         "device_bytes": Memory::of_device(device),
         "dtype": format!("{:?}", model.kind()),
+        "weights": model.weights().name(),
         "device": format!("{device:?}"),
     });
     if args.tokens {

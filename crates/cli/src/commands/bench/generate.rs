@@ -160,6 +160,7 @@ impl Report<'_> {
             "machine_gemm_gflops": 2e-9 * self.gemm,
             "fraction_of_gemm": achieved / self.gemm,
             "dtype": format!("{:?}", self.timed.model.kind()),
+            "weights": self.timed.model.weights().name(),
             "device": format!("{:?}", self.timed.model.device()),
         });
         if a.tokens {

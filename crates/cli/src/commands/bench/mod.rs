@@ -9,7 +9,7 @@ use crate::failure::Failure;
 use crate::output;
 use anyhow::{Context, Result, ensure};
 use mosa_core::{Rng, Stream, TokenId};
-use mosa_model::{Checkpoint, DtypeChoice, ModelConfig, Transformer};
+use mosa_model::{Checkpoint, DtypeChoice, ModelConfig, Precision, Transformer};
 use serde_json::Value;
 use tch::{Device, Kind};
 
@@ -25,13 +25,16 @@ pub(crate) fn run(args: &BenchArgs) -> Result<(), Failure> {
 fn open(args: &BenchModelArgs, seed: u64, device: Device) -> Result<Transformer> {
     let Some(dir) = &args.model else {
         let path = args.config.as_ref().context("--model or --config is needed")?;
-        let kind = if args.compute.dtype == DtypeChoice::Bf16 { Kind::BFloat16 } else { Kind::Float };
-        return Ok(Transformer::random(&ModelConfig::read(path)?, seed, kind, device)?);
+        let stored = args.stored.unwrap_or(args.compute.dtype);
+        let stored = if stored == DtypeChoice::Bf16 { Kind::BFloat16 } else { Kind::Float };
+        let precision = Precision::resolve(args.compute.dtype, args.compute.weights, stored, device)?;
+        return Ok(Transformer::random_stored(&ModelConfig::read(path)?, seed, stored, precision, device)?);
     };
     let config = ModelConfig::read(&dir.join("config.json"))?;
     let checkpoint = Checkpoint::open(dir)?;
-    let kind = args.compute.dtype.resolve(checkpoint.weights_kind()?, device);
-    Ok(Transformer::load(&config, &checkpoint, kind, device)?)
+    let stored = checkpoint.weights_kind()?;
+    let precision = Precision::resolve(args.compute.dtype, args.compute.weights, stored, device)?;
+    Ok(Transformer::load(&config, &checkpoint, precision, device)?)
 }
 
 /// The most prompt tokens of a measurement.
