@@ -118,7 +118,7 @@ fn whole(model: &Path) {
     chain.align("teacher", "--set canvas=teacher --set pick=random");
     chain.align("initial", "--objective initial --set canvas=teacher");
     chain.align("sft", "--objective sft --set canvas=teacher");
-    let recipe = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../recipes/mosa-sdar-1.7b.toml");
+    let recipe = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../recipes/mosa-sdar-1.7b-teacher.toml");
     let text = "align --model {m} --data {d}/answers.jsonl --out {d}/recipe --set steps=1 --quiet --config";
     chain.run(&format!("{text} {}", recipe.display())).ok();
     let orders = chain.probe("order", "--benign {d}/prompts.jsonl", "orders.jsonl");
