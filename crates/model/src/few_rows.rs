@@ -137,6 +137,7 @@ unsafe fn strip<L: Lanes, W: Narrow, const M: usize>(job: &Job<W>, x: usize, row
 ///
 /// # Safety
 /// As [`part_of`].
+#[allow(clippy::needless_range_loop, reason = "loops of fixed length that become registers")]
 #[inline(always)]
 unsafe fn tile<L: Lanes, W: Narrow, const R: usize, const M: usize>(job: &Job<W>, x: usize, w: usize) {
     let k = job.x.columns;

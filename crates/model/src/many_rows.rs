@@ -238,6 +238,7 @@ struct Sums {
 ///
 /// # Safety
 /// As [`part_of`].
+#[allow(clippy::needless_range_loop, reason = "loops of fixed length that become registers")]
 #[inline(always)]
 unsafe fn meet<L: Lanes, P: Way, const R: usize, const V: usize>(
     factors: *const f32,
