@@ -77,7 +77,7 @@ fn a_request_made_in_code_is_the_one_that_is_typed_without_flags() {
     assert_eq!(*attack, AttackArgs::new("tap"));
     let Command::World(world) = parsed("mosa world measure --model m --out o") else { panic!("is not world") };
     let WorldCommand::Measure(measure) = world.what else { panic!("is not measure") };
-    assert_eq!(measure, WorldMeasureArgs::new(model(), out()));
+    assert_eq!(*measure, WorldMeasureArgs::new(model(), out()));
     for (name, request) in [
         ("prefill", ProbeCommand::Prefill(PrefillArgs::new(common()))),
         ("gcg", ProbeCommand::Gcg(GcgArgs::new(common()))),

@@ -22,7 +22,7 @@ pub(crate) enum WorldCommand {
     /// Train the world's model from nothing.
     Train(WorldTrainArgs),
     /// Measure attack success, prefill and utility, judged exactly.
-    Measure(WorldMeasureArgs),
+    Measure(Box<WorldMeasureArgs>),
 }
 
 #[derive(Clone, Debug, PartialEq, ClapArgs)]
