@@ -99,7 +99,7 @@ fn load_model(dir: &Path, compute: &Compute, device: Device) -> Result<(Transfor
     let checkpoint = Checkpoint::open(dir)?;
     let precision = Precision::resolve(compute.dtype, compute.weights, stored_kind(&checkpoint, compute)?, device)?;
     if device == Device::Cpu {
-        check_memory(&config, &checkpoint, precision)?;
+        check_memory(&config, stored_size(&checkpoint), precision)?;
     }
     Ok((Transformer::load(&config, &checkpoint, precision, device)?, text))
 }
@@ -107,9 +107,8 @@ fn load_model(dir: &Path, compute: &Compute, device: Device) -> Result<(Transfor
 /// A canvas that any use of a model has.
 const SHORT_CANVAS: usize = 32;
 
-/// Refuses a model that cannot fit, before anything of it is read.
-fn check_memory(config: &ModelConfig, checkpoint: &Checkpoint, precision: Precision) -> Result<(), ModelError> {
-    let stored = stored_size(checkpoint);
+/// Refuses a model whose numbers take `stored` bytes each and that cannot fit, before anything of it is read.
+pub(crate) fn check_memory(config: &ModelConfig, stored: f64, precision: Precision) -> Result<(), ModelError> {
     Footprint::new(config, stored, precision, SHORT_CANVAS).check(|available| {
         let int8 = Precision { compute: Kind::Float, weights: WeightsChoice::Int8 };
         let bytes = Footprint::new(config, stored, int8, SHORT_CANVAS).peak();

@@ -36,6 +36,8 @@ const TOGETHER: usize = 4;
 const NEAR: usize = 16;
 /// Rows of x that share a widened register.
 const SHARE: usize = 4;
+/// Bytes that come from memory together.
+const LINE: usize = 64;
 
 /// x Wᵀ into `y`.
 ///
@@ -151,6 +153,10 @@ unsafe fn tile<L: Lanes, W: Narrow, const R: usize, const M: usize>(job: &Job<W>
         while at < whole {
             let mut wide = [L::zero(); R];
             for r in 0..R {
+                if at * size_of::<W>() % LINE == 0 {
+                    // A row is often a page, and processors read ahead to the end of a page only: ask for the next tile.
+                    L::prefetch(ws[r].wrapping_add(R * k + at).cast());
+                }
                 wide[r] = W::widen::<L>(ws[r].add(at));
             }
             for m in 0..M {

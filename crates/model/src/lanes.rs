@@ -29,6 +29,9 @@ pub(crate) trait Lanes {
     unsafe fn f16(from: *const u16) -> Self::V;
     /// N whole numbers.
     unsafe fn int8(from: *const i8) -> Self::V;
+    /// Asks for what stands at an address, which need not be one of memory; where there is no such instruction, nothing.
+    #[inline(always)]
+    unsafe fn prefetch(_at: *const u8) {}
 }
 
 /// A number narrower than f32, or f32 itself.
@@ -250,6 +253,11 @@ mod x86 {
         unsafe fn int8(from: *const i8) -> Self::V {
             unsafe { _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(from.cast()))) }
         }
+
+        #[inline(always)]
+        unsafe fn prefetch(at: *const u8) {
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+        }
     }
 
     /// AVX-512F.
@@ -310,6 +318,11 @@ mod x86 {
         #[inline(always)]
         unsafe fn int8(from: *const i8) -> Self::V {
             unsafe { _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(from.cast()))) }
+        }
+
+        #[inline(always)]
+        unsafe fn prefetch(at: *const u8) {
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
         }
     }
 }

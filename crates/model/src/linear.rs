@@ -79,6 +79,12 @@ impl Linear {
 
     fn without_adapter(&self, input: &Input<'_>) -> Result<Tensor, ModelError> {
         let x = input.x;
+        if x.kind() == self.weight.kind() && x.kind() != Kind::Float && self.own_few && self.is_few(x) {
+            // Sums in f32, as libtorch's: only what comes out is rounded.
+            let y = self.held().product(&x.f_to_kind(Kind::Float)?)?;
+            let y = if let Some(bias) = &self.bias { y.f_add(bias)? } else { y };
+            return Ok(y.f_to_kind(x.kind())?);
+        }
         let Some(narrow) = self.narrow_for(x) else {
             return if self.prefers_onednn(x) {
                 self.onednn(x)
@@ -105,8 +111,13 @@ impl Linear {
         if x.kind() != Kind::Float || self.weight.device() != Device::Cpu {
             return None;
         }
-        let few = || x.numel() <= FEW * self.weight.size()[1] as usize && !x.requires_grad();
-        (self.is_narrow() || self.own_few && few()).then(|| self.held())
+        (self.is_narrow() || self.own_few && self.is_few(x)).then(|| self.held())
+    }
+
+    /// Whether `x` has so few rows that the product takes as long as reading the weight, on the CPU and outside of training.
+    fn is_few(&self, x: &Tensor) -> bool {
+        let few = x.numel() <= FEW * self.weight.size()[1] as usize;
+        few && !x.requires_grad() && self.weight.device() == Device::Cpu
     }
 
     /// Whether the weight is narrower than f32 and widened for each product with it.

@@ -246,7 +246,7 @@ fn a_few_steps_raise_the_reward_on_either_canvas() {
         let mut trainer = Trainer::new(policy, adapter.tensors(), objective.as_ref(), config).unwrap();
         let steps: Vec<_> = (0..12).map(|_| trainer.step().unwrap().reward.unwrap()).collect();
         let gain = |at: usize| steps[at].value - steps[at].reference.unwrap();
-        assert_eq!(gain(0), 0.0);
+        assert!(gain(0).abs() < 1e-4, "{}", gain(0));
         assert!(gain(11) > 2.0, "{}", gain(11));
     }
 }

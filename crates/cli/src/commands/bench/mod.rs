@@ -6,10 +6,11 @@ mod generate;
 
 use crate::args::{BenchArgs, BenchCommand, BenchModelArgs};
 use crate::failure::Failure;
+use crate::load::check_memory;
 use crate::output;
 use anyhow::{Context, Result, ensure};
 use mosa_core::{Rng, Stream, TokenId};
-use mosa_model::{Checkpoint, DtypeChoice, ModelConfig, Precision, Transformer};
+use mosa_model::{Checkpoint, DtypeChoice, ModelConfig, Precision, Transformer, stored_size};
 use serde_json::Value;
 use tch::{Device, Kind};
 
@@ -28,12 +29,19 @@ fn open(args: &BenchModelArgs, seed: u64, device: Device) -> Result<Transformer>
         let stored = args.stored.unwrap_or(args.compute.dtype);
         let stored = if stored == DtypeChoice::Bf16 { Kind::BFloat16 } else { Kind::Float };
         let precision = Precision::resolve(args.compute.dtype, args.compute.weights, stored, device)?;
-        return Ok(Transformer::random_stored(&ModelConfig::read(path)?, seed, stored, precision, device)?);
+        let config = ModelConfig::read(path)?;
+        if device == Device::Cpu {
+            check_memory(&config, stored.elt_size_in_bytes() as f64, precision)?;
+        }
+        return Ok(Transformer::random_stored(&config, seed, stored, precision, device)?);
     };
     let config = ModelConfig::read(&dir.join("config.json"))?;
     let checkpoint = Checkpoint::open(dir)?;
     let stored = checkpoint.weights_kind()?;
     let precision = Precision::resolve(args.compute.dtype, args.compute.weights, stored, device)?;
+    if device == Device::Cpu {
+        check_memory(&config, stored_size(&checkpoint), precision)?;
+    }
     Ok(Transformer::load(&config, &checkpoint, precision, device)?)
 }
 
