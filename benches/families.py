@@ -15,6 +15,7 @@ import os
 import resource
 import subprocess
 import sys
+import tempfile
 
 # The shape of SDAR-1.7B-Chat, and that of LLaDA2.0-mini with fewer layers and experts.
 SDAR = dict(family="sdar", d_model=2048, heads=16, kv_heads=8, mlp=6144, vocab=151936, block=4)
@@ -151,7 +152,7 @@ def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--oracle", required=True, help="the folder of oracle.py")
     ap.add_argument("--mosa", default="target/release/mosa")
-    ap.add_argument("--work", default="/tmp/mosa-families")
+    ap.add_argument("--work", default=os.path.join(tempfile.gettempdir(), "mosa-families"))
     ap.add_argument("--only", nargs="*", default=["sdar", "llada2", "experts", "length"])
     ap.add_argument("--layers", type=int, default=28)
     ap.add_argument("--length-layers", type=int, default=8)

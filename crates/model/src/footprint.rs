@@ -61,22 +61,16 @@ fn weights(config: &ModelConfig, stored: f64, precision: Precision) -> u64 {
     let held = if stays { stored } else { compute };
     let matrices = match precision.weights {
         WeightsChoice::Stored => (all - table) * held,
-        // While they are made, the largest is there as stored, and some of its rows in f32, several times.
-        WeightsChoice::Int8 => {
-            let (numbers, row) = largest(config);
-            (all - table) * 1.01 + numbers * stored + 4.0 * 4096.0 * row
-        }
+        // While they are made, some rows of the largest are there in f32, several times.
+        WeightsChoice::Int8 => (all - table) * 1.01 + 4.0 * 4096.0 * largest_row(config),
     };
     // Of a table in a mapped file only the rows of tokens that occur are read, unless it is the head as well.
     let read = config.head.tied || !stays;
     (matrices + if read { table * held } else { 0.0 }) as u64
 }
 
-/// Numbers of the largest matrix, and of the longest row of any.
-fn largest(config: &ModelConfig) -> (f64, f64) {
-    let all = config.linears();
-    let numbers = all.iter().map(|linear| linear.inputs * linear.outputs).max().unwrap_or(0);
-    (numbers as f64, all.iter().map(|linear| linear.inputs).max().unwrap_or(0) as f64)
+fn largest_row(config: &ModelConfig) -> f64 {
+    config.linears().iter().map(|linear| linear.inputs).max().unwrap_or(0) as f64
 }
 
 fn working(config: &ModelConfig, kind: Kind, canvas: usize) -> u64 {

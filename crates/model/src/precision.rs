@@ -93,11 +93,12 @@ pub(crate) struct Held {
 /// Rows that are rounded at a time: a copy of them in f32 is made.
 const ROWS: i64 = 1024;
 
-/// Whole numbers and a scale per row, such that the largest of a row in magnitude becomes 127.
+/// Whole numbers and a scale per row, such that the largest of a row in magnitude becomes 127. `read` is called whenever some
+/// rows were read: a mapped file need not keep their pages.
 ///
 /// # Errors
 /// [`ModelError::Torch`] if memory runs out.
-pub(crate) fn to_int8(weight: &Tensor) -> Result<Held, ModelError> {
+pub(crate) fn to_int8(weight: &Tensor, read: &dyn Fn()) -> Result<Held, ModelError> {
     let _no_grad = tch::no_grad_guard();
     let (n, device) = (weight.size()[0], weight.device());
     let values = Tensor::f_empty(weight.size(), (Kind::Int8, device))?;
@@ -111,6 +112,7 @@ pub(crate) fn to_int8(weight: &Tensor) -> Result<Held, ModelError> {
         let whole = part.f_div(&divisor)?.f_round()?;
         values.f_narrow(0, from, rows)?.f_copy_(&whole)?;
         scale.f_narrow(0, from, rows)?.f_copy_(&step.f_squeeze_dim(1)?)?;
+        read();
     }
     Ok(Held { values, scale: Some(scale) })
 }

@@ -47,11 +47,11 @@ impl<'a> Weights<'a> {
         if self.device != Device::Cpu {
             return Err(no_int8(self.device));
         }
-        let held = to_int8(&self.tensor(name, shape, None)?)?;
-        if let Source::Checkpoint(checkpoint, naming) = &self.source {
-            checkpoint.release(naming.stored(name));
-        }
-        Ok(held)
+        to_int8(&self.tensor(name, shape, None)?, &|| {
+            if let Source::Checkpoint(checkpoint, naming) = &self.source {
+                checkpoint.release(naming.stored(name));
+            }
+        })
     }
 
     /// In this type, or as stored.

@@ -113,7 +113,7 @@ mod tests {
         let plain = wave([n, k], 0.37);
         let kinds = [Kind::Float, Kind::BFloat16, Kind::Half];
         let mut all: Vec<Held> = kinds.map(|kind| Held { values: plain.to_kind(kind), scale: None }).into();
-        all.push(to_int8(&plain).unwrap());
+        all.push(to_int8(&plain, &|| {}).unwrap());
         all
     }
 
@@ -150,7 +150,7 @@ mod tests {
     fn whole_numbers_are_within_half_a_step_and_a_row_of_zeros_stays_zero() {
         let plain = wave([40, 64], 0.37) * wave([40, 1], 1.7) * 3.0;
         let _ = plain.narrow(0, 7, 1).zero_();
-        let Held { values, scale } = to_int8(&plain).unwrap();
+        let Held { values, scale } = to_int8(&plain, &|| {}).unwrap();
         let scale = scale.unwrap();
         let whole = Narrowed { values: &values, scale: Some(&scale) }.whole().unwrap();
         let half = scale.unsqueeze(1) * 0.5001;
@@ -163,7 +163,7 @@ mod tests {
     fn what_is_no_number_is_not_hidden_by_rounding() {
         let plain = wave([3, 8], 0.37);
         let _ = plain.get(1).get(2).fill_(f64::NAN);
-        let held = to_int8(&plain).unwrap();
+        let held = to_int8(&plain, &|| {}).unwrap();
         let narrow = Narrowed { values: &held.values, scale: held.scale.as_ref() };
         assert!(narrow.product(&wave([1, 8], 0.7)).unwrap().double_value(&[0, 1]).is_nan());
     }

@@ -129,8 +129,8 @@ fn enlarged(name: &str, times: u64) -> tempfile::TempDir {
 
 #[test]
 fn a_checkpoint_larger_than_memory_is_refused_before_it_is_loaded() {
-    // Its output layer has 554 GB.
-    let dir = enlarged("llada", 1 << 23);
+    // Its output layer has 277 GB.
+    let dir = enlarged("llada", 1 << 22);
     for weights in ["stored", "int8"] {
         let run = line(&format!("generate --model {{d}} --prompt x --weights {weights} --quiet"), &[("d", dir.path())]);
         assert_eq!(run.code, 3, "{}", run.stderr);
@@ -139,8 +139,8 @@ fn a_checkpoint_larger_than_memory_is_refused_before_it_is_loaded() {
     }
     let said: Value = serde_json::from_str(&line("inspect {d} --json", &[("d", dir.path())]).ok().stdout).unwrap();
     let bytes = |key: &str| said[key].as_u64().unwrap();
-    assert!(bytes("peak_bytes_f32") > 500_000_000_000 && bytes("peak_bytes_int8") < bytes("peak_bytes_bf16"));
-    assert!(bytes("peak_bytes_int8") > 130_000_000_000 && said["memory_for_positions"] == 256);
+    assert!(bytes("peak_bytes_f32") > 250_000_000_000 && bytes("peak_bytes_int8") < bytes("peak_bytes_bf16"));
+    assert!(bytes("peak_bytes_int8") > 65_000_000_000 && said["memory_for_positions"] == 256);
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn weights_in_int8_are_part_of_a_run_and_compute_in_f32() {
             line(&format!("generate --model {{m}} --prompt x --gen-length 8 --json --quiet {flags}"), &[("m", &model)]);
         line.ok().stdout
     };
-    assert_eq!(held(""), held("--weights stored"));
+    assert_eq!(held("--dtype auto"), held("--weights stored"));
     assert!(!held("--weights int8").is_empty());
 }
 
