@@ -7,7 +7,7 @@ usage: families.py --oracle DIR [--mosa target/release/mosa] [--work DIR] [--onl
 DIR holds oracle.py; this python needs torch, safetensors and tokenizers. A checkpoint of random bf16 weights is written once per
 shape; both programs read it and compute in f32 or bf16, one after the other, with the same number of threads. Both decode the same
 prompt by quota (a fixed number of positions per step), SDAR's published loop with its cache, LLaDA2's without one, as published.
---avx2 hides wider vector units (AVX-512, bf16) from both. Prints Markdown tables; --out keeps the raw numbers.
+--dtype auto leaves the type to mosa and gives the loop bf16, as the file is. --avx2 hides wider vector units (AVX-512, bf16) from both. Prints Markdown tables; --out keeps the raw numbers.
 """
 import argparse
 import json
@@ -96,7 +96,7 @@ def beside(a, name, folder, dtype, block, cached):
     for _ in range(a.rounds):
         ours = mosa(a, folder, dtype, *flags, new=a.new)
         asked = json.dumps(dict(prompt=ours["prompt_ids"][0], gen_length=a.new, block=block, steps=block))
-        pairs.append((ours, run([sys.executable, "-c", LOOP, a.oracle, folder, dtype, "cached" if cached else "uncached"], asked)))
+        pairs.append((ours, run([sys.executable, "-c", LOOP, a.oracle, folder, "bf16" if dtype == "auto" else dtype, "cached" if cached else "uncached"], asked)))
     ours, theirs = pairs[-1]
     same, of = agreeing(ours["ids"][0], theirs["ids"])
     if dtype == "f32" and same < of and theirs["margin"] > 1e-3:

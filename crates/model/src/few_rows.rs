@@ -153,7 +153,7 @@ unsafe fn tile<L: Lanes, W: Narrow, const R: usize, const M: usize>(job: &Job<W>
         while at < whole {
             let mut wide = [L::zero(); R];
             for r in 0..R {
-                if at * size_of::<W>() % LINE == 0 {
+                if (at * size_of::<W>()).is_multiple_of(LINE) {
                     // A row is often a page, and processors read ahead to the end of a page only: ask for the next tile.
                     L::prefetch(ws[r].wrapping_add(R * k + at).cast());
                 }
