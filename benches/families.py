@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Block-diffusion families beside the published loops, in one run: SDAR, LLaDA2, experts alone, and time against length.
 
-usage: families.py --oracle DIR [--mosa target/release/mosa] [--work DIR] [--only sdar llada2 experts length] [--layers N]
+usage: families.py --oracle DIR [--mosa target/release/mosa] [--work DIR] [--only sdar llada2 experts length memory] [--layers N]
                    [--llada2-layers N] [--experts N] [--dtype f32 bf16] [--new N] [--rounds N] [--flags "..."] [--avx2] [--out FILE]
 
 DIR holds oracle.py; this python needs torch, safetensors and tokenizers. A checkpoint of random bf16 weights is written once per
@@ -13,9 +13,10 @@ import argparse
 import json
 import os
 import resource
-import subprocess
 import sys
 import tempfile
+
+from against_oracle import run
 
 # The shape of SDAR-1.7B-Chat, and that of LLaDA2.0-mini with fewer layers and experts.
 SDAR = dict(family="sdar", d_model=2048, heads=16, kv_heads=8, mlp=6144, vocab=151936, block=4)
@@ -43,19 +44,6 @@ tr = decode(a["gen_length"])
 seconds = time.perf_counter() - start
 print(json.dumps(dict(seconds=seconds, forwards=tr["forwards"], ids=tr["final"], threads=torch.get_num_threads(), margin=min(tr["token_margin"], tr["select_margin"]))))
 """
-
-
-def run(words, stdin=None):
-    """The JSON a command prints, with its peak memory."""
-    p = subprocess.Popen(words, stdin=subprocess.PIPE if stdin else None, stdout=subprocess.PIPE, text=True)
-    if stdin:
-        p.stdin.write(stdin)
-        p.stdin.close()
-    out = p.stdout.read()
-    _, status, usage = os.wait4(p.pid, 0)
-    if status:
-        sys.exit(f"{' '.join(words)} failed")
-    return dict(json.loads(out.strip().splitlines()[-1]), peak_mb=usage.ru_maxrss / 1024)
 
 
 def checkpoint(a, name, **shape):
@@ -148,12 +136,31 @@ def length(a):
             yield dict(case="length", dtype=dtype, new=new, layers=a.length_layers, flags=a.flags, **{k: r[k] for k in ("seconds", "forwards", "ms_per_forward", "tokens_per_s", "peak_mb")})
 
 
+MEMORY = """
+import json, time
+import torch
+x = torch.ones(1 << 29)
+x.sum()
+start = time.perf_counter()
+for _ in range(8):
+    x.sum()
+print(json.dumps(dict(gb_per_s=8 * 4 * x.numel() / 1e9 / (time.perf_counter() - start), threads=torch.get_num_threads())))
+"""
+
+
+def memory(a):
+    """How fast a sum reads 2 GB that are in no cache."""
+    r = run([sys.executable, "-c", MEMORY])
+    print(f"\nmemory: {r['gb_per_s']:.0f} GB/s with {r['threads']} threads", flush=True)
+    yield dict(case="memory", **r)
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--oracle", required=True, help="the folder of oracle.py")
     ap.add_argument("--mosa", default="target/release/mosa")
     ap.add_argument("--work", default=os.path.join(tempfile.gettempdir(), "mosa-families"))
-    ap.add_argument("--only", nargs="*", default=["sdar", "llada2", "experts", "length"])
+    ap.add_argument("--only", nargs="*", default=["sdar", "llada2", "experts", "length", "memory"])
     ap.add_argument("--layers", type=int, default=28)
     ap.add_argument("--length-layers", type=int, default=8)
     ap.add_argument("--llada2-layers", type=int, default=6)
@@ -171,7 +178,7 @@ def main():
     if a.avx2:
         os.environ.update(ONEDNN_MAX_CPU_ISA="AVX2", ATEN_CPU_CAPABILITY="avx2")
     raw = []
-    parts = {"sdar": decoding, "llada2": decoding, "experts": experts, "length": length}
+    parts = {"sdar": decoding, "llada2": decoding, "experts": experts, "length": length, "memory": memory}
     for part in dict.fromkeys(parts[name] for name in parts if name in a.only):
         for row in part(a):
             raw.append(row)

@@ -98,17 +98,24 @@ fn load_model(dir: &Path, compute: &Compute, device: Device) -> Result<(Transfor
     text.fits(config.vocab)?;
     let checkpoint = Checkpoint::open(dir)?;
     let precision = Precision::resolve(compute.dtype, compute.weights, stored_kind(&checkpoint, compute)?, device)?;
-    if device == Device::Cpu {
-        check_memory(&config, stored_size(&checkpoint), precision)?;
-    }
+    check_memory(&config, stored_size(&checkpoint), precision, device)?;
     Ok((Transformer::load(&config, &checkpoint, precision, device)?, text))
 }
 
 /// A canvas that any use of a model has.
 const SHORT_CANVAS: usize = 32;
 
-/// Refuses a model whose numbers take `stored` bytes each and that cannot fit, before anything of it is read.
-pub(crate) fn check_memory(config: &ModelConfig, stored: f64, precision: Precision) -> Result<(), ModelError> {
+/// Refuses a model whose numbers take `stored` bytes each and that cannot fit into the memory of this machine, before anything of
+/// it is read.
+pub(crate) fn check_memory(
+    config: &ModelConfig,
+    stored: f64,
+    precision: Precision,
+    device: Device,
+) -> Result<(), ModelError> {
+    if device != Device::Cpu {
+        return Ok(());
+    }
     Footprint::new(config, stored, precision, SHORT_CANVAS).check(|available| {
         let int8 = Precision { compute: Kind::Float, weights: WeightsChoice::Int8 };
         let bytes = Footprint::new(config, stored, int8, SHORT_CANVAS).peak();

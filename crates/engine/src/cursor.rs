@@ -3,6 +3,7 @@
 use crate::commit::Pace;
 use crate::intervention::Flow;
 use crate::options::{CacheMode, Options};
+use crate::reach::{JobCache, Kept, Now, Reach};
 use crate::schedule::{Block, Editing, Frame, MaskCount, Progress, RevealSchedule, Share};
 use crate::trace::{Step, StepRecord, Trace};
 use crate::{Answer, Candidate, EngineError, Finish, Intervention, Moment, Request};
@@ -18,10 +19,8 @@ pub(crate) struct Job {
     pub positions: Vec<usize>,
     /// How many of them are masked.
     masked: usize,
-    /// The canvas positions to compute.
-    pub computed: Range<usize>,
-    /// What the pass does with the row's cache.
-    pub cache: JobCache,
+    /// What is computed, and what of the rest is kept.
+    pub reach: Reach,
     /// Whom the tokens see; none: as the model was trained.
     pub attention: Option<Attention>,
     /// Whether it belongs to the steps behind the last block, in which a mask is never chosen.
@@ -34,22 +33,6 @@ pub(crate) struct Job {
 struct Chosen {
     commits: Vec<Candidate>,
     revisions: Vec<Candidate>,
-}
-
-/// How far a pass reaches.
-struct Reach {
-    /// The canvas positions to compute.
-    computed: Range<usize>,
-    /// From where on masks can be committed.
-    from: usize,
-    cache: JobCache,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum JobCache {
-    Unused,
-    Fill,
-    Read,
 }
 
 /// The state of one row.
@@ -78,8 +61,8 @@ pub(crate) struct Cursor {
     budget: usize,
     /// Masks the schedule still plans to reveal in this block.
     planned: usize,
-    /// The canvas the cached keys and values belong to; none before the first pass of a block.
-    cached: Option<Vec<TokenId>>,
+    /// What the cached keys and values belong to.
+    kept: Kept,
     /// Positions before a window that are computed with it (see [`ModelSpec::lookback`]).
     lookback: usize,
     /// Whether the prompt has masks to fill.
@@ -88,8 +71,7 @@ pub(crate) struct Cursor {
     rest: bool,
     /// Whether the row stopped behind a block with an end token.
     stopped: bool,
-    /// Whether revealed tokens may be revised, and how the steps behind the last mask of the block went.
-    editing: Option<Editing>,
+    /// How the steps behind the last mask of the block went.
     behind: Behind,
 }
 
@@ -119,7 +101,6 @@ impl Cursor {
             interventions: request.interventions,
             cache: KvCache::new(),
             done: false,
-            editing: schedule.editing(),
             schedule,
             stepped: None,
             trace: Trace::default(),
@@ -132,7 +113,7 @@ impl Cursor {
             range: frame.response(),
             budget: 0,
             planned: 0,
-            cached: None,
+            kept: Kept::default(),
             lookback: spec.lookback,
             infill: request.infill,
             rest: false,
@@ -178,7 +159,7 @@ impl Cursor {
     pub(crate) fn absorb(&mut self, job: &Job, candidates: &[Candidate], options: &Options) -> Result<(), EngineError> {
         self.forwards += 1;
         self.stepped = Some(job.step.clock);
-        self.remember(job);
+        self.kept.remember(&job.reach, self.canvas.tokens());
         let moment = Moment {
             seed: options.seed,
             clock: job.step.clock,
@@ -195,17 +176,13 @@ impl Cursor {
             self.behind = Behind { steps: self.behind.steps + 1, settled: chosen.revisions.is_empty() };
         }
         self.finish_step(job, chosen)?;
-        if self.editing.is_some() {
-            // A later step of the block may revise what stands there.
-            return Ok(());
-        }
-        self.end_if_settled(options);
-        self.end_if_over(job.step)
+        // Where tokens may be revised, a later step of the block may change what stands there.
+        if self.schedule.editing().is_some() { Ok(()) } else { self.end_early(job.step, options) }
     }
 
     /// What of the revealed positions is replaced: where another token is the most likely, and likely enough.
     fn revisions(&self, revealed: &[Candidate]) -> Vec<Candidate> {
-        let Some(Editing { threshold, .. }) = self.editing else { return Vec::new() };
+        let Some(Editing { threshold, .. }) = self.schedule.editing() else { return Vec::new() };
         let differs = |c: &&Candidate| self.canvas.tokens()[c.position] != c.token && c.probability() > threshold;
         revealed.iter().filter(differs).copied().collect()
     }
@@ -215,17 +192,14 @@ impl Cursor {
         !self.interventions.iter().all(|i| i.only_watches())
     }
 
-    /// Ends a row whose answer can no longer change.
-    fn end_if_settled(&mut self, options: &Options) {
-        if options.stop_at_end && !self.acts() && self.settled_end(options).is_some() {
-            self.end();
+    /// Ends a row whose answer can no longer change, or that nothing is needed of any more. Where interventions act, the latter
+    /// is asked after a block alone, behind them.
+    fn end_early(&mut self, step: Step, options: &Options) -> Result<(), EngineError> {
+        if self.acts() {
+            return Ok(());
         }
-    }
-
-    /// Ends a row that nothing is needed of any more. Where interventions act, that is asked after a block alone,
-    /// behind them.
-    fn end_if_over(&mut self, step: Step) -> Result<(), EngineError> {
-        if self.done || self.interventions.is_empty() || self.acts() {
+        if options.stop_at_end && self.settled_end(options).is_some() {
+            self.end();
             return Ok(());
         }
         for intervention in &mut self.interventions {
@@ -238,20 +212,6 @@ impl Cursor {
         Ok(())
     }
 
-    /// Notes which tokens the cache now holds keys and values of.
-    fn remember(&mut self, job: &Job) {
-        let (tokens, computed) = (self.canvas.tokens(), job.computed.clone());
-        match (job.cache, &mut self.cached) {
-            (JobCache::Fill, cached) => *cached = Some(tokens[computed].to_vec()),
-            (JobCache::Read, Some(cached)) if computed.end > cached.len() => {
-                cached.truncate(computed.start);
-                cached.extend_from_slice(&tokens[computed]);
-            }
-            (JobCache::Read, Some(cached)) => cached[computed.clone()].copy_from_slice(&tokens[computed]),
-            _ => {}
-        }
-    }
-
     /// No further pass; what was kept between passes goes at once.
     fn end(&mut self) {
         self.done = true;
@@ -259,7 +219,7 @@ impl Cursor {
     }
 
     fn forget(&mut self) {
-        self.cached = None;
+        self.kept.forget();
         self.cache.clear();
     }
 
@@ -317,7 +277,7 @@ impl Cursor {
         self.behind = Behind::default();
         if self.schedule.attention().is_none() {
             // Without blocks that are over, what was cached is an approximation for one block.
-            self.cached = None;
+            self.kept.forget();
         }
         self.planned = self.canvas.masked(positions.clone()).len();
         (self.range, self.budget) = (positions, steps);
@@ -336,27 +296,24 @@ impl Cursor {
         (self.range, self.budget) = (self.frame.canvas(), self.schedule.steps_behind(&self.frame, self.planned));
     }
 
-    /// A quota takes all its steps; parallel decoding goes on until no mask is left (interventions that act see at
-    /// least one step).
+    /// A quota takes all its steps; parallel decoding and blocks that end early go on until no mask is left and nothing may be
+    /// revised (interventions that act see at least one step).
     fn block_is_over(&self) -> bool {
         let seen = self.step > 0 || !self.acts() || self.rest;
         let early = self.frame.pace == Pace::Free || self.schedule.ends_when_revealed();
-        if self.open_masks() > 0 || !early || self.rest {
-            return self.step >= self.budget || (early && seen && self.open_masks() == 0);
-        }
-        seen && !self.may_revise()
+        if self.open_masks() > 0 || !early { self.step >= self.budget } else { seen && !self.may_revise() }
     }
 
     /// Whether a block without masks has a step to come that may revise it.
     fn may_revise(&self) -> bool {
-        let Some(Editing { max_post_steps, .. }) = self.editing else { return false };
+        let Some(Editing { max_post_steps, .. }) = self.schedule.editing() else { return false };
         let open = self.behind.steps < max_post_steps && !self.behind.settled;
         open && !self.revealed().is_empty()
     }
 
     /// The positions of the block that may be revised.
     fn revealed(&self) -> Vec<usize> {
-        match self.editing {
+        match self.schedule.editing() {
             Some(_) if !self.rest => self.range.clone().filter(|&p| self.canvas.is_revealed(p)).collect(),
             _ => Vec::new(),
         }
@@ -394,14 +351,17 @@ impl Cursor {
         if self.stops_here(&options.block_stops) {
             self.stopped = true;
             self.end();
-            return Ok(());
+        } else if self.schedule.editing().is_some() {
+            self.end_early(at, options)?;
         }
-        if self.editing.is_some() {
-            self.end_if_settled(options);
-            if self.done {
-                return Ok(());
-            }
+        if !self.done {
+            self.enter_next();
         }
+        Ok(())
+    }
+
+    /// The next block, or what the blocks left masked, or the end.
+    fn enter_next(&mut self) {
         self.block += 1;
         if self.block < self.schedule.blocks(&self.frame) {
             self.enter_block();
@@ -410,7 +370,6 @@ impl Cursor {
         } else {
             self.end();
         }
-        Ok(())
     }
 
     /// Whether an end token was revealed up to the end of this block, with nothing masked before it.
@@ -431,8 +390,18 @@ impl Cursor {
     }
 
     fn job(&self, mode: CacheMode, shared: Option<MaskCount>) -> Job {
-        let Reach { computed, from, cache } = self.reach(mode);
-        let mut positions = self.canvas.masked(from..self.range.end);
+        let attention = self.schedule.attention();
+        let reach = self.kept.reach(&Now {
+            canvas: &self.canvas,
+            block: &self.range,
+            mode,
+            attention,
+            acts: self.acts(),
+            edits_hidden: self.interventions.iter().any(|i| i.edits_hidden()),
+            rest: self.rest,
+            lookback: self.lookback,
+        });
+        let mut positions = self.canvas.masked(reach.from..self.range.end);
         let masked = positions.len();
         positions.extend(self.revealed());
         let own = MaskCount { masks: masked, rows: 1 };
@@ -445,72 +414,7 @@ impl Cursor {
             counted: shared.filter(|_| self.schedule.counts_together()).unwrap_or(own),
         };
         let share = self.schedule.share(&self.frame, &now);
-        let attention = self.schedule.attention();
-        Job { step: self.now(), positions, masked, computed, cache, attention, rest: self.rest, share }
-    }
-
-    /// What the next pass computes, and from where on masks can be committed.
-    fn reach(&self, mode: CacheMode) -> Reach {
-        if self.schedule.attention().is_some() {
-            return self.reach_of_blocks(mode);
-        }
-        let len = self.canvas.len();
-        let window = if mode == CacheMode::Prefix { self.range.start..len } else { self.range.clone() };
-        let cache = match mode {
-            CacheMode::None => JobCache::Unused,
-            _ if self.rest => JobCache::Unused,
-            _ if self.needs_whole_canvas(&window) => JobCache::Fill,
-            _ => JobCache::Read,
-        };
-        match cache {
-            JobCache::Read => Reach { computed: self.looked_back(&window), from: window.start, cache },
-            _ => Reach { computed: 0..len, from: 0, cache },
-        }
-    }
-
-    /// The same where no block sees a later one: nothing behind the current block is computed, and of what stands before it only
-    /// the blocks from the first on that changed since its keys and values were kept.
-    fn reach_of_blocks(&self, mode: CacheMode) -> Reach {
-        let (end, from) = (self.range.end, if self.acts() { 0 } else { self.range.start });
-        let whole = |cache| Reach { computed: 0..end, from, cache };
-        if mode == CacheMode::None {
-            return whole(JobCache::Unused);
-        }
-        if self.interventions.iter().any(|i| i.edits_hidden()) {
-            return whole(JobCache::Fill);
-        }
-        let wanted = self.canvas.masked(from..end).first().copied().unwrap_or(self.range.start).min(self.range.start);
-        let kept = self.cached.iter().flatten().zip(self.canvas.tokens()).take_while(|(a, b)| a == b).count();
-        let start = self.block_start(kept.min(wanted.saturating_sub(self.lookback)));
-        match start {
-            0 => whole(JobCache::Fill),
-            _ => Reach { computed: start..end, from, cache: JobCache::Read },
-        }
-    }
-
-    /// The first position of the block of attention that holds this one.
-    fn block_start(&self, position: usize) -> usize {
-        match self.schedule.attention() {
-            Some(Attention::BlockCausal { block }) => position - position % block.max(1),
-            _ => 0,
-        }
-    }
-
-    /// The positions that a pass over a window computes.
-    fn looked_back(&self, window: &Range<usize>) -> Range<usize> {
-        window.start.saturating_sub(self.lookback)..window.end
-    }
-
-    /// Whether a pass over this window alone would not do: nothing is cached yet, a token outside it is not the one its
-    /// keys and values were computed from, or an intervention acts where only a whole pass reaches: on positions masked
-    /// before the window, or on hidden states anywhere.
-    fn needs_whole_canvas(&self, window: &Range<usize>) -> bool {
-        let Some(cached) = &self.cached else { return true };
-        let fresh = self.looked_back(window);
-        let tokens = self.canvas.tokens();
-        let stale = cached[..fresh.start] != tokens[..fresh.start] || cached[fresh.end..] != tokens[fresh.end..];
-        let reopened = self.acts() && !self.canvas.masked(0..window.start).is_empty();
-        stale || reopened || self.interventions.iter().any(|i| i.edits_hidden())
+        Job { step: self.now(), positions, masked, reach, attention, rest: self.rest, share }
     }
 
     fn finish_step(&mut self, job: &Job, chosen: Chosen) -> Result<(), EngineError> {
@@ -521,7 +425,7 @@ impl Cursor {
             self.canvas.revise(c.position, c.token, c.probability() as f32)?;
         }
         self.planned = self.planned.saturating_sub(chosen.commits.len());
-        self.record(job.step, job.cache != JobCache::Read);
+        self.record(job.step, job.reach.cache != JobCache::Read);
         self.step += 1;
         self.clock += 1;
         Ok(())
@@ -616,7 +520,7 @@ mod tests {
                 .map(|&position| Candidate { position, token: 1, log_probability: 0.0, statistic: 0.0 })
                 .collect();
             cursor.absorb(&job, &all, &options).unwrap();
-            seen.push((job.positions, job.computed));
+            seen.push((job.positions, job.reach.computed));
         }
         assert_eq!(cursor.answer(&options).ids, [1; 9]);
         seen

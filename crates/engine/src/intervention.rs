@@ -55,8 +55,8 @@ pub trait Intervention: Send {
         false
     }
 
-    /// After every step of a row whose interventions all only watch: whether nothing further is needed of it. It then
-    /// ends as by [`Flow::Stop`].
+    /// After every step of a row whose interventions all only watch (where revealed tokens may be revised, after every block):
+    /// whether nothing further is needed of it. It then ends as by [`Flow::Stop`].
     ///
     /// # Errors
     /// Whatever went wrong; it ends the row.

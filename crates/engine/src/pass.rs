@@ -1,10 +1,11 @@
 //! One forward pass over rows of a session.
 
 use crate::candidates::{Asked, CandidateError, Draw, candidates};
-use crate::cursor::{Job, JobCache};
+use crate::cursor::Job;
 use crate::error::not_a_number;
 use crate::intervention::{HiddenAt, Intervention, Pass};
 use crate::options::MaskRule;
+use crate::reach::JobCache;
 use crate::session::Live;
 use crate::{EngineError, Step};
 use mosa_core::TokenId;
@@ -24,7 +25,7 @@ impl PassRow<'_> {
         let canvas = &self.live.cursor.canvas;
         let whole =
             std::iter::once(canvas.tokens().to_vec()).chain((self.live.copies() > 1).then(|| canvas.unconditional()));
-        whole.map(|tokens| tokens[self.job.computed.clone()].to_vec()).collect()
+        whole.map(|tokens| tokens[self.job.reach.computed.clone()].to_vec()).collect()
     }
 
     /// The logits as the row's interventions leave them.
@@ -110,15 +111,15 @@ fn forward(
     for row in rows.iter_mut() {
         let (copies, cursor) = (row.live.copies(), &mut row.live.cursor);
         let mut cache = std::mem::take(&mut cursor.cache);
-        if row.job.cache == JobCache::Fill {
+        if row.job.reach.cache == JobCache::Fill {
             cache.clear();
         }
         caches.push(cache);
         seen.push(TapRow {
             stack: std::mem::take(&mut cursor.interventions),
             step: row.job.step,
-            positions: row.job.computed.clone(),
-            padding: width - row.job.computed.len(),
+            positions: row.job.reach.computed.clone(),
+            padding: width - row.job.reach.computed.len(),
             copies,
         });
     }
@@ -144,9 +145,9 @@ fn forward(
 
 /// The rows of one job. Guidance and caches exclude each other.
 fn rows_of<'a>(row: &PassRow<'_>, views: &'a [Vec<TokenId>], cache: &'a mut KvCache) -> Vec<Row<'a>> {
-    match (row.job.cache, views) {
+    match (row.job.reach.cache, views) {
         (JobCache::Fill | JobCache::Read, [view]) => {
-            vec![Row { attention: row.job.attention, ..Row::cached(view, row.job.computed.start, cache) }]
+            vec![Row { attention: row.job.attention, ..Row::cached(view, row.job.reach.computed.start, cache) }]
         }
         _ => views.iter().map(|view| Row { attention: row.job.attention, ..Row::new(view) }).collect(),
     }

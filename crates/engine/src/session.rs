@@ -1,8 +1,9 @@
 //! Rows on their way: admitted, stepped, cancelled, finished.
 
-use crate::cursor::{Cursor, Job, JobCache};
+use crate::cursor::{Cursor, Job};
 use crate::options::{Batching, Options};
 use crate::pass::{PassRow, absorb, logits_of};
+use crate::reach::JobCache;
 use crate::schedule::MaskCount;
 use crate::{Answer, EngineError, Request, StepRecord};
 use mosa_core::Canvas;
@@ -194,7 +195,7 @@ impl<'m> Session<'m> {
         if self.batching == Batching::Rows {
             return asked.into_iter().map(|one| vec![one]).collect();
         }
-        let (windows, whole): (Vec<_>, Vec<_>) = asked.into_iter().partition(|a| a.job.cache == JobCache::Read);
+        let (windows, whole): (Vec<_>, Vec<_>) = asked.into_iter().partition(|a| a.job.reach.cache == JobCache::Read);
         let mut passes: Vec<Vec<AskedPass>> = Vec::new();
         for kind in [whole, windows] {
             let mut size = Size::default();
@@ -216,7 +217,7 @@ impl<'m> Session<'m> {
     }
 
     fn size_of(&self, asked: &AskedPass) -> Size {
-        Size { width: asked.job.computed.len(), copies: self.rows[asked.row].copies() }
+        Size { width: asked.job.reach.computed.len(), copies: self.rows[asked.row].copies() }
     }
 
     /// One pass.

@@ -59,7 +59,16 @@ pub struct AttentionNames {
     pub o: &'static str,
 }
 
+impl HeadNorms {
+    /// As transformers calls them in Qwen3 and the models made after it.
+    pub(crate) const TRANSFORMERS: Self = Self { q: "self_attn.q_norm", k: "self_attn.k_norm" };
+}
+
 impl AttentionNames {
+    /// As transformers calls them in Llama, Qwen and the models made after them.
+    pub(crate) const TRANSFORMERS: Self =
+        Self { q: "self_attn.q_proj", k: "self_attn.k_proj", v: "self_attn.v_proj", o: "self_attn.o_proj" };
+
     /// Whether one layer makes queries, keys and values.
     fn are_fused(&self) -> bool {
         self.q == self.k && self.k == self.v

@@ -28,6 +28,13 @@ pub struct DenseNames {
     pub down: &'static str,
 }
 
+impl DenseNames {
+    /// As transformers calls them in Llama, Qwen and the models made after them.
+    pub(crate) const TRANSFORMERS: Self = Self { gate: "mlp.gate_proj", up: "mlp.up_proj", down: "mlp.down_proj" };
+    /// The same inside an expert.
+    pub(crate) const OF_EXPERT: Self = Self { gate: "gate_proj", up: "up_proj", down: "down_proj" };
+}
+
 impl DenseConfig {
     pub(crate) fn linears(&self, width: usize) -> Vec<LinearShape> {
         vec![

@@ -18,20 +18,6 @@ pub(crate) const READER: FamilyReader =
 
 const FAMILY: Family = Family { name: "Dream", turn_ends: &["<|im_end|>"], sampler: DefaultSampler::Timesteps };
 
-const NAMES: Names = Names {
-    embed: "model.embed_tokens",
-    blocks: "model.layers",
-    attention_norm: "input_layernorm",
-    feed_forward_norm: "post_attention_layernorm",
-    norm: "model.norm",
-    head: "lm_head",
-};
-
-const ATTENTION_NAMES: AttentionNames =
-    AttentionNames { q: "self_attn.q_proj", k: "self_attn.k_proj", v: "self_attn.v_proj", o: "self_attn.o_proj" };
-
-const DENSE_NAMES: DenseNames = DenseNames { gate: "mlp.gate_proj", up: "mlp.up_proj", down: "mlp.down_proj" };
-
 /// RMSNorm's epsilon where the config does not name one, as in the published code.
 const NORM_EPS: f64 = 1e-6;
 
@@ -45,7 +31,7 @@ fn read(keys: &Keys<'_>) -> Result<ModelConfig, ModelError> {
     keys.only("weight_tying", &json!(tied_head))?;
     let (mask, eos, pad) = keys.special_ids()?;
     let width = keys.size("hidden_size")?;
-    let dense = DenseConfig { width: keys.size("intermediate_size")?, bias: false, names: DENSE_NAMES };
+    let dense = DenseConfig { width: keys.size("intermediate_size")?, bias: false, names: DenseNames::TRANSFORMERS };
     Ok(ModelConfig {
         family: FAMILY,
         architecture: keys.architecture()?.to_owned(),
@@ -60,7 +46,7 @@ fn read(keys: &Keys<'_>) -> Result<ModelConfig, ModelError> {
         mask,
         eos,
         pad,
-        names: NAMES,
+        names: Names::TRANSFORMERS,
     })
 }
 
@@ -75,7 +61,7 @@ fn attention(keys: &Keys<'_>, width: usize) -> Result<AttentionConfig, ModelErro
         output_bias: false,
         rope: RopeConfig::read(keys, &scalings, RopePrecision::Activation)?,
         rule: Attention::Full,
-        names: ATTENTION_NAMES,
+        names: AttentionNames::TRANSFORMERS,
         head_norms: None,
     })
 }

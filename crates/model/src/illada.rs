@@ -23,28 +23,17 @@ const FAMILY: Family =
 /// Its config names no mask id.
 const MASK: &str = "<[MASK]>";
 
-const NAMES: Names = Names {
-    embed: "model.embed_tokens",
-    blocks: "model.layers",
-    attention_norm: "input_layernorm",
-    feed_forward_norm: "post_attention_layernorm",
-    norm: "model.norm",
-    head: "lm_head",
-};
-
-const ATTENTION_NAMES: AttentionNames =
-    AttentionNames { q: "self_attn.q_proj", k: "self_attn.k_proj", v: "self_attn.v_proj", o: "self_attn.o_proj" };
-
-const DENSE_NAMES: DenseNames = DenseNames { gate: "mlp.gate_proj", up: "mlp.up_proj", down: "mlp.down_proj" };
-
 fn read(keys: &Keys<'_>) -> Result<ModelConfig, ModelError> {
     keys.refuse_unless("hidden_act", |v| v == "silu" || v == "swish", "only \"silu\"")?;
     // With an epsilon of this name the published code takes layer norms.
     keys.refuse_unless("layer_norm_eps", |_| false, "only null: norms over the mean square, with `rms_norm_eps`")?;
     let (mask, eos, pad) = keys.special_ids_with_mask(MASK)?;
     let width = keys.size("hidden_size")?;
-    let dense =
-        DenseConfig { width: keys.size("intermediate_size")?, bias: keys.flag("mlp_bias", false)?, names: DENSE_NAMES };
+    let dense = DenseConfig {
+        width: keys.size("intermediate_size")?,
+        bias: keys.flag("mlp_bias", false)?,
+        names: DenseNames::TRANSFORMERS,
+    };
     let eps = keys.number_or_none("rms_norm_eps")?;
     Ok(ModelConfig {
         family: FAMILY,
@@ -60,7 +49,7 @@ fn read(keys: &Keys<'_>) -> Result<ModelConfig, ModelError> {
         mask,
         eos,
         pad,
-        names: NAMES,
+        names: Names::TRANSFORMERS,
     })
 }
 
@@ -89,7 +78,7 @@ fn attention(keys: &Keys<'_>, width: usize) -> Result<AttentionConfig, ModelErro
         // The published code refuses every scaling.
         rope: RopeConfig::read(keys, &[RopeConfig::DEFAULT], RopePrecision::Activation)?,
         rule: Attention::Full,
-        names: ATTENTION_NAMES,
+        names: AttentionNames::TRANSFORMERS,
         head_norms: None,
     })
 }

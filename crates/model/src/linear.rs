@@ -79,12 +79,6 @@ impl Linear {
 
     fn without_adapter(&self, input: &Input<'_>) -> Result<Tensor, ModelError> {
         let x = input.x;
-        if x.kind() == self.weight.kind() && x.kind() != Kind::Float && self.own_few && self.is_few(x) {
-            // Sums in f32, as libtorch's: only what comes out is rounded.
-            let y = self.held().product(&x.f_to_kind(Kind::Float)?)?;
-            let y = if let Some(bias) = &self.bias { y.f_add(bias)? } else { y };
-            return Ok(y.f_to_kind(x.kind())?);
-        }
         let Some(narrow) = self.narrow_for(x) else {
             return if self.prefers_onednn(x) {
                 self.onednn(x)
@@ -93,25 +87,23 @@ impl Linear {
             };
         };
         let y = if !x.requires_grad() {
-            narrow.product(x)?
+            // Sums are f32 whatever `x` is, as libtorch's.
+            narrow.product(&x.f_to_kind(Kind::Float)?)?
         } else if let Some(leaf) = input.leaf()? {
             Tape::product(narrow.product(x)?, leaf, narrow)?
         } else {
             // Autograd keeps the widened weight.
             x.f_linear::<&Tensor>(&narrow.whole()?, None)?
         };
-        Ok(match &self.bias {
-            Some(bias) => y.f_add(bias)?,
-            None => y,
-        })
+        let y = if let Some(bias) = &self.bias { y.f_add(bias)? } else { y };
+        Ok(y.f_to_kind(x.kind())?)
     }
 
     /// The weight, if mosa's own product is the one for `x`: it is narrower, or that is faster and may be done.
     fn narrow_for(&self, x: &Tensor) -> Option<Narrowed<'_>> {
-        if x.kind() != Kind::Float || self.weight.device() != Device::Cpu {
-            return None;
-        }
-        (self.is_narrow() || self.own_few && self.is_few(x)).then(|| self.held())
+        let few = self.own_few && x.kind() == self.weight.kind() && self.is_few(x);
+        let narrower = x.kind() == Kind::Float && self.is_narrow();
+        (narrower || few).then(|| self.held())
     }
 
     /// Whether `x` has so few rows that the product takes as long as reading the weight, on the CPU and outside of training.

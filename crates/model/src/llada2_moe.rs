@@ -53,15 +53,11 @@ const ROUTER_NAMES: RouterNames = RouterNames { gate: "mlp.gate", bias: Some("ml
 
 const EXPERTS: &str = "mlp.experts";
 
-const EXPERT_NAMES: DenseNames = DenseNames { gate: "gate_proj", up: "up_proj", down: "down_proj" };
-
 const SHARED_NAMES: DenseNames = DenseNames {
     gate: "mlp.shared_experts.gate_proj",
     up: "mlp.shared_experts.up_proj",
     down: "mlp.shared_experts.down_proj",
 };
-
-const DENSE_NAMES: DenseNames = DenseNames { gate: "mlp.gate_proj", up: "mlp.up_proj", down: "mlp.down_proj" };
 
 /// What holds where the config does not say, as in the published code.
 mod default {
@@ -151,7 +147,8 @@ fn feed_forward(keys: &Keys<'_>) -> Result<Vec<FeedForwardConfig>, ModelError> {
     }
     let mut all = Vec::with_capacity(layers);
     if first > 0 {
-        let dense = DenseConfig { width: keys.size("intermediate_size")?, bias: false, names: DENSE_NAMES };
+        let dense =
+            DenseConfig { width: keys.size("intermediate_size")?, bias: false, names: DenseNames::TRANSFORMERS };
         all.resize(first, FeedForwardConfig::Dense(dense));
     }
     if first < layers {
@@ -184,7 +181,7 @@ fn experts(keys: &Keys<'_>) -> Result<ExpertsConfig, ModelError> {
     Ok(ExpertsConfig {
         router,
         list: EXPERTS,
-        expert: DenseConfig { width, bias: false, names: EXPERT_NAMES },
+        expert: DenseConfig { width, bias: false, names: DenseNames::OF_EXPERT },
         shared: shared.map(|n| DenseConfig { width: n * width, bias: false, names: SHARED_NAMES }),
     })
 }

@@ -27,30 +27,12 @@ const FAMILY: Family = Family { name: "LLaDA-MoE", turn_ends: &["<|role_end|>"],
 /// Its configs name no mask id.
 const MASK: &str = "<|mask|>";
 
-const NAMES: Names = Names {
-    embed: "model.embed_tokens",
-    blocks: "model.layers",
-    attention_norm: "input_layernorm",
-    feed_forward_norm: "post_attention_layernorm",
-    norm: "model.norm",
-    head: "lm_head",
-};
-
-const ATTENTION_NAMES: AttentionNames =
-    AttentionNames { q: "self_attn.q_proj", k: "self_attn.k_proj", v: "self_attn.v_proj", o: "self_attn.o_proj" };
-
-const HEAD_NORMS: HeadNorms = HeadNorms { q: "self_attn.q_norm", k: "self_attn.k_norm" };
-
 const ROUTER_NAMES: RouterNames = RouterNames { gate: "mlp.gate", bias: None };
 
 const EXPERTS: &str = "mlp.experts";
 
-const EXPERT_NAMES: DenseNames = DenseNames { gate: "gate_proj", up: "up_proj", down: "down_proj" };
-
 const SHARED_NAMES: DenseNames =
     DenseNames { gate: "shared_expert.gate_proj", up: "shared_expert.up_proj", down: "shared_expert.down_proj" };
-
-const DENSE_NAMES: DenseNames = DenseNames { gate: "mlp.gate_proj", up: "mlp.up_proj", down: "mlp.down_proj" };
 
 /// RMSNorm's epsilon where the config does not name one, as in the published code.
 const NORM_EPS: f64 = 1e-5;
@@ -73,7 +55,7 @@ fn read(keys: &Keys<'_>) -> Result<ModelConfig, ModelError> {
         mask,
         eos,
         pad,
-        names: NAMES,
+        names: Names::TRANSFORMERS,
     })
 }
 
@@ -92,8 +74,8 @@ fn attention(keys: &Keys<'_>, width: usize) -> Result<AttentionConfig, ModelErro
         output_bias: bias,
         rope: RopeConfig::read(keys, &[RopeConfig::DEFAULT, RopeConfig::LINEAR], RopePrecision::Activation)?,
         rule: Attention::Full,
-        names: ATTENTION_NAMES,
-        head_norms: keys.flag("qk_layernorm", false)?.then_some(HEAD_NORMS),
+        names: AttentionNames::TRANSFORMERS,
+        head_norms: keys.flag("qk_layernorm", false)?.then_some(HeadNorms::TRANSFORMERS),
     })
 }
 
@@ -102,7 +84,8 @@ fn feed_forward(keys: &Keys<'_>) -> Result<Vec<FeedForwardConfig>, ModelError> {
     let with_experts = with_experts(keys)?;
     let width = |key: &str, wanted: bool| if wanted { keys.size(key).map(Some) } else { Ok(None) };
     let dense = width("dense_intermediate_size", with_experts.contains(&false))?;
-    let dense = dense.map(|width| FeedForwardConfig::Dense(DenseConfig { width, bias: false, names: DENSE_NAMES }));
+    let dense = dense
+        .map(|width| FeedForwardConfig::Dense(DenseConfig { width, bias: false, names: DenseNames::TRANSFORMERS }));
     let experts = if with_experts.contains(&true) { Some(FeedForwardConfig::Experts(experts(keys)?)) } else { None };
     Ok(with_experts.into_iter().filter_map(|has_experts| if has_experts { experts } else { dense }).collect())
 }
@@ -149,7 +132,11 @@ fn experts(keys: &Keys<'_>) -> Result<ExpertsConfig, ModelError> {
     Ok(ExpertsConfig {
         router,
         list: EXPERTS,
-        expert: DenseConfig { width: keys.size("expert_intermediate_size")?, bias: false, names: EXPERT_NAMES },
+        expert: DenseConfig {
+            width: keys.size("expert_intermediate_size")?,
+            bias: false,
+            names: DenseNames::OF_EXPERT,
+        },
         shared: shared.map(|width| DenseConfig { width, bias: false, names: SHARED_NAMES }),
     })
 }

@@ -16,3 +16,15 @@ pub struct Names {
     /// The output layer.
     pub head: &'static str,
 }
+
+impl Names {
+    /// As transformers calls them in Llama, Qwen and the models made after them.
+    pub(crate) const TRANSFORMERS: Self = Self {
+        embed: "model.embed_tokens",
+        blocks: "model.layers",
+        attention_norm: "input_layernorm",
+        feed_forward_norm: "post_attention_layernorm",
+        norm: "model.norm",
+        head: "lm_head",
+    };
+}

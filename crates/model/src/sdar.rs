@@ -31,27 +31,9 @@ const FAMILY: Family = Family {
     sampler: DefaultSampler::BlockDiffusion { threshold_percent: 85 },
 };
 
-const NAMES: Names = Names {
-    embed: "model.embed_tokens",
-    blocks: "model.layers",
-    attention_norm: "input_layernorm",
-    feed_forward_norm: "post_attention_layernorm",
-    norm: "model.norm",
-    head: "lm_head",
-};
-
-const ATTENTION_NAMES: AttentionNames =
-    AttentionNames { q: "self_attn.q_proj", k: "self_attn.k_proj", v: "self_attn.v_proj", o: "self_attn.o_proj" };
-
-const HEAD_NORMS: HeadNorms = HeadNorms { q: "self_attn.q_norm", k: "self_attn.k_norm" };
-
-const DENSE_NAMES: DenseNames = DenseNames { gate: "mlp.gate_proj", up: "mlp.up_proj", down: "mlp.down_proj" };
-
 const ROUTER_NAMES: RouterNames = RouterNames { gate: "mlp.gate", bias: None };
 
 const EXPERTS: &str = "mlp.experts";
-
-const EXPERT_NAMES: DenseNames = DenseNames { gate: "gate_proj", up: "up_proj", down: "down_proj" };
 
 /// RMSNorm's epsilon where the config does not name one, as in the published code.
 const NORM_EPS: f64 = 1e-6;
@@ -82,7 +64,7 @@ fn read(keys: &Keys<'_>, feed_forward: Vec<FeedForwardConfig>) -> Result<ModelCo
         mask,
         eos,
         pad,
-        names: NAMES,
+        names: Names::TRANSFORMERS,
     })
 }
 
@@ -97,14 +79,14 @@ fn attention(keys: &Keys<'_>, width: usize) -> Result<AttentionConfig, ModelErro
         output_bias: bias,
         rope: RopeConfig::read(keys, &[RopeConfig::DEFAULT, RopeConfig::LINEAR], RopePrecision::Activation)?,
         rule: Attention::BlockCausal { block: block_size(keys)? },
-        names: ATTENTION_NAMES,
-        head_norms: Some(HEAD_NORMS),
+        names: AttentionNames::TRANSFORMERS,
+        head_norms: Some(HeadNorms::TRANSFORMERS),
     })
 }
 
 fn dense(keys: &Keys<'_>) -> Result<FeedForwardConfig, ModelError> {
     let width = keys.size("intermediate_size")?;
-    Ok(FeedForwardConfig::Dense(DenseConfig { width, bias: false, names: DENSE_NAMES }))
+    Ok(FeedForwardConfig::Dense(DenseConfig { width, bias: false, names: DenseNames::TRANSFORMERS }))
 }
 
 /// The part of every layer: experts in every so many, but for those that a list says are dense.
@@ -138,7 +120,7 @@ fn experts(keys: &Keys<'_>) -> Result<FeedForwardConfig, ModelError> {
     };
     let names = RouterKeys { chosen: "num_experts_per_tok", groups: "n_group", kept: "topk_group" };
     router.check(keys, names)?;
-    let expert = DenseConfig { width: keys.size("moe_intermediate_size")?, bias: false, names: EXPERT_NAMES };
+    let expert = DenseConfig { width: keys.size("moe_intermediate_size")?, bias: false, names: DenseNames::OF_EXPERT };
     Ok(FeedForwardConfig::Experts(ExpertsConfig { router, list: EXPERTS, expert, shared: None }))
 }
 

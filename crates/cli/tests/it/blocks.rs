@@ -1,43 +1,10 @@
 //! The whole chain on models that write in blocks, one command a link: align, probe, attack, judge, report; and utility.
 
 use crate::at_hand::at_hand;
-use crate::{copy, line, prompt_file, read_json};
-use mosa_model::{ModelConfig, Transformer, save_tensors};
+use crate::{fixture, line, prompt_file};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
-use tch::{Device, Kind};
-
-const BLOCK: usize = 4;
-
-/// A random SDAR that speaks the tokens of a fixture, whose end of a turn has SDAR's name.
-fn random_sdar() -> tempfile::TempDir {
-    let dir = copy("llada");
-    let llada = read_json(&dir.path().join("config.json"));
-    for name in ["model.safetensors", "golden.json", "golden.safetensors"] {
-        fs::remove_file(dir.path().join(name)).unwrap();
-    }
-    fs::remove_dir_all(dir.path().join("adapter")).unwrap();
-    for name in ["tokenizer.json", "tokenizer_config.json"] {
-        let path = dir.path().join(name);
-        let text = fs::read_to_string(&path).unwrap();
-        fs::write(&path, text.replace("<|eot_id|>", "<|im_end|>")).unwrap();
-    }
-    let config = json!({
-        "architectures": ["SDARForCausalLM"],
-        "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
-        "num_key_value_heads": 2, "head_dim": 16, "vocab_size": llada["vocab_size"], "max_position_embeddings": 512,
-        "rope_theta": 1e4, "block_size": BLOCK,
-        "mask_token_id": llada["mask_token_id"], "eos_token_id": llada["eos_token_id"],
-        "pad_token_id": llada["pad_token_id"],
-    });
-    let path = dir.path().join("config.json");
-    fs::write(&path, config.to_string()).unwrap();
-    let config = ModelConfig::read(&path).unwrap();
-    let model = Transformer::random(&config, 11, Kind::Float, Device::Cpu).unwrap();
-    save_tensors(&dir.path().join("model.safetensors"), &model.parameters()).unwrap();
-    dir
-}
 
 fn lines(path: &Path) -> Vec<Value> {
     let text = fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
@@ -157,7 +124,7 @@ fn whole(model: &Path) {
 
 #[test]
 fn a_random_sdar_goes_through_the_whole_chain_one_command_a_link() {
-    whole(random_sdar().path());
+    whole(&fixture("sdar"));
 }
 
 #[test]
@@ -168,9 +135,8 @@ fn the_sdar_of_the_parity_folders_goes_through_the_whole_chain_where_it_is_at_ha
 }
 
 #[test]
-fn an_llada2_is_aligned_probed_attacked_and_reported_where_it_is_at_hand() {
-    let Some(model) = at_hand("parity/llada2-moe") else { return };
-    let chain = Chain::new(&model);
+fn an_llada2_is_aligned_probed_attacked_and_reported() {
+    let chain = Chain::new(&fixture("llada2-moe"));
     chain.align("align", "");
     chain.align("teacher", "--set canvas=teacher --set pick=random --set block_length=8");
     chain.probe("order", "--benign {d}/prompts.jsonl", "orders.jsonl");
@@ -183,7 +149,7 @@ fn an_llada2_is_aligned_probed_attacked_and_reported_where_it_is_at_hand() {
 
 #[test]
 fn a_benchmark_is_answered_and_chosen_by_a_model_that_writes_in_blocks() {
-    let (model, dir) = (random_sdar(), tempfile::tempdir().unwrap());
+    let (model, dir) = (fixture("sdar"), tempfile::tempdir().unwrap());
     let row = |i: usize| {
         let answer = format!("{i} and 2 are <<{i}+2={0}>>{0}.\n#### {0}", i + 2);
         json!({"question": format!("What are {i} and 2?"), "answer": answer}).to_string() + "\n"
@@ -203,7 +169,7 @@ fn a_benchmark_is_answered_and_chosen_by_a_model_that_writes_in_blocks() {
     ] {
         let text = format!("utility {task} --protocol lm-eval --model {{m}} --out {{d}}/run-{task} --quiet {flags}");
         let text = text.replace("{d}/", &format!("{}/", dir.path().display()));
-        line(&text, &[("m", model.path())]).ok();
+        line(&text, &[("m", &model)]).ok();
         assert_eq!(lines(&dir.path().join(format!("run-{task}/samples.jsonl"))).len(), 3, "{task}");
     }
 }

@@ -30,18 +30,14 @@ fn open(args: &BenchModelArgs, seed: u64, device: Device) -> Result<Transformer>
         let stored = if stored == DtypeChoice::Bf16 { Kind::BFloat16 } else { Kind::Float };
         let precision = Precision::resolve(args.compute.dtype, args.compute.weights, stored, device)?;
         let config = ModelConfig::read(path)?;
-        if device == Device::Cpu {
-            check_memory(&config, stored.elt_size_in_bytes() as f64, precision)?;
-        }
+        check_memory(&config, stored.elt_size_in_bytes() as f64, precision, device)?;
         return Ok(Transformer::random_stored(&config, seed, stored, precision, device)?);
     };
     let config = ModelConfig::read(&dir.join("config.json"))?;
     let checkpoint = Checkpoint::open(dir)?;
     let stored = checkpoint.weights_kind()?;
     let precision = Precision::resolve(args.compute.dtype, args.compute.weights, stored, device)?;
-    if device == Device::Cpu {
-        check_memory(&config, stored_size(&checkpoint), precision)?;
-    }
+    check_memory(&config, stored_size(&checkpoint), precision, device)?;
     Ok(Transformer::load(&config, &checkpoint, precision, device)?)
 }
 

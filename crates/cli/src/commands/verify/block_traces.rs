@@ -204,7 +204,7 @@ fn replay(folder: &Folder, model: &Transformer, e: &TraceEntry, recipe: &Recipe)
         request = request.with_interventions(vec![Box::new(EarlyStop { eos, seen: 0 })]);
     }
     let mut canvas =
-        [prompt.clone(), vec![model_mask(folder); recipe.options.response_on_canvas(prompt.len())]].concat();
+        [prompt.clone(), vec![folder.text.special.mask; recipe.options.response_on_canvas(prompt.len())]].concat();
     let answers = generate(Adapted::plain(model), Batching::Rows, vec![request], &mut ())?;
     let answer = answers.into_iter().flatten().next().context("no answer")?;
     if let Some(difference) = differing_step(&answer, e, prompt.len()) {
@@ -221,10 +221,6 @@ fn replay(folder: &Folder, model: &Transformer, e: &TraceEntry, recipe: &Recipe)
     let text = folder.text.tokenizer.decode(&ids, Specials::Skip)?;
     let same = e.answers.first() == Some(&ids) && e.final_text.first() == Some(&text);
     Ok((!same).then(|| format!("the row ends as {ids:?} {text:?}")))
-}
-
-fn model_mask(folder: &Folder) -> TokenId {
-    folder.text.special.mask
 }
 
 /// What the published function returns of a canvas.
