@@ -23,8 +23,9 @@ struct Recipe {
 enum Stop {
     /// SDAR: behind the block with a stop id; all of the canvas behind the prompt is returned.
     WholeBlocks,
-    /// LLaDA2: what is returned is cut behind the first eos, and to the length that was asked for.
-    Cut { eos: TokenId, to_length: bool, early: bool },
+    /// LLaDA2: what is returned is cut behind the first eos and, unless a row may stop early inside a block, to the length that
+    /// was asked for.
+    Cut { eos: TokenId, early: bool },
 }
 
 /// Whether this trace is of a sampler that decodes block by block on a grid of the canvas.
@@ -133,7 +134,7 @@ fn llada2(folder: &Folder, args: &Args<'_>) -> Result<Recipe> {
         block_stops: vec![eos],
         ..Options::block_diffusion(Ends { eos, eot: None }, block_length)
     };
-    Ok(Recipe { options, stop: Stop::Cut { eos, to_length: !early, early } })
+    Ok(Recipe { options, stop: Stop::Cut { eos, early } })
 }
 
 fn llada21(folder: &Folder, args: &Args<'_>) -> Result<Recipe> {
@@ -165,7 +166,7 @@ fn llada21(folder: &Folder, args: &Args<'_>) -> Result<Recipe> {
         block_stops: if early { vec![eos] } else { Vec::new() },
         ..Options::block_diffusion(Ends { eos, eot: None }, block_length)
     };
-    Ok(Recipe { options, stop: Stop::Cut { eos, to_length: true, early: false } })
+    Ok(Recipe { options, stop: Stop::Cut { eos, early: false } })
 }
 
 fn eos(folder: &Folder, args: &Args<'_>) -> TokenId {
@@ -200,7 +201,7 @@ fn replay(folder: &Folder, model: &Transformer, e: &TraceEntry, recipe: &Recipe)
     let [prompt] = e.prompts.as_slice() else { bail!("traces.{} has {} rows, not one", e.name, e.prompts.len()) };
     let forced = e.forced.as_ref().and_then(|f| f.first()).into_iter().flatten().map(|(&k, &t)| (k, t));
     let mut request = Request::new("row0", prompt.clone(), &recipe.options).with_infill().with_forced(forced);
-    if let Stop::Cut { eos, early: true, .. } = recipe.stop {
+    if let Stop::Cut { eos, early: true } = recipe.stop {
         request = request.with_interventions(vec![Box::new(EarlyStop { eos, seen: 0 })]);
     }
     let mut canvas =
@@ -225,9 +226,9 @@ fn replay(folder: &Folder, model: &Transformer, e: &TraceEntry, recipe: &Recipe)
 
 /// What the published function returns of a canvas.
 fn returned(response: &[TokenId], recipe: &Recipe) -> Vec<TokenId> {
-    let Stop::Cut { eos, to_length, .. } = recipe.stop else { return response.to_vec() };
+    let Stop::Cut { eos, early } = recipe.stop else { return response.to_vec() };
     let end = response.iter().position(|t| *t == eos).map_or(recipe.options.gen_length, |at| at + 1);
-    let end = if to_length { end.min(recipe.options.gen_length) } else { end };
+    let end = if early { end } else { end.min(recipe.options.gen_length) };
     response[..end.min(response.len())].to_vec()
 }
 
