@@ -2,7 +2,8 @@
 """Block-diffusion families beside the published loops, in one run: SDAR, LLaDA2, experts alone, and time against length.
 
 usage: families.py --oracle DIR [--mosa target/release/mosa] [--work DIR] [--only sdar llada2 experts length memory] [--layers N]
-                   [--llada2-layers N] [--experts N] [--dtype f32 bf16] [--new N] [--rounds N] [--flags "..."] [--avx2] [--out FILE]
+                   [--llada2-layers N] [--experts N] [--dtype f32 bf16] [--new N] [--rounds N] [--flags "..."] [--device cuda:0] [--avx2]
+                   [--out FILE]
 
 DIR holds oracle.py; this python needs torch, safetensors and tokenizers. A checkpoint of random bf16 weights is written once per
 shape; both programs read it and compute in f32 or bf16, one after the other, with the same number of threads. Both decode the same
@@ -29,9 +30,9 @@ import json, sys, time
 sys.path.insert(0, sys.argv[1])
 import torch
 import oracle as O
-folder, dtype, cached = sys.argv[2], O.DTYPES[sys.argv[3]], sys.argv[4] == "cached"
+folder, dtype, cached, device = sys.argv[2], O.DTYPES[sys.argv[3]], sys.argv[4] == "cached", sys.argv[5]
 a = json.load(sys.stdin)
-m = O.Model(folder, dtype)
+m = O.Model(folder, dtype, device)
 
 def decode(length):
     if m.family == "sdar":
@@ -39,6 +40,7 @@ def decode(length):
     return O.generate_llada2(m, a["prompt"], length, a["block"], a["steps"], threshold=2.0, eos=m.config["eos_token_id"], cached=cached)
 
 decode(a["block"])
+O.clock(device)
 start = time.perf_counter()
 tr = decode(a["gen_length"])
 seconds = time.perf_counter() - start
@@ -64,7 +66,7 @@ def llada2(a):
 
 def mosa(a, folder, dtype, *flags, prompt=PROMPT, new):
     return run([a.mosa, "bench", "generate", "--model", folder, "--dtype", dtype, "--prompt-len", str(prompt), "--gen-length", str(new),
-                "--batch-size", "1", "--json", "--tokens", *flags, *a.flags.split()])
+                "--batch-size", "1", "--device", a.device, "--json", "--tokens", *flags, *a.flags.split()])
 
 
 def middle(values):
@@ -84,12 +86,13 @@ def beside(a, name, folder, dtype, block, cached):
     for _ in range(a.rounds):
         ours = mosa(a, folder, dtype, *flags, new=a.new)
         asked = json.dumps(dict(prompt=ours["prompt_ids"][0], gen_length=a.new, block=block, steps=block))
-        pairs.append((ours, run([sys.executable, "-c", LOOP, a.oracle, folder, "bf16" if dtype == "auto" else dtype, "cached" if cached else "uncached"], asked)))
+        loop = [a.oracle, folder, "bf16" if dtype == "auto" else dtype, "cached" if cached else "uncached", a.device]
+        pairs.append((ours, run([sys.executable, "-c", LOOP, *loop], asked)))
     ours, theirs = pairs[-1]
     same, of = agreeing(ours["ids"][0], theirs["ids"])
     if dtype == "f32" and same < of and theirs["margin"] > 1e-3:
         print(f"{name}: token {same} differs", file=sys.stderr)
-    return dict(case=name, avx2=a.avx2, flags=a.flags, loop_s=middle([t["seconds"] for _, t in pairs]), mosa_s=middle([o["seconds"] for o, _ in pairs]),
+    return dict(case=name, device=a.device, avx2=a.avx2, flags=a.flags, loop_s=middle([t["seconds"] for _, t in pairs]), mosa_s=middle([o["seconds"] for o, _ in pairs]),
                 ratio=middle([t["seconds"] / o["seconds"] for o, t in pairs]), loop_passes=theirs["forwards"], passes=ours["forwards"],
                 ms_per_pass=ours["ms_per_forward"], loop_ms_per_pass=1e3 * theirs["seconds"] / theirs["forwards"], tokens_per_s=ours["tokens_per_s"],
                 outside=ours["share_outside_model"], loop_mb=theirs["peak_mb"], mosa_mb=ours["peak_mb"], same=same, of=of, margin=theirs["margin"])
@@ -169,6 +172,7 @@ def main():
     ap.add_argument("--new", type=int, default=128, help="new tokens of sdar and llada2")
     ap.add_argument("--rounds", type=int, default=1)
     ap.add_argument("--flags", default="", help="further flags of mosa bench generate")
+    ap.add_argument("--device", default="cpu", help="where both compute: cpu or cuda:N")
     ap.add_argument("--avx2", action="store_true")
     ap.add_argument("--out")
     a = ap.parse_args()
