@@ -36,7 +36,7 @@ fn main() -> ExitCode {
     // SAFETY: the first lines of the program: no thread is started and no tensor made.
     #[allow(unsafe_code)]
     unsafe {
-        mosa_model::forbid_tf32();
+        mosa_model::settle_environment();
     }
     let args = match args::parse() {
         Ok(args) => args,

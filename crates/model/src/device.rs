@@ -177,15 +177,23 @@ pub fn synchronise(device: Device) {
     }
 }
 
-/// Takes back what makes libtorch multiply f32 matrices in TF32, which has bf16's rounding with another name. Some
-/// container images set it for all programs.
+/// Settles by environment variables what tch has no call for. Takes back what makes libtorch multiply f32 matrices in TF32,
+/// which has bf16's rounding with another name (some container images set it for all programs). And prefers flash attention
+/// to cuDNN's, which plans anew for every length of the keys: behind a growing cache that took most of a pass of SDAR's shape
+/// (BENCHMARKS.md). Whoever sets the variable themselves keeps it.
 ///
 /// # Safety
 /// Changes the environment: only while the process has one thread, and before the first tensor is made.
 #[allow(unsafe_code)]
-pub unsafe fn forbid_tf32() {
+pub unsafe fn settle_environment() {
+    const WITHOUT_CUDNN: &str = "TORCH_CUDNN_SDPA_DEPRIORITIZED";
     // SAFETY: the caller's.
-    unsafe { std::env::remove_var("TORCH_ALLOW_TF32_CUBLAS_OVERRIDE") };
+    unsafe {
+        std::env::remove_var("TORCH_ALLOW_TF32_CUBLAS_OVERRIDE");
+        if std::env::var_os(WITHOUT_CUDNN).is_none() {
+            std::env::set_var(WITHOUT_CUDNN, "1");
+        }
+    }
 }
 
 /// The folder of the libtorch this process runs on (it holds lib/libtorch_cpu.so); `None` where the system does not tell.

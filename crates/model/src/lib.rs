@@ -85,8 +85,8 @@ pub use config::{HeadConfig, ModelConfig};
 pub use cpu::bf16_units;
 pub use dense::{DenseConfig, DenseNames};
 pub use device::{
-    CudaProblem, DeviceChoice, DtypeChoice, Memory, cuda_status, devices, forbid_tf32, libtorch_folder, synchronise,
-    tune_allocator,
+    CudaProblem, DeviceChoice, DtypeChoice, Memory, cuda_status, devices, libtorch_folder, settle_environment,
+    synchronise, tune_allocator,
 };
 pub use error::{ModelError, OutOfMemory, is_out_of_memory, tells_of_memory};
 pub use experts::ExpertsConfig;
