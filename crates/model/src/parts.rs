@@ -12,13 +12,14 @@ pub(crate) struct Parts<'a> {
     weights: &'a Weights<'a>,
     linears: &'a [LinearSpec],
     slots: HashMap<&'a str, usize>,
+    own_few: bool,
 }
 
 impl<'a> Parts<'a> {
-    /// Those of a model with these linear layers.
-    pub(crate) fn new(weights: &'a Weights<'a>, linears: &'a [LinearSpec]) -> Self {
+    /// Those of a model with these linear layers; `own_few` is that of [`Linear`].
+    pub(crate) fn new(weights: &'a Weights<'a>, linears: &'a [LinearSpec], own_few: bool) -> Self {
         let slots = linears.iter().enumerate().map(|(slot, spec)| (spec.name.as_str(), slot)).collect();
-        Self { weights, linears, slots }
+        Self { weights, linears, slots, own_few }
     }
 
     /// The linear layer of this path.
@@ -27,7 +28,7 @@ impl<'a> Parts<'a> {
         let LinearSpec { inputs, outputs, bias, .. } = self.linears[slot];
         let Held { values: weight, scale } = self.weights.get_held(&format!("{path}.weight"), &[outputs, inputs])?;
         let bias = if bias { Some(self.weights.get(&format!("{path}.bias"), &[outputs])?) } else { None };
-        Ok(Linear { scale, ..Linear::new(weight, bias, Some(slot)) })
+        Ok(Linear { scale, own_few: self.own_few, ..Linear::new(weight, bias, Some(slot)) })
     }
 
     /// The same of a small layer without a bias on whose last digits much depends: in the type that is computed in, however
@@ -35,7 +36,7 @@ impl<'a> Parts<'a> {
     pub(crate) fn exact_linear(&self, path: &str) -> Result<Linear, ModelError> {
         let slot = self.slot(path)?;
         let LinearSpec { inputs, outputs, .. } = self.linears[slot];
-        Ok(Linear::new(self.weight(path, &[outputs, inputs])?, None, Some(slot)))
+        Ok(Linear { own_few: self.own_few, ..Linear::new(self.weight(path, &[outputs, inputs])?, None, Some(slot)) })
     }
 
     /// The place of the linear layer of this path.

@@ -85,21 +85,19 @@ impl Transformer {
 
     fn build(config: &ModelConfig, weights: Weights<'_>) -> Result<Self, ModelError> {
         let spec = config.spec();
-        let parts = Parts::new(&weights, &spec.linears);
+        // What a model decodes that attends by blocks is a block of a few tokens at a time.
+        let own_few = config.attention.rule != Attention::Full;
+        let parts = Parts::new(&weights, &spec.linears, own_few);
         let embed = parts.table(config.names.embed, [config.vocab, config.width])?;
         let blocks = (0..config.layers()).map(|i| Block::build(config, i, &parts)).collect::<Result<_, _>>()?;
         let norm = parts.norm(config.names.norm, config.width, config.norm_eps)?;
         let head = if config.head.tied {
-            Linear::new(embed.shallow_clone(), None, None)
+            Linear { own_few, ..Linear::new(embed.shallow_clone(), None, None) }
         } else {
             parts.linear(config.names.head)?
         };
         let (precision, device, unused) = (weights.precision, weights.device, weights.unused());
-        let mut model = Self { config: config.clone(), spec, precision, device, embed, blocks, norm, head, unused };
-        // What they decode is a block of a few tokens at a time.
-        let own_few = config.attention.rule != Attention::Full;
-        model.linears_mut().for_each(|linear| linear.own_few = own_few);
-        Ok(model)
+        Ok(Self { config: config.clone(), spec, precision, device, embed, blocks, norm, head, unused })
     }
 
     /// The shape of the model.
@@ -132,7 +130,7 @@ impl Transformer {
         self.blocks.iter().flat_map(Block::linears).chain([&self.head])
     }
 
-    /// The same, to change them.
+    /// The same, to change them for good: experts are multiplied one by one from then on.
     fn linears_mut(&mut self) -> impl Iterator<Item = &mut Linear> {
         self.blocks.iter_mut().flat_map(Block::linears_mut).chain([&mut self.head])
     }
