@@ -2,6 +2,7 @@
 
 mod args;
 mod commands;
+mod defences;
 mod digest;
 mod endpoint;
 mod failure;

@@ -45,7 +45,7 @@ fn add(words: &mut Vec<String>, flag: &str, value: &Value) {
     match value {
         Value::Null | Value::Bool(false) => {}
         Value::Bool(true) => words.push(flag.to_owned()),
-        Value::Array(all) if flag == "--set" => {
+        Value::Array(all) if flag == "--set" || flag == "--defence" => {
             all.iter().for_each(|one| words.extend([flag.to_owned(), plain(one)]));
         }
         Value::Array(all) => {

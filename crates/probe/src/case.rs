@@ -23,6 +23,8 @@ pub struct Case {
     pub tags: BTreeMap<String, String>,
     /// The prompt as tokens.
     pub prompt: Vec<TokenId>,
+    /// The same in words, which defences may put others around.
+    pub words: Prompt,
     /// What stands in the answer before the first step.
     pub forced: Option<ForcedPhrase>,
 }
@@ -44,9 +46,14 @@ impl Case {
         format!("{}/{}", self.group, self.id)
     }
 
-    /// The plain request, without what is forced.
+    /// The plain request of the engine, without what is forced and without defences.
     pub(crate) fn request(&self, options: &Options) -> Request {
         Request::new(self.key(), self.prompt.clone(), options)
+    }
+
+    /// The plain request in words, without what is forced.
+    pub(crate) fn plain(&self) -> Ask {
+        Ask::new(self.key(), self.words.clone())
     }
 
     fn ask(&self) -> Ask {
@@ -57,7 +64,7 @@ impl Case {
             remask: false,
         };
         let written = self.forced.iter().map(write).collect();
-        Ask { written, ..Ask::new(self.key(), Prompt::Ids(self.prompt.clone())) }
+        Ask { written, ..Ask::new(self.key(), self.words.clone()) }
     }
 
     fn record(&self, shown: Shown) -> AnswerRecord {
@@ -79,7 +86,7 @@ impl Case {
             confidences: shown.confidences,
             finish: shown.finish,
             forwards: shown.forwards,
-            defences: Vec::new(),
+            defences: shown.defences,
         }
     }
 }

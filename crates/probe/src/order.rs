@@ -3,9 +3,9 @@
 use crate::case::complete;
 use crate::{Case, ProbeError};
 use mosa_core::Cause;
-use mosa_engine::{Answer, Options};
+use mosa_engine::Options;
 use mosa_records::OrderRecord;
-use mosa_runtime::Runtime;
+use mosa_runtime::{Answered, Runtime};
 
 /// Decodes the cases together and keeps when what was revealed. Words and end tokens are kept apart: an answer's tail of
 /// end tokens is often revealed first and says nothing about the order of its words. Once a stop is asked for, only the
@@ -14,16 +14,16 @@ use mosa_runtime::Runtime;
 /// # Errors
 /// [`ProbeError`] if a case does not fit the model or decoding fails.
 pub fn order(runtime: &Runtime, options: &Options, cases: &[Case]) -> Result<Vec<OrderRecord>, ProbeError> {
-    let requests = cases.iter().map(|case| case.request(options)).collect();
-    let answers = complete(runtime.decode(requests)?)?;
+    let asked: Vec<_> = cases.iter().map(Case::plain).collect();
+    let answers = complete(runtime.answered(options, &asked)?)?;
     let ends = runtime.text().special.ends();
-    let record = |(answer, case): (&Answer, &Case)| {
+    let record = |(Answered { answer, prompt, .. }, case): (&Answered, &Case)| {
         let total = answer.trace.steps.last().map_or(0, |s| s.step.clock as usize + 1);
         let (mut words, mut tail) = (vec![Vec::new(); total], vec![Vec::new(); total]);
         for step in &answer.trace.steps {
             for edit in step.edits.iter().filter(|e| e.cause == Cause::Committed) {
                 // The last block may reach beyond the response.
-                let at = edit.position.checked_sub(case.prompt.len()).filter(|at| *at < options.gen_length);
+                let at = edit.position.checked_sub(*prompt).filter(|at| *at < options.gen_length);
                 let Some(at) = at else { continue };
                 let group = if ends.contains(&edit.token) { &mut tail } else { &mut words };
                 group[step.step.clock as usize].push(at);

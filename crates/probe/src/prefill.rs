@@ -85,6 +85,7 @@ pub fn plain(text: &TextModel, behaviour: &PromptRecord, group: &str) -> Result<
         sent: String::new(),
         tags: tags.collect::<BTreeMap<_, _>>(),
         prompt: encoded(text, &behaviour.id, &behaviour.prompt)?,
+        words: behaviour.prompt.clone(),
         forced: None,
     })
 }

@@ -68,6 +68,7 @@ impl Steer {
             _ => Prompt::Raw(case.sent.clone()),
         };
         case.prompt = encoded(text, &behaviour.id, &prompt)?;
+        case.words = prompt;
         case.tags.insert("phrase".into(), phrase.into());
         case.tags.insert("position".into(), position.to_string());
         Ok(case)

@@ -1,6 +1,6 @@
 //! Requests that are decoded with each other and with nobody else.
 
-use crate::answering::Ready;
+use crate::answering::Guard;
 use crate::constrained::choose;
 use crate::worker::refused;
 use crate::{Ask, Model, Pending, Runtime, RuntimeError, Shown};
@@ -13,7 +13,7 @@ type Outcomes<T> = Vec<Result<T, RuntimeError>>;
 #[must_use]
 pub struct Batch {
     runtime: Runtime,
-    outcomes: Pending<Outcomes<(Ready, Answer)>>,
+    outcomes: Pending<Outcomes<(Guard, Vec<Answer>)>>,
 }
 
 impl Batch {
@@ -22,9 +22,9 @@ impl Batch {
     /// # Errors
     /// [`RuntimeError`] if a stop was asked for before the work began, or the model's thread is gone.
     pub fn wait(self) -> Result<Outcomes<Shown>, RuntimeError> {
-        let shown = |outcome: Result<(Ready, Answer), RuntimeError>| {
-            let (ready, answer) = outcome?;
-            self.runtime.shown(&ready, &answer)
+        let shown = |outcome: Result<(Guard, Vec<Answer>), RuntimeError>| {
+            let (guard, answers) = outcome?;
+            Ok(guard.answered(&self.runtime, answers)?.shown)
         };
         Ok(self.outcomes.wait()?.into_iter().map(shown).collect())
     }
@@ -42,10 +42,10 @@ impl Runtime {
     /// # Errors
     /// [`RuntimeError::Panicked`] if the thread is gone.
     pub fn begin_batch(&self, options: &Options, batching: Batching, asked: &[Ask]) -> Result<Batch, RuntimeError> {
-        let ready: Vec<_> = asked.iter().map(|ask| Ok((ask.clone(), Ready::new(self.text(), options, ask)?))).collect();
+        let guards: Outcomes<Guard> = asked.iter().map(|ask| Guard::new(self, options, ask)).collect();
         let stop = self.stop().clone();
         let outcomes =
-            self.begin_watched(move |model, wanted| decoded(model, batching, ready, &|| stop.asked() || !wanted()))?;
+            self.begin_watched(move |model, wanted| decoded(model, batching, guards, &|| stop.asked() || !wanted()))?;
         Ok(Batch { runtime: self.clone(), outcomes })
     }
 }
@@ -54,51 +54,63 @@ impl Runtime {
 fn decoded(
     model: &Model,
     batching: Batching,
-    asked: Outcomes<(Ask, Ready)>,
+    asked: Outcomes<Guard>,
     stop: &dyn Fn() -> bool,
-) -> Outcomes<(Ready, Answer)> {
+) -> Outcomes<(Guard, Vec<Answer>)> {
     let mut session = Session::new(model.subject(), batching);
-    let mut rows: Vec<Row> = asked.into_iter().map(|one| Row::admit(one, model, &mut session, stop)).collect();
+    let mut rows: Vec<Row> = Vec::new();
+    let admit = |guard: Result<Guard, RuntimeError>| {
+        let (guard, own) = admitted(guard?, model, &mut session, stop)?;
+        let count = own.len();
+        rows.extend(own.into_iter().map(Row::Open));
+        Ok((guard, count))
+    };
+    let guards: Outcomes<(Guard, usize)> = asked.into_iter().map(admit).collect();
     while !session.is_idle() && !stop() {
         session.step().into_iter().for_each(|event| deliver(&mut rows, event));
     }
     session.finished().into_iter().for_each(|event| deliver(&mut rows, event));
-    rows.into_iter().map(Row::outcome).collect()
+    let mut rows = rows.into_iter().map(Row::outcome);
+    let one = |guard: Result<(Guard, usize), RuntimeError>| {
+        let (guard, count) = guard?;
+        let own: Outcomes<Answer> = rows.by_ref().take(count).collect();
+        Ok((guard, own.into_iter().collect::<Result<_, _>>()?))
+    };
+    guards.into_iter().map(one).collect()
 }
 
-/// A request on its way.
+/// Takes every draw of a request on.
+fn admitted(
+    mut guard: Guard,
+    model: &Model,
+    session: &mut Session<'_>,
+    stop: &dyn Fn() -> bool,
+) -> Result<(Guard, Vec<RowId>), RuntimeError> {
+    if stop() {
+        return Err(RuntimeError::Interrupted);
+    }
+    if let (Some(constraint), false) = (&guard.ask.constraint, guard.draws.is_empty()) {
+        let chosen = choose(model, constraint, &guard.ready.layout)?;
+        guard.ready.forces(constraint.offset, chosen);
+    }
+    let requests = guard.requests(&model.text);
+    requests.iter().try_for_each(refused)?;
+    let own = requests.into_iter().map(|request| session.admit(request)).collect::<Result<_, _>>()?;
+    Ok((guard, own))
+}
+
+/// A draw on its way.
 enum Row {
-    Open(RowId, Ready),
-    Done(Ready, Answer),
+    Open(RowId),
+    Done(Answer),
     Failed(RuntimeError),
 }
 
 impl Row {
-    fn admit(
-        asked: Result<(Ask, Ready), RuntimeError>,
-        model: &Model,
-        session: &mut Session<'_>,
-        stop: &dyn Fn() -> bool,
-    ) -> Self {
-        let admitted = asked.and_then(|(ask, mut ready)| {
-            if stop() {
-                return Err(RuntimeError::Interrupted);
-            }
-            if let Some(constraint) = &ask.constraint {
-                let chosen = choose(model, constraint, &ready.layout)?;
-                ready.forces(constraint.offset, chosen);
-            }
-            let request = ready.layout.request(&ask.id, &model.text);
-            refused(&request)?;
-            Ok(Self::Open(session.admit(request)?, ready))
-        });
-        admitted.unwrap_or_else(Self::Failed)
-    }
-
-    fn outcome(self) -> Result<(Ready, Answer), RuntimeError> {
+    fn outcome(self) -> Result<Answer, RuntimeError> {
         match self {
-            Self::Open(..) => Err(RuntimeError::Interrupted),
-            Self::Done(ready, answer) => Ok((ready, answer)),
+            Self::Open(_) => Err(RuntimeError::Interrupted),
+            Self::Done(answer) => Ok(answer),
             Self::Failed(error) => Err(error),
         }
     }
@@ -106,14 +118,10 @@ impl Row {
 
 fn deliver(rows: &mut [Row], event: Event) {
     let id = event.row();
-    let Some(row) = rows.iter_mut().find(|row| matches!(row, Row::Open(open, _) if *open == id)) else { return };
+    let Some(row) = rows.iter_mut().find(|row| matches!(row, Row::Open(open) if *open == id)) else { return };
     match event {
         Event::Stepped(_) => {}
         Event::Failed(_, error) => *row = Row::Failed(error.into()),
-        Event::Finished(_, answer) => {
-            if let Row::Open(_, ready) = std::mem::replace(row, Row::Failed(RuntimeError::Interrupted)) {
-                *row = Row::Done(ready, *answer);
-            }
-        }
+        Event::Finished(_, answer) => *row = Row::Done(*answer),
     }
 }

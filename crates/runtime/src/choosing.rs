@@ -3,7 +3,7 @@
 use crate::{Model, Pending, Runtime, RuntimeError};
 use mosa_core::sample_key;
 use mosa_engine::{Batching, Estimator, Question, Weighed, choose};
-use mosa_text::{Continued, Prompt, TextModel};
+use mosa_text::{Continued, Prompt};
 
 /// A question, and the choices that may stand behind it.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,15 +56,16 @@ impl Runtime {
     /// # Errors
     /// [`RuntimeError::Panicked`] if the thread is gone.
     pub fn begin_choose(&self, scorer: Scorer, asked: &[Choosing]) -> Result<Pending<Scored>, RuntimeError> {
-        let ready: Vec<_> = asked.iter().map(|asked| question(self.text(), scorer.estimator, asked)).collect();
+        let ready: Vec<_> = asked.iter().map(|asked| question(self, scorer.estimator, asked)).collect();
         let stop = self.stop().clone();
         self.begin_watched(move |model, wanted| scored(model, scorer.batching, ready, &|| stop.asked() || !wanted()))
     }
 }
 
-/// A question in tokens.
-fn question(text: &TextModel, estimator: Estimator, asked: &Choosing) -> Result<Question, RuntimeError> {
-    let Continued { prompt, behind } = text.encode_behind(&asked.prompt, &asked.prefix, &asked.choices)?;
+/// A question in tokens, its prompt as the defences rewrite it.
+fn question(model: &Runtime, estimator: Estimator, asked: &Choosing) -> Result<Question, RuntimeError> {
+    let asked_as = model.defences().rewritten(&asked.prompt)?;
+    let Continued { prompt, behind } = model.text().encode_behind(&asked_as, &asked.prefix, &asked.choices)?;
     if let Some(nothing) = behind.iter().position(Vec::is_empty) {
         let what = format!("question {}: choice {} has no token of its own", asked.id, nothing + 1);
         return Err(RuntimeError::Request(what));

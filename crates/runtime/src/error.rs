@@ -14,6 +14,14 @@ pub enum RuntimeError {
     /// The request does not fit the model.
     #[error("{0}")]
     Request(String),
+    /// A defence cannot do its work; the request is not answered without it.
+    #[error("defence {name}: {what}")]
+    Defence {
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        what: String,
+    },
     /// Text or template.
     #[error(transparent)]
     Text(#[from] TextError),

@@ -98,8 +98,8 @@ impl Layout {
         Some(all().min()?..all().max()? + 1)
     }
 
-    /// The request of the engine.
-    pub(crate) fn request(&self, id: &str, text: &Arc<TextModel>) -> Request {
+    /// The request of the engine: what is written, then `guards`, then what only watches.
+    pub(crate) fn request(&self, id: &str, text: &Arc<TextModel>, guards: Vec<Box<dyn Intervention>>) -> Request {
         let keep: Vec<usize> = self.forced.iter().map(|(at, _)| *at).collect();
         let edits = self.writes.iter().map(|write| {
             let write = Write { keep: keep.clone(), ..write.clone() };
@@ -108,7 +108,7 @@ impl Layout {
         let until = Until::new(text, &self.until).map(|until| Box::new(until) as Box<dyn Intervention>);
         Request::new(id, self.prompt.clone(), &self.options)
             .with_forced(self.forced.iter().copied())
-            .with_interventions(edits.chain(until).collect())
+            .with_interventions(edits.chain(guards).chain(until).collect())
     }
 }
 

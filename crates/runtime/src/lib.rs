@@ -3,6 +3,7 @@
 //! A [`Runtime`] is the handle of a model that lives on a thread of its own. Whoever holds one asks from any thread:
 //!
 //! ```text
+//! Runtime::defended  the same handle behind a stack of defences, which act on whatever is answered
 //! Runtime::answer    requests in words ([`Ask`]) -> texts, pieces, steps, confidences ([`Shown`])
 //! Runtime::choose    questions with choices -> how likely each choice is; begin_choose does not wait for it
 //! Runtime::begin_batch   requests in words that share passes with each other and nobody else
@@ -18,6 +19,7 @@ mod ask;
 mod batch;
 mod choosing;
 mod constrained;
+mod defence;
 mod edit;
 mod error;
 mod layout;
@@ -28,9 +30,11 @@ mod shown;
 mod until;
 mod worker;
 
+pub use answering::Answered;
 pub use ask::{Ask, Constraint, Words, Written};
 pub use batch::Batch;
 pub use choosing::{Choosing, Chosen, Scorer};
+pub use defence::{Acts, After, Before, Defence, Guarded, Stack};
 pub use error::RuntimeError;
 pub use layout::words_at;
 pub use model::Model;

@@ -2,7 +2,7 @@
 
 use crate::pending::{Broken, Pending, may_wait, why};
 use crate::worker::{Job, Ticket, Worker, on_a_models_thread};
-use crate::{Model, RuntimeError};
+use crate::{Model, RuntimeError, Stack};
 use mosa_core::Interrupt;
 use mosa_engine::{Answer, Batching, Request};
 use mosa_model::{ForwardTime, ModelSpec, all_threads, forward_time};
@@ -34,6 +34,7 @@ pub struct Settings {
 #[derive(Clone)]
 pub struct Runtime {
     shared: Arc<Shared>,
+    defences: Stack,
 }
 
 struct Shared {
@@ -71,7 +72,20 @@ impl Runtime {
         let work = move || worker.run(model, threads);
         let thread = Builder::new().name("model".into()).stack_size(STACK).spawn(work);
         let thread = Some(thread.map_err(RuntimeError::Thread)?);
-        Ok(Self { shared: Arc::new(Shared { spec, text, stop, broken, jobs: Some(jobs), thread }) })
+        let shared = Arc::new(Shared { spec, text, stop, broken, jobs: Some(jobs), thread });
+        Ok(Self { shared, defences: Stack::default() })
+    }
+
+    /// The same model behind these defences: whoever asks the handle in words is answered through them. [`Runtime::submit`] and
+    /// work on the model itself know nothing of them.
+    #[must_use]
+    pub fn defended(&self, defences: Stack) -> Self {
+        Self { shared: Arc::clone(&self.shared), defences }
+    }
+
+    /// The defences it is behind.
+    pub fn defences(&self) -> &Stack {
+        &self.defences
     }
 
     /// What the model is.
@@ -85,7 +99,7 @@ impl Runtime {
     }
 
     /// Its words, for what outlives this handle.
-    pub(crate) fn words(&self) -> &Arc<TextModel> {
+    pub fn words(&self) -> &Arc<TextModel> {
         &self.shared.text
     }
 

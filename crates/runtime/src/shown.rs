@@ -2,7 +2,7 @@
 
 use mosa_core::{Cause, TokenId};
 use mosa_engine::Answer;
-use mosa_records::Texts;
+use mosa_records::{DefenceAct, Texts};
 use mosa_text::{Specials, TextError, TextModel};
 use std::ops::Range;
 
@@ -19,11 +19,26 @@ pub struct Shown {
     pub confidences: Vec<Option<f64>>,
     /// `stop`, `length`, `unfinished`, or what stopped it.
     pub finish: String,
-    /// Model calls.
+    /// Model calls, those of defences included.
     pub forwards: usize,
+    /// What defences did.
+    pub defences: Vec<DefenceAct>,
 }
 
 impl Shown {
+    /// Words that a defence says instead of the model.
+    pub(crate) fn said(text: &str, by: &str, forwards: usize) -> Self {
+        Self {
+            texts: Texts { full: text.into(), to_end: text.into(), after_forced: None, without_forced: None },
+            pieces: vec![text.into()],
+            steps: vec![None],
+            confidences: vec![None],
+            finish: by.into(),
+            forwards,
+            defences: Vec::new(),
+        }
+    }
+
     /// Texts, pieces and steps of an answer to a prompt of `prompt` tokens; `written` are the response offsets between which
     /// words were written from outside.
     ///
@@ -55,6 +70,7 @@ impl Shown {
             confidences,
             finish: answer.finish.name().to_owned(),
             forwards: answer.forwards,
+            defences: Vec::new(),
         })
     }
 }

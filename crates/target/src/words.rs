@@ -42,6 +42,7 @@ pub(crate) fn generation(shown: Shown) -> Generation {
         confidences: shown.confidences,
         finish: shown.finish,
         forwards: shown.forwards,
+        defences: shown.defences,
         ..Generation::default()
     }
 }

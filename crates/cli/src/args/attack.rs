@@ -2,7 +2,7 @@
 
 use super::limits::{ROWS, THREADS, within};
 use super::values::parsed;
-use super::{Compute, EndpointArgs, JudgingArgs, SamplingArgs, SelectArgs};
+use super::{Compute, DefenceArgs, EndpointArgs, JudgingArgs, SamplingArgs, SelectArgs};
 use crate::typed::Line;
 use clap::{Args as ClapArgs, ValueEnum};
 use mosa_attack::ATTACKS;
@@ -26,6 +26,9 @@ pub(crate) struct AttackArgs {
     #[command(flatten)]
     #[serde(flatten)]
     pub target: TargetArgs,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub defences: DefenceArgs,
     #[command(flatten)]
     #[serde(skip)]
     pub compute: Compute,
@@ -149,6 +152,7 @@ impl AttackArgs {
         Self {
             name: name.into(),
             target: TargetArgs::default(),
+            defences: DefenceArgs::default(),
             compute: Compute::default(),
             behaviors: None,
             select: SelectArgs::default(),

@@ -1,7 +1,7 @@
 //! `mosa generate`.
 
 use super::limits::{POSITIONS, ROWS, within};
-use super::{Compute, ModelArgs, PromptArgs, SamplingArgs};
+use super::{Compute, DefenceArgs, ModelArgs, PromptArgs, SamplingArgs};
 use clap::Args as ClapArgs;
 use std::path::PathBuf;
 
@@ -9,6 +9,8 @@ use std::path::PathBuf;
 pub(crate) struct GenerateArgs {
     #[command(flatten)]
     pub model: ModelArgs,
+    #[command(flatten)]
+    pub defences: DefenceArgs,
     #[command(flatten)]
     pub compute: Compute,
     /// One prompt.

@@ -25,6 +25,8 @@ pub(crate) enum Listed {
     Commits,
     /// for `mosa probe`
     Probes,
+    /// for --defence
+    Defences,
     /// for `mosa utility`
     Tasks,
 }

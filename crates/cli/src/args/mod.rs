@@ -4,6 +4,7 @@ mod align;
 mod attack;
 mod bench;
 mod data;
+mod defences;
 mod endpoint;
 mod generate;
 mod help;
@@ -25,6 +26,7 @@ pub(crate) use align::*;
 pub(crate) use attack::*;
 pub(crate) use bench::*;
 pub(crate) use data::*;
+pub(crate) use defences::*;
 pub(crate) use endpoint::*;
 pub(crate) use generate::*;
 pub(crate) use help::{command, parse};
@@ -87,7 +89,7 @@ pub(crate) enum Command {
     World(WorldArgs),
     /// The paper's argument, measured on the model that comes with mosa.
     Quickstart(QuickstartArgs),
-    /// What can be named on the command line: attacks, judges, objectives, commit policies, probes.
+    /// What can be named on the command line: attacks, defences, judges, objectives, commit policies, probes, tasks.
     List(ListArgs),
     /// Write the completions of a shell to stdout.
     Completions(CompletionsArgs),

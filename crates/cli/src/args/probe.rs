@@ -1,7 +1,7 @@
 //! `mosa probe`.
 
 use super::limits::{POSITIONS, ROWS, STEPS, within};
-use super::{Compute, JudgingArgs, ModelArgs, PromptArgs, SamplingArgs, SentenceArgs};
+use super::{Compute, DefenceArgs, JudgingArgs, ModelArgs, PromptArgs, SamplingArgs, SentenceArgs};
 use crate::typed::Line;
 use clap::{Args as ClapArgs, Subcommand};
 use serde::Serialize;
@@ -67,6 +67,9 @@ pub(crate) struct ProbeArgs {
     #[command(flatten)]
     #[serde(flatten)]
     pub select: PromptArgs,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub defences: DefenceArgs,
     /// Run folder; the same command again does what is missing.
     #[arg(long, value_name = "RUN")]
     pub out: PathBuf,
@@ -182,8 +185,8 @@ pub(crate) struct LandscapeArgs {
 impl ProbeArgs {
     /// A probe of a model with the prompts of a file, into a run folder.
     pub(crate) fn new(model: ModelArgs, behaviors: PathBuf, out: PathBuf) -> Self {
-        let (compute, select) = (Compute::default(), PromptArgs::default());
-        Self { model, compute, behaviors, select, out, batch_size: BATCH_SIZE }
+        let (compute, select, defences) = (Compute::default(), PromptArgs::default(), DefenceArgs::default());
+        Self { model, compute, behaviors, select, defences, out, batch_size: BATCH_SIZE }
     }
 }
 

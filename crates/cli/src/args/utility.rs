@@ -1,7 +1,7 @@
 //! `mosa utility`.
 
 use super::limits::{PROMPTS, ROWS, STEPS, within};
-use super::{Compute, EndpointArgs, SamplingArgs};
+use super::{Compute, DefenceArgs, EndpointArgs, SamplingArgs};
 use clap::{Args as ClapArgs, ValueEnum};
 use mosa_task::Shard;
 use std::path::PathBuf;
@@ -23,6 +23,8 @@ pub(crate) struct UtilityArgs {
     pub shown: Option<String>,
     #[command(flatten)]
     pub subject: SubjectArgs,
+    #[command(flatten)]
+    pub defences: DefenceArgs,
     #[command(flatten)]
     pub compute: Compute,
     #[command(flatten)]

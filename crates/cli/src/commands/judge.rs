@@ -6,7 +6,7 @@ use crate::files::check_answers;
 use crate::settings::{SettingsFile, key_of};
 use crate::table::{below, header, in_a_line, rate, unassessed};
 use crate::{folder, interrupt, output};
-use anyhow::{Error, Result};
+use anyhow::{Context, Error, Result};
 use mosa_client::{Endpoint, EndpointSettings};
 use mosa_judge::{
     Cache, DegeneracyGate, Judge, JudgeError, Judging, Missing, Pace, Settings, Text, judge, tallies, texts,
@@ -144,6 +144,13 @@ fn judges(args: &JudgingArgs) -> Result<(JudgeFile, Vec<Box<dyn Judge>>)> {
     });
     let made = made.collect::<Result<Vec<_>>>()?;
     Ok((file, made))
+}
+
+/// One judge, by the settings of a file if one is named.
+pub(crate) fn one(name: &str, config: Option<&Path>) -> Result<Box<dyn Judge>> {
+    let (judge, judge_config) = (vec![name.to_owned()], config.map(Path::to_owned));
+    let (_, mut judges) = judges(&JudgingArgs { judge, judge_config, ..JudgingArgs::default() })?;
+    judges.pop().with_context(|| format!("there is no judge {name}"))
 }
 
 fn settings(args: &JudgingArgs, source: Option<&SettingsFile>) -> Result<JudgeFile> {

@@ -8,6 +8,7 @@ use anyhow::Result;
 use clap::{Command, Subcommand, ValueEnum};
 use mosa_align::OBJECTIVES;
 use mosa_attack::ATTACKS;
+use mosa_defence::DEFENCES;
 use mosa_engine::Commit;
 use mosa_judge::JUDGES;
 use mosa_task::{BuiltIn, TaskFile, WorldTask, built_ins};
@@ -48,6 +49,7 @@ fn entries(what: Listed) -> Vec<Entry> {
         Listed::Objectives => objectives(),
         Listed::Commits => commits(),
         Listed::Probes => probes(),
+        Listed::Defences => defences(),
         Listed::Tasks => tasks(),
     }
 }
@@ -58,6 +60,15 @@ fn attacks() -> Vec<Entry> {
 
 fn judges() -> Vec<Entry> {
     JUDGES.iter().map(|judge| Entry::new(judge.name, judge.about, judge.source)).collect()
+}
+
+fn defences() -> Vec<Entry> {
+    let about = |defence: &mosa_defence::Entry| {
+        let needs: Vec<&str> = defence.needs.iter().map(|need| need.words()).collect();
+        let needs = if needs.is_empty() { String::new() } else { format!(" (needs: {})", needs.join(", ")) };
+        format!("{}{needs}; settings {}", defence.about, (defence.settings)())
+    };
+    DEFENCES.iter().map(|defence| Entry::new(defence.name, about(defence), defence.source)).collect()
 }
 
 fn objectives() -> Vec<Entry> {

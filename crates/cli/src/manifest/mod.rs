@@ -58,6 +58,13 @@ impl Manifest {
         self.with_defaults("sampler", &defaults)
     }
 
+    /// Says what the model was behind, a list; in manifests of versions that had no defences there was none.
+    pub(crate) fn defended(mut self, defences: Value) -> Self {
+        self.said["defences"] = defences;
+        self.defaults["defences"] = Value::Array(Vec::new());
+        self
+    }
+
     /// Says how what is not decoded shares passes.
     pub(crate) fn with_batching(mut self, batching: Batching) -> Result<Self> {
         self.said["batching"] = serde_json::to_value(batching)?;

@@ -262,7 +262,7 @@ fn manifest(args: &AttackArgs, attack: &dyn Attack, asked: &Asked<'_>, target: I
         .with_fingerprints(fingerprints)
         .with_defaults("settings", &json!({"attack": unset.settings()}))?;
     match here {
-        Some(here) => manifest.computed(here.place).sampled(&here.options, here.batching),
+        Some(here) => Ok(manifest.computed(here.place).sampled(&here.options, here.batching)?.defended(here.defences)),
         None if helped => Ok(manifest.computed(Place::asked(args.compute.device.resolve()?, &args.compute))),
         None => Ok(manifest),
     }

@@ -1,6 +1,7 @@
 //! The model under attack, from flags.
 
 use crate::args::{AttackArgs, ModelArgs};
+use crate::defences::{self, Defended, defended};
 use crate::load::{Loaded, load};
 use crate::manifest::{Fingerprints, Place};
 use crate::room::Room;
@@ -9,7 +10,7 @@ use anyhow::Result;
 use mosa_attack::Target;
 use mosa_data::Behaviour;
 use mosa_engine::{Batching, Options};
-use mosa_runtime::Settings;
+use mosa_runtime::{Runtime, Settings};
 use mosa_target::{Local, Proxied, Remote};
 use serde_json::{Value, json};
 
@@ -33,6 +34,8 @@ pub(super) struct Here {
     pub place: Place,
     pub options: Options,
     pub batching: Batching,
+    /// What it is behind, as a manifest says it.
+    pub defences: Value,
 }
 
 /// What is to be asked, as far as it is known before the attack.
@@ -77,8 +80,12 @@ fn local(args: &AttackArgs, model: &str, asked: &Asked<'_>) -> Result<Opened> {
         "adapter": fingerprints.of_any(named.adapter.as_deref())?,
     });
     hub::record(&mut said, &loaded.dir);
-    let here = Some(Here { place: Place::of(&loaded, &args.compute), options: options.clone(), batching });
-    let target = opened(loaded, options.clone(), batching, args)?;
+    let place = Place::of(&loaded, &args.compute);
+    let named = defences::identity(&loaded.dir, named.adapter.as_deref(), &args.defences)?;
+    let runtime = started(loaded, batching, args)?;
+    let Defended { runtime, said: defences } = defended(runtime, &options, &args.defences, &named)?;
+    let target = Local::new(runtime, options.clone());
+    let here = Some(Here { place, options: options.clone(), batching, defences });
     match &args.target.proxy {
         None => Ok(Opened { model: Box::new(target), identity: Identity { said, fingerprints, here } }),
         Some(proxy) => {
@@ -95,11 +102,15 @@ fn local(args: &AttackArgs, model: &str, asked: &Asked<'_>) -> Result<Opened> {
 
 /// A model on its thread, and its sampler.
 pub(super) fn opened(loaded: Loaded, options: Options, batching: Batching, args: &AttackArgs) -> Result<Local> {
-    let settings = Settings { batching, batch_size: args.target.batch_size, stop: interrupt::stop() };
-    Ok(Local::new(loaded.started(settings)?, options))
+    Ok(Local::new(started(loaded, batching, args)?, options))
+}
+
+fn started(loaded: Loaded, batching: Batching, args: &AttackArgs) -> Result<Runtime> {
+    loaded.started(Settings { batching, batch_size: args.target.batch_size, stop: interrupt::stop() })
 }
 
 fn remote(args: &AttackArgs) -> Result<Opened> {
+    defences::refused_without_model(&args.defences)?;
     let endpoint = endpoint::open(&args.target.endpoint, args.limits.cases)?;
     let max_tokens = u32::try_from(args.sampling.gen_length.unwrap_or(256)).unwrap_or(u32::MAX);
     let mut sampler = format!("up to {max_tokens} tokens, temperature as the attack asks");

@@ -119,7 +119,8 @@ impl Search {
         let Some(run) = run.or_else(|error| if error.is_interrupted() { Ok(None) } else { Err(error) })? else {
             return Err(Failure::Interrupted("interrupted; the same command goes on with the next iteration".into()));
         };
-        let case = Case { prompt: self.goal.prompt_with(&run.best_suffix), ..self.case.clone() };
+        let prompt = self.goal.prompt_with(&run.best_suffix);
+        let case = Case { words: Prompt::Ids(prompt.clone()), prompt, ..self.case.clone() };
         let answered = {
             let _finishing = interrupt::finishing();
             answer(&probe.runtime, &probe.options, &[case])?

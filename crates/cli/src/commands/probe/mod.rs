@@ -7,6 +7,7 @@ mod prefill;
 mod steer;
 
 use crate::args::{ProbeArgs, ProbeCommand, SamplingArgs};
+use crate::defences::{self, Defended, defended};
 use crate::failure::Failure;
 use crate::load::{Loaded, load};
 use crate::manifest::{Fingerprints, Manifest, Place};
@@ -57,7 +58,10 @@ impl<'a> Opened<'a> {
         let said = Said { name, settings, reading: file.said };
         let manifest = manifest(said, args, &loaded)?.sampled(&options, batching)?;
         let adapted = loaded.adapter.is_some();
+        let identity = defences::identity(&loaded.dir, args.model.adapter.as_deref(), &args.defences)?;
         let runtime = loaded.started(Settings { batching, batch_size: args.batch_size, stop })?;
+        let Defended { runtime, said } = defended(runtime, &options, &args.defences, &identity)?;
+        let manifest = manifest.defended(said);
         Ok(Self { args, runtime, adapted, options, manifest, behaviours: file.records })
     }
 

@@ -52,7 +52,7 @@ impl Answers {
             Some(text) => Said::Text(how.cut(text).to_owned()),
             None => Said::Nothing("the file of answers has none to it".into()),
         };
-        Reply { said, finish: "recorded".into(), forwards: 0 }
+        Reply { said, finish: "recorded".into(), forwards: 0, defences: Vec::new() }
     }
 }
 

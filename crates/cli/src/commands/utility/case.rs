@@ -1,7 +1,7 @@
 //! One answer that is asked for, and what came of it.
 
 use anyhow::Error;
-use mosa_records::SampleRecord;
+use mosa_records::{DefenceAct, SampleRecord};
 use mosa_task::{Item, Said, Task};
 
 /// One answer that is asked for.
@@ -29,6 +29,8 @@ pub(crate) struct Reply {
     pub finish: String,
     /// Model calls.
     pub forwards: usize,
+    /// What defences did.
+    pub defences: Vec<DefenceAct>,
 }
 
 /// Why nothing came of a case.

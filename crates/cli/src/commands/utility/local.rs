@@ -3,6 +3,7 @@
 use super::case::{Case, Reply, Unreplied};
 use super::opened::Opened;
 use crate::args::{ModelArgs, SamplerName, SamplingArgs, UtilityArgs};
+use crate::defences::{self, Defended, defended};
 use crate::load::load;
 use crate::manifest::{Fingerprints, Place};
 use crate::{hub, interrupt};
@@ -129,11 +130,16 @@ fn unreplied(error: RuntimeError) -> Unreplied {
 
 fn written(shown: Shown, how: &Generate) -> Reply {
     let said = Said::Text(how.cut(&shown.texts.to_end).to_owned());
-    Reply { said, finish: shown.finish, forwards: shown.forwards }
+    Reply { said, finish: shown.finish, forwards: shown.forwards, defences: shown.defences }
 }
 
 fn scored(chosen: Chosen) -> Reply {
-    Reply { said: Said::Choices(chosen.log_p), finish: "chosen".into(), forwards: chosen.forwards }
+    Reply {
+        said: Said::Choices(chosen.log_p),
+        finish: "chosen".into(),
+        forwards: chosen.forwards,
+        defences: Vec::new(),
+    }
 }
 
 /// Opens a checkpoint for what it will be asked.
@@ -156,7 +162,16 @@ pub(super) fn open(args: &UtilityArgs, model: &str, ask: &Asked, batch_size: usi
     });
     hub::record(&mut said["hashes"], &loaded.dir);
     let place = Some(Place::of(&loaded, &args.compute));
+    let identity = defences::identity(&loaded.dir, named.adapter.as_deref(), &args.defences)?;
     let runtime = loaded.started(Settings { batching, batch_size, stop: interrupt::stop() })?;
+    let Defended { runtime, said: defences } = defended(runtime, &options, &args.defences, &identity)?;
+    said["defences"] = defences;
+    if let (Asked::Choose(_), [idle, ..]) = (ask, runtime.defences().inside().as_slice()) {
+        bail!(
+            "--defence {idle}: the choices of this task are scored and no answer is decoded, so the defence has nothing to act \
+             on; measure it on a task whose answers are written"
+        );
+    }
     Ok(Opened { subject: Local { runtime, options, batching }, said, fingerprints, place })
 }
 

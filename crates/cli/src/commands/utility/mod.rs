@@ -16,6 +16,7 @@ pub(crate) use runner::Runner;
 pub(crate) use subject::Subject;
 
 use crate::args::UtilityArgs;
+use crate::defences;
 use crate::failure::Failure;
 use crate::manifest::Manifest;
 use crate::{folder, output, table};
@@ -53,6 +54,9 @@ fn measure(args: &UtilityArgs) -> Result<(), Failure> {
         Ask::Generate(_) => WRITTEN,
         Ask::Choose(_) => CHOSEN,
     });
+    if args.subject.model.is_none() {
+        defences::refused_without_model(&args.defences)?;
+    }
     let programs = task.runs_programs().then(|| Programs::open(&args.programs, args.compute.quiet)).transpose()?;
     let opened = subject::open(args, task.as_ref(), batch_size)?;
     let source = args.items.data.as_ref().map_or_else(|| args.task.clone(), |path| path.display().to_string());
@@ -123,7 +127,11 @@ impl Asked<'_> {
         if !subject.is_independent() {
             whole["batch_size"] = json!(self.batch_size);
         }
+        let defences = whole["defences"].take();
         let mut manifest = Manifest::new(whole).with_fingerprints(fingerprints);
+        if defences.is_array() {
+            manifest = manifest.defended(defences);
+        }
         if let Some(place) = place {
             manifest = manifest.computed(place);
         }

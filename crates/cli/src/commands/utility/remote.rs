@@ -63,7 +63,7 @@ impl Remote {
 fn replied(endpoint: &Endpoint, chat: &Chat, how: &Generate) -> Result<Reply, Unreplied> {
     let reply = |text: &str, finish: &str| {
         let said = unsaid(text, finish, 0).map_or_else(|| Said::Text(how.cut(text).to_owned()), Said::Nothing);
-        Reply { said, finish: finish.to_owned(), forwards: 0 }
+        Reply { said, finish: finish.to_owned(), forwards: 0, defences: Vec::new() }
     };
     match endpoint.chat(chat) {
         Ok(got) => Ok(reply(&got.spoken.text, &mosa_target::finish_of(&got))),
@@ -95,7 +95,7 @@ fn all_sent(replies: Vec<Result<Reply, Unreplied>>, answered: bool) -> Result<Ve
     let nothing = |reply: Result<Reply, Unreplied>| match reply {
         Err(Unreplied::Failed(error)) => {
             let said = Said::Nothing(format!("no reply: {error:#}"));
-            Ok(Reply { said, finish: FAILED.into(), forwards: 0 })
+            Ok(Reply { said, finish: FAILED.into(), forwards: 0, defences: Vec::new() })
         }
         reply => reply,
     };

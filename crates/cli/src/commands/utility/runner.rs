@@ -176,7 +176,7 @@ impl Runner<'_> {
 
     fn record(&self, case: Case<'_>, reply: Reply, scores: Vec<SampleScore>) -> SampleRecord {
         let Case { item, attempt } = case;
-        let Reply { said, finish, forwards } = reply;
+        let Reply { said, finish, forwards, defences } = reply;
         let (answer, choices) = match said {
             Said::Text(text) => (text, Vec::new()),
             Said::Choices(log_p) => (String::new(), choices(item, &log_p)),
@@ -197,7 +197,7 @@ impl Runner<'_> {
             scores,
             finish,
             forwards,
-            defences: Vec::new(),
+            defences,
         }
     }
 }

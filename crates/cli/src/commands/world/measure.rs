@@ -173,10 +173,12 @@ fn case(runtime: &Runtime, question: Question) -> Result<Case> {
         None => None,
     };
     let tags = [("style", question.drawn.style.name()), ("split", question.drawn.item.status().name())];
+    let words = Prompt::Chat(vec![Message::user(&sent)]);
     Ok(Case {
         group: question.cell,
         id: question.drawn.id(),
-        prompt: text.encode(&Prompt::Chat(vec![Message::user(&sent)]))?,
+        prompt: text.encode(&words)?,
+        words,
         sent: if sent == behaviour { String::new() } else { sent },
         behaviour,
         tags: tags.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),

@@ -1,5 +1,7 @@
 //! `mosa generate`: answer prompts.
 
+mod defended;
+
 use crate::args::GenerateArgs;
 use crate::failure::Failure;
 use crate::live::Live;
@@ -9,7 +11,8 @@ use crate::{interrupt, output};
 use anyhow::{Context, Result, ensure};
 use mosa_core::TokenId;
 use mosa_engine::{Answer, Options, Request, generate};
-use mosa_text::{Message, Prompt, PromptRecord, Specials};
+use mosa_records::DefenceAct;
+use mosa_text::{Message, Prompt, PromptRecord, Specials, TextModel};
 use serde::Serialize;
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -29,12 +32,27 @@ struct Record<'a> {
     /// With `--infill`, the prompt with its gaps filled.
     #[serde(skip_serializing_if = "Option::is_none")]
     prompt_filled: Option<String>,
+    /// What defences did to it.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    defences: &'a [DefenceAct],
+}
+
+/// An answer that is to be written.
+struct Written<'a> {
+    answer: &'a Answer,
+    prompt_tokens: usize,
+    /// Model calls, those of defences included.
+    forwards: usize,
+    defences: &'a [DefenceAct],
 }
 
 pub(crate) fn run(args: &GenerateArgs) -> Result<(), Failure> {
     let prompts = prompts(args)?;
     let loaded = load(&args.model, &args.compute)?;
     let options = loaded.options(&args.sampling)?;
+    if !args.defences.defence.is_empty() {
+        return defended::run(args, loaded, &options, &prompts);
+    }
     let requests = prompts.iter().map(|p| request(&loaded, p, args, &options)).collect::<Result<Vec<_>>>()?;
     let source = args.prompts.as_ref().map_or("--prompt".into(), |p| p.display().to_string());
     let (setting, response) = (Some("--gen-length"), options.gen_length);
@@ -44,13 +62,13 @@ pub(crate) fn run(args: &GenerateArgs) -> Result<(), Failure> {
         request.check(loaded.spec())?;
     }
     let trace = args.trace.as_ref().map(|p| crate::written::trace(p)).transpose()?;
-    let mut job = Job { args, loaded: &loaded, trace: trace.map(BufWriter::new), written: 0 };
+    let mut job = Job { args, text: &loaded.text, trace: trace.map(BufWriter::new), written: 0 };
     let total = requests.len();
     let mut live = Live::new(&loaded.text, total, args.compute.quiet)?;
     let finished = {
         // Answers of a batch that are complete are written, whenever its decoding ends.
         let _finishing = interrupt::finishing();
-        job.decode(requests, &mut live)
+        job.decode(&loaded, requests, &mut live)
     };
     live.finish();
     finished?;
@@ -62,14 +80,14 @@ pub(crate) fn run(args: &GenerateArgs) -> Result<(), Failure> {
 
 struct Job<'a> {
     args: &'a GenerateArgs,
-    loaded: &'a Loaded,
+    text: &'a TextModel,
     trace: Option<BufWriter<File>>,
     written: usize,
 }
 
 impl Job<'_> {
     /// Decodes batch after batch; every answer is written as soon as its batch is done, in the order of the input.
-    fn decode(&mut self, requests: Vec<Request>, live: &mut Live<'_>) -> Result<()> {
+    fn decode(&mut self, loaded: &Loaded, requests: Vec<Request>, live: &mut Live<'_>) -> Result<()> {
         let mut rest = requests.into_iter();
         loop {
             let batch: Vec<Request> = rest.by_ref().take(self.args.batch_size).collect();
@@ -77,32 +95,45 @@ impl Job<'_> {
                 return Ok(());
             }
             let lengths: Vec<usize> = batch.iter().map(|r| r.prompt.len()).collect();
-            let batching = self.args.sampling.batching(self.loaded.model.device());
-            let answers = generate(self.loaded.subject(), batching, batch, live)?;
+            let batching = self.args.sampling.batching(loaded.model.device());
+            let answers = generate(loaded.subject(), batching, batch, live)?;
             for (answer, prompt_tokens) in answers.iter().zip(lengths) {
                 let Some(answer) = answer else { return Ok(()) };
-                live.suspend(|| self.write(answer, prompt_tokens))?;
+                live.suspend(|| {
+                    self.write(&Written { answer, prompt_tokens, forwards: answer.forwards, defences: &[] })
+                })?;
                 live.answered();
             }
         }
     }
 
-    fn write(&mut self, answer: &Answer, prompt_tokens: usize) -> Result<()> {
-        let text = self.loaded.text.answer(&answer.ids)?;
+    fn write(&mut self, written: &Written<'_>) -> Result<()> {
+        let Written { answer, prompt_tokens, forwards, defences } = *written;
+        let text = self.text.answer(&answer.ids)?;
         if self.args.json {
-            let text_full = self.loaded.text.tokenizer.decode(&answer.ids, Specials::Skip)?;
+            let text_full = self.text.tokenizer.decode(&answer.ids, Specials::Skip)?;
             let finish_reason = answer.finish.name();
-            let prompt_filled = answer.prompt.as_ref().map(|p| self.loaded.text.tokenizer.decode(p, Specials::Keep));
+            let prompt_filled = answer.prompt.as_ref().map(|p| self.text.tokenizer.decode(p, Specials::Keep));
             let prompt_filled = prompt_filled.transpose()?;
-            let (id, ids, forwards) = (answer.id.as_str(), answer.ids.as_slice(), answer.forwards);
-            output::json(&Record { id, text, text_full, ids, finish_reason, forwards, prompt_tokens, prompt_filled })?;
+            let (id, ids) = (answer.id.as_str(), answer.ids.as_slice());
+            output::json(&Record {
+                id,
+                text,
+                text_full,
+                ids,
+                finish_reason,
+                forwards,
+                prompt_tokens,
+                prompt_filled,
+                defences,
+            })?;
         } else if self.args.prompt.is_some() {
             output::line(&text)?;
         } else {
             output::line(&format!("[{}]\n{text}\n", answer.id))?;
         }
         if let Some(file) = &mut self.trace {
-            write_trace(file, self.loaded, answer, prompt_tokens)?;
+            write_trace(file, self.text, answer, prompt_tokens)?;
         }
         self.written += 1;
         Ok(())
@@ -131,7 +162,7 @@ struct TraceEdit {
     confidence: Option<f32>,
 }
 
-fn write_trace(file: &mut BufWriter<File>, loaded: &Loaded, answer: &Answer, prompt_tokens: usize) -> Result<()> {
+fn write_trace(file: &mut BufWriter<File>, text: &TextModel, answer: &Answer, prompt_tokens: usize) -> Result<()> {
     for record in &answer.trace.steps {
         let edits = record
             .edits
@@ -140,7 +171,7 @@ fn write_trace(file: &mut BufWriter<File>, loaded: &Loaded, answer: &Answer, pro
                 Ok(TraceEdit {
                     offset: e.position as i64 - prompt_tokens as i64,
                     token: e.token,
-                    text: loaded.text.tokenizer.decode(&[e.token], Specials::Keep)?,
+                    text: text.tokenizer.decode(&[e.token], Specials::Keep)?,
                     before: e.before,
                     cause: format!("{:?}", e.cause).to_lowercase(),
                     confidence: e.confidence,
@@ -179,15 +210,15 @@ fn request(loaded: &Loaded, record: &PromptRecord, args: &GenerateArgs, options:
     let text = &loaded.text;
     let ids = if args.infill { text.encode_gaps(&record.prompt) } else { text.encode(&record.prompt) };
     let ids = ids.with_context(|| format!("prompt {}", record.id))?;
-    let request = Request::new(&record.id, ids, options).with_forced(forced(loaded, args)?);
+    let request = Request::new(&record.id, ids, options).with_forced(forced(text, args)?);
     Ok(if args.infill { request.with_infill() } else { request })
 }
 
 /// The tokens of all `--force` phrases.
-fn forced(loaded: &Loaded, args: &GenerateArgs) -> Result<Vec<(usize, TokenId)>> {
+fn forced(text: &TextModel, args: &GenerateArgs) -> Result<Vec<(usize, TokenId)>> {
     let mut out: Vec<(usize, TokenId)> = Vec::new();
     for (offset, words) in &args.force {
-        let ids = loaded.text.words(words).with_context(|| format!("--force {offset}"))?;
+        let ids = text.words(words).with_context(|| format!("--force {offset}"))?;
         let end = offset + ids.len();
         ensure!(
             end <= args.sampling.positions(),

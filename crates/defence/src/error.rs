@@ -1,0 +1,67 @@
+//! What keeps a defence from being made.
+
+use std::path::PathBuf;
+
+/// Why there is no such defence. Nothing was asked yet.
+#[derive(Debug, thiserror::Error)]
+pub enum DefenceError {
+    /// No defence has this name.
+    #[error("there is no defence {name:?}; there are {known}")]
+    Unknown {
+        /// What was named.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+    /// What was typed is no name with settings.
+    #[error("--defence {typed}: {what}; it is written NAME:key=value,key=value")]
+    Spec {
+        /// What was typed.
+        typed: String,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A setting cannot be what it is.
+    #[error("defence {name}: {what}")]
+    Setting {
+        /// The defence.
+        name: &'static str,
+        /// Which setting, and why not.
+        what: String,
+    },
+    /// It needs an asset, and none is given.
+    #[error(
+        "defence {name} needs an asset: {what}; make one with `mosa defence fit {name}` and give it as {name}:asset=FILE"
+    )]
+    NoAsset {
+        /// The defence.
+        name: &'static str,
+        /// What the asset is.
+        what: &'static str,
+    },
+    /// The asset cannot be used.
+    #[error("{}: {what}", path.display())]
+    Asset {
+        /// Its file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The file cannot be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// Its file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The model.
+    #[error(transparent)]
+    Runtime(#[from] mosa_runtime::RuntimeError),
+    /// A judge it asks.
+    #[error(transparent)]
+    Judge(#[from] mosa_judge::JudgeError),
+    /// Tensor library.
+    #[error("tensor library: {0}")]
+    Tensor(#[from] tch::TchError),
+}

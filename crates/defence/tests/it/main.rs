@@ -1,0 +1,46 @@
+//! Defences on small checkpoints.
+
+mod stack;
+
+use mosa_defence::{Opened, Setting, Spec, open};
+use mosa_engine::{Batching, Ends, Options};
+use mosa_model::{Checkpoint, ModelConfig, Transformer, cuda_status};
+use mosa_runtime::{Ask, Model, Runtime, Settings};
+use mosa_text::{Message, Prompt, TextModel};
+use std::path::{Path, PathBuf};
+use tch::{Device, Kind};
+
+fn fixture(family: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures").join(family)
+}
+
+/// A fixture behind a runtime.
+fn start(family: &str) -> Runtime {
+    // CUDA is found before the first tensor of the process is made, or not at all.
+    let _ = cuda_status();
+    let dir = fixture(family);
+    let config = ModelConfig::read(&dir.join("config.json")).unwrap();
+    let text = TextModel::load(&dir, config.family, [config.mask, config.eos, config.pad]).unwrap();
+    let weights = Transformer::load(&config, &Checkpoint::open(&dir).unwrap(), Kind::Float, Device::Cpu).unwrap();
+    let settings = Settings { batching: Batching::Rows, batch_size: 4, stop: Default::default() };
+    Runtime::start(Model::new(weights, None, text), settings).unwrap()
+}
+
+/// A short decode.
+fn options(runtime: &Runtime) -> Options {
+    let special = &runtime.text().special;
+    let ends = Ends { eos: special.eos, eot: special.eot };
+    Options::llada(ends).resized(16)
+}
+
+/// The defence that is typed.
+fn opened(runtime: &Runtime, typed: &str) -> Opened {
+    let options = options(runtime);
+    let judge = |name: &str, _: Option<&Path>| Err(format!("no judge {name} here"));
+    let setting = Setting { runtime, options: &options, model: "test", judge: &judge };
+    open(&setting, &typed.parse::<Spec>().unwrap()).unwrap()
+}
+
+fn ask(words: &str) -> Ask {
+    Ask::new(words, Prompt::Chat(vec![Message::user(words)]))
+}
