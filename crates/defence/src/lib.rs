@@ -4,13 +4,20 @@
 //! assets read and checked: what is missing is an error then, before anything is asked.
 
 mod asset;
+mod best_of_n;
 mod error;
+mod guard;
+mod perplexity;
+mod refusal;
 mod registry;
 mod self_reminder;
 mod spec;
 
 pub use asset::{Asset, Made};
+pub use best_of_n::{BestOfN, BestOfNSettings};
 pub use error::DefenceError;
+pub use guard::{Guard, GuardSettings};
+pub use perplexity::Perplexity;
 pub use registry::{DEFENCES, Entry, MakeJudge, Need, Opened, Setting, asset, open};
 pub use self_reminder::SelfReminder;
 pub use spec::Spec;

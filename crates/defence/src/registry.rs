@@ -1,6 +1,6 @@
 //! The table of all defences, and how one is made of what was typed.
 
-use crate::{Asset, DefenceError, SelfReminder, Spec};
+use crate::{Asset, BestOfN, BestOfNSettings, DefenceError, Guard, GuardSettings, Perplexity, SelfReminder, Spec};
 use mosa_engine::Options;
 use mosa_judge::Judge;
 use mosa_runtime::{Defence, Runtime};
@@ -87,14 +87,40 @@ impl fmt::Debug for Entry {
 }
 
 /// Every defence. Adding one is its file and its row here.
-pub static DEFENCES: &[Entry] = &[Entry {
-    name: SelfReminder::NAME,
-    about: "puts a reminder to answer responsibly before and behind the request",
-    source: "Self-Reminder, Nature Machine Intelligence 5 (2023); here in other words",
-    needs: &[],
-    settings: defaults::<SelfReminder>,
-    make: |_, settings| Ok(opened(settings_of::<SelfReminder>(SelfReminder::NAME, settings)?, None)),
-}];
+pub static DEFENCES: &[Entry] = &[
+    Entry {
+        name: SelfReminder::NAME,
+        about: "puts a reminder to answer responsibly before and behind the request",
+        source: "Self-Reminder, Nature Machine Intelligence 5 (2023); here in other words",
+        needs: &[],
+        settings: defaults::<SelfReminder>,
+        make: |_, settings| Ok(opened(settings_of::<SelfReminder>(SelfReminder::NAME, settings)?, None)),
+    },
+    Entry {
+        name: Perplexity::NAME,
+        about: "declines requests whose words the model finds too unlikely, as optimised suffixes are",
+        source: "arXiv 2308.14132, 2309.00614; here by the likelihood bound of a masked model",
+        needs: &[],
+        settings: defaults::<Perplexity>,
+        make: Perplexity::open,
+    },
+    Entry {
+        name: Guard::NAME,
+        about: "looks at the finished answer and refuses instead where a judge or a list of words finds it harmful",
+        source: "post-hoc filtering, as in Llama Guard, arXiv 2312.06674, and SAD's baselines, arXiv 2605.08116",
+        needs: &[Need::Judge],
+        settings: defaults::<GuardSettings>,
+        make: Guard::open,
+    },
+    Entry {
+        name: BestOfN::NAME,
+        about: "draws several answers and keeps the first that a judge or a list of words finds harmless",
+        source: "best of n, as among SAD's baselines, arXiv 2605.08116",
+        needs: &[Need::Judge, Need::Temperature],
+        settings: defaults::<BestOfNSettings>,
+        make: BestOfN::open,
+    },
+];
 
 /// The defence that was typed, ready.
 ///

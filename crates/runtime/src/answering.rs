@@ -71,8 +71,8 @@ impl Guard {
             return Ok(Self { ask, ready, acts, declined: None, draws });
         }
         let bare = model.defended(Stack::default());
-        let ask = Ask { prompt: stack.rewritten_noting(&asked.prompt, &acts)?, ..asked.clone() };
-        let declined = stack.before(&bare, &ask, &acts)?;
+        let mut ask = Ask { prompt: stack.rewritten_noting(&asked.prompt, &acts)?, ..asked.clone() };
+        let declined = stack.before(&bare, &mut ask, &acts)?;
         let ready = Ready::new(model.text(), options, &ask)?;
         let count = if declined.is_some() { 0 } else { stack.draws() };
         let row = Guarded { prompt: &ready.layout.prompt, ask: &ask, options: &ready.layout.options };

@@ -64,11 +64,11 @@ pub trait Defence: Send + Sync {
         Ok(())
     }
 
-    /// Looks at a request whose prompt is rewritten.
+    /// Looks at a request whose prompt is rewritten, and may change how it is answered.
     ///
     /// # Errors
     /// Whatever went wrong; the request fails.
-    fn before(&self, _model: &Runtime, _ask: &Ask, _acts: &Acts) -> Result<Before, RuntimeError> {
+    fn before(&self, _model: &Runtime, _ask: &mut Ask, _acts: &Acts) -> Result<Before, RuntimeError> {
         Ok(Before::Go)
     }
 
@@ -193,7 +193,7 @@ impl Stack {
         self.0.iter().map(|d| d.draws()).max().unwrap_or(1)
     }
 
-    pub(crate) fn before(&self, model: &Runtime, ask: &Ask, acts: &Acts) -> Result<Option<Declined>, RuntimeError> {
+    pub(crate) fn before(&self, model: &Runtime, ask: &mut Ask, acts: &Acts) -> Result<Option<Declined>, RuntimeError> {
         for (at, defence) in self.0.iter().enumerate() {
             if let Before::Decline(text) = defence.before(model, ask, acts)? {
                 return Ok(Some(Declined { text, by: defence.name(), at }));

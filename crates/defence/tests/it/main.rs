@@ -1,9 +1,11 @@
 //! Defences on small checkpoints.
 
+mod outside;
 mod stack;
 
-use mosa_defence::{Opened, Setting, Spec, open};
+use mosa_defence::{DefenceError, Opened, Setting, Spec, open};
 use mosa_engine::{Batching, Ends, Options};
+use mosa_judge::{Judge, Keyword, WordList};
 use mosa_model::{Checkpoint, ModelConfig, Transformer, cuda_status};
 use mosa_runtime::{Ask, Model, Runtime, Settings};
 use mosa_text::{Message, Prompt, TextModel};
@@ -35,10 +37,17 @@ fn options(runtime: &Runtime) -> Options {
 
 /// The defence that is typed.
 fn opened(runtime: &Runtime, typed: &str) -> Opened {
+    tried(runtime, typed).unwrap()
+}
+
+fn tried(runtime: &Runtime, typed: &str) -> Result<Opened, DefenceError> {
     let options = options(runtime);
-    let judge = |name: &str, _: Option<&Path>| Err(format!("no judge {name} here"));
+    let judge = |name: &str, _: Option<&Path>| match name {
+        "keyword" => Ok(Box::new(Keyword::new(&WordList::default(), Default::default()).unwrap()) as Box<dyn Judge>),
+        name => Err(format!("no judge {name} here")),
+    };
     let setting = Setting { runtime, options: &options, model: "test", judge: &judge };
-    open(&setting, &typed.parse::<Spec>().unwrap()).unwrap()
+    open(&setting, &typed.parse::<Spec>()?)
 }
 
 fn ask(words: &str) -> Ask {

@@ -13,7 +13,7 @@ impl Defence for Declines {
         "declines"
     }
 
-    fn before(&self, _: &Runtime, ask: &Ask, acts: &Acts) -> Result<Before, RuntimeError> {
+    fn before(&self, _: &Runtime, ask: &mut Ask, acts: &Acts) -> Result<Before, RuntimeError> {
         acts.spent(3);
         if ask.id != self.0 {
             return Ok(Before::Go);
@@ -41,7 +41,7 @@ impl Defence for Shouts {
     }
 }
 
-fn behind(runtime: &Runtime, stack: Vec<Arc<dyn Defence>>, ask: &Ask) -> Shown {
+pub(crate) fn behind(runtime: &Runtime, stack: Vec<Arc<dyn Defence>>, ask: &Ask) -> Shown {
     let answers = runtime.defended(Stack::new(stack).unwrap()).answer(&options(runtime), std::slice::from_ref(ask));
     answers.unwrap().remove(0).unwrap()
 }
