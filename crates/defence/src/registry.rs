@@ -1,6 +1,8 @@
 //! The table of all defences, and how one is made of what was typed.
 
-use crate::{Asset, BestOfN, BestOfNSettings, DefenceError, Guard, GuardSettings, Perplexity, SelfReminder, Spec};
+use crate::{
+    Asset, BestOfN, BestOfNSettings, DefenceError, Guard, GuardSettings, InContext, Perplexity, SelfReminder, Spec,
+};
 use mosa_engine::Options;
 use mosa_judge::Judge;
 use mosa_runtime::{Defence, Runtime};
@@ -95,6 +97,14 @@ pub static DEFENCES: &[Entry] = &[
         needs: &[],
         settings: defaults::<SelfReminder>,
         make: |_, settings| Ok(opened(settings_of::<SelfReminder>(SelfReminder::NAME, settings)?, None)),
+    },
+    Entry {
+        name: InContext::NAME,
+        about: "puts a conversation in which a harmful request was refused before the request",
+        source: "In-Context Defense, arXiv 2310.06387; here in other words",
+        needs: &[],
+        settings: defaults::<InContext>,
+        make: |_, settings| Ok(opened(settings_of::<InContext>(InContext::NAME, settings)?, None)),
     },
     Entry {
         name: Perplexity::NAME,
