@@ -235,6 +235,7 @@ fn a_linear_term_is_a_weighted_log_probability() {
         kl: Vec::new(),
         direction: KlDirection::PolicyReference,
         reward: None,
+        preference: None,
         windows: Vec::new(),
     };
     let found = Policy::new(&model, None).evaluate(&[example]).unwrap()[0].loss;

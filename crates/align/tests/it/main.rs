@@ -47,7 +47,7 @@ fn settings() -> AlignConfig {
 }
 
 fn record(id: usize, prompt: Vec<u32>, response: Vec<u32>) -> Record {
-    Record { id: id.to_string(), prompt, response, masked: None }
+    Record { id: id.to_string(), prompt, response, ..Record::default() }
 }
 
 /// Seven prompts of three lengths with answers, two retain prompts, two sentences of each kind.
