@@ -3,14 +3,17 @@
 // A test fails by panicking.
 #![allow(clippy::unwrap_used)]
 
+mod a2d_eos;
 mod events;
 mod loss;
 mod objective;
+mod recovery;
 mod reward;
 mod run;
 mod settings;
 mod teacher;
 mod trainer;
+mod vrpo;
 
 use mosa_align::{AlignConfig, CanvasIds, Data, Objective, Record, Retain, Windows, objective};
 use mosa_model::{Adapter, AdapterConfig, Checkpoint, DenoisingModel, ModelConfig, Targets, Transformer, devices};
