@@ -2,8 +2,8 @@
 
 use crate::AlignError;
 use crate::options::{
-    CanvasState, Contaminate, EndToken, KlSettings, LoraSettings, Optimiser, Pick, Placing, Reduction, Retain,
-    Schedule, Sft, Share, Windows,
+    A2d, CanvasState, Contaminate, EndToken, KlSettings, LoraSettings, Optimiser, Pick, Placing, Recovery, Reduction,
+    Retain, Schedule, Sft, Share, Vrpo, Windows,
 };
 use mosa_core::Window;
 use mosa_model::{Attention, ModelSpec};
@@ -89,6 +89,12 @@ pub struct AlignConfig {
     pub retain: Retain,
     /// Settings of the objective `sft`.
     pub sft: Sft,
+    /// Settings of the objective `a2d-eos`.
+    pub a2d: A2d,
+    /// Settings of the objective `vrpo`.
+    pub vrpo: Vrpo,
+    /// Settings of the objective `recovery`.
+    pub recovery: Recovery,
     /// Steps between checkpoints; 0: only at the end.
     pub save_every: usize,
     /// How many checkpoints are kept.
@@ -135,6 +141,9 @@ impl Default for AlignConfig {
             contaminate: Contaminate::default(),
             retain: Retain::default(),
             sft: Sft::default(),
+            a2d: A2d::default(),
+            vrpo: Vrpo::default(),
+            recovery: Recovery::default(),
             save_every: 50,
             keep_last: 2,
             gradient_checkpointing: false,
@@ -183,7 +192,8 @@ impl AlignConfig {
         self.check_bounds()?;
         self.check_optimiser()?;
         self.check_windows()?;
-        self.check_options()
+        self.check_options()?;
+        self.check_objectives()
     }
 
     /// Nothing is larger than what could be meant.
@@ -201,6 +211,10 @@ impl AlignConfig {
             ("save_every", self.save_every, MOST),
             ("keep_last", self.keep_last, MOST),
             ("lora.r", self.lora.r, MOST_RANK),
+            ("vrpo.draws", self.vrpo.draws, MOST_ROWS),
+            ("recovery.group", self.recovery.group, MOST_ROWS),
+            ("recovery.steps", self.recovery.steps.unwrap_or(0), MOST),
+            ("recovery.block_length", self.recovery.block_length.unwrap_or(0), MOST),
         ];
         if let Some((key, value, most)) = counts.into_iter().find(|(_, value, most)| value > most) {
             return wrong(key, &format!("= {value} is more than {most}"));
@@ -217,6 +231,9 @@ impl AlignConfig {
             ("lora.alpha", self.lora.alpha),
             ("retain.weight", self.retain.weight),
             ("sft.eos_weight", self.sft.eos_weight),
+            ("vrpo.beta", self.vrpo.beta),
+            ("vrpo.sft_weight", self.vrpo.sft_weight),
+            ("recovery.temperature", self.recovery.temperature),
         ];
         match numbers.into_iter().find(|(_, value)| value.abs() > LARGEST) {
             Some((key, value)) => wrong(key, &format!("= {value} is beyond {LARGEST}")),
@@ -285,6 +302,28 @@ impl AlignConfig {
             c if !share(c.sft.nearly_masked) => wrong("sft.nearly_masked", "must be between 0 and 1"),
             c if !from_zero(c.sft.eos_weight) => wrong("sft.eos_weight", "must be a number from 0 up"),
             _ => Ok(()),
+        }
+    }
+}
+
+impl AlignConfig {
+    /// The settings of single objectives.
+    fn check_objectives(&self) -> Result<(), AlignError> {
+        let Self { a2d, vrpo, recovery, .. } = self;
+        match () {
+            () if !(0.0..=1.0).contains(&a2d.eps) => wrong("a2d.eps", "must be between 0 and 1"),
+            () if !positive(vrpo.beta) => wrong("vrpo.beta", "must be a positive number"),
+            () if vrpo.draws == 0 => wrong("vrpo.draws", "must be positive"),
+            () if !from_zero(vrpo.sft_weight) => wrong("vrpo.sft_weight", "must be a number from 0 up"),
+            () if recovery.group < 2 => {
+                wrong("recovery.group", "must be at least 2: answers are compared to each other")
+            }
+            () if recovery.steps == Some(0) => wrong("recovery.steps", "must be positive"),
+            () if recovery.block_length == Some(0) => wrong("recovery.block_length", "must be positive"),
+            () if !positive(recovery.temperature) => {
+                wrong("recovery.temperature", "must be a positive number: answers of a group have to differ")
+            }
+            () => Ok(()),
         }
     }
 }

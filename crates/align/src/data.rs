@@ -13,6 +13,8 @@ pub struct Record {
     pub prompt: Vec<TokenId>,
     /// The answer without its end; empty if there is none.
     pub response: Vec<TokenId>,
+    /// A safe answer to the same prompt without its end; empty if there is none, where one is drawn from [`Data::safe`].
+    pub safe: Vec<TokenId>,
     /// Lowest and highest share of the answer that `sft` masks, where it is not the objective's own.
     pub masked: Option<[f64; 2]>,
 }
@@ -63,6 +65,23 @@ fn check_room(key: &'static str, records: &[Record], canvas: usize, context: usi
         true => Ok(()),
         false => Err(AlignError::PromptsTooLong { prompts, of: records.len(), canvas, context }),
     }
+}
+
+/// Refuses records without an answer, or with one that with its end does not fit the canvas.
+pub(crate) fn check_answers(key: &'static str, records: &[Record], canvas: usize) -> Result<(), AlignError> {
+    let named = |fits: &dyn Fn(&Record) -> bool| {
+        records.iter().filter(|r| !fits(r)).map(|r| r.id.as_str()).collect::<Vec<_>>().join(", ")
+    };
+    let wrong = |what: String| Err(AlignError::Setting { key, what });
+    let silent = named(&|r| !r.response.is_empty());
+    if !silent.is_empty() {
+        return wrong(format!("needs an answer for every prompt (`response`); there is none for the prompts {silent}"));
+    }
+    let long = named(&|r| r.response.len() < canvas && r.safe.len() < canvas);
+    if !long.is_empty() {
+        return wrong(format!("has answers that with their ends do not fit canvas_length {canvas}: {long}"));
+    }
+    Ok(())
 }
 
 /// The numbers of the records in the batch of a step: the data in a fresh order every epoch, cut into batches.

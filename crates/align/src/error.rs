@@ -1,6 +1,7 @@
 //! What can go wrong while aligning.
 
 use mosa_core::{TokenId, WindowError};
+use mosa_engine::EngineError;
 use mosa_model::ModelError;
 use mosa_records::RecordsError;
 use std::path::{Path, PathBuf};
@@ -80,6 +81,12 @@ pub enum AlignError {
         /// The tensor by PEFT's name.
         name: String,
     },
+    /// Answers of the policy have no reward.
+    #[error("the reward of a step: {0}")]
+    Reward(String),
+    /// The policy could not answer.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
     /// The model failed.
     #[error(transparent)]
     Model(#[from] ModelError),

@@ -1,8 +1,9 @@
 //! One canvas and what the loss says about it.
 //!
-//! Every objective is a sum of three kinds of terms over response offsets i, with L the policy's log-probabilities:
-//! `w L[i, token]` for listed tokens, `w KL_i` against the reference, and a window reward, whose weights w follow from
-//! the L of its rows. So an objective only has to say which; [`crate::loss`] computes loss and gradient of all of them.
+//! Every objective is a sum of four kinds of terms over response offsets i, with L the policy's log-probabilities:
+//! `w L[i, token]` for listed tokens, `w KL_i` against the reference, a window reward, whose weights w follow from
+//! the L of its rows, and a preference between two answers, whose weights follow from the L of several examples. So an
+//! objective only has to say which; [`crate::loss`] computes loss and gradient of all of them.
 
 use crate::WindowReward;
 use crate::options::KlDirection;
@@ -42,8 +43,26 @@ pub struct Example {
     pub direction: KlDirection,
     /// The term -R.
     pub reward: Option<WindowReward>,
+    /// The term of a pair of answers, shared by all examples that look at either of them.
+    pub preference: Option<Preference>,
     /// Windows inside which the KL is reported apart.
     pub windows: Vec<Window>,
+}
+
+/// One look at an answer of a pair: the loss wants one answer to gain more likelihood over the reference than the other.
+///
+/// An answer's log-likelihood is the sum of the terms of all examples that look at it, with the same canvases for policy and
+/// reference. An answer may have any number of them, but those of a pair are computed in one pass.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Preference {
+    /// Number of the pair in its step.
+    pub pair: usize,
+    /// Whether the answer is the one that is wanted.
+    pub chosen: bool,
+    /// Scale of the difference of the two gains.
+    pub beta: f64,
+    /// Terms w L[offset, token] of the log-likelihood.
+    pub terms: Vec<Linear>,
 }
 
 /// weight * L[offset, token].
@@ -99,7 +118,9 @@ impl Example {
     /// All other places with a term, in order.
     pub(crate) fn other_places(&self) -> Vec<Place> {
         let reward = self.reward_places();
-        let mut all: Vec<usize> = self.kl.iter().map(|(i, _)| *i).chain(self.linear.iter().map(|l| l.offset)).collect();
+        let preferred = self.preference.iter().flat_map(|p| &p.terms);
+        let linear = self.linear.iter().chain(preferred).map(|l| l.offset);
+        let mut all: Vec<usize> = self.kl.iter().map(|(i, _)| *i).chain(linear).collect();
         all.sort_unstable();
         all.dedup();
         let sheets = 0..self.sheets();
@@ -111,6 +132,11 @@ impl Example {
     pub(crate) fn kl_weight(&self, offset: usize) -> f64 {
         let weight = self.kl.binary_search_by_key(&offset, |(i, _)| *i).map_or(0.0, |at| self.kl[at].1);
         weight * self.sheet_share()
+    }
+
+    /// The number of its pair.
+    pub(crate) fn pair(&self) -> Option<usize> {
+        self.preference.as_ref().map(|p| p.pair)
     }
 
     pub(crate) fn in_window(&self, offset: usize) -> bool {

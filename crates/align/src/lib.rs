@@ -10,6 +10,9 @@
 //! loss     = mean over the batch of -R + beta * KL(policy || reference)
 //! ```
 //!
+//! Other objectives train the same adapter with the same loop: `sft`, `a2d-eos`, `vrpo` and `recovery`, which lets the policy
+//! answer and asks a [`Reward`] what the answers are worth.
+//!
 //! The reference is the same model with the adapter off. An [`Objective`] turns records into [`Example`]s, [`Policy`]
 //! computes their loss and gradient, [`Trainer`] is the loop.
 
@@ -23,7 +26,9 @@ mod metrics;
 mod objective;
 mod optimiser;
 mod options;
+mod preference;
 mod reward;
+mod rollout;
 mod run;
 mod sheet;
 mod trainer;
@@ -32,15 +37,20 @@ pub use config::{AlignConfig, MOST_RANK};
 pub use data::{Data, Record};
 pub use error::AlignError;
 pub use events::EventWriter;
-pub use example::{Example, Linear, Part};
-pub use loss::{Policy, Terms};
-pub use metrics::{RewardMetrics, StepMetrics};
-pub use objective::{CanvasIds, MaskedSft, Mosa, OBJECTIVES, Objective, objective};
+pub use example::{Example, Linear, Part, Preference};
+pub use loss::{Look, Policy, Terms};
+pub use metrics::{PreferenceMetrics, RewardMetrics, RolloutMetrics, StepMetrics};
+pub use objective::{
+    A2dEos, Batch, CanvasIds, MaskedSft, Mosa, OBJECTIVES, Objective, RECOVERY, RecoveryGroups, VrpoPairs, objective,
+    rewarded_objective,
+};
 pub use optimiser::{AdamW, AdamWSettings, Rule, Trained};
 pub use options::{
-    CanvasState, Contaminate, EndToken, KlDirection, KlPositions, KlSettings, LoraSettings, LoraTargets, Normalise,
-    Optimiser, Pick, Placing, Reduction, Retain, Reveal, Schedule, Sft, Share, Windows,
+    A2d, CanvasState, Contaminate, EndToken, KlDirection, KlPositions, KlSettings, LoraSettings, LoraTargets,
+    Normalise, Optimiser, Pick, Placing, Recovery, Reduction, Retain, Reveal, Schedule, Sft, Share, Vrpo, Windows,
 };
+pub use preference::{Likelihoods, Pair};
 pub use reward::{Columns, RewardRule, RewardTerms, SentencePair, SentenceScore, WindowReward};
+pub use rollout::{Reward, Rollout, Rollouts, advantages};
 pub use run::{MetricsLog, RunFolder, Saved, is_of_training};
 pub use trainer::Trainer;

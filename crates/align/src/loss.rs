@@ -9,11 +9,15 @@
 //! term b KL(r || p)              d/dz = b (p - r)
 //! ```
 //!
-//! which is formed by hand, handed back through the head, and dropped with its chunk. What is left, d loss / d hidden,
+//! The w of a preference between two answers follow from the log-likelihoods of both ([`crate::Pair`]), so where an example has
+//! one, the log-probabilities of its tokens are read off all chunks first, and then each chunk is scored once more.
+//!
+//! d loss / d logits is formed by hand, handed back through the head, and dropped with its chunk. What is left, d loss / d hidden,
 //! goes backward through the body.
 
 use crate::example::{Example, Part, Place};
 use crate::options::KlDirection;
+use crate::preference::{Likelihoods, Pair as Answers, pairs};
 use crate::reward::{Columns, RewardTerms};
 use crate::sheet::Sheets;
 use crate::{AlignError, Linear};
@@ -44,6 +48,21 @@ pub struct Terms {
     pub kl_inside: f64,
     /// KL of every position, by offset.
     pub kl_by_offset: Vec<(usize, f64)>,
+    /// Whether a KL was asked for.
+    pub has_kl: bool,
+    /// Its part of a pair of answers.
+    pub preference: Option<Look>,
+}
+
+/// What an example contributed to the log-likelihood of an answer of a pair.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Look {
+    /// Number of the pair.
+    pub pair: usize,
+    /// Whether the answer is the one that is wanted.
+    pub chosen: bool,
+    /// The part of its log-likelihood.
+    pub part: Likelihoods,
 }
 
 /// A model, and the adapter that makes the policy of it. Without one the policy is the model itself and there is no
@@ -128,6 +147,9 @@ impl<'a> Policy<'a> {
         let rows = policy.detach(); // [n, width]
         let upstream = if differentiate { Some(rows.f_zeros_like()?) } else { None };
         let mut terms: Vec<Terms> = examples.iter().map(Terms::new).collect();
+        let answers = tch::no_grad(|| {
+            self.answers(&chunks, examples, &Pair { policy: &rows, reference: reference.as_ref() }, &mut terms)
+        })?;
         let mut start = 0;
         for chunk in &chunks {
             let n = chunk.rows.len() as i64;
@@ -135,8 +157,9 @@ impl<'a> Policy<'a> {
             let hidden = part(&rows)?.f_set_requires_grad(differentiate && !widens)?;
             let logits = self.model.score(&hidden, self.adapter)?;
             let reference = reference.as_ref().map(part).transpose()?;
-            let gradient =
-                tch::no_grad(|| self.chunk(chunk, examples, &Pair { policy: &logits, reference }, &mut terms))?;
+            let gradient = tch::no_grad(|| {
+                self.chunk(chunk, examples, &answers, &Pair { policy: &logits, reference }, &mut terms)
+            })?;
             if let Some(upstream) = &upstream {
                 let through = if widens {
                     drop(logits);
@@ -164,13 +187,55 @@ impl<'a> Policy<'a> {
         sheets: &Sheets<'_>,
         want: &[Slot],
     ) -> Result<Option<Tensor>, AlignError> {
-        if examples.iter().all(|e| e.kl.is_empty()) {
+        if examples.iter().all(|e| e.kl.is_empty() && e.preference.is_none()) {
             return Ok(None);
         }
         if self.adapter.is_none() {
-            return Err(AlignError::Setting { key: "beta", what: "a KL needs an adapter to switch off".into() });
+            return Err(AlignError::Setting {
+                key: "beta",
+                what: "a KL or a preference needs an adapter to switch off".into(),
+            });
         }
         Ok(Some(tch::no_grad(|| self.model.hidden(Call::of(sheets.rows(), want)))?))
+    }
+
+    /// The pairs of answers, from the hidden states of all rows; adds their losses to `terms`.
+    fn answers(
+        &self,
+        chunks: &[Chunk],
+        examples: &[Example],
+        rows: &Pair<&Tensor>,
+        terms: &mut [Terms],
+    ) -> Result<BTreeMap<usize, Answers>, AlignError> {
+        if examples.iter().all(|e| e.preference.is_none()) {
+            return Ok(BTreeMap::new());
+        }
+        let mut parts = vec![Likelihoods::default(); examples.len()];
+        let mut start = 0;
+        for chunk in chunks {
+            let n = chunk.rows.len() as i64;
+            let wanted = preferred_terms(chunk, examples);
+            let read = |hidden: &Tensor, adapter| -> Result<Vec<f64>, AlignError> {
+                let logits = self.model.score(&hidden.f_narrow(0, start, n)?, adapter)?;
+                let log_p = logits.f_to_kind(Kind::Float)?.f_log_softmax(-1, Kind::Float)?;
+                gather(&log_p, wanted.iter().map(|(_, row, l)| (*row, l.token)))
+            };
+            if let (Some(reference), false) = (rows.reference, wanted.is_empty()) {
+                let read = read(rows.policy, self.adapter)?.into_iter().zip(read(reference, None)?);
+                for ((e, _, l), (policy, reference)) in wanted.iter().zip(read) {
+                    parts[*e].add(Likelihoods { policy: l.weight * policy, reference: l.weight * reference });
+                }
+            }
+            start += n;
+        }
+        let pairs = pairs(examples, &parts)?;
+        for ((terms, example), part) in terms.iter_mut().zip(examples).zip(parts) {
+            if let Some(p) = &example.preference {
+                terms.preference = Some(Look { pair: p.pair, chosen: p.chosen, part });
+                terms.loss += pairs[&p.pair].loss_of_a_look();
+            }
+        }
+        Ok(pairs)
     }
 
     /// d loss / d logits [n, vocabulary] in f32, from the policy's logits and the reference's hidden states; adds what the
@@ -179,6 +244,7 @@ impl<'a> Policy<'a> {
         &self,
         chunk: &Chunk,
         examples: &[Example],
+        answers: &BTreeMap<usize, Answers>,
         made: &Pair<&Tensor, Tensor>,
         terms: &mut [Terms],
     ) -> Result<Tensor, AlignError> {
@@ -191,7 +257,12 @@ impl<'a> Policy<'a> {
             _ => None,
         };
         let logs = Pair { policy, reference };
-        let linear = linear_terms(chunk, examples, &logs, terms)?;
+        let mut linear = linear_terms(chunk, examples, &logs, terms)?;
+        for (e, row, l) in preferred_terms(chunk, examples) {
+            if let Some(p) = &examples[e].preference {
+                linear.push((row, l.times(answers[&p.pair].slope(p.chosen))));
+            }
+        }
         row_gradient(chunk, examples, logs, &linear, terms)
     }
 }
@@ -207,6 +278,8 @@ impl Terms {
             kl: 0.0,
             kl_inside: 0.0,
             kl_by_offset: Vec::new(),
+            has_kl: !example.kl.is_empty(),
+            preference: None,
         }
     }
 }
@@ -248,22 +321,36 @@ fn linear_terms(
         }
         all.extend(weights.into_iter().map(|(sentence, l)| (read.row(sentence, l.offset), l)));
     }
-    let at: BTreeMap<Scored, usize> = chunk.rows.iter().enumerate().map(|(row, &key)| (key, row)).collect();
-    let mut fixed = Vec::new();
-    for e in distinct(chunk) {
-        let share = examples[e].sheet_share();
-        for sheet in 0..examples[e].sheets() {
-            let row = |l: &Linear| at.get(&Scored { example: e, at: Place { sheet, offset: l.offset } });
-            let own = examples[e].linear.iter().filter_map(|l| Some((e, *row(l)?, l.times(share))));
-            fixed.extend(own);
-        }
-    }
+    let fixed = placed(chunk, examples, |e| e.linear.as_slice());
     let values = gather(log_p, fixed.iter().map(|(_, row, l)| (*row, l.token)))?;
     for ((e, row, l), value) in fixed.into_iter().zip(values) {
         terms[e].loss += l.weight * value;
         all.push((row, l));
     }
     Ok(all)
+}
+
+/// The terms of the log-likelihoods of pairs that stand in a chunk, as (example, row, term).
+fn preferred_terms(chunk: &Chunk, examples: &[Example]) -> Vec<(usize, usize, Linear)> {
+    placed(chunk, examples, |e| e.preference.as_ref().map_or(&[], |p| p.terms.as_slice()))
+}
+
+/// Those of the terms of examples that stand in a chunk, as (example, row, term); on several sheets each has its share.
+fn placed<'e>(
+    chunk: &Chunk,
+    examples: &'e [Example],
+    terms: impl Fn(&'e Example) -> &'e [Linear],
+) -> Vec<(usize, usize, Linear)> {
+    let at: BTreeMap<Scored, usize> = chunk.rows.iter().enumerate().map(|(row, &key)| (key, row)).collect();
+    let mut all = Vec::new();
+    for e in distinct(chunk) {
+        let share = examples[e].sheet_share();
+        for sheet in 0..examples[e].sheets() {
+            let row = |l: &Linear| at.get(&Scored { example: e, at: Place { sheet, offset: l.offset } });
+            all.extend(terms(&examples[e]).iter().filter_map(|l| Some((e, *row(l)?, l.times(share)))));
+        }
+    }
+    all
 }
 
 fn distinct(chunk: &Chunk) -> Vec<usize> {

@@ -2,7 +2,9 @@
 
 use crate::example::Part;
 use crate::loss::Terms;
+use crate::preference::Pair;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Values before the update. What an objective does not have is left out.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -23,6 +25,18 @@ pub struct StepMetrics {
     /// Mean KL over the retain prompts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kl_retain: Option<f64>,
+    /// Mean loss of the objective's own examples apart from the others, where both have one (`a2d-eos`: harmful answers).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss_own: Option<f64>,
+    /// Mean loss of the others (`a2d-eos`: harmless and safe answers).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss_retain: Option<f64>,
+    /// Pairs of answers, if the objective has them.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub preference: Option<PreferenceMetrics>,
+    /// Answers of the policy, if the objective asks for them.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub rollouts: Option<RolloutMetrics>,
     /// Global gradient norm before clipping.
     pub grad_norm: f64,
     /// Learning rate.
@@ -70,11 +84,73 @@ pub struct RewardMetrics {
     pub harmful_starts: Vec<usize>,
 }
 
+/// Pairs of answers, means over the batch.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PreferenceMetrics {
+    /// How much more log-likelihood the chosen answer gained over the reference than the rejected one.
+    pub margin: f64,
+    /// Share of the pairs with a margin above 0.
+    #[serde(rename = "margin_positive")]
+    pub positive: f64,
+    /// Estimated log-likelihood of the chosen answer.
+    #[serde(rename = "elbo_chosen")]
+    pub chosen: f64,
+    /// Estimated log-likelihood of the rejected answer.
+    #[serde(rename = "elbo_rejected")]
+    pub rejected: f64,
+    /// Gain of the chosen answer over the reference.
+    #[serde(rename = "gain_chosen")]
+    pub chosen_gain: f64,
+    /// Gain of the rejected answer over the reference.
+    #[serde(rename = "gain_rejected")]
+    pub rejected_gain: f64,
+}
+
+/// Answers that the policy gave for a step.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RolloutMetrics {
+    /// Mean reward.
+    #[serde(rename = "rollout_reward")]
+    pub reward: f64,
+    /// Mean spread of the rewards of a group; where it is 0, nothing is learned from a group.
+    #[serde(rename = "rollout_spread")]
+    pub spread: f64,
+    /// Denoising steps after which the policy took over.
+    pub t_inter: usize,
+    /// Mean tokens of an answer before its end.
+    #[serde(rename = "rollout_tokens")]
+    pub tokens: f64,
+    /// Passes of the model.
+    #[serde(rename = "rollout_forwards")]
+    pub forwards: usize,
+}
+
+impl PreferenceMetrics {
+    fn of(terms: &[&Terms]) -> Option<Self> {
+        let mut pairs: BTreeMap<usize, Pair> = BTreeMap::new();
+        for look in terms.iter().filter_map(|t| t.preference) {
+            let pair = pairs.entry(look.pair).or_default();
+            let answer = if look.chosen { &mut pair.chosen } else { &mut pair.rejected };
+            answer.add(look.part);
+        }
+        let of = |f: &dyn Fn(&Pair) -> f64| mean(pairs.values().map(f));
+        (!pairs.is_empty()).then(|| Self {
+            margin: of(&Pair::margin),
+            positive: of(&|p| f64::from(u8::from(p.margin() > 0.0))),
+            chosen: of(&|p| p.chosen.policy),
+            rejected: of(&|p| p.rejected.policy),
+            chosen_gain: of(&|p| p.chosen.gain()),
+            rejected_gain: of(&|p| p.rejected.gain()),
+        })
+    }
+}
+
 impl StepMetrics {
     /// The means over the terms of a step; the caller adds what it measured itself.
     pub(crate) fn of(terms: &[Terms], loss: f64) -> Self {
         let own: Vec<&Terms> = terms.iter().filter(|t| t.part == Part::Aligned).collect();
         let retained: Vec<&Terms> = terms.iter().filter(|t| t.part == Part::Retained).collect();
+        let apart = !own.is_empty() && retained.iter().any(|t| !t.has_kl);
         let (kl, kl_inside) = (mean(own.iter().map(|t| t.kl)), mean(own.iter().map(|t| t.kl_inside)));
         Self {
             loss,
@@ -82,8 +158,11 @@ impl StepMetrics {
             kl,
             kl_inside,
             kl_outside: kl - kl_inside,
-            kl_retain: (!retained.is_empty()).then(|| mean(retained.iter().map(|t| t.kl))),
-            records: own.iter().map(|t| t.record).collect(),
+            kl_retain: retained.iter().any(|t| t.has_kl).then(|| mean(retained.iter().map(|t| t.kl))),
+            loss_own: apart.then(|| mean(own.iter().map(|t| t.loss))),
+            loss_retain: apart.then(|| mean(retained.iter().map(|t| t.loss))),
+            preference: PreferenceMetrics::of(&own),
+            records: records(&own),
             ..Self::default()
         }
     }
@@ -109,6 +188,14 @@ impl RewardMetrics {
             harmful_starts: rewards.iter().map(|r| r.harmful.start).collect(),
         })
     }
+}
+
+/// The records of a step; one that several examples look at is named once for them.
+fn records(own: &[&Terms]) -> Vec<usize> {
+    let mut records: Vec<(Option<usize>, usize)> =
+        own.iter().map(|t| (t.preference.map(|look| look.pair), t.record)).collect();
+    records.dedup_by(|a, b| a.0.is_some() && a == b);
+    records.into_iter().map(|(_, record)| record).collect()
 }
 
 fn mean(values: impl Iterator<Item = f64>) -> f64 {

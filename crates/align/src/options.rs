@@ -263,6 +263,116 @@ impl Default for Sft {
     }
 }
 
+/// Settings of the objective `a2d-eos` (A2D, arXiv 2509.23286). Its loss is weighed as `sft` says.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct A2d {
+    /// Least probability that a token is masked: lambda = (1 - eps) t + eps. Not stated; 1e-3, as in LLaDA's training.
+    pub eps: f64,
+    /// Each harmful prompt is also asked with a safe answer, its own or a safe sentence, that is to be learned. A2D: such
+    /// pairs are among the retain data. false, if those in `--retain` are enough.
+    pub refusals: bool,
+}
+
+impl Default for A2d {
+    fn default() -> Self {
+        Self { eps: 1e-3, refusals: true }
+    }
+}
+
+impl A2d {
+    /// lambda for a t from 0 to 1.
+    pub fn masked_share(&self, t: f64) -> f64 {
+        (1.0 - self.eps) * t + self.eps
+    }
+}
+
+/// Settings of the objective `vrpo` (LLaDA 1.5, arXiv 2505.19223).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Vrpo {
+    /// Scale of the difference of the two gains in log-likelihood. LLaDA 1.5: 0.2.
+    pub beta: f64,
+    /// Draws of each log-likelihood, with one mask each; the canvases of a pair are computed in one pass. LLaDA 1.5: 8.
+    pub draws: usize,
+    /// Weight of the cross entropy of the safe answers, per position. LLaDA 1.5: 0.05.
+    pub sft_weight: f64,
+}
+
+impl Default for Vrpo {
+    fn default() -> Self {
+        Self { beta: 0.2, draws: 8, sft_weight: 0.05 }
+    }
+}
+
+impl Vrpo {
+    /// The mask probabilities of the draws, spread evenly: (u + i) / draws for i from 0, with u from 0 to 1.
+    pub fn shares(&self, u: f64) -> Vec<f64> {
+        (0..self.draws).map(|i| (u + i as f64) / self.draws as f64).collect()
+    }
+}
+
+/// Settings of the objective `recovery` (Recovery Alignment, arXiv 2510.00565). `beta` is the weight of its KL.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Recovery {
+    /// Answers per prompt, of which each is compared to the others. Not stated; 8.
+    pub group: usize,
+    /// Denoising steps at the beginning of training after which the policy takes over. Not stated; 0.
+    pub t_min: usize,
+    /// The same at the end of training. Not stated; 32, the latest that the paper attacks.
+    /// Both have to be below T.
+    pub t_max: usize,
+    /// Denoising steps T of a whole answer, of which the two before are parts; those of the sampler, but for models that write
+    /// in blocks. Default: one per position, as in the paper.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<usize>,
+    /// Positions per block of the answers. Default: all, or the model's own blocks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub block_length: Option<usize>,
+    /// Sampling temperature of the answers; above 0, or they are all the same. Not stated; 0.9, as in diffu-GRPO.
+    pub temperature: f64,
+    /// Mean or sum over the tokens of an answer, for its log-probability and its KL. diffu-GRPO: mean.
+    pub reduction: Reduction,
+    /// Whether the rewards of a group are divided by their spread. GRPO: true.
+    pub normalise: bool,
+}
+
+impl Default for Recovery {
+    fn default() -> Self {
+        Self {
+            group: 8,
+            t_min: 0,
+            t_max: 32,
+            steps: None,
+            block_length: None,
+            temperature: 0.9,
+            reduction: Reduction::Mean,
+            normalise: true,
+        }
+    }
+}
+
+impl Recovery {
+    /// After how many denoising steps the policy takes over at a training step of `total`: floor(t_min + step / total (t_max -
+    /// t_min)).
+    pub fn t_inter(&self, step: usize, total: usize) -> usize {
+        let rise = (self.t_max as f64 - self.t_min as f64) * step as f64 / total.max(1) as f64;
+        (self.t_min as f64 + rise).floor().max(0.0) as usize
+    }
+
+    /// How many of the tokens of an answer stand by then: t_inter / T of them, rounded down.
+    pub fn revealed(&self, t_inter: usize, tokens: usize, canvas_length: usize) -> usize {
+        let whole = self.whole(canvas_length).max(1);
+        (tokens.saturating_mul(t_inter) / whole).min(tokens)
+    }
+
+    /// T.
+    pub fn whole(&self, canvas_length: usize) -> usize {
+        self.steps.unwrap_or(canvas_length)
+    }
+}
+
 /// What a masked-diffusion loss is divided by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

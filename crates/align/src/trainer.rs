@@ -1,7 +1,9 @@
 //! The training loop.
 
 use crate::loss::{Policy, Terms};
+use crate::objective::Batch;
 use crate::options::Optimiser;
+use crate::preference::passes;
 use crate::{AdamW, AdamWSettings, AlignConfig, AlignError, Example, Objective, Rule, StepMetrics, Trained};
 use mosa_model::synchronise;
 use std::collections::BTreeMap;
@@ -64,7 +66,7 @@ impl<'a> Trainer<'a> {
     /// [`AlignError`] if the loss diverges, a tensor receives no gradient, or the model fails.
     pub fn step(&mut self) -> Result<StepMetrics, AlignError> {
         let started = Instant::now();
-        let examples = self.objective.examples(self.step)?;
+        let Batch { examples, rollouts } = self.objective.batch(self.step, &self.policy)?;
         let terms = self.backward(&examples)?;
         let loss = examples.iter().zip(&terms).map(|(e, t)| e.share * t.loss).sum::<f64>();
         let gradients = self.take_gradients()?;
@@ -86,6 +88,7 @@ impl<'a> Trainer<'a> {
             lr,
             seconds,
             tokens_per_s: tokens as f64 / seconds,
+            rollouts,
             ..StepMetrics::of(&terms, loss)
         })
     }
@@ -97,7 +100,7 @@ impl<'a> Trainer<'a> {
             n => n,
         };
         let mut terms = Vec::with_capacity(examples.len());
-        for pass in examples.chunks(size) {
+        for pass in passes(examples, size) {
             terms.extend(self.policy.backward(pass)?.ok_or_else(|| self.no_gradient(0))?);
         }
         Ok(terms)

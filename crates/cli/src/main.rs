@@ -15,6 +15,7 @@ mod load;
 mod manifest;
 mod output;
 mod page;
+mod rewarded;
 mod room;
 mod sampling;
 mod settings;

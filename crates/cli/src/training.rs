@@ -49,7 +49,11 @@ impl Session<'_> {
         let bar = output::bar(self.compute.quiet, total)?.with_position(done.len() as u64);
         bar.reset_eta();
         while trainer.step_number() < total && !interrupt::asked() {
-            let mut m = trainer.step().map_err(|error| self.broken_off(error))?;
+            let mut m = match trainer.step() {
+                // Whoever gives rewards was stopped as well; the step is made again.
+                Err(AlignError::Reward(_)) if interrupt::asked() => break,
+                made => made.map_err(|error| self.broken_off(error))?,
+            };
             let megabytes = |bytes: u64| bytes as f64 / 1e6;
             m.peak_mb = Memory::now().peak_resident.map(megabytes);
             m.device_mb = Memory::of_device(self.device).map(megabytes);
@@ -94,6 +98,12 @@ impl Session<'_> {
 /// A step for the progress line.
 fn describe(m: &StepMetrics) -> String {
     let rest = format!("|g| {:.2}  {:.0} tok/s", m.grad_norm, m.tokens_per_s);
+    if let Some(r) = &m.rollouts {
+        return format!("reward {:.2} from step {}  KL {:.2}  {rest}", r.reward, r.t_inter, m.kl);
+    }
+    if let Some(p) = &m.preference {
+        return format!("loss {:.3}  margin {:+.2}  {rest}", m.loss, p.margin);
+    }
     match &m.reward {
         Some(r) => {
             let gain = r.reference.map_or(String::new(), |base| format!(" ({:+.1} over the base)", r.value - base));
@@ -112,6 +122,12 @@ fn summary(steps: &[StepMetrics]) -> String {
         let r = |f: fn(&mosa_align::RewardMetrics) -> f64| mean(&|m| m.reward.as_ref().map_or(0.0, f));
         let gain = r(|r| r.value - r.reference.unwrap_or(r.value));
         format!("R {:+.1}, {gain:+.1} over the base; KL {:.2}", r(|r| r.value), mean(&|m| m.kl))
+    } else if tail.iter().all(|m| m.rollouts.is_some()) {
+        let reward = mean(&|m| m.rollouts.as_ref().map_or(0.0, |r| r.reward));
+        format!("reward {reward:.2}, KL {:.2}", mean(&|m| m.kl))
+    } else if tail.iter().all(|m| m.preference.is_some()) {
+        let margin = mean(&|m| m.preference.as_ref().map_or(0.0, |p| p.margin));
+        format!("loss {:.3}, margin {margin:+.2}", mean(&|m| m.loss))
     } else {
         format!("loss {:.3}", mean(&|m| m.loss))
     };

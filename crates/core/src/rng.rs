@@ -41,6 +41,8 @@ pub enum Stream {
     Phrases = 40,
     /// Cases drawn again for an interval; step = draw.
     Bootstrap = 24,
+    /// Seeds of the answers that a policy gives while it is trained; step = optimiser step, sample = answer of the step.
+    Rollout = 26,
     /// Jitter of waits before a request is repeated; sample = hash of the request.
     Backoff = 41,
     /// Draws of an attack; step = hash of the attack's name and the call's key, sample = hash of the behaviour's id.

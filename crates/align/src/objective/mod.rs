@@ -1,13 +1,21 @@
 //! What is trained towards: records to canvases with loss terms.
 
+mod a2d_eos;
+mod covered;
 mod mosa;
+mod recovery;
 mod retain;
 mod sft;
+mod vrpo;
 
+pub use a2d_eos::A2dEos;
 pub use mosa::Mosa;
+pub use recovery::RecoveryGroups;
 pub use sft::MaskedSft;
+pub use vrpo::VrpoPairs;
 
-use crate::{AlignConfig, AlignError, Data, Example};
+use crate::metrics::RolloutMetrics;
+use crate::{AlignConfig, AlignError, Data, Example, Policy, Rollouts};
 use mosa_core::{Placement, TokenId};
 use std::fmt::Debug;
 
@@ -21,6 +29,23 @@ pub trait Objective: Debug {
     /// # Errors
     /// [`AlignError`] if a sentence or an answer has no place on the canvas.
     fn examples(&self, step: usize) -> Result<Vec<Example>, AlignError>;
+
+    /// The same for an objective that first lets the policy answer.
+    ///
+    /// # Errors
+    /// As [`Objective::examples`], or if the policy cannot answer or its answers have no reward.
+    fn batch(&self, step: usize, _policy: &Policy<'_>) -> Result<Batch, AlignError> {
+        Ok(Batch { examples: self.examples(step)?, rollouts: None })
+    }
+}
+
+/// What a step is made of.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// Its examples.
+    pub examples: Vec<Example>,
+    /// What the policy answered for it.
+    pub rollouts: Option<RolloutMetrics>,
 }
 
 /// The ids a canvas is made of.
@@ -33,13 +58,15 @@ pub struct CanvasIds {
 }
 
 /// Names on the command line.
-pub const OBJECTIVES: [&str; 3] = ["mosa", "initial", "sft"];
+pub const OBJECTIVES: [&str; 6] = ["mosa", "initial", "sft", "a2d-eos", "vrpo", RECOVERY];
+/// The objective that lets the policy answer.
+pub const RECOVERY: &str = "recovery";
 
-/// The objective of that name: `mosa`; `initial`, the same with every sentence at offset 0; `sft`. `None` if there is
-/// no such objective.
+/// The objective of that name; `initial` is `mosa` with every sentence at offset 0. `None` if there is no such objective.
 ///
 /// # Errors
-/// [`AlignError`] if the data or the settings do not fit the objective.
+/// [`AlignError`] if the data or the settings do not fit the objective, or it needs answers of the policy
+/// ([`rewarded_objective`]).
 pub fn objective(
     name: &str,
     config: &AlignConfig,
@@ -50,8 +77,24 @@ pub fn objective(
         "mosa" => Some(Box::new(Mosa::new(config, config.placement.placement(), ids, data)?)),
         "initial" => Some(Box::new(Mosa::new(config, Placement::Fixed(0), ids, data)?)),
         "sft" => Some(Box::new(MaskedSft::new(config, ids, data)?)),
+        "a2d-eos" => Some(Box::new(A2dEos::new(config, ids, data)?)),
+        "vrpo" => Some(Box::new(VrpoPairs::new(config, ids, data)?)),
+        RECOVERY => return Err(AlignError::Reward(format!("`{RECOVERY}` needs to be told what answers are worth"))),
         _ => None,
     })
+}
+
+/// The objective that lets the policy answer, [`RECOVERY`].
+///
+/// # Errors
+/// [`AlignError`] if the data or the settings do not fit it.
+pub fn rewarded_objective<'r>(
+    config: &AlignConfig,
+    ids: CanvasIds,
+    data: Data,
+    rollouts: Rollouts<'r>,
+) -> Result<Box<dyn Objective + 'r>, AlignError> {
+    Ok(Box::new(RecoveryGroups::new(config, ids, data, rollouts)?))
 }
 
 /// An answer with the tail of end tokens that fills its canvas.

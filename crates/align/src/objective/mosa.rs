@@ -168,6 +168,7 @@ impl Mosa {
             kl,
             direction: self.kl.direction,
             reward,
+            preference: None,
             windows: self.rule.windows.clone(),
         })
     }
@@ -200,6 +201,7 @@ impl Mosa {
             kl: self.divergence(&free),
             direction: self.kl.direction,
             reward: Some(reward),
+            preference: None,
             windows: self.rule.windows.clone(),
         })
     }

@@ -79,6 +79,7 @@ impl Retained {
             linear: Vec::new(),
             direction: self.direction,
             reward: None,
+            preference: None,
             windows: Vec::new(),
         }
     }

@@ -1,7 +1,7 @@
 //! Masked-diffusion training: predict the masked tokens of an answer.
 
 use super::{CanvasIds, Objective, padded};
-use crate::data::{Record, batch};
+use crate::data::{batch, check_answers};
 use crate::example::{Example, Linear, Part};
 use crate::options::{CanvasState, KlDirection, Normalise, Sft};
 use crate::{AlignConfig, AlignError, Data};
@@ -25,21 +25,7 @@ impl MaskedSft {
     /// # Errors
     /// [`AlignError::Setting`] if a record has no answer, or one longer than the canvas.
     pub fn new(config: &AlignConfig, ids: CanvasIds, data: Data) -> Result<Self, AlignError> {
-        let wrong = |what: String| Err(AlignError::Setting { key: "data", what });
-        let named = |fits: &dyn Fn(&Record) -> bool| {
-            data.records.iter().filter(|r| !fits(r)).map(|r| r.id.as_str()).collect::<Vec<_>>().join(", ")
-        };
-        let silent = named(&|r| !r.response.is_empty());
-        if !silent.is_empty() {
-            return wrong(format!(
-                "needs an answer for every prompt (`response`); there is none for the prompts {silent}"
-            ));
-        }
-        let canvas = config.canvas_length;
-        let long = named(&|r| r.response.len() < canvas);
-        if !long.is_empty() {
-            return wrong(format!("has answers that with their ends do not fit canvas_length {canvas}: {long}"));
-        }
+        check_answers("data", &data.records, config.canvas_length)?;
         Ok(Self {
             settings: config.sft,
             canvas_length: config.canvas_length,
@@ -89,6 +75,7 @@ impl MaskedSft {
             kl: Vec::new(),
             direction: KlDirection::PolicyReference,
             reward: None,
+            preference: None,
             windows: Vec::new(),
         }
     }

@@ -1,7 +1,7 @@
 use crate::{data, fresh, ids, load, made, perturbed, settings};
 use mosa_align::{
     AlignConfig, AlignError, Contaminate, Example, KlDirection, KlPositions, KlSettings, Linear, Normalise, Part, Pick,
-    Policy, Reduction, Retain, Reveal, Sft, Terms, Windows, objective,
+    Policy, Reduction, Retain, Reveal, Sft, Terms, Vrpo, Windows, objective,
 };
 use mosa_model::{Adapter, Call, DenoisingModel, Transformer};
 use tch::{Kind, Tensor};
@@ -48,6 +48,17 @@ fn variants() -> Vec<(&'static str, AlignConfig)> {
             "sft",
             AlignConfig {
                 sft: Sft { nearly_masked: 0.5, eos_weight: 0.1, normalise: Normalise::Document },
+                ..settings()
+            },
+        ),
+        ("a2d-eos", settings()),
+        ("vrpo", AlignConfig { vrpo: Vrpo { draws: 3, ..Vrpo::default() }, batch_size: 2, ..settings() }),
+        (
+            "vrpo",
+            AlignConfig {
+                vrpo: Vrpo { draws: 2, beta: 0.6, sft_weight: 0.4 },
+                retain: Retain { batch_size: 2, weight: 0.3, partly: 0.5, ..Retain::default() },
+                sft: Sft { eos_weight: 0.2, ..Sft::default() },
                 ..settings()
             },
         ),
@@ -235,6 +246,7 @@ fn a_linear_term_is_a_weighted_log_probability() {
         kl: Vec::new(),
         direction: KlDirection::PolicyReference,
         reward: None,
+        preference: None,
         windows: Vec::new(),
     };
     let found = Policy::new(&model, None).evaluate(&[example]).unwrap()[0].loss;

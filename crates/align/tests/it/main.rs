@@ -3,14 +3,17 @@
 // A test fails by panicking.
 #![allow(clippy::unwrap_used)]
 
+mod a2d_eos;
 mod events;
 mod loss;
 mod objective;
+mod recovery;
 mod reward;
 mod run;
 mod settings;
 mod teacher;
 mod trainer;
+mod vrpo;
 
 use mosa_align::{AlignConfig, CanvasIds, Data, Objective, Record, Retain, Windows, objective};
 use mosa_model::{Adapter, AdapterConfig, Checkpoint, DenoisingModel, ModelConfig, Targets, Transformer, devices};
@@ -47,7 +50,7 @@ fn settings() -> AlignConfig {
 }
 
 fn record(id: usize, prompt: Vec<u32>, response: Vec<u32>) -> Record {
-    Record { id: id.to_string(), prompt, response, masked: None }
+    Record { id: id.to_string(), prompt, response, ..Record::default() }
 }
 
 /// Seven prompts of three lengths with answers, two retain prompts, two sentences of each kind.

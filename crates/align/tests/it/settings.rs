@@ -7,6 +7,7 @@ fn the_defaults_are_the_papers() {
     assert_eq!((c.lr, c.beta, c.clip, c.window.list(), c.canvas_length), (5e-5, 0.05, 0.01, vec![[20, 60]], 128));
     assert_eq!((c.lora.r, c.lora.alpha, c.batch_size, c.epochs), (32, 64.0, 4, 1));
     assert_eq!(c.total_steps(3000), 750);
+    assert_eq!((c.vrpo.beta, c.vrpo.draws, c.vrpo.sft_weight, c.a2d.refusals), (0.2, 8, 0.05, true));
     c.check().unwrap();
 }
 
@@ -22,6 +23,10 @@ fn unknown_keys_and_values_are_refused() {
     assert!(read(r#"{"lora": {"rank": 8}}"#).unwrap_err().to_string().contains("rank"));
     assert!(read(r#"{"placement": "anywhere"}"#).is_err());
     assert!(read(r#"{"retain": {"share": 0.5}}"#).unwrap_err().to_string().contains("share"));
+    for objective in ["a2d", "vrpo", "recovery"] {
+        let error = read(&format!(r#"{{"{objective}": {{"tau": 0.5}}}}"#)).unwrap_err().to_string();
+        assert!(error.contains("tau"), "{error}");
+    }
     assert_eq!(read(r#"{"window": [[0, 4], [6, 9]]}"#).unwrap().window.list(), [[0, 4], [6, 9]]);
 }
 
@@ -69,6 +74,14 @@ fn values_that_cannot_be_used_are_refused_by_key() {
         ("lr", one(r#"{"lr": 1e300}"#)),
         ("tau", one(r#"{"tau": 1e300}"#)),
         ("sft.eos_weight", one(r#"{"sft": {"eos_weight": 1e300}}"#)),
+        ("a2d.eps", one(r#"{"a2d": {"eps": 1.5}}"#)),
+        ("vrpo.beta", one(r#"{"vrpo": {"beta": 0.0}}"#)),
+        ("vrpo.draws", one(r#"{"vrpo": {"draws": 0}}"#)),
+        ("vrpo.sft_weight", one(r#"{"vrpo": {"sft_weight": -1.0}}"#)),
+        ("recovery.group", one(r#"{"recovery": {"group": 1}}"#)),
+        ("recovery.steps", one(r#"{"recovery": {"steps": 0}}"#)),
+        ("recovery.block_length", one(r#"{"recovery": {"block_length": 0}}"#)),
+        ("recovery.temperature", one(r#"{"recovery": {"temperature": 0.0}}"#)),
     ] {
         match config.check() {
             Err(AlignError::Setting { key: found, what }) => {

@@ -39,6 +39,7 @@ fn variants() -> Vec<(&'static str, AlignConfig)> {
         ("mosa", AlignConfig { harmful_floor: Some(-3.0), beta: 0.5, ..taught() }),
         ("sft", taught()),
         ("sft", AlignConfig { sft: Sft { eos_weight: 0.1, ..Sft::default() }, ..taught() }),
+        ("a2d-eos", taught()),
     ]
 }
 

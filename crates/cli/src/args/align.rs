@@ -1,8 +1,9 @@
 //! `mosa align`.
 
-use super::{Compute, ModelArgs, PromptArgs, SentenceArgs};
+use super::{Compute, JudgingArgs, ModelArgs, PromptArgs, SentenceArgs};
 use crate::typed::Line;
 use clap::Args as ClapArgs;
+use mosa_data::Columns;
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -18,7 +19,8 @@ pub(crate) struct AlignArgs {
     #[serde(skip)]
     pub compute: Compute,
     /// mosa: reward in the middle window; initial: the paper's baseline at offset 0; sft: masked fine-tuning on the
-    /// answers of the data.
+    /// answers of the data; a2d-eos: harmful answers end wherever they are masked; vrpo: preference of safe answers over harmful
+    /// ones; recovery: safe endings behind part of a harmful answer are rewarded, as --judge says.
     #[arg(long, value_name = "NAME", value_parser = mosa_align::OBJECTIVES, default_value = OBJECTIVE)]
     pub objective: String,
     /// Prompts to align on: .jsonl, .json or .csv; SORRY-Bench's and other benchmarks' files are read as they are.
@@ -31,6 +33,14 @@ pub(crate) struct AlignArgs {
     /// Harmless prompts on which the model has to stay what it was (settings: retain.*).
     #[arg(long, help_heading = "Prompts", value_name = "FILE")]
     pub retain: Option<PathBuf>,
+    /// Safe answers to the prompts, found by their ids (a2d-eos, vrpo); default: sentences of --safe-sentences. May be the file of
+    /// the prompts, with another column for the answer.
+    #[arg(long, help_heading = "Prompts", value_name = "FILE")]
+    pub safe_answers: Option<PathBuf>,
+    /// Columns of that file, e.g. response=chosen.
+    #[arg(long, help_heading = "Prompts", value_name = "MAP", value_parser = Columns::parse, requires = "safe_answers")]
+    #[serde(skip)]
+    pub safe_columns: Option<Columns>,
     /// Run folder; the same command again continues an interrupted run.
     #[arg(long, value_name = "RUN")]
     pub out: PathBuf,
@@ -46,6 +56,9 @@ pub(crate) struct AlignArgs {
     #[command(flatten)]
     #[serde(flatten)]
     pub sentences: SentenceArgs,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub judging: JudgingArgs,
     /// One JSON object per step on stdout.
     #[arg(long)]
     pub json: bool,
@@ -61,11 +74,14 @@ impl AlignArgs {
             data,
             select: PromptArgs::default(),
             retain: None,
+            safe_answers: None,
+            safe_columns: None,
             out,
             config: None,
             set: Vec::new(),
             seed: None,
             sentences: SentenceArgs::default(),
+            judging: JudgingArgs::default(),
             json: false,
         }
     }

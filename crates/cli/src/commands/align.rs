@@ -1,24 +1,29 @@
 //! `mosa align`: train an adapter.
 
-use crate::args::{AlignArgs, PromptArgs, PromptFile, ReadArgs, SelectArgs};
+use crate::args::{AlignArgs, JudgingArgs, PromptArgs, PromptFile, ReadArgs, SamplerName, SamplingArgs, SelectArgs};
 use crate::failure::Failure;
 use crate::load::{Loaded, load};
 use crate::manifest::{Fingerprints, Manifest, Place};
+use crate::rewarded::Rewarded;
 use crate::training::{Session, ensure_trainable};
 use crate::{digest, folder, hub, interrupt, output, settings};
 use anyhow::{Context, Result, ensure};
 use mosa_align::{
-    AlignConfig, AlignError, CanvasIds, Data, EndToken, Objective, Policy, Record, RunFolder, Saved, Trainer, objective,
+    AlignConfig, AlignError, CanvasIds, Data, EndToken, Objective, Policy, RECOVERY, Record, Rollouts, RunFolder,
+    Saved, Trainer, objective, rewarded_objective,
 };
 use mosa_core::TokenId;
+use mosa_engine::{Batching, Options};
 use mosa_model::{Adapter, AdapterConfig};
 use mosa_records::restore;
 use mosa_text::PromptRecord;
 use serde_json::{Value, json};
+use std::collections::HashMap;
 use std::path::Path;
 
 pub(crate) fn run(args: &AlignArgs) -> Result<(), Failure> {
     ensure_no_adapter(args)?;
+    ensure_used(args)?;
     let mut config = settings::read(args.config.as_deref(), &args.settings(), AlignConfig::check)?;
     if let Some(path) = &args.retain {
         config.retain.data = Some(path.display().to_string());
@@ -27,10 +32,18 @@ pub(crate) fn run(args: &AlignArgs) -> Result<(), Failure> {
     let words = args.sentences.read()?;
     let data = args.select.read(&args.data, config.seed, args.compute.quiet)?;
     let retain = retain(args, &config)?;
+    let safe = safe_answers(args, &config, &data)?;
     let loaded = load(&args.model, &args.compute)?;
     ensure_trainable(loaded.model.kind())?;
     config.attention(loaded.spec())?;
-    let inputs = Inputs { sentences: &words, data: &data, retain: retain.as_ref() };
+    let answering = Answering::new(args, &config, &loaded, &data)?;
+    let inputs = Inputs {
+        sentences: &words,
+        data: &data,
+        retain: retain.as_ref(),
+        safe: safe.as_ref(),
+        answering: answering.as_ref(),
+    };
     let objective = make_objective(args, &config, &loaded, &inputs)?;
     let fresh = fresh_adapter(args, &config, &loaded)?;
     let manifest = manifest(args, &config, &loaded, &inputs)?;
@@ -127,6 +140,76 @@ fn ensure_no_adapter(args: &AlignArgs) -> Result<()> {
     Ok(())
 }
 
+/// Refuses flags that the objective would not look at.
+fn ensure_used(args: &AlignArgs) -> Result<()> {
+    let objective = args.objective.as_str();
+    ensure!(
+        objective == RECOVERY || args.judging == JudgingArgs::default(),
+        "--judge and its settings are the reward of --objective {RECOVERY}; {objective} asks no judge"
+    );
+    ensure!(
+        args.safe_answers.is_none() || matches!(objective, "a2d-eos" | "vrpo"),
+        "--safe-answers is for --objective a2d-eos and vrpo; {objective} has no use for them"
+    );
+    Ok(())
+}
+
+/// The safe answers: a file whose columns are its own, with a row for every prompt.
+fn safe_answers(args: &AlignArgs, config: &AlignConfig, data: &PromptFile) -> Result<Option<PromptFile>> {
+    let Some(path) = &args.safe_answers else { return Ok(None) };
+    let read = ReadArgs { columns: args.safe_columns.clone(), ..ReadArgs::default() };
+    let select = SelectArgs { read, styles: None, limit: None, sample: None };
+    let file = PromptArgs { select, raw: args.select.raw }.read(path, config.seed, args.compute.quiet)?;
+    let there = by_id(&file.records);
+    let lacks = |r: &&PromptRecord| there.get(r.id.as_str()).is_none_or(|answer| answer.trim().is_empty());
+    let missing: Vec<&str> = data.records.iter().filter(lacks).map(|r| r.id.as_str()).collect();
+    ensure!(
+        missing.is_empty(),
+        "{}: has no answer (`response`, or --safe-columns response=NAME) for {} of {} prompts: {}",
+        path.display(),
+        missing.len(),
+        data.records.len(),
+        missing.join(", ")
+    );
+    Ok(Some(file))
+}
+
+fn by_id(records: &[PromptRecord]) -> HashMap<&str, &str> {
+    records.iter().filter_map(|r| Some((r.id.as_str(), r.response.as_deref()?))).collect()
+}
+
+/// How the model answers while it is trained, and who says what the answers are worth.
+struct Answering<'a> {
+    options: Options,
+    batching: Batching,
+    reward: Rewarded<'a>,
+}
+
+impl<'a> Answering<'a> {
+    /// None, if the objective does not let the model answer.
+    fn new(args: &AlignArgs, config: &AlignConfig, loaded: &'a Loaded, data: &'a PromptFile) -> Result<Option<Self>> {
+        if args.objective != RECOVERY {
+            return Ok(None);
+        }
+        let settings = config.recovery;
+        let usual = SamplingArgs::default();
+        // There the steps of the sampler are those of a block.
+        let in_blocks = usual.sampler_for(loaded.spec().family) == SamplerName::BlockDiffusion;
+        let sampling = SamplingArgs {
+            gen_length: Some(config.canvas_length),
+            steps: settings.steps.filter(|_| !in_blocks),
+            block_length: settings.block_length.or(config.block_length),
+            temperature: Some(settings.temperature),
+            eos_stop: true,
+            ..usual
+        };
+        let options = loaded.options(&sampling).context("`recovery`: how the model answers")?;
+        let batching = Batching::of_questions(loaded.model.device());
+        let reward = Rewarded::new(&args.judging, &loaded.text, &data.records)?;
+        Ok(Some(Self { options, batching, reward }))
+    }
+}
+
 /// The token ids of every sentence, and what ends it.
 fn sentence_ids(sentences: &[String], end: EndToken, loaded: &Loaded) -> Result<Vec<Vec<TokenId>>> {
     let end = end
@@ -150,6 +233,9 @@ struct Inputs<'a> {
     sentences: &'a [Vec<String>; 2],
     data: &'a PromptFile,
     retain: Option<&'a PromptFile>,
+    /// Safe answers to the prompts, by id.
+    safe: Option<&'a PromptFile>,
+    answering: Option<&'a Answering<'a>>,
 }
 
 impl Inputs<'_> {
@@ -158,23 +244,30 @@ impl Inputs<'_> {
     }
 }
 
-fn make_objective(
+fn make_objective<'a>(
     args: &AlignArgs,
     config: &AlignConfig,
     loaded: &Loaded,
-    inputs: &Inputs<'_>,
-) -> Result<Box<dyn Objective>> {
+    inputs: &Inputs<'a>,
+) -> Result<Box<dyn Objective + 'a>> {
     let spec = loaded.spec();
-    let encode = |records: &[PromptRecord]| records.iter().map(|r| encode(r, loaded)).collect::<Result<Vec<_>>>();
+    let answers = inputs.safe.map(|file| by_id(&file.records)).unwrap_or_default();
+    let encode = |records: &[PromptRecord], answers: &HashMap<&str, &str>| {
+        records.iter().map(|r| encode(r, answers.get(r.id.as_str()), loaded)).collect::<Result<Vec<_>>>()
+    };
     let [safe, harmful] = inputs.sentences;
     let data = Data {
-        records: encode(&inputs.data.records)?,
-        retain: encode(inputs.retained())?,
+        records: encode(&inputs.data.records, &answers)?,
+        retain: encode(inputs.retained(), &HashMap::new())?,
         safe: sentence_ids(safe, config.end, loaded)?,
         harmful: sentence_ids(harmful, config.harmful_end, loaded)?,
     };
     data.check(config.canvas_length, spec.max_length).with_context(|| args.data.display().to_string())?;
     let ids = CanvasIds { mask: spec.mask, eos: spec.eos };
+    if let Some(Answering { options, batching, reward }) = inputs.answering {
+        let rollouts = Rollouts { options: options.clone(), batching: *batching, reward };
+        return Ok(rewarded_objective(config, ids, data, rollouts)?);
+    }
     let made = objective(&args.objective, config, ids, data).map_err(|e| name_sentence(e, loaded))?;
     made.with_context(|| format!("--objective {} is not known", args.objective))
 }
@@ -189,11 +282,14 @@ fn name_sentence(error: AlignError, loaded: &Loaded) -> anyhow::Error {
     error.into()
 }
 
-fn encode(r: &PromptRecord, loaded: &Loaded) -> Result<Record> {
+fn encode(r: &PromptRecord, safe: Option<&&str>, loaded: &Loaded) -> Result<Record> {
     let named = || format!("prompt {}", r.id);
     let prompt = loaded.text.encode(&r.prompt).with_context(named)?;
-    let response = r.response.as_deref().map(|t| loaded.text.words(t)).transpose().with_context(named)?;
-    Ok(Record { id: r.id.clone(), prompt, response: response.unwrap_or_default(), masked: None })
+    let words = |text: Option<&str>| -> Result<Vec<TokenId>> {
+        Ok(text.map(|t| loaded.text.words(t)).transpose().with_context(named)?.unwrap_or_default())
+    };
+    let (response, safe) = (words(r.response.as_deref())?, words(safe.copied())?);
+    Ok(Record { id: r.id.clone(), prompt, response, safe, masked: None })
 }
 
 /// Everything the result depends on.
@@ -204,7 +300,7 @@ fn manifest(args: &AlignArgs, config: &AlignConfig, loaded: &Loaded, inputs: &In
     let mut fingerprints = Fingerprints::default();
     let mut model = json!({"path": args.model.model, "fingerprint": fingerprints.of(&loaded.dir)?});
     hub::record(&mut model, &loaded.dir);
-    let said = json!({
+    let mut said = json!({
         "objective": args.objective,
         "settings": config,
         "model": model,
@@ -215,7 +311,16 @@ fn manifest(args: &AlignArgs, config: &AlignConfig, loaded: &Loaded, inputs: &In
         },
         "sentences": {"safe": digest::of_text(&safe.join("\n")), "harmful": digest::of_text(&harmful.join("\n"))},
     });
-    let manifest = Manifest::new(said).with_fingerprints(fingerprints).computed(Place::of(loaded, &args.compute));
+    if let (Some(path), Some(file)) = (&args.safe_answers, inputs.safe) {
+        said["safe_answers"] = json!({"path": path, "sha256": digest::of_file(path)?, "reading": file.said});
+    }
+    if let Some(answering) = inputs.answering {
+        said["reward"] = answering.reward.said();
+    }
+    let mut manifest = Manifest::new(said).with_fingerprints(fingerprints).computed(Place::of(loaded, &args.compute));
+    if let Some(answering) = inputs.answering {
+        manifest = manifest.sampled(&answering.options, answering.batching)?;
+    }
     manifest.with_defaults("settings", &AlignConfig::default())
 }
 

@@ -20,10 +20,10 @@ use std::sync::Arc;
 /// A file of judge settings.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct JudgeFile {
-    settings: Settings,
+pub(crate) struct JudgeFile {
+    pub settings: Settings,
     endpoint: EndpointSettings,
-    gate: DegeneracyGate,
+    pub gate: DegeneracyGate,
 }
 
 /// What a run's answers were judged to be.
@@ -131,7 +131,7 @@ fn said(missing: Vec<Missing>) -> Option<String> {
 }
 
 /// The settings and the judges made with them; what is wrong with a file's settings is said with its place.
-fn judges(args: &JudgingArgs) -> Result<(JudgeFile, Vec<Box<dyn Judge>>)> {
+pub(crate) fn judges(args: &JudgingArgs) -> Result<(JudgeFile, Vec<Box<dyn Judge>>)> {
     let source = args.judge_config.as_deref().map(SettingsFile::open).transpose()?;
     let file = settings(args, source.as_ref())?;
     let made = args.judge.iter().map(|name| {

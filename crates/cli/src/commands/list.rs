@@ -76,6 +76,17 @@ fn objectives() -> Vec<Entry> {
         "mosa" => Entry::new(*name, "reward a refusal that ends the answer inside the middle window", MOSA),
         "initial" => Entry::new(*name, "the same with every sentence at offset 0", MOSA),
         "sft" => Entry::new(*name, "predict the masked tokens of the answers in the data", "LLaDA, arXiv 2502.09992"),
+        "a2d-eos" => Entry::new(*name, "harmful answers end wherever they are masked", "A2D, arXiv 2509.23286"),
+        "vrpo" => Entry::new(
+            *name,
+            "preference of safe answers over harmful ones, on likelihoods with shared masks",
+            "LLaDA 1.5, arXiv 2505.19223",
+        ),
+        "recovery" => Entry::new(
+            *name,
+            "answers from canvases with part of a harmful answer; a judge's reward, GRPO",
+            "Recovery Alignment, arXiv 2510.00565",
+        ),
         other => Entry::new(other, "", ""),
     };
     OBJECTIVES.iter().map(of).collect()

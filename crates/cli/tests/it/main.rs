@@ -18,6 +18,7 @@ mod hub;
 mod interrupt;
 mod limits;
 mod load;
+mod objectives;
 mod probe;
 mod reading;
 mod replies;

@@ -107,6 +107,7 @@ fn data(dir: &Path, model: &Transformer, seed: u64, documents: usize) -> Result<
             prompt: text.encode(&Prompt::Chat(vec![Message::user(&prompt)]))?,
             response: text.tokenizer.encode(&answer)?,
             masked: (kind == DocumentKind::Continuation).then_some([0.0, CONTINUATION_MASKED]),
+            ..Record::default()
         })
     };
     Ok(Data { records: (0..documents).map(record).collect::<Result<_>>()?, ..Data::default() })
