@@ -2,7 +2,7 @@
 
 use mosa_client::Spoken;
 use mosa_core::{Estimator, Message, Role};
-use mosa_records::{Texts, number, unsaid};
+use mosa_records::{DefenceAct, Texts, number, unsaid};
 use serde::{Deserialize, Serialize};
 
 /// An answer of the target.
@@ -108,6 +108,9 @@ pub struct Generation {
     /// What an endpoint's model thought aloud; no part of the answer.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reasoning: String,
+    /// What the target's defences did to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub defences: Vec<DefenceAct>,
 }
 
 impl Generation {

@@ -204,6 +204,7 @@ fn answer(attack: &str, case: &Case, found: &Found<'_>) -> AnswerRecord {
         confidences: if kept(selected) { answer.confidences.clone() } else { Vec::new() },
         finish: answer.finish.clone(),
         forwards: answer.forwards,
+        defences: answer.defences.clone(),
     }
 }
 

@@ -93,6 +93,7 @@ fn sample(task: &str, index: usize, attempt: usize) -> SampleRecord {
         scores: Vec::new(),
         finish: "stop".into(),
         forwards: 200 + index % 57,
+        defences: Vec::new(),
     }
 }
 

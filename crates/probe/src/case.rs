@@ -79,6 +79,7 @@ impl Case {
             confidences: shown.confidences,
             finish: shown.finish,
             forwards: shown.forwards,
+            defences: Vec::new(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a model answered.
 
-use crate::{Record, View};
+use crate::{DefenceAct, Record, View};
 use mosa_core::hex;
 use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
@@ -36,6 +36,9 @@ pub struct AnswerRecord {
     pub finish: String,
     /// Model calls.
     pub forwards: usize,
+    /// What the defences of the run did to it, in the order it happened; empty where none acted, or there was none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub defences: Vec<DefenceAct>,
 }
 
 /// Words that were written into the response instead of being revealed by a step.

@@ -16,6 +16,7 @@
 mod answer;
 mod archive;
 mod curve;
+mod defence;
 mod error;
 mod folder;
 mod identity;
@@ -34,6 +35,7 @@ mod whole;
 pub use answer::{AnswerRecord, FILTERED, ForcedWords, REASONING, Texts, unsaid};
 pub use archive::{Archive, Place};
 pub use curve::CurveRecord;
+pub use defence::DefenceAct;
 pub use error::RecordsError;
 pub use folder::RunFolder;
 pub use identity::{Identity, MANIFEST_SCHEMA};

@@ -55,6 +55,27 @@ pub mod f64 {
     use super::{Deserialize, Deserializer, Serialize, Serializer, Written};
     written!(f64);
 
+    /// One, or none.
+    pub mod option {
+        use super::{Deserialize, Deserializer, Serialize, Serializer, Written};
+
+        /// Writes a number, or nothing.
+        ///
+        /// # Errors
+        /// What the format reports.
+        pub fn serialize<S: Serializer>(number: &Option<f64>, to: S) -> Result<S::Ok, S::Error> {
+            number.map(super::word).serialize(to)
+        }
+
+        /// Reads a number, or nothing.
+        ///
+        /// # Errors
+        /// If it is neither.
+        pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {
+            Option::<Written<f64>>::deserialize(from)?.map(super::value).transpose()
+        }
+    }
+
     /// Several.
     pub mod all {
         use super::{Deserialize, Deserializer, Serializer, Written};

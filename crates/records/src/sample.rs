@@ -1,7 +1,7 @@
 //! What a model made of one item of a task.
 
-use crate::Record;
 use crate::number;
+use crate::{DefenceAct, Record};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -41,6 +41,9 @@ pub struct SampleRecord {
     pub finish: String,
     /// Model calls.
     pub forwards: usize,
+    /// What the defences of the run did to it, in the order it happened; empty where none acted, or there was none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub defences: Vec<DefenceAct>,
 }
 
 /// A choice and how likely the model found it.

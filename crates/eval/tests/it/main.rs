@@ -26,6 +26,7 @@ fn answer(group: &str, id: usize) -> AnswerRecord {
         confidences: vec![Some(0.5), None],
         finish: "stop".into(),
         forwards: 2,
+        defences: Vec::new(),
     }
 }
 

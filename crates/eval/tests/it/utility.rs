@@ -33,6 +33,7 @@ fn sample(index: usize, correct: Option<bool>) -> SampleRecord {
         scores: vec![score("strict", correct)],
         finish: "stop".into(),
         forwards: 10,
+        defences: Vec::new(),
     }
 }
 

@@ -41,6 +41,7 @@ fn answer(id: usize, text: &str) -> AnswerRecord {
         confidences: Vec::new(),
         finish: "stop".into(),
         forwards: 1,
+        defences: Vec::new(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Run folders and record files: resume, kills, drift.
 
 mod crash;
+mod defence;
 mod identity;
 mod lock;
 mod verdict;

@@ -233,6 +233,7 @@ fn answer(attempts: &Attempts<'_>, s: &Submission, place: Place, [prompt, respon
         confidences: Vec::new(),
         finish: "imported".to_owned(),
         forwards: 0,
+        defences: Vec::new(),
     }
 }
 

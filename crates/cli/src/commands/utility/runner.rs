@@ -197,6 +197,7 @@ impl Runner<'_> {
             scores,
             finish,
             forwards,
+            defences: Vec::new(),
         }
     }
 }
