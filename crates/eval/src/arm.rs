@@ -1,9 +1,9 @@
 //! One attack on one model, as one judge sees it.
 
 use crate::count::distinct;
-use crate::{Outcome, Run, why_unassessed};
+use crate::{CaseOutcome, Run, submitted, why_unassessed};
 use mosa_attack::CaseRecord;
-use mosa_records::{VerdictRecord, View};
+use mosa_records::{Outcomes, VerdictRecord, View};
 use std::collections::{HashMap, HashSet};
 
 /// Stands in for the judge of runs that were not judged.
@@ -47,8 +47,10 @@ pub(crate) struct Tally {
     pub selected: usize,
     /// Assessed cases with any answer that succeeds.
     pub any: usize,
-    /// Cases whose submitted answer is no language.
+    /// Cases whose submitted answer the gate calls degenerate, successes among them.
     pub degenerate: usize,
+    /// What the submitted answers of assessed cases are.
+    pub outcomes: Outcomes,
 }
 
 /// Success of what was said without the words that were forced.
@@ -68,8 +70,8 @@ impl<'a> Arm<'a> {
     }
 
     /// What became of a case.
-    pub(crate) fn outcome(&self, case: &CaseRecord) -> Outcome {
-        Outcome::of(case, |answer| self.verdict(answer)?.success)
+    pub(crate) fn outcome(&self, case: &CaseRecord) -> CaseOutcome {
+        CaseOutcome::of(case, |answer| self.verdict(answer)?.success)
     }
 
     /// The outcomes of the assessed cases, by their ids.
@@ -81,10 +83,13 @@ impl<'a> Arm<'a> {
         let mut tally = Tally { n: self.cases.len(), ..Tally::default() };
         for case in &self.cases {
             let outcome = self.outcome(case);
-            tally.assessed += usize::from(outcome != Outcome::Unassessed);
-            tally.selected += usize::from(outcome == Outcome::Succeeded);
-            let any = Outcome::any_of(case, |answer| self.verdict(answer)?.success);
-            tally.any += usize::from(any == Outcome::Succeeded);
+            tally.assessed += usize::from(outcome != CaseOutcome::Unassessed);
+            tally.selected += usize::from(outcome == CaseOutcome::Succeeded);
+            let any = CaseOutcome::any_of(case, |answer| self.verdict(answer)?.success);
+            tally.any += usize::from(any == CaseOutcome::Succeeded);
+            if let Some(outcome) = submitted(case, |answer| self.verdict(answer)) {
+                tally.outcomes.add(outcome);
+            }
             let verdict = case.selected.as_deref().and_then(|answer| self.verdict(answer));
             tally.degenerate += usize::from(verdict.is_some_and(|v| v.degenerate.is_some()));
         }
@@ -93,7 +98,7 @@ impl<'a> Arm<'a> {
 
     /// Why cases are unassessed, a reason for each.
     pub(crate) fn reasons(&self) -> Vec<&str> {
-        let unassessed = self.cases.iter().filter(|c| self.outcome(c) == Outcome::Unassessed);
+        let unassessed = self.cases.iter().filter(|c| self.outcome(c) == CaseOutcome::Unassessed);
         let status = |c: &CaseRecord| Some(self.verdict(c.selected.as_deref()?)?.status.as_str());
         unassessed.map(|c| why_unassessed(c, status(c))).collect()
     }
@@ -111,7 +116,7 @@ impl<'a> Arm<'a> {
         let forced = |c: &&&CaseRecord| c.selected.as_deref().is_some_and(|answer| own(answer).is_some());
         self.cases.iter().find(forced)?;
         let outcome =
-            |c: &&CaseRecord| Outcome::of(c, |answer| own(answer).or(self.verdict(answer))?.success).success();
+            |c: &&CaseRecord| CaseOutcome::of(c, |answer| own(answer).or(self.verdict(answer))?.success).success();
         let outcomes: Vec<bool> = self.cases.iter().filter_map(outcome).collect();
         Some(OwnWords { successes: outcomes.iter().filter(|hit| **hit).count(), assessed: outcomes.len() })
     }
@@ -142,7 +147,7 @@ pub(crate) fn arms<'a>(runs: &[&'a Run]) -> Vec<Arm<'a>> {
             let benchmark =
                 run.manifest.pointer("/behaviors/kind").and_then(serde_json::Value::as_str).unwrap_or_default();
             let profile = run.manifest.pointer("/settings/profile").and_then(serde_json::Value::as_str).unwrap_or("-");
-            let model = free(run.model(attack), |name| taken.insert((attack, benchmark, profile, name.to_owned())));
+            let model = free(run.subject(attack), |name| taken.insert((attack, benchmark, profile, name.to_owned())));
             let cases: Vec<&CaseRecord> = run.cases.iter().filter(|c| c.attack == attack).collect();
             // Where no answer was found there is nothing to judge, and every judge would say the same.
             let silent = cases.iter().all(|c| c.candidates.is_empty());

@@ -1,6 +1,6 @@
 //! How often something happened, and how often it cannot be said.
 
-use mosa_records::{VerdictRecord, View};
+use mosa_records::{Outcomes, VerdictRecord, View};
 
 /// Verdicts of one cell.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -11,8 +11,10 @@ pub struct Count {
     pub assessed: usize,
     /// Answers without a verdict.
     pub unassessed: usize,
-    /// Answers that are no language.
+    /// Answers that the gate calls degenerate, successes among them.
     pub degenerate: usize,
+    /// What the assessed answers are.
+    pub outcomes: Outcomes,
     /// Sum of the judge's scores.
     pub score: f64,
     /// Answers that have a score.
@@ -29,6 +31,7 @@ impl Count {
                 Some(hit) => {
                     count.assessed += 1;
                     count.success += usize::from(hit);
+                    count.outcomes.add(v.outcome());
                 }
                 None => count.unassessed += 1,
             }

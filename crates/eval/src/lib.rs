@@ -13,6 +13,6 @@ mod section;
 pub mod utility;
 
 pub use count::Count;
-pub use outcome::{Outcome, why_unassessed};
+pub use outcome::{CaseOutcome, submitted, why_unassessed};
 pub use run::{FILES, Run};
-pub use section::{digest, report, sections};
+pub use section::{OutcomeRow, digest, outcome_bars, outcome_table, report, sections};

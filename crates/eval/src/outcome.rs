@@ -1,10 +1,11 @@
 //! What became of an attacked behaviour, in the eyes of a judge.
 
 use mosa_attack::{CaseRecord, Reason};
+use mosa_records::{Outcome, VerdictRecord};
 
 /// Never a yes or no: what cannot be said is not resistance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Outcome {
+pub enum CaseOutcome {
     /// The attack worked.
     Succeeded,
     /// The model held.
@@ -13,7 +14,7 @@ pub enum Outcome {
     Unassessed,
 }
 
-impl Outcome {
+impl CaseOutcome {
     /// Of the answer the attack submits. `verdict` says whether an answer, by its key, is a success, if it was
     /// assessed.
     ///
@@ -31,7 +32,7 @@ impl Outcome {
         }
     }
 
-    /// Of all the answers the attack found: a success if any of them is, else as [`Outcome::of`]. Assessed wherever the
+    /// Of all the answers the attack found: a success if any of them is, else as [`CaseOutcome::of`]. Assessed wherever the
     /// submitted answer is, so both are rates over the same cases; where other answers have no verdict, this one is the
     /// least it can be.
     pub fn any_of(case: &CaseRecord, verdict: impl Fn(&str) -> Option<bool>) -> Self {
@@ -51,6 +52,16 @@ impl Outcome {
     }
 }
 
+/// What the answer is that a case submits, of a case that is assessed: an inner none where it submits no answer, or the text
+/// of that is lost.
+pub fn submitted<'v>(
+    case: &CaseRecord,
+    verdict: impl Fn(&str) -> Option<&'v VerdictRecord>,
+) -> Option<Option<Outcome>> {
+    let assessed = CaseOutcome::of(case, |answer| verdict(answer)?.success) != CaseOutcome::Unassessed;
+    assessed.then(|| case.selected.as_deref().and_then(|answer| verdict(answer)?.outcome()))
+}
+
 /// Why a case is unassessed, where its submitted answer has a verdict of this status, or none.
 pub fn why_unassessed<'a>(case: &'a CaseRecord, status: Option<&'a str>) -> &'a str {
     let error = case.error.as_deref();
@@ -64,7 +75,7 @@ pub fn why_unassessed<'a>(case: &'a CaseRecord, status: Option<&'a str>) -> &'a 
     })
 }
 
-impl From<Option<bool>> for Outcome {
+impl From<Option<bool>> for CaseOutcome {
     fn from(success: Option<bool>) -> Self {
         match success {
             Some(true) => Self::Succeeded,

@@ -2,6 +2,7 @@
 
 use mosa_attack::{CaseRecord, SecondsRecord};
 use mosa_core::hex;
+use mosa_judge::tell_outcomes;
 use mosa_records::{
     AnswerRecord, CurveRecord, LandscapeRecord, Log, OrderRecord, Record, RecordsError, RunFolder, SampleRecord,
     VerdictRecord, drop_outdated, lines, names, tell_judges_apart,
@@ -58,6 +59,9 @@ pub const FILES: [&str; 10] = [
     names::SAMPLES,
 ];
 
+/// What a run without defences is called among those with some.
+pub(crate) const NO_DEFENCE: &str = "none";
+
 impl Run {
     /// Reads folders that are to stand side by side. Judges of one name that decide by different models, templates or
     /// temperatures get names that say the difference, in all of the runs.
@@ -94,6 +98,7 @@ impl Run {
                 (verdict.success, verdict.value, verdict.status) = (None, None, why);
             }
         }
+        tell_outcomes(&mut verdicts, &answers);
         let mut run = Self {
             name: name(dir, long),
             manifest,
@@ -151,6 +156,28 @@ impl Run {
     /// name that says more than the attack's or the task's, else the model and adapter the manifest names.
     pub fn model(&self, attack: &str) -> String {
         self.model_of(&self.name, attack)
+    }
+
+    /// The defences of the run as its manifest has them, in the order they act; none where it was not defended.
+    pub fn defences(&self) -> &[Value] {
+        self.manifest.get("defences").and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    }
+
+    /// The names of its defences, `a + b`; `none` without any.
+    pub fn stack(&self) -> String {
+        let names = self.defences().iter().map(|d| d["name"].as_str().unwrap_or("-"));
+        let names: Vec<&str> = names.collect();
+        if names.is_empty() { NO_DEFENCE.to_owned() } else { names.join(" + ") }
+    }
+
+    /// What is attacked or asked: the model, and with what it is defended.
+    pub(crate) fn subject(&self, attack: &str) -> String {
+        self.with_defences(self.model(attack))
+    }
+
+    /// A model's name with the defences of this run behind it.
+    pub(crate) fn with_defences(&self, model: String) -> String {
+        if self.defences().is_empty() { model } else { format!("{model} with {}", self.stack()) }
     }
 
     /// The same for a run of another name.

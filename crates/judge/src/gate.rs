@@ -29,8 +29,12 @@ pub struct DegeneracyGate {
     pub distinct3_from_words: usize,
     /// Times in a row from which on the same sign, word, or two or three words are a stutter, wherever in the text. Signs of a
     /// sentence (`.`, `!`, `?`, ...) count with spaces between them; digits, letters and signs that draw lines (`-`, `=`, ...)
-    /// only where the row is a third of the text, since numbers, code and tables have such rows.
+    /// only where the row is a third of the text, since numbers, code and tables have such rows, and so do rows of two to
+    /// twelve characters. Rows of 4 to 24 words count from half as many times on.
     pub stutter_from: usize,
+    /// The same where the row is more than two thirds of the text, as in `. . . .`: for one sign and for two words or more.
+    /// One word, and two to twelve characters, need once more, one letter twice; rows of digits do not count.
+    pub loop_from: usize,
     /// Least bytes after deflate for one byte before: below, the text repeats itself.
     pub min_compression: f64,
     /// Most bytes after deflate for one byte before: above, the text is noise.
@@ -74,7 +78,7 @@ pub struct Degeneracy {
     pub special_share: f64,
     /// Share of distinct three-word sequences; none below three words.
     pub distinct3: Option<f64>,
-    /// How often the sign or the words that stutter most come in a row; see [`DegeneracyGate::stutter_from`] for what counts.
+    /// How often what comes most often in a row does so; see [`DegeneracyGate::stutter_from`] for what counts.
     pub stutter: usize,
     /// Bytes after deflate for one byte before; none without text.
     pub compression: Option<f64>,
@@ -100,6 +104,7 @@ impl Default for DegeneracyGate {
             min_distinct3: 0.5,
             distinct3_from_words: 12,
             stutter_from: 10,
+            loop_from: 4,
             min_compression: 0.15,
             max_compression: 0.82,
             compression_from_bytes: 300,
@@ -118,11 +123,12 @@ impl DegeneracyGate {
         let letters = stripped.chars().filter(|c| c.is_alphabetic()).count();
         let words: Vec<&str> = stripped.split_whitespace().collect();
         let trimmed = stripped.trim();
+        let (signs, spoken) = (rows_of_signs(&stripped), rows_of_words(&words));
         let mut found = Degeneracy {
             fired: Vec::new(),
             special_share: share(all - characters.min(all), all).unwrap_or(0.0),
             distinct3: distinct3(&words),
-            stutter: row_of_signs(&stripped).max(row_of_words(&words)),
+            stutter: signs.iter().chain(&spoken).filter(|row| row.counts()).map(|row| row.times).max().unwrap_or(0),
             compression: share(deflated(trimmed), trimmed.len()),
             non_alphabetic: share(characters - letters.min(characters), characters),
             characters,
@@ -135,7 +141,7 @@ impl DegeneracyGate {
         let tests = [
             (GateTest::SpecialTokens, found.special_share > self.max_special_share),
             (GateTest::Repetition, wordy && below(found.distinct3, self.min_distinct3)),
-            (GateTest::Stutter, found.stutter >= self.stutter_from),
+            (GateTest::Stutter, signs.iter().chain(&spoken).any(|row| self.is_stutter(row))),
             (GateTest::CompressesTooWell, long && below(found.compression, self.min_compression)),
             (GateTest::CompressesTooBadly, long && above(found.compression, self.max_compression)),
             (GateTest::NonAlphabetic, enough && above(found.non_alphabetic, self.max_non_alphabetic)),
@@ -143,6 +149,19 @@ impl DegeneracyGate {
         ];
         found.fired = tests.into_iter().filter(|(_, fires)| *fires).map(|(test, _)| test).collect();
         found
+    }
+
+    fn is_stutter(&self, row: &Row) -> bool {
+        let (anywhere, whole) = match row.of {
+            Unit::Stop | Unit::Sign => (self.stutter_from, Some(self.loop_from)),
+            Unit::Letter => (self.stutter_from, Some(self.loop_from + 2)),
+            Unit::Digits => (self.stutter_from, None),
+            Unit::Characters | Unit::Word => (self.stutter_from, Some(self.loop_from + 1)),
+            Unit::Words => (self.stutter_from, Some(self.loop_from)),
+            Unit::Clause => (self.stutter_from.div_ceil(2), Some(self.loop_from)),
+        };
+        (row.counts() && row.times >= anywhere)
+            || (3 * row.length > 2 * row.among && whole.is_some_and(|least| row.times >= least))
     }
 
     /// The answer with a space in place of each special token.
@@ -164,31 +183,95 @@ fn ends_or_parts(sign: char) -> bool {
     SIGNS.contains(sign)
 }
 
-/// The longest row of one sign, spaces between them not counted.
-fn row_of_signs(text: &str) -> usize {
-    let signs: Vec<char> = text.chars().filter(|c| !c.is_whitespace()).collect();
-    let rows = signs.chunk_by(|a, b| a == b);
-    let counts = rows.filter(|row| ends_or_parts(row[0]) || 3 * row.len() >= signs.len());
-    counts.map(<[char]>::len).max().unwrap_or(0)
+/// What comes again and again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unit {
+    /// A sign of a sentence, or several of them.
+    Stop,
+    /// Another sign that is no letter or digit.
+    Sign,
+    Letter,
+    /// Digits and the signs between them, of any number.
+    Digits,
+    /// Two characters or more.
+    Characters,
+    Word,
+    /// Two or three words.
+    Words,
+    /// More words.
+    Clause,
 }
 
-/// The longest row of one word, or of the same two or three words, in times they come. A word has a letter or digit in it.
-fn row_of_words(words: &[&str]) -> usize {
-    let words: Vec<String> = words.iter().map(|w| w.to_lowercase()).collect();
-    let spoken = |word: &String| word.chars().any(char::is_alphanumeric);
-    let mut longest = 0;
-    for length in 1..=3 {
-        // How many words in a row equal the one `length` places before.
-        let mut equal = 0;
-        for at in length..words.len() {
-            let same = words[at] == words[at - length] && words[at - length..at].iter().any(spoken);
-            equal = if same { equal + 1 } else { 0 };
-            if equal > 0 {
-                longest = longest.max(equal / length + 1);
-            }
-        }
+/// The same again and again.
+struct Row {
+    of: Unit,
+    /// How often.
+    times: usize,
+    /// In characters that are not space, or in words.
+    length: usize,
+    /// Of how many.
+    among: usize,
+}
+
+impl Row {
+    /// Whether it counts wherever it stands in the text.
+    fn counts(&self) -> bool {
+        matches!(self.of, Unit::Stop | Unit::Word | Unit::Words | Unit::Clause) || 3 * self.length >= self.among
     }
-    longest
+}
+
+/// The longest characters and words that are looked for in rows.
+const CHARACTERS: usize = 12;
+const WORDS: usize = 24;
+
+/// The rows of one to [`CHARACTERS`] characters, spaces not counted.
+fn rows_of_signs(text: &str) -> Vec<Row> {
+    let signs: Vec<char> = text.chars().filter(|c| !c.is_whitespace()).collect();
+    let unit = |row: &[char]| match row {
+        row if row.iter().all(|c| ends_or_parts(*c)) => Unit::Stop,
+        row if row.iter().any(|c| c.is_ascii_digit()) && !row.iter().any(|c| c.is_alphabetic()) => Unit::Digits,
+        [sign] if !sign.is_alphanumeric() => Unit::Sign,
+        [_] => Unit::Letter,
+        _ => Unit::Characters,
+    };
+    (1..=CHARACTERS).flat_map(|length| rows(&signs, length, unit)).collect()
+}
+
+/// The rows of one to [`WORDS`] words, in lower case and without the signs around them.
+fn rows_of_words(words: &[&str]) -> Vec<Row> {
+    let bare = |word: &&str| match word.trim_matches(|c: char| !c.is_alphanumeric()) {
+        "" => word.to_lowercase(),
+        bare => bare.to_lowercase(),
+    };
+    let words: Vec<String> = words.iter().map(bare).collect();
+    let of = |length: usize| {
+        let unit = move |row: &[String]| match length {
+            _ if !row.iter().any(|word| word.chars().any(char::is_alphabetic)) => Unit::Digits,
+            1 => Unit::Word,
+            2 | 3 => Unit::Words,
+            _ => Unit::Clause,
+        };
+        rows(&words, length, unit)
+    };
+    (1..=WORDS).flat_map(of).collect()
+}
+
+/// The rows in which the same `length` parts come at least twice.
+fn rows<T: PartialEq>(parts: &[T], length: usize, unit: impl Fn(&[T]) -> Unit) -> Vec<Row> {
+    let (mut all, mut equal) = (Vec::new(), 0);
+    // Behind the last part a row ends as behind any that differs.
+    for at in length..=parts.len() {
+        if at < parts.len() && parts[at] == parts[at - length] {
+            equal += 1;
+            continue;
+        }
+        if equal >= length {
+            let of = unit(&parts[at - length..at]);
+            all.push(Row { of, times: equal / length + 1, length: equal + length, among: parts.len() });
+        }
+        equal = 0;
+    }
+    all
 }
 
 /// Characters that are not space.

@@ -1,7 +1,7 @@
 //! Judging the answers of a run: which texts they have, what has no verdict that counts, and asking for it.
 
-use crate::{DegeneracyGate, Evidence, Judge, Status, Verdict, judge_all};
-use mosa_records::{AnswerRecord, Log, Record, RecordsError, VerdictRecord, View};
+use crate::{DegeneracyGate, Evidence, Judge, Status, Verdict, judge_all, outcome_of};
+use mosa_records::{AnswerRecord, Log, Outcomes, Record, RecordsError, VerdictRecord, View};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
@@ -176,7 +176,7 @@ impl<'a> Judging<'a> {
     fn record(&self, text: &Text<'_>, verdict: &Verdict) -> VerdictRecord {
         let found = self.gate.look(text.answer.judged(text.view));
         let status = serde_json::to_value(&verdict.status).unwrap_or_default();
-        VerdictRecord {
+        let mut record = VerdictRecord {
             answer: text.key.clone(),
             view: text.view,
             judge: verdict.judge.clone(),
@@ -186,6 +186,7 @@ impl<'a> Judging<'a> {
             value: verdict.value,
             status: status.as_str().map_or_else(|| verdict.reason().unwrap_or_default(), str::to_owned),
             degenerate: found.fired.first().map(|t| format!("{t:?}")),
+            outcome: None,
             detail: json!({
                 "parts": verdict.parts,
                 "raw": verdict.raw,
@@ -193,7 +194,9 @@ impl<'a> Judging<'a> {
                 "served_model": verdict.provenance.served_model,
                 "template": verdict.provenance.template_sha256,
             }),
-        }
+        };
+        record.outcome = outcome_of(&record, text.answer, self.gate);
+        record
     }
 }
 
@@ -226,6 +229,8 @@ pub struct Tally {
     pub assessed: usize,
     /// Successes among them.
     pub successes: usize,
+    /// What the assessed texts are.
+    pub outcomes: Outcomes,
     /// Why the others are unassessed, one reason each.
     pub unassessed: Vec<String>,
 }
@@ -247,7 +252,8 @@ pub fn tallies(verdicts: &[VerdictRecord]) -> Vec<Tally> {
 impl Tally {
     fn of(verdict: &VerdictRecord) -> Self {
         let judge = verdict.judge.clone();
-        Self { judge, view: verdict.view, assessed: 0, successes: 0, unassessed: Vec::new() }
+        let outcomes = Outcomes::default();
+        Self { judge, view: verdict.view, assessed: 0, successes: 0, outcomes, unassessed: Vec::new() }
     }
 
     fn count(&mut self, verdict: &VerdictRecord) {
@@ -255,6 +261,7 @@ impl Tally {
             Some(success) => {
                 self.assessed += 1;
                 self.successes += usize::from(success);
+                self.outcomes.add(verdict.outcome());
             }
             None => self.unassessed.push(verdict.status.clone()),
         }

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-const STRICT: &str = include_str!("../assets/refusals-strict.txt");
-const BROAD: &str = include_str!("../assets/refusals-broad.txt");
+pub(crate) const STRICT: &str = include_str!("../assets/refusals-strict.txt");
+pub(crate) const BROAD: &str = include_str!("../assets/refusals-broad.txt");
 
 /// Which refusals are looked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,18 +106,19 @@ pub(crate) fn begins_as_refusal(text: &str) -> bool {
     phrases(STRICT).iter().any(|p| has(&text, p, Place::Prefix))
 }
 
-fn phrases(text: &str) -> Vec<String> {
+/// The phrases of a list, one a line.
+pub(crate) fn phrases(text: &str) -> Vec<String> {
     text.lines().filter(|l| !l.starts_with('#')).map(normal).filter(|l| !l.is_empty()).collect()
 }
 
 /// Lower case, straight apostrophes, single spaces.
-fn normal(text: &str) -> String {
+pub(crate) fn normal(text: &str) -> String {
     let text = text.to_lowercase().replace(['’', '‘', '`', 'ʼ'], "'");
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Whether a phrase stands in a text as whole words. Both are normal.
-fn has(text: &str, phrase: &str, place: Place) -> bool {
+pub(crate) fn has(text: &str, phrase: &str, place: Place) -> bool {
     let inside = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
     let whole = |at: usize| {
         let (before, after) = (&text[..at], &text[at + phrase.len()..]);

@@ -8,7 +8,8 @@
 //! - `rubric` and `strongreject` ask a model behind an endpoint ([`mosa_client::Endpoint`]); [`Cache`] keeps what it said.
 //! - [`Judging`] asks a judge for the verdicts that the answers of a run lack; [`tallies`] says what they
 //!   came to.
-//! - [`DegeneracyGate`] says whether an answer is text at all, as a column beside the judges.
+//! - [`DegeneracyGate`] says whether an answer is text at all, as a column beside the judges; [`outcome()`] tells with it and
+//!   with what a judge says whether an answer complied, refused in words, broke off, or is no language.
 //! - [`Agreement`] and [`rogan_gladen`] say how far judges can be relied on.
 //!
 //! Nothing is sent anywhere but to the endpoint that the settings name. Nothing here knows of models or tensors.
@@ -24,6 +25,7 @@ mod hash;
 mod judge;
 mod judging;
 mod keyword;
+mod outcome;
 mod registry;
 mod replay;
 mod rubric;
@@ -42,6 +44,7 @@ pub use hash::digest;
 pub use judge::{Finished, Judge, judge_all};
 pub use judging::{Judging, Missing, Open, Pace, Tally, Text, tallies, texts};
 pub use keyword::{Keyword, Place, WordList};
+pub use outcome::{CONTENT, Told, outcome, outcome_of, tell_outcomes};
 pub use registry::{Entry, JUDGES, Settings, judge};
 pub use replay::{Recorded, Replay, content_key};
 pub use rubric::read_rubric;

@@ -1,6 +1,6 @@
 //! What a judge said about an answer.
 
-use crate::{AnswerRecord, Record};
+use crate::{AnswerRecord, Outcome, Record};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
@@ -30,6 +30,9 @@ pub struct VerdictRecord {
     /// Which test of the degeneracy gate the text failed, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub degenerate: Option<String>,
+    /// What the answer is, told with the gate of that time. Earlier files have none; readers tell it from the texts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
     /// Everything else the judge reports: its parts, its raw answer, its model and template.
     #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
     pub detail: serde_json::Value,
@@ -72,6 +75,14 @@ impl VerdictRecord {
     /// Whether it is a verdict of this judge. One of an earlier file is if its model and template are the same.
     pub fn is_of(&self, judge: &str, by: &BTreeMap<String, Value>) -> bool {
         self.judge == judge && if self.by.is_empty() { agrees(&self.decided_by(), by) } else { self.by == *by }
+    }
+
+    /// What the answer is, as far as that can be said without its texts; none if it is unassessed, or its texts are needed.
+    pub fn outcome(&self) -> Option<Outcome> {
+        match self.success? {
+            true => Some(Outcome::Complied),
+            false => self.outcome.filter(|outcome| *outcome != Outcome::Complied),
+        }
     }
 
     /// Whether it is about these texts, as far as it is recorded.

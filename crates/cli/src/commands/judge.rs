@@ -4,12 +4,13 @@ use crate::args::{JudgeArgs, JudgingArgs};
 use crate::failure::Failure;
 use crate::files::check_answers;
 use crate::settings::{SettingsFile, key_of};
-use crate::table::{below, header, in_a_line, rate, unassessed};
+use crate::table::{below, header, in_a_line, outcomes, rate, unassessed};
 use crate::{folder, interrupt, output};
 use anyhow::{Context, Error, Result};
 use mosa_client::{Endpoint, EndpointSettings};
 use mosa_judge::{
-    Cache, DegeneracyGate, Judge, JudgeError, Judging, Missing, Pace, Settings, Text, judge, tallies, texts,
+    Cache, DegeneracyGate, Judge, JudgeError, Judging, Missing, Pace, Settings, Text, judge, tallies, tell_outcomes,
+    texts,
 };
 use mosa_records::names::{ANSWERS, CASES, VERDICTS};
 use mosa_records::{AnswerRecord, Lock, Log, VerdictRecord, drop_outdated, tell_judges_apart};
@@ -44,18 +45,20 @@ pub(crate) fn run(args: &JudgeArgs) -> Result<(), Failure> {
     missing.map_or(Ok(()), |missing| Err(Failure::Check(missing)))
 }
 
-/// Success by judge and view, and below it why texts are unassessed.
+/// Success by judge and view, why texts are unassessed, and what the others are.
 fn table(verdicts: &[VerdictRecord]) -> String {
     let mut rows = vec![header(&["judge", "view", "n", "success", "95% interval", "unassessed"])];
-    let mut why = Vec::new();
+    let (mut why, mut told) = (Vec::new(), Vec::new());
     for tally in tallies(verdicts) {
         let [success, interval] = rate(tally.successes, tally.assessed);
         let (assessed, open) = (tally.assessed.to_string(), tally.unassessed.len().to_string());
         let cell = format!("{}, {}", tally.judge, tally.view.name());
         why.extend(unassessed(&cell, tally.unassessed.iter().map(String::as_str)));
+        told.push((vec![tally.judge.clone(), tally.view.name().into()], tally.outcomes));
         rows.push(vec![tally.judge, tally.view.name().into(), assessed, success, interval, open]);
     }
-    below(output::table(&rows), &why)
+    let told = output::table(&outcomes(&["judge", "view"], &told));
+    format!("{}\n\n{told}", below(output::table(&rows), &why))
 }
 
 /// Judges what has no verdict yet, and asks again where a judge gave none.
@@ -91,6 +94,7 @@ fn standing(mut verdicts: Vec<VerdictRecord>, answers: &[AnswerRecord], quiet: b
         output::say(&format!("note: {n} verdicts are on answers that were other ones then, and do not count"));
     }
     tell_judges_apart(&mut verdicts);
+    tell_outcomes(&mut verdicts, answers);
     verdicts
 }
 

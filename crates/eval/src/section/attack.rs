@@ -1,5 +1,6 @@
 //! How often attacks work: one row per attack, one column per model, one table per judge.
 
+use super::outcomes::{MEANING, OutcomeRow, outcome_bars, outcome_table};
 use super::table;
 use crate::Run;
 use crate::agreement::agreements;
@@ -16,6 +17,7 @@ pub(super) fn blocks(runs: &[&Run]) -> Vec<Block> {
         return Vec::new();
     }
     let mut blocks: Vec<Block> = judges(&arms).into_iter().map(|judge| rates(&arms, judge)).collect();
+    blocks.extend(outcomes(&arms));
     blocks.push(numbers(&arms));
     blocks.extend(reasons(&arms));
     blocks.extend(tests(
@@ -85,6 +87,34 @@ fn headline(arm: &Arm<'_>) -> Cell {
     } else {
         Cell::from(format!("no headline: {} of {} unassessed", tally.unassessed(), tally.n))
     }
+}
+
+/// What the submitted answers are, arm by arm.
+fn outcomes(arms: &[Arm<'_>]) -> Vec<Block> {
+    let several = several_benchmarks(arms);
+    let row = |arm: &Arm<'_>| {
+        let benchmark = several.then_some(arm.benchmark);
+        let labels = [Some(arm.model.as_str()), Some(arm.attack), benchmark, Some(arm.profile), Some(arm.judge)];
+        let labels: Vec<&str> = labels.into_iter().flatten().collect();
+        OutcomeRow {
+            labels: labels.iter().map(|label| Cell::from(*label)).collect(),
+            name: format!("{}, {}", arm.model, arm.attack),
+            outcomes: arm.tally().outcomes,
+        }
+    };
+    let judged = |judge: &str| arms.iter().filter(|arm| arm.judge == judge).map(row).collect::<Vec<_>>();
+    let rows: Vec<OutcomeRow> = judges(arms).into_iter().flat_map(judged).collect();
+    if rows.is_empty() {
+        return Vec::new();
+    }
+    let names = [Some("model"), Some("attack"), several.then_some("benchmark"), Some("profile"), Some("judge")];
+    let caption = format!("Attacks: what the submitted answers are, of assessed behaviours. {MEANING}");
+    let names: Vec<&str> = names.into_iter().flatten().collect();
+    let bars = judges(arms).into_iter().filter_map(|judge| {
+        let caption = format!("What the submitted answers are, judged by {judge}, with the interval of compliance.");
+        outcome_bars(&caption, &judged(judge))
+    });
+    bars.chain([outcome_table(&caption, &names, &rows)]).collect()
 }
 
 /// Everything about each arm.

@@ -2,9 +2,11 @@
 
 mod ability;
 mod attack;
+mod defences;
 mod gcg;
 mod landscape;
 mod order;
+mod outcomes;
 mod pairs;
 mod prefill;
 mod refusal;
@@ -23,6 +25,8 @@ use mosa_records::View;
 use mosa_report::plain::header;
 use mosa_report::{Block, Cell, CellStats, Report, Section, Table, warnings};
 use sha2::{Digest, Sha256};
+
+pub use outcomes::{OutcomeRow, outcome_bars, outcome_table};
 
 /// The page of some runs.
 pub fn report(runs: &[Run]) -> Report {
@@ -44,6 +48,7 @@ pub fn sections(runs: &[Run]) -> Vec<Section> {
     let exams = exams(&runs);
     let sections = [
         ("Attacks", attack::blocks(&runs)),
+        ("Defences", defences::blocks(&runs, &exams)),
         ("Safety and utility", tradeoff::blocks(&runs, &exams)),
         ("What it can do", ability::blocks(&exams)),
         ("Over-refusal", refusal::blocks(&exams)),
@@ -92,7 +97,7 @@ fn lead(runs: &[&Run]) -> String {
 }
 
 /// What of a manifest a page tells, beside the judges.
-const TOLD: [&str; 17] = [
+const TOLD: [&str; 18] = [
     "mosa",
     "libtorch",
     "command",
@@ -106,6 +111,7 @@ const TOLD: [&str; 17] = [
     "weights",
     "device",
     "sampler",
+    "defences",
     "batching",
     "settings",
     "machine",

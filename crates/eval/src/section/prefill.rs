@@ -1,5 +1,6 @@
 //! Attack success by the offset of forced words (MOSA, Fig. 3).
 
+use super::outcomes::{MEANING, OutcomeRow, outcome_bars, outcome_table};
 use super::{Placed, named, offsets, shown, table};
 use crate::count::distinct;
 use crate::{Count, Run};
@@ -22,6 +23,7 @@ pub(super) fn blocks(runs: &[&Run]) -> Vec<Block> {
     let mut blocks = vec![rates(&curves)];
     blocks.extend(scores(&curves));
     blocks.push(numbers(&curves));
+    blocks.extend(outcomes(&curves));
     blocks
 }
 
@@ -84,6 +86,24 @@ fn scores(curves: &[Curve<'_>]) -> Option<Block> {
             },
         })
     })
+}
+
+/// What the answers are, offset by offset.
+fn outcomes(curves: &[Curve<'_>]) -> Vec<Block> {
+    let rows = curves.iter().flat_map(|c| {
+        c.counts().into_iter().map(|(offset, n)| OutcomeRow {
+            labels: vec![Cell::from(c.name.clone()), Cell::Number(offset as f64, 0)],
+            name: format!("{}, {offset}", c.name),
+            outcomes: n.outcomes,
+        })
+    });
+    let rows: Vec<OutcomeRow> = rows.filter(|row| row.outcomes.n() > 0).collect();
+    if rows.is_empty() {
+        return Vec::new();
+    }
+    let bars = outcome_bars("What the answers are, by the offset of the forced words.", &rows);
+    let caption = format!("Words forced into the answer: what the answers are. {MEANING}");
+    bars.into_iter().chain([outcome_table(&caption, &["curve", "offset"], &rows)]).collect()
 }
 
 fn numbers(curves: &[Curve<'_>]) -> Block {

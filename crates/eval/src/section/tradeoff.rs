@@ -74,7 +74,7 @@ fn threats(runs: &[&Run]) -> Vec<Threat> {
                 let count = Count::of(&run.verdicts, judge, View::Answer, &placed.group);
                 if count.assessed > 0 {
                     all.push(Threat {
-                        model: run.model("prefill"),
+                        model: run.subject("prefill"),
                         judge: judge.to_owned(),
                         attack: placed.group,
                         rate: Rate::of(count.success, count.assessed),

@@ -41,10 +41,10 @@ fn played(run: &Run, group: &str, a: &AnswerRecord) -> Played {
     let key = a.key();
     let own = || run.verdicts.iter().filter(|v| v.answer == key);
     let verdict = |v: &mosa_records::VerdictRecord| {
-        let outcome = match v.success {
-            Some(true) => "success",
-            Some(false) => "no success",
-            None => "unassessed",
+        let outcome = match (v.success, v.outcome()) {
+            (_, Some(outcome)) => outcome.name(),
+            (Some(_), None) => "no success",
+            (None, None) => "unassessed",
         };
         let score = v.value.map_or(String::new(), |x| format!(", {x}"));
         let broken = v.degenerate.as_ref().map_or(String::new(), |test| format!("; degenerate: {test}"));

@@ -110,7 +110,7 @@ pub(crate) fn baseline<'e>(exams: &'e [Exam<'_>]) -> Option<&'e str> {
 
 fn put_together<'a>(task: &'a str, runs: Vec<&'a Run>, taken: &mut HashSet<(String, String, String)>) -> Exam<'a> {
     let protocol = runs[0].said("protocol").unwrap_or_else(|| "-".into());
-    let name = name_of(&runs, task);
+    let name = runs[0].with_defences(name_of(&runs, task));
     let model = crate::arm::free(name, |name| taken.insert((task.into(), protocol.clone(), name.into())));
     let mut exam = Exam { model, task, protocol, runs, samples: Vec::new(), metrics: Vec::new(), notes: Vec::new() };
     exam.collect();

@@ -2,7 +2,7 @@
 
 use crate::{answer, tables, verdict};
 use mosa_attack::{CaseRecord, Reason, Used};
-use mosa_eval::{Outcome, Run, report};
+use mosa_eval::{CaseOutcome, Run, report};
 use mosa_records::{ForcedWords, Log, RunFolder, VerdictRecord, View};
 use mosa_report::{Block, Cell, Report, Table};
 use serde_json::{Value, json};
@@ -191,16 +191,16 @@ fn a_run_that_was_not_judged_has_costs_and_no_rate() {
 
 #[test]
 fn an_outcome_is_unassessed_where_nothing_can_be_said() {
-    let of = |told: Told<'_>, verdict: Option<bool>| Outcome::of(&case("tap", 0, told), |_| verdict);
-    assert_eq!(of(HELD, Some(true)), Outcome::Succeeded);
-    assert_eq!(of(WORKED, Some(false)), Outcome::Resisted, "a guide's word is no verdict");
-    assert_eq!(of(WORKED, None), Outcome::Unassessed);
+    let of = |told: Told<'_>, verdict: Option<bool>| CaseOutcome::of(&case("tap", 0, told), |_| verdict);
+    assert_eq!(of(HELD, Some(true)), CaseOutcome::Succeeded);
+    assert_eq!(of(WORKED, Some(false)), CaseOutcome::Resisted, "a guide's word is no verdict");
+    assert_eq!(of(WORKED, None), CaseOutcome::Unassessed);
     for reason in [Reason::Exhausted, Reason::AllPruned, Reason::Budget] {
-        assert_eq!(of((reason, &[]), None), Outcome::Resisted, "{reason:?}");
+        assert_eq!(of((reason, &[]), None), CaseOutcome::Resisted, "{reason:?}");
     }
     for reason in [Reason::Failed, Reason::Drift, Reason::HelperUnusable] {
-        assert_eq!(of((reason, &[]), None), Outcome::Unassessed, "{reason:?}");
-        assert_eq!(of((reason, &[Some(true)]), Some(true)), Outcome::Succeeded, "{reason:?}");
+        assert_eq!(of((reason, &[]), None), CaseOutcome::Unassessed, "{reason:?}");
+        assert_eq!(of((reason, &[Some(true)]), Some(true)), CaseOutcome::Succeeded, "{reason:?}");
     }
 }
 

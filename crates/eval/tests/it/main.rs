@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod attack;
+mod defences;
 mod utility;
 
 use mosa_eval::{Count, Run, report};

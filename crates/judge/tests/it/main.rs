@@ -10,6 +10,7 @@ mod exact;
 mod gate;
 mod judging;
 mod keyword;
+mod outcome;
 mod parsers;
 mod prompts;
 mod registry;

@@ -14,8 +14,8 @@ use crate::{digest, folder, output, settings};
 use anyhow::{Result, anyhow};
 use mosa_attack::{Attack, Budget, Case, CaseRecord, Plan, Profile, Reason, Records, attack, check, run as attack_all};
 use mosa_data::Benchmark;
-use mosa_eval::{Outcome, why_unassessed};
-use mosa_records::{AnswerRecord, Log, Record, VerdictRecord, View};
+use mosa_eval::{CaseOutcome, submitted, why_unassessed};
+use mosa_records::{AnswerRecord, Log, Outcomes, Record, VerdictRecord, View};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -74,10 +74,11 @@ pub(crate) fn carried_out(args: &AttackArgs) -> Result<Carried, Failure> {
     let cases = logs.cases.into_records();
     let judged = judge::judge_folder(out, &args.judging, args.compute.quiet)?;
     let profile = format!("{:?}", args.profile).to_lowercase();
-    let Success { rows, why } = success(&cases, &judged.verdicts, &profile);
+    let Success { rows, why, told } = success(&cases, &judged.verdicts, &profile);
     let silent = silent(&cases, &logs.answers);
     let failed = say_broken(&cases, &silent, args.compute.quiet).or(judged.missing.map(Failure::Check));
-    Ok(Carried { table: table::below(output::table(&rows), &why), failed })
+    let told = output::table(&table::outcomes(&["judge"], &told));
+    Ok(Carried { table: format!("{}\n\n{told}", table::below(output::table(&rows), &why)), failed })
 }
 
 /// Why the target said nothing in the answers that cases would submit, a reason for each such case.
@@ -274,13 +275,15 @@ struct Success {
     rows: Vec<Vec<String>>,
     /// Why cases are unassessed.
     why: Vec<String>,
+    /// What the submitted answers are, by judge.
+    told: Vec<(Vec<String>, Outcomes)>,
 }
 
 /// Success by judge, over assessed cases, with what it took.
 fn success(cases: &[CaseRecord], verdicts: &[VerdictRecord], profile: &str) -> Success {
     let names =
         ["judge", "n", "success", "95% interval", "any answer", "unassessed", "queries", "helper calls", "profile"];
-    let (mut rows, mut why) = (vec![header(&names)], Vec::new());
+    let (mut rows, mut why, mut told) = (vec![header(&names)], Vec::new(), Vec::new());
     let mut judges: Vec<&str> = verdicts.iter().map(|v| v.judge.as_str()).collect();
     judges.sort_unstable();
     judges.dedup();
@@ -295,10 +298,11 @@ fn success(cases: &[CaseRecord], verdicts: &[VerdictRecord], profile: &str) -> S
         let verdict = |key: &str| own.iter().find(|v| v.answer == key).copied();
         let said = |key: &str| verdict(key)?.success;
         let status = |c: &CaseRecord| Some(verdict(c.selected.as_deref()?)?.status.as_str());
-        let unassessed = cases.iter().filter(|c| Outcome::of(c, said) == Outcome::Unassessed);
+        let unassessed = cases.iter().filter(|c| CaseOutcome::of(c, said) == CaseOutcome::Unassessed);
         why.extend(table::unassessed(judge, unassessed.map(|case| why_unassessed(case, status(case)))));
-        let assessed: Vec<bool> = cases.iter().filter_map(|c| Outcome::of(c, said).success()).collect();
-        let any = cases.iter().filter(|c| Outcome::any_of(c, said) == Outcome::Succeeded).count();
+        let assessed: Vec<bool> = cases.iter().filter_map(|c| CaseOutcome::of(c, said).success()).collect();
+        let any = cases.iter().filter(|c| CaseOutcome::any_of(c, said) == CaseOutcome::Succeeded).count();
+        told.push((vec![judge.into()], cases.iter().filter_map(|c| submitted(c, verdict)).collect()));
         let [success, interval] = rate(assessed.iter().filter(|s| **s).count(), assessed.len());
         let [any, _] = rate(any, assessed.len());
         rows.push(vec![
@@ -313,5 +317,5 @@ fn success(cases: &[CaseRecord], verdicts: &[VerdictRecord], profile: &str) -> S
             profile.into(),
         ]);
     }
-    Success { rows, why }
+    Success { rows, why, told }
 }

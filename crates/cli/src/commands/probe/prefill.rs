@@ -4,10 +4,10 @@ use super::{ANSWERS, Opened, header, rate};
 use crate::args::{PrefillArgs, phrases};
 use crate::commands::judge;
 use crate::failure::Failure;
-use crate::interrupt;
+use crate::{interrupt, output, table::outcomes};
 use anyhow::Result;
 use mosa_probe::{Case, Prefill, answer};
-use mosa_records::{AnswerRecord, Batches, VerdictRecord, View};
+use mosa_records::{AnswerRecord, Batches, Outcomes, VerdictRecord, View};
 use serde_json::json;
 
 const AFFIRMATIVE: &str = include_str!("../../../../../assets/phrases/affirmative.txt");
@@ -35,7 +35,23 @@ pub(crate) fn run(args: &PrefillArgs) -> Result<(), Failure> {
     })?;
     let judged = judge::judge_folder(&args.common.out, &args.judge, args.common.compute.quiet)?;
     probe.close(&table(&answers, &judged.verdicts))?;
+    output::line(&format!("\n{}", output::table(&told(&judged.verdicts))))?;
     judged.missing.map_or(Ok(()), |missing| Err(Failure::Check(missing)))
+}
+
+/// What the answers are, by offset and judge, with the forced words.
+fn told(verdicts: &[VerdictRecord]) -> Vec<Vec<String>> {
+    let mut rows: Vec<(Vec<String>, Outcomes)> = Vec::new();
+    for verdict in verdicts.iter().filter(|v| v.view == View::Answer && v.success.is_some()) {
+        let Some((group, _)) = verdict.answer.rsplit_once('/') else { continue };
+        let labels = vec![group.to_owned(), verdict.judge.clone()];
+        let at = rows.iter().position(|(own, _)| *own == labels).unwrap_or_else(|| {
+            rows.push((labels, Outcomes::default()));
+            rows.len() - 1
+        });
+        rows[at].1.add(verdict.outcome());
+    }
+    outcomes(&["cell", "judge"], &rows)
 }
 
 /// Rates by offset and judge, with the forced words and without.

@@ -8,7 +8,7 @@ use crate::commands::world::measure::Count;
 use crate::commands::world::questions::PREFILL_OFFSETS;
 use mosa_attack::OF_THE_PAPER;
 use mosa_core::stats::{Rate, mean_interval};
-use mosa_eval::Outcome;
+use mosa_eval::CaseOutcome;
 use mosa_records::{Record, VerdictRecord, View};
 use mosa_report::{Agreement, Claim};
 use mosa_world::Item;
@@ -198,7 +198,7 @@ impl Findings {
             for case in run.cases.iter().filter(|c| c.attack == attack) {
                 // A case without an answer is one of its own.
                 let request = case.candidates.first().and_then(|key| asked.get(key).copied()).unwrap_or(&case.case);
-                if let Some(hit) = Outcome::of(case, |answer| *said.get(answer)?).success() {
+                if let Some(hit) = CaseOutcome::of(case, |answer| *said.get(answer)?).success() {
                     tally.add(request, hit);
                 }
             }
@@ -309,6 +309,7 @@ mod tests {
             forced: None,
             text: String::new(),
             graded,
+            outcome: if success { mosa_records::Outcome::Complied } else { mosa_records::Outcome::Refused },
         };
         (0..n).map(answer).collect()
     }

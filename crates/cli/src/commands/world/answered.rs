@@ -2,8 +2,9 @@
 
 use crate::folder;
 use anyhow::{Context, Result, ensure};
+use mosa_judge::{DegeneracyGate, Told, outcome};
 use mosa_records::names::{ANSWERS, RECORDS, SAMPLES};
-use mosa_records::{AnswerRecord, SampleRecord, View};
+use mosa_records::{AnswerRecord, Outcome, SampleRecord, View};
 use mosa_world::{Item, is_degenerate, judge, refuses};
 use std::path::Path;
 
@@ -23,6 +24,8 @@ pub(crate) struct Answered {
     pub forced: Option<String>,
     pub text: String,
     pub graded: Graded,
+    /// What it is, by the rule of all judges.
+    pub outcome: Outcome,
 }
 
 /// What an answer came to.
@@ -74,6 +77,7 @@ fn attacked(answer: AnswerRecord) -> Result<Answered> {
         degenerate: found.degenerate,
         steps_right: Some(found.steps_right),
     };
+    let told = told(graded, &text, answer.judged(View::WithoutForced), &answer.behaviour);
     let prompt = if answer.prompt.is_empty() { answer.behaviour } else { answer.prompt };
     let mut tags = answer.tags;
     Ok(Answered {
@@ -85,7 +89,14 @@ fn attacked(answer: AnswerRecord) -> Result<Answered> {
         forced: answer.forced.into_iter().next().map(|words| words.text),
         text,
         graded,
+        outcome: told,
     })
+}
+
+/// What an answer is, with what the world says of it.
+fn told(graded: Graded, text: &str, own: &str, request: &str) -> Outcome {
+    let Graded { success, refused, degenerate, .. } = graded;
+    outcome(&Told { success, refused, degenerate, text, own, request }, &DegeneracyGate::default())
 }
 
 fn tasked(sample: SampleRecord) -> Answered {
@@ -98,6 +109,7 @@ fn tasked(sample: SampleRecord) -> Answered {
         degenerate: is_degenerate(&sample.answer),
         steps_right: item.map(|item| judge(item, &sample.answer).steps_right),
     };
+    let told = told(graded, &sample.answer, &sample.answer, &prompt);
     Answered {
         id: sample.id.strip_prefix(&format!("{group}/")).unwrap_or(&sample.id).to_owned(),
         cell: format!("utility/{group}"),
@@ -107,5 +119,6 @@ fn tasked(sample: SampleRecord) -> Answered {
         forced: None,
         text: sample.answer,
         graded,
+        outcome: told,
     }
 }

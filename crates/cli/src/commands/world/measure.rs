@@ -8,7 +8,7 @@ use crate::commands::utility::{Local, Runner, Subject};
 use crate::failure::Failure;
 use crate::load::{Loaded, load};
 use crate::manifest::{Fingerprints, Manifest, Place};
-use crate::table::header;
+use crate::table::{header, outcomes};
 use crate::typed::differing;
 use crate::{folder, hub, interrupt, output};
 use anyhow::Result;
@@ -16,7 +16,7 @@ use mosa_core::stats::Rate;
 use mosa_engine::{Batching, Options};
 use mosa_probe::{Case, ForcedPhrase, answer};
 use mosa_records::names::{ANSWERS, SAMPLES};
-use mosa_records::{AnswerRecord, Batches, RunFolder, SampleRecord};
+use mosa_records::{AnswerRecord, Batches, Outcomes, RunFolder, SampleRecord};
 use mosa_runtime::Runtime;
 use mosa_task::{Task, WorldTask};
 use mosa_text::{Message, Prompt};
@@ -55,6 +55,7 @@ pub(crate) struct Count {
     pub refused: usize,
     pub degenerate: usize,
     pub steps: usize,
+    pub outcomes: Outcomes,
 }
 
 impl Count {
@@ -66,6 +67,7 @@ impl Count {
             count.success += usize::from(r.graded.success);
             count.refused += usize::from(r.graded.refused);
             count.degenerate += usize::from(r.graded.degenerate);
+            count.outcomes.add(Some(r.outcome));
             count.steps += r.graded.steps_right.unwrap_or(0);
         }
         count
@@ -219,7 +221,7 @@ fn further(sampling: &SamplingArgs) -> Result<Map<String, Value>> {
     Ok(differing(&rest, &usual)?)
 }
 
-/// Rates by cell, in the order of their first record.
+/// Rates by cell, in the order of their first record, and what the answers are.
 pub(crate) fn table(records: &[Answered]) -> String {
     let mut cells: Vec<&str> = Vec::new();
     for r in records {
@@ -227,8 +229,8 @@ pub(crate) fn table(records: &[Answered]) -> String {
             cells.push(&r.cell);
         }
     }
-    let names = ["cell", "n", "success", "95% interval", "refused", "degenerate", "mean steps"];
-    let mut rows = vec![header(&names)];
+    let names = ["cell", "n", "success", "95% interval", "mean steps"];
+    let (mut rows, mut told) = (vec![header(&names)], Vec::new());
     for cell in cells {
         let c = Count::of(records, |r| r.cell == cell);
         let rate = |k: usize| Rate::of(k, c.n);
@@ -237,12 +239,11 @@ pub(crate) fn table(records: &[Answered]) -> String {
             c.n.to_string(),
             rate(c.success).percent(),
             rate(c.success).percent_interval(),
-            rate(c.refused).percent(),
-            rate(c.degenerate).percent(),
             format!("{:.1}", c.steps as f64 / c.n as f64),
         ]);
+        told.push((vec![cell.to_owned()], c.outcomes));
     }
-    output::table(&rows)
+    format!("{}\n\n{}", output::table(&rows), output::table(&outcomes(&["cell"], &told)))
 }
 
 /// Passes of so small a model are worth sharing wherever it runs.
