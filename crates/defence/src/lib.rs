@@ -1,11 +1,12 @@
 //! Defences of a model at work, by name: each is a file, a row in [`DEFENCES`], and what it needs.
 //!
 //! A [`Spec`] is what a user names (`NAME:key=value,...`); [`open`] makes of it a defence that a runtime can use, with its
-//! assets read and checked: what is missing is an error then, before anything is asked.
+//! assets read and checked: what is missing is an error then, before anything is asked. [`fit`] makes assets of files.
 
 mod asset;
 mod best_of_n;
 mod error;
+mod fit;
 mod guard;
 mod in_context;
 mod perplexity;
@@ -17,6 +18,7 @@ mod spec;
 pub use asset::{Asset, Made};
 pub use best_of_n::{BestOfN, BestOfNSettings};
 pub use error::DefenceError;
+pub use fit::{Fit, FitFile, Fitting, Role, entry, fit};
 pub use guard::{Guard, GuardSettings};
 pub use in_context::InContext;
 pub use perplexity::Perplexity;

@@ -1,7 +1,7 @@
 //! The table of all defences, and how one is made of what was typed.
 
 use crate::{
-    Asset, BestOfN, BestOfNSettings, DefenceError, Guard, GuardSettings, InContext, Perplexity, SelfReminder, Spec,
+    Asset, BestOfN, BestOfNSettings, DefenceError, Fit, Guard, GuardSettings, InContext, Perplexity, SelfReminder, Spec,
 };
 use mosa_engine::Options;
 use mosa_judge::Judge;
@@ -80,6 +80,8 @@ pub struct Entry {
     pub settings: fn() -> Value,
     /// Makes it.
     pub make: fn(&Setting<'_>, Value) -> Result<Opened, DefenceError>,
+    /// How its asset is made, if it has one.
+    pub fit: Option<Fit>,
 }
 
 impl fmt::Debug for Entry {
@@ -97,6 +99,7 @@ pub static DEFENCES: &[Entry] = &[
         needs: &[],
         settings: defaults::<SelfReminder>,
         make: |_, settings| Ok(opened(settings_of::<SelfReminder>(SelfReminder::NAME, settings)?, None)),
+        fit: None,
     },
     Entry {
         name: InContext::NAME,
@@ -105,6 +108,7 @@ pub static DEFENCES: &[Entry] = &[
         needs: &[],
         settings: defaults::<InContext>,
         make: |_, settings| Ok(opened(settings_of::<InContext>(InContext::NAME, settings)?, None)),
+        fit: None,
     },
     Entry {
         name: Perplexity::NAME,
@@ -113,6 +117,11 @@ pub static DEFENCES: &[Entry] = &[
         needs: &[],
         settings: defaults::<Perplexity>,
         make: Perplexity::open,
+        fit: Some(Fit {
+            roles: crate::perplexity::ROLES,
+            settings: defaults::<crate::perplexity::Fitted>,
+            make: crate::perplexity::fit,
+        }),
     },
     Entry {
         name: Guard::NAME,
@@ -121,6 +130,7 @@ pub static DEFENCES: &[Entry] = &[
         needs: &[Need::Judge],
         settings: defaults::<GuardSettings>,
         make: Guard::open,
+        fit: None,
     },
     Entry {
         name: BestOfN::NAME,
@@ -129,6 +139,7 @@ pub static DEFENCES: &[Entry] = &[
         needs: &[Need::Judge, Need::Temperature],
         settings: defaults::<BestOfNSettings>,
         make: BestOfN::open,
+        fit: None,
     },
 ];
 
@@ -137,11 +148,16 @@ pub static DEFENCES: &[Entry] = &[
 /// # Errors
 /// [`DefenceError`]: an unknown name or setting, an asset that is missing or of another model.
 pub fn open(setting: &Setting<'_>, spec: &Spec) -> Result<Opened, DefenceError> {
-    let Some(entry) = DEFENCES.iter().find(|entry| entry.name == spec.name) else {
-        let known: Vec<&str> = DEFENCES.iter().map(|entry| entry.name).collect();
-        return Err(DefenceError::Unknown { name: spec.name.clone(), known: known.join(", ") });
-    };
+    let entry = known(&spec.name)?;
     (entry.make)(setting, Value::Object(spec.settings.clone()))
+}
+
+/// The row of this name.
+pub(crate) fn known(name: &str) -> Result<&'static Entry, DefenceError> {
+    DEFENCES.iter().find(|entry| entry.name == name).ok_or_else(|| {
+        let known: Vec<&str> = DEFENCES.iter().map(|entry| entry.name).collect();
+        DefenceError::Unknown { name: name.to_owned(), known: known.join(", ") }
+    })
 }
 
 /// The defaults of settings.

@@ -31,11 +31,11 @@ impl PassRow<'_> {
     /// The logits as the row's interventions leave them.
     fn edited(&mut self, logits: Tensor) -> Result<Tensor, EngineError> {
         let (job, cursor) = (self.job, &mut self.live.cursor);
-        if !cursor.acts() {
+        if !cursor.interventions.iter().any(|i| i.wants_logits()) {
             return Ok(logits);
         }
         let mut logits = logits.f_to_kind(Kind::Float)?;
-        for intervention in &mut cursor.interventions {
+        for intervention in cursor.interventions.iter_mut().filter(|i| i.wants_logits()) {
             logits = intervention.edit_logits(job.step, &cursor.canvas, &job.positions, logits)?;
         }
         // An intervention may have kept what it was shown.

@@ -168,7 +168,7 @@ fn what_an_objective_cannot_use_is_refused_before_the_first_step() {
     let room = Room::new(&fixture("llada"));
     let endpoint = " --judge rubric --judge-endpoint http://127.0.0.1:9/v1 --judge-model x";
     for (objective, flags, expected) in [
-        ("mosa", " --judge exact", "are the reward of --objective recovery".into()),
+        ("mosa", " --judge exact", String::from("are the reward of --objective recovery")),
         ("sft", " --safe-answers {d}/harmful.jsonl", "--safe-answers is for --objective a2d-eos and vrpo".into()),
         ("recovery", endpoint, "needs --judge-cache".into()),
         ("recovery", " --set recovery.t_max=24", "recovery.t_max".into()),
@@ -179,7 +179,7 @@ fn what_an_objective_cannot_use_is_refused_before_the_first_step() {
     ] {
         let flags = flags.replace("{d}", &room.dir.path().display().to_string());
         let run = mosa(&room.words(objective, "run", &flags));
-        assert!(run.code == 2 && run.stderr.contains(&expected), "{objective}{flags}: {} {}", run.code, run.stderr);
+        assert!(run.code == 2 && run.stderr.contains(expected.as_str()), "{objective}{flags}: {} {}", run.code, run.stderr);
         assert!(!room.path("run").exists(), "{flags} left a run folder");
     }
     let mut alone = room.words("a2d-eos", "run", "");
