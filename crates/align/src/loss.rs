@@ -48,8 +48,8 @@ pub struct Terms {
     pub kl_inside: f64,
     /// KL of every position, by offset.
     pub kl_by_offset: Vec<(usize, f64)>,
-    /// Whether a KL was asked for.
-    pub has_kl: bool,
+    /// Whether single log-probabilities were asked for.
+    pub has_linear: bool,
     /// Its part of a pair of answers.
     pub preference: Option<Look>,
 }
@@ -278,7 +278,7 @@ impl Terms {
             kl: 0.0,
             kl_inside: 0.0,
             kl_by_offset: Vec::new(),
-            has_kl: !example.kl.is_empty(),
+            has_linear: !example.linear.is_empty(),
             preference: None,
         }
     }

@@ -150,7 +150,8 @@ impl StepMetrics {
     pub(crate) fn of(terms: &[Terms], loss: f64) -> Self {
         let own: Vec<&Terms> = terms.iter().filter(|t| t.part == Part::Aligned).collect();
         let retained: Vec<&Terms> = terms.iter().filter(|t| t.part == Part::Retained).collect();
-        let apart = !own.is_empty() && retained.iter().any(|t| !t.has_kl);
+        let taught = retained.iter().any(|t| t.has_linear);
+        let apart = taught && !own.is_empty();
         let (kl, kl_inside) = (mean(own.iter().map(|t| t.kl)), mean(own.iter().map(|t| t.kl_inside)));
         Self {
             loss,
@@ -158,7 +159,7 @@ impl StepMetrics {
             kl,
             kl_inside,
             kl_outside: kl - kl_inside,
-            kl_retain: retained.iter().any(|t| t.has_kl).then(|| mean(retained.iter().map(|t| t.kl))),
+            kl_retain: (!taught && !retained.is_empty()).then(|| mean(retained.iter().map(|t| t.kl))),
             loss_own: apart.then(|| mean(own.iter().map(|t| t.loss))),
             loss_retain: apart.then(|| mean(retained.iter().map(|t| t.loss))),
             preference: PreferenceMetrics::of(&own),

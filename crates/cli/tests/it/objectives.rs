@@ -168,18 +168,18 @@ fn what_an_objective_cannot_use_is_refused_before_the_first_step() {
     let room = Room::new(&fixture("llada"));
     let endpoint = " --judge rubric --judge-endpoint http://127.0.0.1:9/v1 --judge-model x";
     for (objective, flags, expected) in [
-        ("mosa", " --judge exact", String::from("are the reward of --objective recovery")),
-        ("sft", " --safe-answers {d}/harmful.jsonl", "--safe-answers is for --objective a2d-eos and vrpo".into()),
-        ("recovery", endpoint, "needs --judge-cache".into()),
-        ("recovery", " --set recovery.t_max=24", "recovery.t_max".into()),
-        ("recovery", " --set recovery.temperature=0", "recovery.temperature".into()),
-        ("recovery", " --set recovery.block_length=7", "block-length".into()),
-        ("vrpo", " --set vrpo.betta=1", "betta".into()),
-        ("a2d-eos", " --set a2d.eps=2", "a2d.eps".into()),
+        ("mosa", " --judge exact", "are the reward of --objective recovery"),
+        ("sft", " --safe-answers {d}/harmful.jsonl", "--safe-answers is for --objective a2d-eos and vrpo"),
+        ("recovery", endpoint, "needs --judge-cache"),
+        ("recovery", " --set recovery.t_max=24", "recovery.t_max"),
+        ("recovery", " --set recovery.temperature=0", "recovery.temperature"),
+        ("recovery", " --set recovery.block_length=7", "block-length"),
+        ("vrpo", " --set vrpo.betta=1", "betta"),
+        ("a2d-eos", " --set a2d.eps=2", "a2d.eps"),
     ] {
         let flags = flags.replace("{d}", &room.dir.path().display().to_string());
         let run = mosa(&room.words(objective, "run", &flags));
-        assert!(run.code == 2 && run.stderr.contains(expected.as_str()), "{objective}{flags}: {} {}", run.code, run.stderr);
+        assert!(run.code == 2 && run.stderr.contains(expected), "{objective}{flags}: {} {}", run.code, run.stderr);
         assert!(!room.path("run").exists(), "{flags} left a run folder");
     }
     let mut alone = room.words("a2d-eos", "run", "");
@@ -192,7 +192,7 @@ fn what_an_objective_cannot_use_is_refused_before_the_first_step() {
 #[test]
 fn a_run_whose_manifest_is_older_than_the_new_settings_goes_on() {
     let room = Room::new(&fixture("llada"));
-    let request = room.words("mosa", "run", " --set steps=2");
+    let request = room.words("sft", "run", " --set steps=2");
     mosa(&request).ok();
     let path = room.path("run/manifest.json");
     let mut manifest = read_json(&path);
