@@ -281,7 +281,7 @@ fn everything_a_request_says_reaches_the_model() {
     for device in devices() {
         let target = local(device, never());
         let mut late = Generate::to("question");
-        late.forced.push(Forced { offset: 6, text: "the answer".into(), step: 3, remask: true });
+        late.forced.push(Forced { offset: 6, text: "the answer".into(), step: 3, remask: true, ..Forced::default() });
         let answer = one(&target, 0, &late);
         assert!(answer.text().contains("the answer") && answer.steps[6].is_none());
         assert!(answer.steps.iter().flatten().all(|s| *s >= 3), "{:?}", answer.steps);
