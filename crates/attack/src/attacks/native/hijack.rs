@@ -4,6 +4,7 @@
 use super::CanvasAttack;
 use crate::{Case, Cx, Forced, Generate, Profile, Stop};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 /// Re-masking after some steps, with a new beginning.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,8 +48,9 @@ impl CanvasAttack for TrajHijack {
         let plain = cx.generate("plain", Generate::to(case.goal()))?;
         let last = plain.steps.iter().flatten().copied().max().unwrap_or(0);
         let step = self.after.min(last);
+        cx.note("hijacked", "taken_back", json!({ "before_step": step, "plain_steps": last + 1 }));
         let text = self.text.replace("{target}", &case.target());
         let forced = Forced { text, step, remask: true, ..Forced::default() };
-        Ok(vec![(format!("after-{step}"), Generate { forced: vec![forced], ..Generate::to(case.goal()) })])
+        Ok(vec![("hijacked".into(), Generate { forced: vec![forced], ..Generate::to(case.goal()) })])
     }
 }
