@@ -31,15 +31,10 @@ fn the_conversation_goes_on_behind_the_models_own_answers_until_the_goal_is_reac
     let left = attack(&Crescendo::default(), &script);
     assert_eq!((left.cases[0].reason, script.queries()), (Reason::GuideSuccess, 4));
     let asked = script.asked.lock().unwrap();
-    let turns: Vec<(Role, &str)> = asked[2].messages.iter().map(|m| (m.role, m.content.as_str())).collect();
-    let (user, assistant) = (Role::User, Role::Assistant);
-    let want = [
-        (user, "question 1"),
-        (assistant, "an answer"),
-        (user, "question 2"),
-        (assistant, "an answer"),
-        (user, "question 3"),
-    ];
+    let turns: Vec<(bool, &str)> =
+        asked[2].messages.iter().map(|m| (m.role == Role::User, m.content.as_str())).collect();
+    let (question, answer) = (true, (false, "an answer"));
+    let want = [(question, "question 1"), answer, (question, "question 2"), answer, (question, "question 3")];
     assert_eq!(turns, want);
     assert!(left.cases[0].selected.as_deref().unwrap().ends_with("#3"));
 }
