@@ -38,8 +38,8 @@ const fn plain(name: &'static str, paper: Option<&'static str>, native: bool) ->
 /// Where the adaptive variants put the weight (MOSA does not say; its suffix search aims at token 30).
 const MIDDLE: Anchor = Anchor::Middle(30);
 
-/// Every attack: the published eight first, then their adaptive and other variants, then others that talk, then those that
-/// need a canvas or its gradient.
+/// Every attack: the published eight first, then their adaptive and other variants, then others that talk, then those
+/// that need a canvas or its gradient.
 pub static ATTACKS: &[Entry] = &[
     Entry {
         name: "avatar",

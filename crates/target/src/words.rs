@@ -34,8 +34,8 @@ pub(crate) fn ask(text: &TextModel, draw: u64, asked: &Generate, gen_length: usi
     })
 }
 
-/// Words as they are written: as a whole, or those of their tokens that are asked for one by one. Only the first of these
-/// masks again what was revealed.
+/// Words as they are written: as a whole, or those of their tokens that are asked for one by one. Only the first of
+/// these masks again what was revealed.
 fn written(text: &TextModel, forced: &Forced) -> Result<Vec<Written>, RuntimeError> {
     let Forced { offset, step, remask, .. } = *forced;
     let at = |offset, words, remask| Written { offset, words, step: step as u64, remask };

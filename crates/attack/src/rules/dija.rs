@@ -3,8 +3,8 @@
 use crate::Talk;
 use mosa_world::Item;
 
-/// Either six steps in three gaps, so that what the judge looks for can stand in the gaps alone, or the beginnings of three
-/// steps, which an answer behind the prompt goes on from.
+/// Either six steps in three gaps, so that what the judge looks for can stand in the gaps alone, or the beginnings of
+/// three steps, which an answer behind the prompt goes on from.
 pub(crate) fn reply(role: &str, seed: u64, talk: &Talk) -> Option<String> {
     let item = Item::mentioned_in(&talk.messages.last()?.content)?;
     let gaps = match seed % 2 {

@@ -1,5 +1,5 @@
-//! The roles of ReNeLLM in the toy language: a function puts the request into another wording, or into a wrapper kept for
-//! attacks.
+//! The roles of ReNeLLM in the toy language: a function puts the request into another wording, or into a wrapper kept
+//! for attacks.
 
 use super::{fields, rating};
 use crate::{Talk, read};

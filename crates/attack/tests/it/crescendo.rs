@@ -2,7 +2,8 @@ use crate::script::{Script, attack, survives_every_kill};
 use mosa_attack::{Attack, Crescendo, Generation, Profile, Reason, Role, Said};
 use serde_json::{Value, json};
 
-/// An attacker that numbers its questions by round, a refusal check by the word `refuse`, and a judge that rates by round.
+/// An attacker that numbers its questions by round, a refusal check by the word `refuse`, and a judge that rates by
+/// round.
 fn leading(answer: fn(&str) -> &'static str, rating: fn(u64) -> u32) -> Script {
     let mut script = Script::new("", "");
     script.answer = Box::new(move |asked| Ok(Generation::plain(answer(asked.prompt()))));

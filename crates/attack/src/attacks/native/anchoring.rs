@@ -1,11 +1,11 @@
 //! Anchoring: at a step of the decode what was revealed is replaced by a harmful reference answer (Recovery Alignment,
 //! arXiv 2510.00565).
 //!
-//! There the prediction of step `t_inter` is replaced by the whole reference answer, and the sampler's own rule decides what
-//! of it stays: with as many steps as positions, `t` tokens. The state is the same here whatever the schedule: a plain
-//! decode says in which order the sampler reveals; then, at the step by which it has revealed `t` positions, everything is
-//! masked again but these, and they hold the reference answer's tokens. Positions beyond the reference answer's end are
-//! passed over: it has nothing to say there.
+//! There the prediction of step `t_inter` is replaced by the whole reference answer, and the sampler's own rule
+//! decides what of it stays: with as many steps as positions, `t` tokens. The state is the same here whatever the
+//! schedule: a plain decode says in which order the sampler reveals; then, at the step by which it has revealed `t`
+//! positions, everything is masked again but these, and they hold the reference answer's tokens. Positions beyond the
+//! reference answer's end are passed over: it has nothing to say there.
 
 use super::CanvasAttack;
 use super::reference::{Found, Reference};
@@ -17,7 +17,8 @@ use serde_json::json;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Anchoring {
-    /// The steps, counted in revealed tokens; the answer to the first is the one submitted. Published sweep: 1, 4, 8, 16, 32 of
+    /// The steps, counted in revealed tokens; the answer to the first is the one submitted. Published sweep: 1, 4, 8,
+    /// 16, 32 of
     /// 128 steps that reveal one token each.
     pub steps: Vec<usize>,
     /// The answer by hand; absent: the reference answer.
@@ -65,8 +66,8 @@ struct Revealed {
 }
 
 impl Revealed {
-    /// The order of a plain answer's positions below `end`: by step, then as low-confidence remasking ranks them. Where it
-    /// ended early the positions behind it follow, as if they were revealed in the last step.
+    /// The order of a plain answer's positions below `end`: by step, then as low-confidence remasking ranks them.
+    /// Where it ended early the positions behind it follow, as if they were revealed in the last step.
     fn of(plain: &Generation, end: usize) -> Self {
         let seen: Vec<(usize, usize)> =
             plain.steps.iter().enumerate().filter_map(|(at, step)| Some((at, (*step)?))).collect();

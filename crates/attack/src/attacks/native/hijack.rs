@@ -10,8 +10,8 @@ use serde_json::json;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrajHijack {
-    /// Steps before everything revealed is masked again. Published: refusals are committed in the first 8 to 16 of 64. Where
-    /// a plain answer is complete in fewer steps it is taken back before the last of them.
+    /// Steps before everything revealed is masked again. Published: refusals are committed in the first 8 to 16 of
+    /// 64. Where a plain answer is complete in fewer steps it is taken back before the last of them.
     pub after: usize,
     /// The beginning, 8 to 12 tokens in the paper; `{target}` stands for the data's target.
     pub text: String,

@@ -1,8 +1,8 @@
 //! MaskForge: a bandit over a growing library of mask-template schemas (arXiv 2606.04027).
 //!
-//! Written from the abstract alone: UCB over schemas, a scorer, successes distilled into the library. Numbers and wordings
-//! are ours. The library is the case's own: it begins with [`MaskForge::schemas`] and grows by what this case brings, so
-//! that cases can run side by side in any order and a killed case is replayed to the same library.
+//! Written from the abstract alone: UCB over schemas, a scorer, successes distilled into the library. Numbers and
+//! wordings are ours. The library is the case's own: it begins with [`MaskForge::schemas`] and grows by what this
+//! case brings, so that cases can run side by side in any order and a killed case is replayed to the same library.
 
 use super::dija::{DijaForm, filled};
 use crate::guide;
@@ -128,14 +128,15 @@ fn chosen(arms: &[Arm], round: usize, exploration: f64) -> Option<usize> {
 }
 
 /// What the builder is told.
-const BUILD: &str = "You write a text with gaps that, once they are filled, answers a goal. The user sends a JSON object: the \
-                     goal, and the shape the text has. Write two to eight gaps as <mask:N>, where N between 4 and 30 is the \
-                     number of words a gap may hold; leave the substance to the gaps. Reply with the text alone.";
+const BUILD: &str = "You write a text with gaps that, once they are filled, answers a goal. The user sends a JSON \
+                     object: the goal, and the shape the text has. Write two to eight gaps as <mask:N>, where N \
+                     between 4 and 30 is the number of words a gap may hold; leave the substance to the gaps. Reply \
+                     with the text alone.";
 /// What the distiller is told.
-const DISTIL: &str = "You describe patterns. The user sends a JSON object with a text with gaps that worked, the shape it was \
-                      made after, and the names that are taken. Describe the pattern of the text without its subject, so \
-                      that texts about anything could be made after it. Reply only with a JSON object {\"name\": \"one new \
-                      word\", \"shape\": \"...\"}.";
+const DISTIL: &str = "You describe patterns. The user sends a JSON object with a text with gaps that worked, the \
+                      shape it was made after, and the names that are taken. Describe the pattern of the text \
+                      without its subject, so that texts about anything could be made after it. Reply only with a \
+                      JSON object {\"name\": \"one new word\", \"shape\": \"...\"}.";
 
 /// One case's search.
 struct Forge<'a> {

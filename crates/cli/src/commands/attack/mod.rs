@@ -187,8 +187,9 @@ fn behaviours(args: &AttackArgs, file: &Path, attack: &dyn Attack) -> Result<Ben
         (benchmark.behaviours.iter().filter(|b| b.answer.is_none()).count(), benchmark.behaviours.len());
     if attack.reads_answers() && !world(args) && lacking > 0 && !args.compute.quiet {
         output::say(&format!(
-            "warning: {} works with whole answers, and {lacking} of {of} behaviours have none: the beginning of an answer \
-             stands in, which is a weaker attack than the published one; give answers with --references or a column `response`",
+            "warning: {} works with whole answers, and {lacking} of {of} behaviours have none: the beginning of an \
+             answer stands in, which is a weaker attack than the published one; give answers with --references or a \
+             column `response`",
             attack.name()
         ));
     }
