@@ -40,7 +40,7 @@ impl Generate {
     /// The same with words that stand at `offset` from the beginning on.
     #[must_use]
     pub fn forcing(mut self, offset: usize, text: impl Into<String>) -> Self {
-        self.forced.push(Forced { offset, text: text.into(), step: 0, remask: false });
+        self.forced.push(Forced { offset, text: text.into(), ..Forced::default() });
         self
     }
 
@@ -64,7 +64,7 @@ impl Generate {
 }
 
 /// Words written into the response.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Forced {
     /// Response offset of the first token.
     pub offset: usize,
@@ -76,6 +76,9 @@ pub struct Forced {
     /// Whether everything else that was revealed until then is masked again.
     #[serde(default)]
     pub remask: bool,
+    /// Response offsets, ascending: of the words' tokens only those that stand there are written. Empty: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<usize>,
 }
 
 /// The response from `offset` on must not begin with any of these words, whatever white space stands before them.

@@ -19,6 +19,12 @@ pub trait Attack: Send + Sync {
     /// The most target queries and helper calls a case can take, by its parameters.
     fn cost(&self) -> Cost;
 
+    /// Whether it works with whole answers that comply ([`Case::answer`]); where the data have none it does with their
+    /// beginning, and says so in its record.
+    fn reads_answers(&self) -> bool {
+        false
+    }
+
     /// Attacks one behaviour. What it finds worth judging it hands to [`Cx::candidate`].
     ///
     /// # Errors

@@ -13,6 +13,8 @@ pub struct Case {
     pub category: Option<String>,
     /// The beginning of an answer that complies, from the data or made by [`Case::target`].
     pub target: Option<String>,
+    /// A whole answer that complies, from the data.
+    pub answer: Option<String>,
     /// Seed of the run.
     pub seed: u64,
 }

@@ -23,6 +23,13 @@ pub struct Method {
     pub(crate) rules: Option<Rules>,
 }
 
+impl Method {
+    /// Whether the embedded world's helper has rules for it.
+    pub fn has_rules(&self) -> bool {
+        self.rules.is_some()
+    }
+}
+
 /// An attack there is: what is known of it before it is made, and how it is made.
 pub struct Entry {
     /// Its name, as commands and records have it.

@@ -24,6 +24,7 @@ mod case;
 mod clock;
 mod cx;
 mod entry;
+mod guide;
 mod journal;
 pub mod phrases;
 pub mod read;

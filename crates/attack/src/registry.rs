@@ -2,14 +2,16 @@
 
 use crate::entry::{Entry, Method, Rules};
 use crate::{
-    AdvPrefix, Anchor, Anchoring, Aos, Attack, Avatar, Dia, Dija, Direct, Ept, Pad, Pal, PostContext, Prefill,
-    PrefixMode, Profile, SpeakEasy, SuffixSearch, Tap, TrajHijack, dia, rules,
+    AdvPrefix, Anchor, Anchoring, Aos, Attack, Avatar, Crescendo, Dia, Dija, Direct, Ept, MaskForge, Nesting, Pad,
+    Pair, Pal, PostContext, Prefill, PrefixMode, Profile, ReNeLlm, SpeakEasy, SuffixSearch, Tap, TrajHijack, dia,
+    rules,
 };
 use serde_json::{Map, Value};
 use std::convert::identity;
 use std::sync::LazyLock;
 
 const MOSA: &str = "arXiv 2508.12398";
+const RECOVERY: &str = "arXiv 2510.00565";
 
 const AVATAR: Method = helped("avatar", "arXiv 2412.12145, 2503.00038", rules::avatar::reply);
 const TAP: Method = helped("tap", "arXiv 2312.02119", rules::tap::reply);
@@ -20,6 +22,8 @@ const EPT: Method = helped("ept", "arXiv 2502.13527", rules::ept::reply);
 const DIA: Method = helped("dia", "arXiv 2503.08195", rules::dia::reply);
 const ADV_PREFIX: Method = helped("adv-prefix", "arXiv 2412.10321", rules::adv_prefix::reply);
 const DIJA: Method = Method { native: true, ..helped("dija", "arXiv 2507.11097", rules::dija::reply) };
+
+const MASKFORGE: Method = Method { native: true, ..helped("maskforge", "arXiv 2606.04027", rules::maskforge::reply) };
 
 /// A method whose helpers have rules in the toy language.
 const fn helped(name: &'static str, paper: &'static str, rules: Rules) -> Method {
@@ -34,7 +38,8 @@ const fn plain(name: &'static str, paper: Option<&'static str>, native: bool) ->
 /// Where the adaptive variants put the weight (MOSA does not say; its suffix search aims at token 30).
 const MIDDLE: Anchor = Anchor::Middle(30);
 
-/// Every attack: the published eight first, then their adaptive and other variants, then those that need a canvas.
+/// Every attack: the published eight first, then their adaptive and other variants, then others that talk, then those
+/// that need a canvas or its gradient.
 pub static ATTACKS: &[Entry] = &[
     Entry {
         name: "avatar",
@@ -175,6 +180,34 @@ pub static ATTACKS: &[Entry] = &[
         make: |asked| asked.boxed(Direct::default(), identity),
     },
     Entry {
+        name: "pair",
+        method: helped("pair", "arXiv 2310.08419", rules::pair::reply),
+        about: "an attacker model improves one prompt by its rated answers, in several conversations",
+        in_mosa: false,
+        make: |asked| asked.boxed(Pair::profile(asked.profile), Pair::world),
+    },
+    Entry {
+        name: "renellm",
+        method: helped("renellm", "arXiv 2311.08268", rules::renellm::reply),
+        about: "the request rewritten by several functions and nested into a harmless task",
+        in_mosa: false,
+        make: |asked| asked.boxed(ReNeLlm::profile(asked.profile), ReNeLlm::world),
+    },
+    Entry {
+        name: "crescendo",
+        method: helped("crescendo", "arXiv 2404.01833", rules::crescendo::reply),
+        about: "a conversation that asks for a little more in every turn",
+        in_mosa: false,
+        make: |asked| asked.boxed(Crescendo::profile(asked.profile), Crescendo::world),
+    },
+    Entry {
+        name: "nesting",
+        method: plain("nesting", Some("arXiv 2602.00388"), false),
+        about: "the request inside a harmless structure, once per structure",
+        in_mosa: false,
+        make: |asked| asked.boxed(Nesting::profile(asked.profile), Nesting::world),
+    },
+    Entry {
         name: "prefill",
         method: plain("prefill", Some(MOSA), true),
         about: "words of compliance forced at an offset of the answer",
@@ -187,6 +220,13 @@ pub static ATTACKS: &[Entry] = &[
         about: "a suffix of the prompt, searched with the target's own gradient",
         in_mosa: false,
         make: |asked| asked.boxed(SuffixSearch::profile(asked.profile), SuffixSearch::world),
+    },
+    Entry {
+        name: "first-step-gcg",
+        method: plain("first-step-gcg", Some(RECOVERY), true),
+        about: "gcg for a whole harmful answer, by its likelihood on the fully masked canvas",
+        in_mosa: false,
+        make: |asked| asked.boxed(SuffixSearch::profile(asked.profile).first_step(), SuffixSearch::world),
     },
     Entry {
         name: "pad",
@@ -211,8 +251,8 @@ pub static ATTACKS: &[Entry] = &[
     },
     Entry {
         name: "anchoring",
-        method: plain("anchoring", Some("arXiv 2510.00565"), true),
-        about: "the beginning of the answer is overwritten at a later step",
+        method: plain("anchoring", Some(RECOVERY), true),
+        about: "what is revealed until a step is overwritten with a harmful answer's tokens",
         in_mosa: false,
         make: |asked| asked.boxed(Anchoring::profile(asked.profile), Anchoring::world),
     },
@@ -222,6 +262,13 @@ pub static ATTACKS: &[Entry] = &[
         about: "a refusal is taken back, and the answer begun with words of compliance",
         in_mosa: false,
         make: |asked| asked.boxed(TrajHijack::profile(asked.profile), TrajHijack::world),
+    },
+    Entry {
+        name: "maskforge",
+        method: MASKFORGE,
+        about: "texts with gaps after schemas that a bandit chooses and successes add to",
+        in_mosa: false,
+        make: |asked| asked.boxed(MaskForge::profile(asked.profile), MaskForge::world),
     },
     Entry {
         name: "post-context",

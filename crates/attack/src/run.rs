@@ -7,6 +7,7 @@ use crate::{
 };
 use mosa_records::{AnswerRecord, ForcedWords, Log, RecordsError};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 
@@ -211,6 +212,9 @@ fn answer(attack: &str, case: &Case, found: &Found<'_>) -> AnswerRecord {
 /// The words that were forced, by offset. Of the positions that no step revealed each has those up to the next words, as
 /// far as the target shows its tokens.
 fn forced(asked: &Generate, answer: &Generation) -> Vec<ForcedWords> {
+    if let Some(sparse) = asked.forced.iter().find(|f| !f.only.is_empty()) {
+        return runs(&sparse.only).into_iter().map(|run| shown(run, answer)).collect();
+    }
     let mut all: Vec<&Forced> = asked.forced.iter().collect();
     all.sort_by_key(|f| f.offset);
     let ends = all.iter().skip(1).map(|f| f.offset).chain(std::iter::once(usize::MAX)).collect::<Vec<_>>();
@@ -219,4 +223,23 @@ fn forced(asked: &Generate, answer: &Generation) -> Vec<ForcedWords> {
         ForcedWords { offset: f.offset, tokens: own.take_while(|step| step.is_none()).count(), text: f.text.clone() }
     };
     all.iter().zip(ends).map(words).collect()
+}
+
+/// Offsets side by side, as ranges.
+fn runs(offsets: &[usize]) -> Vec<Range<usize>> {
+    let mut all: Vec<Range<usize>> = Vec::new();
+    for &at in offsets {
+        match all.last_mut() {
+            Some(run) if run.end == at => run.end = at + 1,
+            _ => all.push(at..at + 1),
+        }
+    }
+    all
+}
+
+/// What stands at offsets that were written one by one, as the answer shows it.
+fn shown(run: Range<usize>, answer: &Generation) -> ForcedWords {
+    let pieces = answer.pieces.get(run.start..run.end.min(answer.pieces.len())).unwrap_or_default();
+    let tokens = answer.steps.iter().take(run.end).skip(run.start).take_while(|step| step.is_none()).count();
+    ForcedWords { offset: run.start, tokens, text: pieces.concat().trim().to_owned() }
 }

@@ -24,6 +24,10 @@ pub struct Behaviour {
     /// The beginning of an answer that complies: AdvBench's and JailbreakBench's target column, HarmBench's optimizer
     /// targets.
     pub target: Option<String>,
+    /// A whole answer that complies: the column `response`, or a file of answers
+    /// ([`join_answers`](crate::join_answers)).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<String>,
     /// How it is asked (SORRY-Bench's `prompt_style`).
     pub style: Option<String>,
     /// Where the row comes from (StrongREJECT's and JailbreakBench's `source`).

@@ -14,6 +14,7 @@
 //! What a reader should know about a file and cannot see in its rows (mis-paired targets, rows left out, targets
 //! joined) is said in [`Benchmark::notes`] and belongs into every report.
 
+mod answers;
 mod behaviour;
 mod benchmark;
 mod by_id;
@@ -35,6 +36,7 @@ mod submission;
 mod targets;
 mod words;
 
+pub use answers::join_answers;
 pub use behaviour::{Behaviour, Functional, Label};
 pub use benchmark::Benchmark;
 pub use check::{Check, Lengths, check};

@@ -185,6 +185,7 @@ impl Reading {
             functional: of("FunctionalCategory")?.map(|name| functional(&name)).transpose()?,
             tags: of("Tags")?.map(|tags| tags.split(", ").map(str::to_owned).collect()).unwrap_or_default(),
             target: record.response,
+            answer: of("response")?,
             style: record.style,
             source: of("source")?,
             label,

@@ -6,13 +6,17 @@
 mod adv_prefix;
 mod aos;
 mod avatar;
+mod crescendo;
 mod dia;
 mod direct;
 mod ept;
 mod journal;
 mod native;
+mod nesting;
+mod pair;
 mod pal;
 mod registry;
+mod renellm;
 mod replies;
 mod script;
 mod speak_easy;

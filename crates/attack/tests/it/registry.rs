@@ -81,3 +81,17 @@ fn what_a_target_or_the_helpers_lack_is_said_before_the_first_query() {
     assert_eq!(script.queries(), 0);
     assert_eq!(case("one").target(), "Sure, here is: how do i make the amber tonic");
 }
+
+#[test]
+fn the_worlds_helper_fills_every_role_of_every_attack() {
+    for row in ATTACKS {
+        let needs = attack(row.name, Profile::Paper, true, &Map::new()).unwrap().needs();
+        for role in needs.roles {
+            let said = WorldHelper
+                .reply(role, 0, &Talk::new("", ""))
+                .unwrap_or_else(|e| mosa_attack::Said::Declined(e.to_string()));
+            // A role without rules is said by name; an empty question is only not understood.
+            assert!(row.method.has_rules(), "{role}: {said:?}");
+        }
+    }
+}

@@ -39,6 +39,10 @@ pub(crate) struct AttackArgs {
     #[command(flatten)]
     #[serde(flatten)]
     pub select: SelectArgs,
+    /// Whole answers that comply, for attacks that write or aim at them (anchoring, first-step-gcg): a JSON object of
+    /// answers by behaviour id. Default: the prompts' own column `response`.
+    #[arg(long, value_name = "FILE.json", help_heading = "Prompts")]
+    pub references: Option<PathBuf>,
     /// Run folder; the same command again continues an interrupted run.
     #[arg(long, value_name = "RUN")]
     pub out: Option<PathBuf>,
@@ -156,6 +160,7 @@ impl AttackArgs {
             compute: Compute::default(),
             behaviors: None,
             select: SelectArgs::default(),
+            references: None,
             out: None,
             retry: false,
             profile: ProfileName::default(),

@@ -1,5 +1,5 @@
 use crate::read;
-use mosa_data::{Columns, DataError, Functional, Kind, Label, Pairing, ReadOptions};
+use mosa_data::{Columns, DataError, Functional, Kind, Label, Pairing, ReadOptions, join_answers};
 
 const HARMBENCH: &str = "Behavior,FunctionalCategory,SemanticCategory,Tags,ContextString,BehaviorID\n\
     open the old gate,standard,locks,,,gate\n\
@@ -244,4 +244,27 @@ fn a_row_is_asked_behind_its_context_as_a_turn_or_as_it_stands() {
     assert_eq!(record.prompt, mosa_text::Prompt::Chat(vec![mosa_text::Message::user(text)]));
     assert_eq!((record.id.as_str(), record.category.as_deref()), ("door", Some("locks")));
     assert_eq!(door.record(true).prompt, mosa_text::Prompt::Raw(text.into()));
+}
+
+#[test]
+fn whole_answers_are_the_column_response_or_a_file_of_answers_by_id() {
+    let rows = [
+        r#"{"id": "a", "prompt": "open it", "response": "turn the key and pull"}"#,
+        r#"{"id": "b", "prompt": "close it"}"#,
+    ];
+    let rows = rows.join("\n");
+    let mut found = read("own.jsonl", &rows, &ReadOptions::default()).unwrap().behaviours;
+    let answers = |found: &[mosa_data::Behaviour]| found.iter().map(|b| b.answer.clone()).collect::<Vec<_>>();
+    assert_eq!(answers(&found), [Some("turn the key and pull".to_owned()), None]);
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("answers.json");
+    std::fs::write(&file, "{\"b\": \"push until it clicks\", \"a\": \" \"}").unwrap();
+    let note = join_answers(&file, &mut found).unwrap();
+    assert_eq!(note, "whole answers of 1 of 2 behaviours joined by id");
+    assert_eq!(answers(&found)[1].as_deref(), Some("push until it clicks"));
+    std::fs::write(&file, "{\"c\": \"none\"}").unwrap();
+    let error = join_answers(&file, &mut found).unwrap_err().to_string();
+    assert!(error.contains("answers.json") && error.contains("no answer for any behaviour"), "{error}");
+    std::fs::write(&file, "[1]").unwrap();
+    assert!(join_answers(&file, &mut found).unwrap_err().to_string().contains("by behaviour id"));
 }

@@ -281,7 +281,7 @@ fn everything_a_request_says_reaches_the_model() {
     for device in devices() {
         let target = local(device, never());
         let mut late = Generate::to("question");
-        late.forced.push(Forced { offset: 6, text: "the answer".into(), step: 3, remask: true });
+        late.forced.push(Forced { offset: 6, text: "the answer".into(), step: 3, remask: true, ..Forced::default() });
         let answer = one(&target, 0, &late);
         assert!(answer.text().contains("the answer") && answer.steps[6].is_none());
         assert!(answer.steps.iter().flatten().all(|s| *s >= 3), "{:?}", answer.steps);
@@ -297,6 +297,23 @@ fn everything_a_request_says_reaches_the_model() {
         assert_eq!(short.pieces.len(), 12);
         let gaps = Generate { infill: true, gen_length: Some(0), ..Generate::to("first <mask:4> then <mask:3> done") };
         assert_eq!(one(&target, 0, &gaps).steps.iter().flatten().count(), 7);
+    }
+}
+
+#[test]
+fn of_words_that_are_written_in_part_only_those_tokens_stand_where_they_belong() {
+    for device in devices() {
+        let target = local(device, never());
+        let text = "the answer is the question and the answer";
+        let whole = one(&target, 0, &Generate::to("question").forcing(0, text));
+        let kept = vec![1, 4, 5];
+        let forced = Forced { text: text.into(), step: 3, remask: true, only: kept.clone(), ..Forced::default() };
+        let answer = one(&target, 0, &Generate { forced: vec![forced], ..Generate::to("question") });
+        let written: Vec<usize> = (0..answer.steps.len()).filter(|at| answer.steps[*at].is_none()).collect();
+        assert_eq!(written, kept);
+        assert!(kept.iter().all(|&at| answer.pieces[at].trim() == whole.pieces[at].trim()), "{:?}", answer.pieces);
+        // What was revealed before is masked once, by the first of them.
+        assert!(answer.steps.iter().flatten().all(|step| *step >= 3), "{:?}", answer.steps);
     }
 }
 

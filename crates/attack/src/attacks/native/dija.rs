@@ -18,6 +18,21 @@ pub enum DijaForm {
     WithCanvas,
 }
 
+impl DijaForm {
+    /// Response positions behind the prompt, where a canvas has so many.
+    pub(super) fn positions(self, canvas: usize) -> usize {
+        match self {
+            Self::UserTurn => 0,
+            Self::WithCanvas => canvas,
+        }
+    }
+}
+
+/// A request whose prompt has gaps to fill.
+pub(super) fn filled(text: String, temperature: f64) -> Generate {
+    Generate { infill: true, ..Generate::to(text).at(temperature) }
+}
+
 /// A rewriting helper turns the request into a text with `<mask:N>` gaps.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -93,14 +108,7 @@ impl Attack for Dija {
         if !text.contains("<mask:") {
             text = format!("{text} <mask:{}>", self.fallback);
         }
-        let ask = Generate {
-            infill: true,
-            gen_length: Some(match self.form {
-                DijaForm::UserTurn => 0,
-                DijaForm::WithCanvas => self.canvas,
-            }),
-            ..Generate::to(text).at(self.temperature)
-        };
+        let ask = Generate { gen_length: Some(self.form.positions(self.canvas)), ..filled(text, self.temperature) };
         let answer = cx.generate("fill", ask.clone())?;
         let selected = Some(cx.candidate(Candidate::new(ask, answer)));
         Ok(Finished { selected, reason: Reason::Exhausted })

@@ -4,17 +4,21 @@
 mod anchoring;
 mod dija;
 mod hijack;
+mod maskforge;
 mod pad;
 mod post_context;
 mod prefill;
+mod reference;
 mod suffix;
 
 pub use anchoring::Anchoring;
 pub use dija::{Dija, DijaForm};
 pub use hijack::TrajHijack;
+pub use maskforge::{MaskForge, Schema};
 pub use pad::Pad;
 pub use post_context::PostContext;
 pub use prefill::Prefill;
+pub use reference::Reference;
 pub use suffix::SuffixSearch;
 
 use crate::{Ability, Attack, Candidate, Case, Cost, Cx, Finished, Generate, Needs, Reason, Stop};
@@ -25,6 +29,8 @@ use serde_json::{Value, json};
 pub trait CanvasAttack: Serialize + Send + Sync {
     /// Its name in records.
     const NAME: &'static str;
+    /// Whether it works with whole answers.
+    const READS_ANSWERS: bool = false;
 
     /// How many requests [`CanvasAttack::requests`] makes.
     fn count(&self) -> usize {
@@ -53,6 +59,10 @@ impl<T: CanvasAttack> Attack for T {
 
     fn cost(&self) -> Cost {
         Cost { queries: self.count() as u64, helper_calls: 0 }
+    }
+
+    fn reads_answers(&self) -> bool {
+        T::READS_ANSWERS
     }
 
     /// Every answer is handed in.

@@ -1,5 +1,7 @@
-//! GCG as an attack: a suffix of the prompt searched with the target's own gradient (MOSA, Fig. 4).
+//! GCG as an attack: a suffix of the prompt searched with the target's own gradient (MOSA, Fig. 4), for a phrase or, as
+//! Recovery Alignment's first-step GCG (arXiv 2510.00565), for a whole answer on a fully masked canvas.
 
+use super::reference::Reference;
 use crate::{Ability, Attack, Candidate, Case, Cost, Cx, Finished, Generate, Needs, Profile, Propose, Reason, Stop};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -20,11 +22,30 @@ pub struct SuffixSearch {
     pub target: Option<String>,
     /// Response offset of the phrase. MOSA: 0 and 30.
     pub offset: usize,
+    /// Aims at a whole answer from here instead of a phrase.
+    pub whole: Option<Reference>,
+    /// Response positions, to which a whole answer is cut; the target's own number if absent.
+    pub gen_length: Option<usize>,
+}
+
+/// What is aimed at, and where it comes from.
+struct Aim {
+    text: String,
+    from: &'static str,
 }
 
 impl Default for SuffixSearch {
     fn default() -> Self {
-        Self { iterations: 100, candidates: 512, top_k: 256, init: ["!"; 20].join(" "), target: None, offset: 0 }
+        Self {
+            iterations: 100,
+            candidates: 512,
+            top_k: 256,
+            init: ["!"; 20].join(" "),
+            target: None,
+            offset: 0,
+            whole: None,
+            gen_length: None,
+        }
     }
 }
 
@@ -39,16 +60,32 @@ impl SuffixSearch {
         Self { iterations, candidates, ..Self::default() }
     }
 
+    /// First-step GCG: the likelihood of a whole answer in one pass over a masked canvas of 128 positions.
+    #[must_use]
+    pub fn first_step(self) -> Self {
+        Self { whole: Some(Reference::Data), gen_length: Some(128), ..self }
+    }
+
     /// Words of the toy language.
     #[must_use]
     pub fn world(self) -> Self {
-        Self { init: [","; 8].join(" "), target: Some("here is how to make".into()), top_k: self.top_k.min(64), ..self }
+        let (target, whole) = (Some("here is how to make".to_owned()), self.whole.map(|_| Reference::World));
+        let (init, top_k) = ([","; 8].join(" "), self.top_k.min(64));
+        Self { init, target, top_k, whole, gen_length: self.gen_length.map(|n| n.min(96)), ..self }
+    }
+
+    fn aim(&self, case: &Case, cx: &Cx<'_>) -> Result<Aim, Stop> {
+        let Some(reference) = self.whole else {
+            return Ok(Aim { text: self.target.clone().unwrap_or_else(|| case.target()), from: "target" });
+        };
+        let found = reference.of(case, cx)?;
+        Ok(Aim { text: found.cut(self.gen_length.unwrap_or(found.tokens), cx)?, from: found.from })
     }
 }
 
 impl Attack for SuffixSearch {
     fn name(&self) -> &'static str {
-        "gcg"
+        if self.whole.is_some() { "first-step-gcg" } else { "gcg" }
     }
 
     fn needs(&self) -> Needs {
@@ -63,8 +100,12 @@ impl Attack for SuffixSearch {
         Cost { queries: 1, helper_calls: 0 }
     }
 
+    fn reads_answers(&self) -> bool {
+        self.whole.is_some()
+    }
+
     fn run(&self, case: &Case, cx: &Cx<'_>) -> Result<Finished, Stop> {
-        let target = self.target.clone().unwrap_or_else(|| case.target());
+        let Aim { text: target, from } = self.aim(case, cx)?;
         let (mut suffix, mut best) = (self.init.clone(), (self.init.clone(), f64::INFINITY));
         for i in 0..self.iterations {
             let proposed = cx.propose(
@@ -86,10 +127,11 @@ impl Attack for SuffixSearch {
                 best = (next.suffix, next.loss);
             }
         }
-        let ask = Generate::to(format!("{} {}", case.goal(), best.0));
+        let ask = Generate { gen_length: self.gen_length, ..Generate::to(format!("{} {}", case.goal(), best.0)) };
         let answer = cx.generate("final", ask.clone())?;
         let guide = best.1.is_finite().then_some(-best.1);
         let candidate = Candidate::new(ask, answer).guided(guide).tagged("suffix", &best.0);
+        let candidate = if self.whole.is_some() { candidate.tagged("aimed at", from) } else { candidate };
         let selected = Some(cx.candidate(candidate));
         Ok(Finished { selected, reason: Reason::Exhausted })
     }

@@ -50,7 +50,7 @@ pub(crate) fn carried_out(args: &AttackArgs) -> Result<Carried, Failure> {
     let (Some(file), Some(out)) = (&args.behaviors, &args.out) else {
         return Err(anyhow!("--prompts and --out are needed").into());
     };
-    let benchmark = behaviours(args, file)?;
+    let benchmark = behaviours(args, file, attack.as_ref())?;
     let target = target::open(args, &asked(attack.as_ref(), &benchmark))?;
     let helpers = helpers::open(args, target.model.as_ref())?;
     check(&attack.needs(), target.model.as_ref(), |role| helpers.fills(role), attack.name())
@@ -74,7 +74,8 @@ pub(crate) fn carried_out(args: &AttackArgs) -> Result<Carried, Failure> {
     let cases = logs.cases.into_records();
     let judged = judge::judge_folder(out, &args.judging, args.compute.quiet)?;
     let profile = format!("{:?}", args.profile).to_lowercase();
-    let Success { rows, why, told } = success(&cases, &judged.verdicts, &profile);
+    let Success { rows, mut why, told } = success(&cases, &judged.verdicts, &profile);
+    why.extend(by_place(logs.answers.records(), &judged.verdicts));
     let silent = silent(&cases, &logs.answers);
     let failed = say_broken(&cases, &silent, args.compute.quiet).or(judged.missing.map(Failure::Check));
     let told = output::table(&table::outcomes(&["judge"], &told));
@@ -176,9 +177,23 @@ fn shortened(settings: &Value, longest: usize) -> Map<String, Value> {
 }
 
 /// What is attacked with.
-fn behaviours(args: &AttackArgs, file: &Path) -> Result<Benchmark> {
-    let benchmark = args.select.benchmark(file, args.sampling.seed, false)?;
+fn behaviours(args: &AttackArgs, file: &Path, attack: &dyn Attack) -> Result<Benchmark> {
+    let mut benchmark = args.select.benchmark(file, args.sampling.seed, false)?;
+    if let Some(references) = &args.references {
+        let note = mosa_data::join_answers(references, &mut benchmark.behaviours)?;
+        benchmark.notes.push(note);
+    }
     say_notes(file, &benchmark, args.compute.quiet);
+    let (lacking, of) =
+        (benchmark.behaviours.iter().filter(|b| b.answer.is_none()).count(), benchmark.behaviours.len());
+    if attack.reads_answers() && !world(args) && lacking > 0 && !args.compute.quiet {
+        output::say(&format!(
+            "warning: {} works with whole answers, and {lacking} of {of} behaviours have none: the beginning of an \
+             answer stands in, which is a weaker attack than the published one; give answers with --references or a \
+             column `response`",
+            attack.name()
+        ));
+    }
     Ok(benchmark)
 }
 
@@ -196,6 +211,7 @@ fn cases(benchmark: &Benchmark, seed: u64) -> Vec<Case> {
         context: b.context.clone(),
         category: b.category.clone(),
         target: b.target.clone(),
+        answer: b.answer.clone(),
         seed,
     };
     benchmark.behaviours.iter().map(case).collect()
@@ -250,6 +266,7 @@ fn manifest(args: &AttackArgs, attack: &dyn Attack, asked: &Asked<'_>, target: I
             "helper_calls": args.limits.max_helper_calls,
             "forwards": args.limits.max_forwards,
         },
+        "references": args.references.as_deref().map(digest::of_file).transpose()?,
         "seed": args.sampling.seed,
         "settings": {
             "profile": format!("{:?}", args.profile).to_lowercase(),
@@ -261,6 +278,7 @@ fn manifest(args: &AttackArgs, attack: &dyn Attack, asked: &Asked<'_>, target: I
         mosa_attack::attack(&args.name, profile(args), world(args), &Map::new()).map_err(|what| anyhow!(what))?;
     let manifest = Manifest::new(said)
         .with_fingerprints(fingerprints)
+        .with_defaults("references", &Value::Null)?
         .with_defaults("settings", &json!({"attack": unset.settings()}))?;
     match here {
         Some(here) => Ok(manifest.computed(here.place).sampled(&here.options, here.batching)?.defended(here.defences)),
@@ -277,6 +295,31 @@ struct Success {
     why: Vec<String>,
     /// What the submitted answers are, by judge.
     told: Vec<(Vec<String>, Outcomes)>,
+}
+
+/// Success by the place where words were written, of attacks that write at several: a line per judge.
+fn by_place(answers: &[AnswerRecord], verdicts: &[VerdictRecord]) -> Vec<String> {
+    let mut places: Vec<&str> = Vec::new();
+    for place in answers.iter().filter_map(|a| a.tags.get("at")) {
+        if !places.contains(&place.as_str()) {
+            places.push(place);
+        }
+    }
+    let at: BTreeMap<String, &str> =
+        answers.iter().filter_map(|a| Some((a.key(), a.tags.get("at")?.as_str()))).collect();
+    let mut judges: Vec<&str> = verdicts.iter().map(|v| v.judge.as_str()).collect();
+    judges.sort_unstable();
+    judges.dedup();
+    let line = |judge: &str| {
+        let said = |place: &&str| {
+            let own = verdicts.iter().filter(|v| v.judge == judge && v.view == View::Answer);
+            let own: Vec<bool> = own.filter(|v| at.get(&v.answer) == Some(place)).filter_map(|v| v.success).collect();
+            let [success, _] = rate(own.iter().filter(|s| **s).count(), own.len());
+            format!("{place} {success}")
+        };
+        format!("{judge}: {}", places.iter().map(said).collect::<Vec<_>>().join(", "))
+    };
+    if places.len() > 1 { judges.into_iter().map(line).collect() } else { Vec::new() }
 }
 
 /// Success by judge, over assessed cases, with what it took.

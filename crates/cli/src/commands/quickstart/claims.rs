@@ -187,6 +187,11 @@ impl Findings {
         }
     }
 
+    /// Whether an attack was run.
+    pub(super) fn has(&self, attack: &str) -> bool {
+        self.attacks.iter().any(|run| run.cases.iter().any(|case| case.attack == attack))
+    }
+
     /// Successes of the answers an attack submits, over the behaviours the exact judge could assess.
     pub(super) fn attacked(&self, model: &str, attack: &str) -> Tally {
         let mut tally = Tally::default();

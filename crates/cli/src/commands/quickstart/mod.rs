@@ -17,6 +17,7 @@ use mosa_records::names::{ANSWERS, METRICS, SAMPLES};
 use mosa_records::{RunFolder, lines};
 use mosa_report::Report;
 use plan::{Job, Plan};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -87,7 +88,7 @@ pub(crate) fn run(args: &QuickstartArgs) -> Result<(), Failure> {
     }
     plan.probe_mosa()?;
     plan.say("and the published attacks on all three, with the world's rules as their helper models");
-    let jobs: Vec<Job> = OF_THE_PAPER.iter().flat_map(|attack| MODELS.map(|model| Job { attack, model })).collect();
+    let jobs: Vec<Job> = attacks().flat_map(|attack| MODELS.map(|model| Job { attack, model })).collect();
     plan.attacks(&jobs)?;
     let findings = Findings::read(&args.out)?;
     let html = story::report(&findings).html().context("the report")?;
@@ -114,6 +115,15 @@ pub(crate) fn drawn(dir: &Path) -> Result<Report> {
 const COMMAND: &str = "quickstart";
 /// The models, as they are called everywhere.
 pub(super) const MODELS: [&str; 3] = ["original", "initial", "mosa"];
+/// Attacks that write on the canvas; none is the paper's, and no claim is about them.
+pub(super) const ON_CANVAS: [&str; 6] =
+    ["anchoring", "pad", "dija-user-turn", "dija-with-canvas", "traj-hijack", "post-context"];
+
+/// Every attack that is run: the paper's, then those on the canvas.
+pub(super) fn attacks() -> impl Iterator<Item = &'static str> {
+    OF_THE_PAPER.iter().copied().chain(ON_CANVAS)
+}
+
 /// Where the probes are.
 const PROBES: [&str; 5] = ["order", "original", "mosa", "forced-original", "forced-mosa"];
 
@@ -142,14 +152,31 @@ impl Findings {
         let models = models.into_iter().map(read).collect::<Result<Vec<_>>>()?;
         let probes = PROBES.map(|name| Run::read(&dir.join("probes").join(name), false));
         let probes = probes.into_iter().collect::<Result<Vec<_>, _>>()?;
-        let attacked =
-            MODELS.iter().flat_map(|model| OF_THE_PAPER.iter().map(move |a| dir.join("attacks").join(model).join(a)));
-        let attacks = attacked.map(|run| Run::read(&run, false)).collect::<Result<Vec<_>, _>>()?;
+        let attacks = attacked(dir)?;
         probes.iter().chain(&attacks).flat_map(|run| &run.notes).for_each(|note| records::warn(Some(note)));
         let digest = digest::of_text(&format!("{hasher}{}{}", mosa_eval::digest(&probes), mosa_eval::digest(&attacks)));
         let profile = settings["profile"].as_str().unwrap_or_default().to_owned();
         Ok(Self { models, probes, attacks, n, profile, digest })
     }
+}
+
+/// The attacks of a run. Those of earlier versions have none on the canvas.
+fn attacked(dir: &Path) -> Result<Vec<Run>> {
+    let (mut runs, mut absent) = (Vec::new(), BTreeSet::new());
+    for (model, attack) in MODELS.iter().flat_map(|model| attacks().map(move |attack| (model, attack))) {
+        let run = dir.join("attacks").join(model).join(attack);
+        if ON_CANVAS.contains(&attack) && !run.exists() {
+            absent.insert(attack);
+        } else {
+            runs.push(Run::read(&run, false)?);
+        }
+    }
+    if !absent.is_empty() {
+        let names = absent.into_iter().collect::<Vec<_>>().join(", ");
+        let note = format!("{}: no run of {names}; mosa quickstart with the same flags makes them", dir.display());
+        records::warn(Some(&note));
+    }
+    Ok(runs)
 }
 
 fn folder(out: &Path, name: &str, seed: Option<u64>) -> PathBuf {

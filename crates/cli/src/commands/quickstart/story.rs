@@ -5,7 +5,6 @@ use crate::commands::world::answered::Answered;
 use crate::commands::world::measure::Count;
 use crate::commands::world::questions::PREFILL_OFFSETS;
 use crate::output;
-use mosa_attack::OF_THE_PAPER;
 use mosa_report::{
     Agreement, Answer, Axis, Bar, BarSeries, Block, Cell, Figure, FigureKind, Point, Report, Section, Series, Table,
 };
@@ -57,7 +56,7 @@ pub(super) fn summary(f: &Findings) -> String {
     };
     rows.extend(ATTACKS.map(|(cell, name)| row(cell, format!("attack success, {name}"))));
     rows.extend(PREFILL_OFFSETS.map(|o| row(&format!("prefill/{o}"), format!("attack success, words forced at {o}"))));
-    rows.extend(OF_THE_PAPER.iter().map(|attack| {
+    rows.extend(super::attacks().filter(|attack| f.has(attack)).map(|attack| {
         let rates = MODELS.map(|m| format!("{:.0}%", 100.0 * f.attacked(m, attack).count.rate()));
         std::iter::once(format!("attack success, {attack}")).chain(rates).collect()
     }));
