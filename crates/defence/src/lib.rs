@@ -3,16 +3,28 @@
 //! A [`Spec`] is what a user names (`NAME:key=value,...`); [`open`] makes of it a defence that a runtime can use, with its
 //! assets read and checked: what is missing is an error then, before anything is asked. [`fit`] makes assets of files.
 
+mod activation_steering;
 mod asset;
+mod diffuguard;
 mod error;
 mod fit;
+mod hidden;
+mod refusal_commit;
 mod registry;
+mod sad;
 mod self_reminder;
 mod spec;
+mod steering_remask;
+mod steps;
 
+pub use activation_steering::ActivationSteering;
 pub use asset::{Asset, Made};
+pub use diffuguard::DiffuGuard;
 pub use error::DefenceError;
 pub use fit::{Fit, FitFile, Fitting, Role, entry, fit};
+pub use refusal_commit::RefusalCommit;
 pub use registry::{DEFENCES, Entry, MakeJudge, Need, Opened, Setting, asset, open};
+pub use sad::Sad;
 pub use self_reminder::SelfReminder;
 pub use spec::Spec;
+pub use steering_remask::SteeringRemask;

@@ -1,6 +1,8 @@
 //! The table of all defences, and how one is made of what was typed.
 
-use crate::{Asset, DefenceError, Fit, SelfReminder, Spec};
+use crate::{
+    ActivationSteering, Asset, DefenceError, DiffuGuard, Fit, RefusalCommit, Sad, SelfReminder, Spec, SteeringRemask,
+};
 use mosa_engine::Options;
 use mosa_judge::Judge;
 use mosa_runtime::{Defence, Runtime};
@@ -89,15 +91,22 @@ impl fmt::Debug for Entry {
 }
 
 /// Every defence. Adding one is its file and its row here.
-pub static DEFENCES: &[Entry] = &[Entry {
-    name: SelfReminder::NAME,
-    about: "puts a reminder to answer responsibly before and behind the request",
-    source: "Self-Reminder, Nature Machine Intelligence 5 (2023); here in other words",
-    needs: &[],
-    settings: defaults::<SelfReminder>,
-    make: |_, settings| Ok(opened(settings_of::<SelfReminder>(SelfReminder::NAME, settings)?, None)),
-    fit: None,
-}];
+pub static DEFENCES: &[Entry] = &[
+    Entry {
+        name: SelfReminder::NAME,
+        about: "puts a reminder to answer responsibly before and behind the request",
+        source: "Self-Reminder, Nature Machine Intelligence 5 (2023); here in other words",
+        needs: &[],
+        settings: defaults::<SelfReminder>,
+        make: |_, settings| Ok(opened(settings_of::<SelfReminder>(SelfReminder::NAME, settings)?, None)),
+        fit: None,
+    },
+    DiffuGuard::ENTRY,
+    SteeringRemask::ENTRY,
+    ActivationSteering::ENTRY,
+    Sad::ENTRY,
+    RefusalCommit::ENTRY,
+];
 
 /// The defence that was typed, ready.
 ///
