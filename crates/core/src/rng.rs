@@ -47,6 +47,8 @@ pub enum Stream {
     Backoff = 41,
     /// Draws of an attack; step = hash of the attack's name and the call's key, sample = hash of the behaviour's id.
     Attack = 42,
+    /// Draws of defences inside a decode; lane = canvas position.
+    Defence = 43,
     /// Candidates of a suffix search; step = iteration, sample = hash of the goal's id.
     Gcg = 30,
 }

@@ -87,13 +87,22 @@ impl Asset {
         Ok(Self { made, tensors, hash: hash(&bytes), path: path.to_owned() })
     }
 
+    /// A tensor of any shape.
+    ///
+    /// # Errors
+    /// [`DefenceError::Asset`] if there is none.
+    pub fn any(&self, name: &str) -> Result<&Tensor, DefenceError> {
+        let wrong = || DefenceError::Asset { path: self.path.clone(), what: format!("has no tensor {name}") };
+        self.tensors.get(name).ok_or_else(wrong)
+    }
+
     /// A tensor of this shape.
     ///
     /// # Errors
     /// [`DefenceError::Asset`] if there is none.
     pub fn tensor(&self, name: &str, shape: &[i64]) -> Result<&Tensor, DefenceError> {
         let wrong = |what: String| DefenceError::Asset { path: self.path.clone(), what };
-        let tensor = self.tensors.get(name).ok_or_else(|| wrong(format!("has no tensor {name}")))?;
+        let tensor = self.any(name)?;
         if tensor.size() != shape {
             return Err(wrong(format!("tensor {name} is {:?}, not {shape:?}", tensor.size())));
         }

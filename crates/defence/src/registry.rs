@@ -1,7 +1,8 @@
 //! The table of all defences, and how one is made of what was typed.
 
 use crate::{
-    Asset, BestOfN, BestOfNSettings, DefenceError, Fit, Guard, GuardSettings, InContext, Perplexity, SelfReminder, Spec,
+    ActivationSteering, Asset, BestOfN, BestOfNSettings, DefenceError, DiffuGuard, Fit, Guard, GuardSettings, InContext,
+    Perplexity, RefusalCommit, Sad, SelfReminder, Spec, SteeringRemask,
 };
 use mosa_engine::Options;
 use mosa_judge::Judge;
@@ -141,6 +142,11 @@ pub static DEFENCES: &[Entry] = &[
         make: BestOfN::open,
         fit: None,
     },
+    DiffuGuard::ENTRY,
+    SteeringRemask::ENTRY,
+    ActivationSteering::ENTRY,
+    Sad::ENTRY,
+    RefusalCommit::ENTRY,
 ];
 
 /// The defence that was typed, ready.
