@@ -5,12 +5,15 @@
 
 mod asset;
 mod error;
+pub mod monitor;
 mod registry;
 mod self_reminder;
 mod spec;
+mod stop;
 
 pub use asset::{Asset, Made};
 pub use error::DefenceError;
 pub use registry::{DEFENCES, Entry, MakeJudge, Need, Opened, Setting, asset, open};
 pub use self_reminder::SelfReminder;
 pub use spec::Spec;
+pub use stop::Stop;

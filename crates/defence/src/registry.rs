@@ -1,6 +1,6 @@
 //! The table of all defences, and how one is made of what was typed.
 
-use crate::{Asset, DefenceError, SelfReminder, Spec};
+use crate::{Asset, DefenceError, SelfReminder, Spec, Stop};
 use mosa_engine::Options;
 use mosa_judge::Judge;
 use mosa_runtime::{Defence, Runtime};
@@ -87,14 +87,24 @@ impl fmt::Debug for Entry {
 }
 
 /// Every defence. Adding one is its file and its row here.
-pub static DEFENCES: &[Entry] = &[Entry {
-    name: SelfReminder::NAME,
-    about: "puts a reminder to answer responsibly before and behind the request",
-    source: "Self-Reminder, Nature Machine Intelligence 5 (2023); here in other words",
-    needs: &[],
-    settings: defaults::<SelfReminder>,
-    make: |_, settings| Ok(opened(settings_of::<SelfReminder>(SelfReminder::NAME, settings)?, None)),
-}];
+pub static DEFENCES: &[Entry] = &[
+    Entry {
+        name: Stop::NAME,
+        about: "answers with a refusal once a monitor of the decode reaches its threshold",
+        source: "A2D, early rejection (p-eos); with the other monitors ours",
+        needs: &[],
+        settings: defaults::<Stop>,
+        make: Stop::make,
+    },
+    Entry {
+        name: SelfReminder::NAME,
+        about: "puts a reminder to answer responsibly before and behind the request",
+        source: "Self-Reminder, Nature Machine Intelligence 5 (2023); here in other words",
+        needs: &[],
+        settings: defaults::<SelfReminder>,
+        make: |_, settings| Ok(opened(settings_of::<SelfReminder>(SelfReminder::NAME, settings)?, None)),
+    },
+];
 
 /// The defence that was typed, ready.
 ///

@@ -93,6 +93,27 @@ pub trait Intervention: Send {
         Ok(hidden)
     }
 
+    /// Whether [`Intervention::watch_logits`] is to be called.
+    fn watches_logits(&self) -> bool {
+        false
+    }
+
+    /// After the pass, before anything is changed: the logits that [`Intervention::edit_logits`] would get, in the model's
+    /// type and on its device, and without a copy. They are written over behind it: what is to last is copied. Asked of all
+    /// interventions, also of a row whose interventions all only watch.
+    ///
+    /// # Errors
+    /// Whatever went wrong; it ends the row.
+    fn watch_logits(
+        &mut self,
+        _step: Step,
+        _canvas: &Canvas,
+        _positions: &[usize],
+        _logits: &Tensor,
+    ) -> Result<(), EngineError> {
+        Ok(())
+    }
+
     /// After the pass: logits [positions, vocabulary] of the positions that can be committed now, and behind them of those that
     /// can be revised, f32, after guidance.
     ///

@@ -1,0 +1,134 @@
+//! Stop: a monitor that ends an answer in the middle, and a refusal in its place.
+
+use crate::monitor::{Limit, MONITORS, MonitorEntry, Ready, Suspicious, WatchingSettings, WordLists, monitor};
+use crate::registry::settings_of;
+use crate::{DefenceError, Opened, Setting, asset};
+use mosa_engine::Intervention;
+use mosa_runtime::{Acts, After, Ask, Defence, Guarded, Runtime, RuntimeError, Shown};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What of it is set.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Stop {
+    /// Which monitor watches.
+    pub monitor: String,
+    /// The value from which on an answer is stopped: at least it where high values are suspicious, at most it where low ones
+    /// are. Absent: that of the asset, else the monitor's published one.
+    pub threshold: Option<f64>,
+    /// The first step at which a monitor that runs may stop an answer; slopes over fewer steps are noise.
+    pub from: u64,
+    /// What is answered instead.
+    pub say: String,
+    /// Words of refusal.
+    pub refusal: Vec<String>,
+    /// Words of compliance.
+    pub compliance: Vec<String>,
+    /// A threshold fitted on files.
+    pub asset: Option<PathBuf>,
+}
+
+impl Default for Stop {
+    fn default() -> Self {
+        let WordLists { refusal, compliance } = WordLists::default();
+        Self {
+            monitor: MONITORS[0].name.into(),
+            threshold: None,
+            from: 4,
+            say: "I'm sorry, but I cannot help with that.".into(),
+            refusal,
+            compliance,
+            asset: None,
+        }
+    }
+}
+
+impl Stop {
+    /// Its name.
+    pub const NAME: &'static str = "stop";
+
+    /// The defence of these settings.
+    pub(crate) fn make(setting: &Setting<'_>, settings: Value) -> Result<Opened, DefenceError> {
+        let mut own: Self = settings_of(Self::NAME, settings)?;
+        let mut hash = None;
+        if let Some(path) = &own.asset {
+            let fitted = asset(setting, Self::NAME, Some(path), FITTED)?;
+            let threshold = f64::from(fitted.tensor(THRESHOLD, &[1])?.f_double_value(&[0])? as f32);
+            let of = fitted.made.settings["monitor"].as_str().unwrap_or_default();
+            own.fits(of)?;
+            own.threshold = own.threshold.or(Some(threshold));
+            hash = Some(fitted.hash);
+        }
+        let entry = monitor(&own.monitor)?;
+        own.threshold = own.threshold.or(entry.threshold);
+        let threshold = own.threshold.ok_or(DefenceError::NoAsset { name: Self::NAME, what: FITTED })?;
+        if threshold.is_nan() {
+            return Err(DefenceError::Setting { name: Self::NAME, what: "`threshold` is not a number".into() });
+        }
+        let ready = Ready::new(setting.runtime.text(), &own.watching())?;
+        let settings = serde_json::to_value(&own).unwrap_or_default();
+        let score = entry.suspicious.score(threshold);
+        Ok(Opened { defence: Arc::new(Stopping { own, ready, score }), settings, asset: hash })
+    }
+
+    /// The monitor it watches with, as those that only watch.
+    pub fn watching(&self) -> WatchingSettings {
+        let words = WordLists { refusal: self.refusal.clone(), compliance: self.compliance.clone() };
+        WatchingSettings { monitors: vec![self.monitor.clone()], words }
+    }
+
+    /// Refuses the threshold of another monitor.
+    fn fits(&self, of: &str) -> Result<(), DefenceError> {
+        if of == self.monitor {
+            return Ok(());
+        }
+        let what =
+            format!("the asset holds a threshold of the monitor {of}, not of {}; say monitor={of}", self.monitor);
+        Err(DefenceError::Setting { name: Self::NAME, what })
+    }
+}
+
+/// The tensor of a fitted threshold, [1].
+pub(crate) const THRESHOLD: &str = "threshold";
+const FITTED: &str = "a threshold of its monitor, fitted on harmful and benign prompts (or say threshold=VALUE)";
+
+/// How a value is compared, in a sign.
+pub(crate) fn sign(entry: &MonitorEntry) -> &'static str {
+    if entry.suspicious == Suspicious::High { ">=" } else { "<=" }
+}
+
+/// The defence, ready.
+struct Stopping {
+    own: Stop,
+    ready: Ready,
+    score: f64,
+}
+
+impl Defence for Stopping {
+    fn name(&self) -> &'static str {
+        Stop::NAME
+    }
+
+    fn acts_inside(&self) -> bool {
+        true
+    }
+
+    fn intervention(
+        &self,
+        model: &Runtime,
+        row: &Guarded<'_>,
+        acts: &Acts,
+    ) -> Result<Option<Box<dyn Intervention>>, RuntimeError> {
+        let limit = Limit { score: self.score, from: self.own.from, acts: acts.clone(), defence: Stop::NAME };
+        let watch = self.ready.watch(model, row, acts, Some(limit), Arc::default())?;
+        Ok(Some(Box::new(watch)))
+    }
+
+    /// A request of which a draw was stopped is refused, also where the row was over by itself at the same step.
+    fn after(&self, _: &Runtime, _: &Ask, _: &[Shown], acts: &Acts) -> Result<After, RuntimeError> {
+        Ok(if acts.acted(Stop::NAME) { After::Answer(self.own.say.clone()) } else { After::Keep(0) })
+    }
+}
