@@ -92,6 +92,7 @@ fn run(args: Args) -> Result<(), Failure> {
         Command::Probe(command) => commands::probe::run(&command),
         Command::Attack(args) => commands::attack::run(&args),
         Command::Utility(args) => commands::utility::run(&args),
+        Command::Defence(command) => commands::defence::run(&command),
         Command::Judge(args) => commands::judge::run(&args),
         Command::Report(args) => commands::report::run(&args),
         Command::Data(command) => commands::data::run(&command),

@@ -1,7 +1,7 @@
 //! Files that a user names for output: what may be written over, and what may not.
 //!
 //! A file that is there already is written over only if mosa made it for the same purpose. A page shows that itself, and so
-//! does a trace; of tables and exports a list beside them ([`MADE`]) has the hash. Everything else is refused.
+//! do a trace and the asset of a defence; of tables and exports a list beside them ([`MADE`]) has the hash. Everything else is refused.
 
 use crate::digest;
 use anyhow::{Context, Result, ensure};
@@ -25,6 +25,21 @@ pub(crate) fn page(path: &Path, html: &str) -> Result<()> {
 pub(crate) fn page_may_go(path: &Path) -> Result<()> {
     let free = !is_full_file(path) || is_page(&fs::read(path).with_context(|| path.display().to_string())?);
     ensure!(free, refusal(path, "is no page that mosa wrote", "--out"));
+    Ok(())
+}
+
+/// Writes an asset of a defence; one that mosa made is replaced.
+pub(crate) fn asset(path: &Path, bytes: &[u8]) -> Result<()> {
+    asset_may_go(path)?;
+    make_parent(path)?;
+    write_whole(path, bytes).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Refuses to write an asset over anything but an asset.
+pub(crate) fn asset_may_go(path: &Path) -> Result<()> {
+    let is_asset = |bytes: &[u8]| mosa_defence::Made::of(bytes).is_ok();
+    let free = !is_full_file(path) || is_asset(&fs::read(path).with_context(|| path.display().to_string())?);
+    ensure!(free, refusal(path, "is no asset of a defence that mosa made", "--out"));
     Ok(())
 }
 

@@ -25,6 +25,16 @@ pub struct Made {
     pub settings: Value,
 }
 
+impl Made {
+    /// What a file says of itself; an error in words if it is no asset.
+    pub fn of(bytes: &[u8]) -> Result<Self, String> {
+        let (_, header): (usize, Metadata) = SafeTensors::read_metadata(bytes).map_err(|e| e.to_string())?;
+        let said = header.metadata().as_ref().and_then(|m| m.get(KEY));
+        let said = said.ok_or_else(|| format!("its metadata has no {KEY}"))?;
+        serde_json::from_str(said).map_err(|e| e.to_string())
+    }
+}
+
 /// A fitted asset.
 #[derive(Debug)]
 pub struct Asset {
@@ -51,10 +61,7 @@ impl Asset {
         let wrong = |what: String| DefenceError::Asset { path: path.to_owned(), what };
         let bytes = std::fs::read(path).map_err(|source| DefenceError::Io { path: path.to_owned(), source })?;
         let no_file = |e: &dyn std::fmt::Display| wrong(format!("is no asset of a defence: {e}"));
-        let (_, header): (usize, Metadata) = SafeTensors::read_metadata(&bytes).map_err(|e| no_file(&e))?;
-        let said = header.metadata().as_ref().and_then(|m| m.get(KEY));
-        let said = said.ok_or_else(|| wrong(format!("is no asset of a defence: its metadata has no {KEY}")))?;
-        let made: Made = serde_json::from_str(said).map_err(|e| no_file(&e))?;
+        let made = Made::of(&bytes).map_err(|e| no_file(&e))?;
         if made.defence != defence {
             return Err(wrong(format!("is an asset of the defence {}, not of {defence}", made.defence)));
         }

@@ -39,6 +39,14 @@ pub enum DefenceError {
         /// What the asset is.
         what: &'static str,
     },
+    /// Its asset cannot be made.
+    #[error("defence {name}: {what}")]
+    Fit {
+        /// The defence.
+        name: &'static str,
+        /// What is missing or wrong.
+        what: String,
+    },
     /// The asset cannot be used.
     #[error("{}: {what}", path.display())]
     Asset {
@@ -61,6 +69,12 @@ pub enum DefenceError {
     /// A judge it asks.
     #[error(transparent)]
     Judge(#[from] mosa_judge::JudgeError),
+    /// Text or template.
+    #[error(transparent)]
+    Text(#[from] mosa_text::TextError),
+    /// The model itself.
+    #[error(transparent)]
+    Model(#[from] mosa_model::ModelError),
     /// Tensor library.
     #[error("tensor library: {0}")]
     Tensor(#[from] tch::TchError),

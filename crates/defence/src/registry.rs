@@ -1,6 +1,6 @@
 //! The table of all defences, and how one is made of what was typed.
 
-use crate::{Asset, DefenceError, SelfReminder, Spec, Stop};
+use crate::{Asset, DefenceError, Fit, SelfReminder, Spec, Stop};
 use mosa_engine::Options;
 use mosa_judge::Judge;
 use mosa_runtime::{Defence, Runtime};
@@ -78,6 +78,8 @@ pub struct Entry {
     pub settings: fn() -> Value,
     /// Makes it.
     pub make: fn(&Setting<'_>, Value) -> Result<Opened, DefenceError>,
+    /// How its asset is made, if it has one.
+    pub fit: Option<Fit>,
 }
 
 impl fmt::Debug for Entry {
@@ -95,6 +97,7 @@ pub static DEFENCES: &[Entry] = &[
         needs: &[],
         settings: defaults::<Stop>,
         make: Stop::make,
+        fit: Some(Stop::FIT),
     },
     Entry {
         name: SelfReminder::NAME,
@@ -103,6 +106,7 @@ pub static DEFENCES: &[Entry] = &[
         needs: &[],
         settings: defaults::<SelfReminder>,
         make: |_, settings| Ok(opened(settings_of::<SelfReminder>(SelfReminder::NAME, settings)?, None)),
+        fit: None,
     },
 ];
 
@@ -111,11 +115,16 @@ pub static DEFENCES: &[Entry] = &[
 /// # Errors
 /// [`DefenceError`]: an unknown name or setting, an asset that is missing or of another model.
 pub fn open(setting: &Setting<'_>, spec: &Spec) -> Result<Opened, DefenceError> {
-    let Some(entry) = DEFENCES.iter().find(|entry| entry.name == spec.name) else {
-        let known: Vec<&str> = DEFENCES.iter().map(|entry| entry.name).collect();
-        return Err(DefenceError::Unknown { name: spec.name.clone(), known: known.join(", ") });
-    };
+    let entry = known(&spec.name)?;
     (entry.make)(setting, Value::Object(spec.settings.clone()))
+}
+
+/// The row of this name.
+pub(crate) fn known(name: &str) -> Result<&'static Entry, DefenceError> {
+    DEFENCES.iter().find(|entry| entry.name == name).ok_or_else(|| {
+        let known: Vec<&str> = DEFENCES.iter().map(|entry| entry.name).collect();
+        DefenceError::Unknown { name: name.to_owned(), known: known.join(", ") }
+    })
 }
 
 /// The defaults of settings.

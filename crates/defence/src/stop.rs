@@ -1,14 +1,16 @@
 //! Stop: a monitor that ends an answer in the middle, and a refusal in its place.
 
-use crate::monitor::{Limit, MONITORS, MonitorEntry, Ready, Suspicious, WatchingSettings, WordLists, monitor};
+use crate::monitor::{Limit, MONITORS, Ready, Watching, WatchingSettings, WordLists, fit_threshold, monitor};
 use crate::registry::settings_of;
-use crate::{DefenceError, Opened, Setting, asset};
+use crate::{Asset, DefenceError, Fit, FitFile, Fitting, Opened, Role, Setting, asset};
 use mosa_engine::Intervention;
-use mosa_runtime::{Acts, After, Ask, Defence, Guarded, Runtime, RuntimeError, Shown};
+use mosa_runtime::{Acts, After, Ask, Defence, Guarded, Runtime, RuntimeError, Shown, Stack};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use tch::Tensor;
 
 /// What of it is set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -56,7 +58,8 @@ impl Stop {
         let mut hash = None;
         if let Some(path) = &own.asset {
             let fitted = asset(setting, Self::NAME, Some(path), FITTED)?;
-            let threshold = f64::from(fitted.tensor(THRESHOLD, &[1])?.f_double_value(&[0])? as f32);
+            let threshold = fitted.tensor(THRESHOLD, &[1])?.f_double_value(&[0])?;
+            let threshold = fitted.made.settings["threshold"].as_f64().unwrap_or(threshold);
             let of = fitted.made.settings["monitor"].as_str().unwrap_or_default();
             own.fits(of)?;
             own.threshold = own.threshold.or(Some(threshold));
@@ -95,9 +98,77 @@ impl Stop {
 pub(crate) const THRESHOLD: &str = "threshold";
 const FITTED: &str = "a threshold of its monitor, fitted on harmful and benign prompts (or say threshold=VALUE)";
 
-/// How a value is compared, in a sign.
-pub(crate) fn sign(entry: &MonitorEntry) -> &'static str {
-    if entry.suspicious == Suspicious::High { ">=" } else { "<=" }
+/// How a threshold is fitted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct FitSettings {
+    /// Which monitor.
+    monitor: String,
+    /// The largest share of benign prompts that may be stopped.
+    rate: f64,
+    /// As [`Stop::from`].
+    from: u64,
+    refusal: Vec<String>,
+    compliance: Vec<String>,
+}
+
+impl Default for FitSettings {
+    fn default() -> Self {
+        let Stop { monitor, from, refusal, compliance, .. } = Stop::default();
+        Self { monitor, rate: 0.05, from, refusal, compliance }
+    }
+}
+
+impl Stop {
+    /// How its threshold is made: benign and harmful prompts are decoded under the monitor, as they are.
+    pub(crate) const FIT: Fit = Fit {
+        roles: &[
+            Role { name: "benign", about: "prompts that are to be answered", required: true },
+            Role { name: "harmful", about: "prompts that are to be stopped", required: true },
+        ],
+        settings: crate::registry::defaults::<FitSettings>,
+        make: fitted,
+    };
+}
+
+fn fitted(fitting: &Fitting<'_>) -> Result<Asset, DefenceError> {
+    let settings: FitSettings = fitting.settings()?;
+    if !(0.0..1.0).contains(&settings.rate) {
+        let what = format!("`rate` is {}, not a share from 0 to below 1", settings.rate);
+        return Err(DefenceError::Setting { name: Stop::NAME, what });
+    }
+    let entry = monitor(&settings.monitor)?;
+    let words = WordLists { refusal: settings.refusal.clone(), compliance: settings.compliance.clone() };
+    let watching = WatchingSettings { monitors: vec![settings.monitor.clone()], words };
+    let ready = Ready::new(fitting.runtime.text(), &watching)?;
+    let scores = |role: &str| scores(fitting, &ready, fitting.file(role)?, settings.from);
+    let (benign, harmful) = (scores("benign")?, scores("harmful")?);
+    let Some(found) = fit_threshold(&benign, &harmful, settings.rate) else {
+        let what = format!("the monitor {} says nothing of the benign prompts", entry.name);
+        return Err(DefenceError::Fit { name: Stop::NAME, what });
+    };
+    let threshold = entry.suspicious.score(found.score);
+    let share = |(stopped, of): (usize, usize)| json!({"stopped": stopped, "of": of});
+    let said = json!({
+        "monitor": entry.name, "rate": settings.rate, "from": settings.from, "refusal": settings.refusal,
+        "compliance": settings.compliance, "threshold": threshold, "suspicious": entry.suspicious.word(),
+        "over_refusal": share(found.benign), "harmful": share(found.harmful),
+    });
+    let tensor = Tensor::f_from_slice(&[threshold as f32])?;
+    Ok(fitting.asset(said, BTreeMap::from([(THRESHOLD.to_owned(), tensor)])))
+}
+
+/// The highest score of every row, decoded under the monitor.
+fn scores(fitting: &Fitting<'_>, ready: &Ready, file: &FitFile, from: u64) -> Result<Vec<Option<f64>>, DefenceError> {
+    let watching = Arc::new(Watching::new(ready.clone()));
+    let watched = fitting.runtime.defended(Stack::new(vec![Arc::clone(&watching) as Arc<dyn Defence>])?);
+    let asks: Vec<Ask> = file.rows.iter().map(|row| Ask::new(&row.id, row.prompt.clone())).collect();
+    let mut all = Vec::new();
+    for (answer, ask) in watched.answer(fitting.options, &asks)?.into_iter().zip(&asks) {
+        answer?;
+        all.push(watching.take(&ask.id).first().and_then(|reading| reading.peak(from)));
+    }
+    Ok(all)
 }
 
 /// The defence, ready.

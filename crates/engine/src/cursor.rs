@@ -3,10 +3,11 @@
 use crate::commit::Pace;
 use crate::intervention::Flow;
 use crate::options::{CacheMode, Options};
+use crate::ranking::Ranking;
 use crate::reach::{JobCache, Kept, Now, Reach};
 use crate::schedule::{Block, Editing, Frame, MaskCount, Progress, RevealSchedule, Share};
 use crate::trace::{Step, StepRecord, Trace};
-use crate::{Answer, Candidate, EngineError, Finish, Intervention, Moment, Request};
+use crate::{Answer, Candidate, Choice, EngineError, Finish, Intervention, Moment, Request};
 use mosa_core::{Canvas, TokenId};
 use mosa_model::{Attention, KvCache, ModelSpec};
 use std::ops::Range;
@@ -169,7 +170,7 @@ impl Cursor {
             rank_temperature: options.rank_temperature.unwrap_or(0.0),
         };
         let (masked, revealed) = candidates.split_at(job.masked.min(candidates.len()));
-        let picked = if masked.is_empty() { Vec::new() } else { options.commit.policy().choose(&moment, masked) };
+        let picked = if masked.is_empty() { Vec::new() } else { self.picked(job.step, &moment, options, masked)? };
         let chosen =
             Chosen { commits: picked.into_iter().map(|i| masked[i]).collect(), revisions: self.revisions(revealed) };
         if masked.is_empty() {
@@ -178,6 +179,26 @@ impl Cursor {
         self.finish_step(job, chosen)?;
         // Where tokens may be revised, a later step of the block may change what stands there.
         if self.schedule.editing().is_some() { Ok(()) } else { self.end_early(job.step, options) }
+    }
+
+    /// The candidates to commit: the policy's choice, or what the row's interventions prefer.
+    fn picked(
+        &mut self,
+        step: Step,
+        moment: &Moment,
+        options: &Options,
+        masked: &[Candidate],
+    ) -> Result<Vec<Choice>, EngineError> {
+        let policy = options.commit.policy();
+        if !self.acts() {
+            return Ok(policy.choose(moment, masked));
+        }
+        let mut ranking = Ranking::new(&*policy, moment, masked);
+        for intervention in &mut self.interventions {
+            let name = intervention.name().to_owned();
+            ranking.asked(&name, |scores| intervention.rank(step, &self.canvas, masked, scores))?;
+        }
+        Ok(ranking.choice())
     }
 
     /// What of the revealed positions is replaced: where another token is the most likely, and likely enough.
@@ -325,15 +346,15 @@ impl Cursor {
             return Ok(());
         }
         let at = self.now();
-        let mut flow = Flow::Continue;
+        let mut longest = 0;
         for intervention in &mut self.interventions {
             match intervention.after_block(at, &mut self.canvas)? {
                 Flow::Stop => {
                     self.finish = Some(Finish::Stopped(intervention.name().to_owned()));
                     break;
                 }
-                Flow::Repeat { steps } if steps > 0 => flow = Flow::Repeat { steps },
-                _ => {}
+                Flow::Repeat { steps } => longest = longest.max(steps),
+                Flow::Continue => {}
             }
         }
         self.record(at, true);
@@ -341,9 +362,9 @@ impl Cursor {
             self.end();
             return Ok(());
         }
-        if let Flow::Repeat { steps } = flow {
+        if longest > 0 {
             self.planned = self.open_masks();
-            self.budget = self.step.saturating_add(steps);
+            self.budget = self.step.saturating_add(longest);
             if self.planned > 0 {
                 return Ok(());
             }

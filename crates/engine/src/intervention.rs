@@ -1,11 +1,14 @@
 //! Where attacks, defences and probes act inside the loop.
 
-use crate::{EngineError, Step};
+use crate::{Candidate, EngineError, Step};
 use mosa_core::Canvas;
 use std::ops::Range;
 use tch::Tensor;
 
 /// What follows a block.
+///
+/// Of several interventions that ask for something, one that stops the row wins, and those behind it are not asked; else the
+/// largest number of steps counts, once: whatever was masked again shares them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flow {
     /// The next block.
@@ -114,8 +117,14 @@ pub trait Intervention: Send {
         Ok(())
     }
 
+    /// Whether [`Intervention::edit_logits`] is to be called. Where no intervention of a row wants them, its logits stay in
+    /// the type of the model, without a copy. Whoever leaves this as it is gets them; `false` is a promise not to touch them.
+    fn wants_logits(&self) -> bool {
+        true
+    }
+
     /// After the pass: logits [positions, vocabulary] of the positions that can be committed now, and behind them of those that
-    /// can be revised, f32, after guidance.
+    /// can be revised, f32, after guidance. What only watches gets them too, and leaves them as they are.
     ///
     /// # Errors
     /// Whatever went wrong; it ends the row.
@@ -127,6 +136,28 @@ pub trait Intervention: Send {
         logits: Tensor,
     ) -> Result<Tensor, EngineError> {
         Ok(logits)
+    }
+
+    /// Before the policy's choice is committed: which candidates are to be preferred. `scores` are of `candidates`, in the same
+    /// order, in the policy's own ranking: from 0 to 1, larger is better (the probability of the token where a policy ranks by
+    /// it). Interventions change them in list order, each sees what those before it left; not called for what only watches.
+    ///
+    /// - *How many* positions are revealed stays the policy's decision, whichever it is: a quota, a bar, a draw. The scores
+    ///   say *which*: the best ones, ties as the policy has them. Scores that nobody changes leave its choice as it is.
+    /// - Positive infinity reveals a position now, beyond the number if need be; negative infinity holds it back, also where
+    ///   nothing else is left to reveal. Either stands: nobody later in the list can change it.
+    /// - A score that is not a number is an error.
+    ///
+    /// # Errors
+    /// Whatever went wrong; it ends the row.
+    fn rank(
+        &mut self,
+        _step: Step,
+        _canvas: &Canvas,
+        _candidates: &[Candidate],
+        _scores: &mut [f64],
+    ) -> Result<(), EngineError> {
+        Ok(())
     }
 
     /// When the steps of a block are over (Dream: when all steps are).

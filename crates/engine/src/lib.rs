@@ -37,6 +37,7 @@ mod likelihood;
 mod noise;
 mod options;
 mod pass;
+mod ranking;
 mod reach;
 mod recipe;
 mod request;

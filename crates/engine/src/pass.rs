@@ -34,11 +34,11 @@ impl PassRow<'_> {
         for watcher in cursor.interventions.iter_mut().filter(|i| i.watches_logits()) {
             watcher.watch_logits(job.step, &cursor.canvas, &job.positions, &logits)?;
         }
-        if !cursor.acts() {
+        if !cursor.interventions.iter().any(|i| i.wants_logits()) {
             return Ok(logits);
         }
         let mut logits = logits.f_to_kind(Kind::Float)?;
-        for intervention in &mut cursor.interventions {
+        for intervention in cursor.interventions.iter_mut().filter(|i| i.wants_logits()) {
             logits = intervention.edit_logits(job.step, &cursor.canvas, &job.positions, logits)?;
         }
         // An intervention may have kept what it was shown.

@@ -23,6 +23,10 @@ impl Intervention for Write {
         "write"
     }
 
+    fn wants_logits(&self) -> bool {
+        false
+    }
+
     fn edit_canvas(&mut self, step: Step, canvas: &mut Canvas) -> Result<(), EngineError> {
         if self.done || step.clock < self.step {
             return Ok(());

@@ -42,6 +42,10 @@ impl Intervention for Until {
         "until"
     }
 
+    fn wants_logits(&self) -> bool {
+        false
+    }
+
     fn only_watches(&self) -> bool {
         true
     }

@@ -1,8 +1,10 @@
-//! `--defence`.
+//! `--defence`, and `mosa defence`.
 
-use clap::Args as ClapArgs;
+use super::{Compute, ModelArgs, SamplingArgs, SelectArgs};
+use clap::{Args as ClapArgs, Subcommand};
 use mosa_defence::Spec;
 use serde::Serialize;
+use std::path::PathBuf;
 
 /// What stands between the model and whoever asks it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, ClapArgs)]
@@ -18,4 +20,53 @@ pub(crate) struct DefenceArgs {
 /// The text itself, once it can be read.
 fn checked(typed: &str) -> Result<String, String> {
     typed.parse::<Spec>().map(|_| typed.to_owned()).map_err(|e| e.to_string())
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DefenceCommand {
+    /// Make what a defence needs (a direction, a reference set, a threshold) from a model and files.
+    Fit(Box<DefenceFitArgs>),
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(mut_arg("seed", |a| a.help("Seed of samples of files and of every random draw")))]
+pub(crate) struct DefenceFitArgs {
+    /// The defence; `mosa list defences` says which there are and what they are fitted on.
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    #[command(flatten)]
+    pub model: ModelArgs,
+    #[command(flatten)]
+    pub compute: Compute,
+    /// A file by its role, for example harmful=answers.jsonl; may be given several times.
+    #[arg(long, value_name = "ROLE=FILE", value_parser = role)]
+    pub data: Vec<(String, PathBuf)>,
+    #[command(flatten)]
+    pub select: SelectArgs,
+    /// A setting of the fit; may be given several times.
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = setting)]
+    pub set: Vec<(String, serde_json::Value)>,
+    /// The asset.
+    #[arg(long, value_name = "FILE.safetensors")]
+    pub out: PathBuf,
+    #[command(flatten)]
+    pub sampling: SamplingArgs,
+}
+
+/// A role and its file.
+fn role(typed: &str) -> Result<(String, PathBuf), String> {
+    match typed.split_once('=') {
+        Some((role, file)) if !role.trim().is_empty() && !file.is_empty() => Ok((role.trim().to_owned(), file.into())),
+        _ => Err(format!("{typed:?} is not ROLE=FILE")),
+    }
+}
+
+/// A setting, read as those of `--defence`.
+fn setting(typed: &str) -> Result<(String, serde_json::Value), String> {
+    let spec: Spec = format!("fit:{typed}").parse().map_err(|_| format!("{typed:?} is not KEY=VALUE"))?;
+    let mut all = spec.settings.into_iter();
+    match (all.next(), all.next()) {
+        (Some(one), None) => Ok(one),
+        _ => Err(format!("{typed:?} is not one KEY=VALUE")),
+    }
 }

@@ -14,7 +14,7 @@ struct Group {
 const GROUPS: [Group; 5] = [
     Group { heading: "Use", verbs: &["quickstart", "generate", "merge", "inspect"] },
     Group { heading: "Measure", verbs: &["probe", "attack", "utility", "judge", "report", "bench", "list"] },
-    Group { heading: "Train", verbs: &["align", "world"] },
+    Group { heading: "Train", verbs: &["align", "defence", "world"] },
     Group { heading: "Data", verbs: &["data"] },
     Group { heading: "Maintain", verbs: &["verify", "doctor", "completions", "man"] },
 ];

@@ -78,6 +78,9 @@ pub(crate) enum Command {
     Attack(Box<AttackArgs>),
     /// Measure what a model can do: GSM8K, MMLU, HumanEval, XSTest, or a task file of one's own.
     Utility(Box<UtilityArgs>),
+    /// Make what defences need.
+    #[command(subcommand)]
+    Defence(DefenceCommand),
     /// Judge the answers of a run; the model is not asked again.
     Judge(JudgeArgs),
     /// Draw the records of runs as one HTML page.

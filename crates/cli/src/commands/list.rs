@@ -66,7 +66,11 @@ fn defences() -> Vec<Entry> {
     let about = |defence: &mosa_defence::Entry| {
         let needs: Vec<&str> = defence.needs.iter().map(|need| need.words()).collect();
         let needs = if needs.is_empty() { String::new() } else { format!(" (needs: {})", needs.join(", ")) };
-        format!("{}{needs}; settings {}", defence.about, (defence.settings)())
+        let fitted = defence.fit.as_ref().map_or_else(String::new, |fit| {
+            let roles: Vec<String> = fit.roles.iter().map(|role| format!("{} ({})", role.name, role.about)).collect();
+            format!("; fitted on {}, settings of the fit {}", roles.join(", "), (fit.settings)())
+        });
+        format!("{}{needs}; settings {}{fitted}", defence.about, (defence.settings)())
     };
     DEFENCES.iter().map(|defence| Entry::new(defence.name, about(defence), defence.source)).collect()
 }

@@ -5,6 +5,7 @@ pub(crate) mod attack;
 pub(crate) mod bench;
 pub(crate) mod completions;
 pub(crate) mod data;
+pub(crate) mod defence;
 pub(crate) mod doctor;
 pub(crate) mod generate;
 pub(crate) mod inspect;

@@ -4,6 +4,7 @@
 //!   [`pass_at_k`]
 //! - two models on the same prompts: [`Paired`] (exact McNemar test, Newcombe's interval, Cohen's kappa), [`paired_bootstrap`]
 //! - a mean of numbers: [`mean_interval`]; of estimates with intervals: [`mean_of_estimates`]
+//! - a number that tells two groups apart: [`auroc`], [`roc`]
 //! - many tests at once: [`holm`]
 //! - agreement of two orders or two scores: [`kendall_tau_b`], [`pearson`]
 //! - planning: [`minimal_detectable_difference`], [`minimal_detectable_difference_of_pairs`]
@@ -11,6 +12,7 @@
 //! Intervals are two-sided at 95%, as (low, high). What cannot be computed is `None`, never a number that looks measured.
 
 mod attempts;
+mod auroc;
 mod binomial;
 mod bootstrap;
 mod correlation;
@@ -21,6 +23,7 @@ mod power;
 mod rate;
 
 pub use attempts::pass_at_k;
+pub use auroc::{Auroc, auroc, roc};
 pub use bootstrap::{cluster_bootstrap, paired_bootstrap};
 pub use correlation::{kendall_tau_b, pearson};
 pub use holm::holm;

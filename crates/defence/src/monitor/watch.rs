@@ -84,6 +84,10 @@ impl Intervention for Watch {
         true
     }
 
+    fn wants_logits(&self) -> bool {
+        false
+    }
+
     fn wants_hidden(&self) -> bool {
         self.monitors.iter().any(|(monitor, _)| monitor.wants_hidden())
     }

@@ -15,4 +15,9 @@ impl CommitPolicy for Entropy {
     fn choose(&self, moment: &Moment, candidates: &[Candidate]) -> Vec<Choice> {
         best(moment, candidates, |c| c.statistic)
     }
+
+    /// exp(-H): 1 over the number of tokens the model wavers between.
+    fn scores(&self, _moment: &Moment, candidates: &[Candidate]) -> Vec<f64> {
+        candidates.iter().map(|c| c.statistic.exp().clamp(0.0, 1.0)).collect()
+    }
 }

@@ -24,4 +24,9 @@ impl CommitPolicy for EntropyBounded {
         order.truncate(within.max(1));
         order
     }
+
+    /// exp(-H): 1 over the number of tokens the model wavers between.
+    fn scores(&self, _moment: &Moment, candidates: &[Candidate]) -> Vec<f64> {
+        candidates.iter().map(|c| c.statistic.exp().clamp(0.0, 1.0)).collect()
+    }
 }

@@ -15,4 +15,8 @@ impl CommitPolicy for Margin {
     fn choose(&self, moment: &Moment, candidates: &[Candidate]) -> Vec<Choice> {
         best(moment, candidates, |c| c.statistic)
     }
+
+    fn scores(&self, _moment: &Moment, candidates: &[Candidate]) -> Vec<f64> {
+        candidates.iter().map(|c| c.statistic.clamp(0.0, 1.0)).collect()
+    }
 }

@@ -68,6 +68,12 @@ pub trait CommitPolicy {
 
     /// The picked candidates, best first. Candidates come in order of position.
     fn choose(&self, moment: &Moment, candidates: &[Candidate]) -> Vec<Choice>;
+
+    /// Its ranking as numbers from 0 to 1, larger is better, for interventions that re-rank
+    /// ([`Intervention::rank`](crate::Intervention::rank)): by default the probabilities.
+    fn scores(&self, _moment: &Moment, candidates: &[Candidate]) -> Vec<f64> {
+        candidates.iter().map(Candidate::probability).collect()
+    }
 }
 
 /// Who decides how many positions a step reveals.

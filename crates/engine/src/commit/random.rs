@@ -13,4 +13,9 @@ impl CommitPolicy for Random {
         let rng = Rng::at(moment.seed, Stream::Remask, moment.clock, moment.sample);
         best(moment, candidates, |c| rng.lane(c.position as u64).unit())
     }
+
+    fn scores(&self, moment: &Moment, candidates: &[Candidate]) -> Vec<f64> {
+        let rng = Rng::at(moment.seed, Stream::Remask, moment.clock, moment.sample);
+        candidates.iter().map(|c| rng.lane(c.position as u64).unit()).collect()
+    }
 }

@@ -184,6 +184,10 @@ impl Intervention for EarlyStop {
         "eos_early_stop"
     }
 
+    fn wants_logits(&self) -> bool {
+        false
+    }
+
     fn only_watches(&self) -> bool {
         true
     }

@@ -1,0 +1,62 @@
+//! `mosa defence`: what defences need is made here.
+
+use crate::args::{DefenceCommand, DefenceFitArgs, say_notes};
+use crate::defences::fingerprint;
+use crate::failure::Failure;
+use crate::load::load;
+use crate::{interrupt, output, written};
+use anyhow::{Context, Result, ensure};
+use mosa_defence::{FitFile, Fitting, entry, fit};
+use mosa_runtime::Settings;
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+/// Answers decoded together, where a fit asks for any.
+const BATCH_SIZE: usize = 8;
+
+pub(crate) fn run(command: &DefenceCommand) -> Result<(), Failure> {
+    match command {
+        DefenceCommand::Fit(args) => Ok(fitted(args)?),
+    }
+}
+
+fn fitted(args: &DefenceFitArgs) -> Result<()> {
+    let entry = entry(&args.name)?;
+    written::asset_may_go(&args.out)?;
+    let files = files(args)?;
+    let settings = settings(args)?;
+    let loaded = load(&args.model, &args.compute)?;
+    let options = loaded.options(&args.sampling)?;
+    let model = fingerprint(&loaded.dir, args.model.adapter.as_deref())?;
+    let batching = args.sampling.batching(loaded.model.device());
+    let runtime = loaded.started(Settings { batching, batch_size: BATCH_SIZE, stop: interrupt::stop() })?;
+    let fitting = Fitting { name: entry.name, runtime: &runtime, options: &options, model: &model, files, settings };
+    let asset = fit(entry, &fitting)?;
+    written::asset(&args.out, &asset.bytes()?)?;
+    if !args.compute.quiet {
+        output::say(&format!("{}: {}", args.out.display(), asset.made.settings));
+    }
+    Ok(())
+}
+
+/// The files by role, each read as every command reads it.
+fn files(args: &DefenceFitArgs) -> Result<BTreeMap<String, FitFile>> {
+    let mut files = BTreeMap::new();
+    for (role, path) in &args.data {
+        let benchmark = args.select.benchmark(path, args.sampling.seed, true)?;
+        say_notes(path, &benchmark, args.compute.quiet);
+        let rows = benchmark.behaviours.iter().map(|b| b.record(false)).collect();
+        let file = FitFile { path: path.clone(), rows, sha256: benchmark.sha256 };
+        ensure!(files.insert(role.clone(), file).is_none(), "--data {role} is given twice");
+    }
+    Ok(files)
+}
+
+fn settings(args: &DefenceFitArgs) -> Result<Value> {
+    let mut settings = Map::new();
+    for (key, value) in &args.set {
+        let before = settings.insert(key.clone(), value.clone());
+        before.is_none().then_some(()).with_context(|| format!("--set {key} is given twice"))?;
+    }
+    Ok(Value::Object(settings))
+}
