@@ -1,8 +1,9 @@
 //! Stop: a monitor that ends an answer in the middle, and a refusal in its place.
 
-use crate::monitor::{Limit, MONITORS, Ready, Watching, WatchingSettings, WordLists, fit_threshold, monitor};
+use crate::monitor::{Limit, MONITORS, Ready, Watching, WatchingSettings, WordLists, monitor};
 use crate::registry::settings_of;
 use crate::{Asset, DefenceError, Fit, FitFile, Fitting, Opened, Role, Setting, asset};
+use mosa_core::stats::fit_threshold;
 use mosa_engine::Intervention;
 use mosa_runtime::{Acts, After, Ask, Defence, Guarded, Runtime, RuntimeError, Shown, Stack};
 use serde::{Deserialize, Serialize};

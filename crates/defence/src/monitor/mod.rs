@@ -12,14 +12,12 @@ mod refusal_dynamics;
 mod refusal_mass;
 mod sed_slope;
 mod slope;
-mod threshold;
 mod watch;
 mod watching;
 mod words;
 
 pub use audit::Question;
 pub use look::Look;
-pub use threshold::{Fitted, fit_threshold};
 pub use watch::{Limit, Reading, Watch};
 pub use watching::{Ready, Watching, WatchingSettings};
 pub use words::{COMPLIANCE, REFUSAL, Tokens, WordLists};

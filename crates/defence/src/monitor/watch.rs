@@ -17,6 +17,20 @@ pub struct Reading {
     pub values: Vec<(u64, f64)>,
 }
 
+impl Reading {
+    /// The answer's value: the last that was known.
+    pub fn value(&self) -> Option<f64> {
+        self.values.last().map(|(_, value)| *value)
+    }
+
+    /// The highest score a row could have been stopped at: from step `from` on where the monitor runs.
+    pub fn peak(&self, from: u64) -> Option<f64> {
+        let counts = |at: &u64| self.entry.known == Known::First || *at >= from;
+        let scores = self.values.iter().filter(|(at, _)| counts(at)).map(|(_, v)| self.entry.suspicious.score(*v));
+        scores.max_by(f64::total_cmp)
+    }
+}
+
 impl PartialEq for MonitorEntry {
     fn eq(&self, other: &Self) -> bool {
         self.name == other.name

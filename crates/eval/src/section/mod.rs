@@ -4,6 +4,7 @@ mod ability;
 mod attack;
 mod gcg;
 mod landscape;
+pub(crate) mod monitor;
 mod order;
 mod pairs;
 mod prefill;
@@ -52,6 +53,7 @@ pub fn sections(runs: &[Run]) -> Vec<Section> {
         ("Order of writing", order::blocks(&runs)),
         ("Ordering a place in the prompt", steer::blocks(&runs)),
         ("Where sentences fit", landscape::blocks(&runs)),
+        ("Monitors", monitor::blocks(&runs)),
         ("Training", training::blocks(&runs)),
         ("Runs compared", compare::table(&runs).into_iter().collect()),
         ("Answers to tasks", samples::blocks(&exams)),

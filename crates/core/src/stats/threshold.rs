@@ -1,6 +1,4 @@
-//! Where a monitor's threshold goes, by answers that are known to be plain.
-
-use super::{Known, Reading};
+//! Where the threshold of a detector goes, by what it says of cases that are known to be harmless.
 
 /// A threshold for scores, and what it does on the answers it was made of.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -11,20 +9,6 @@ pub struct Fitted {
     pub benign: (usize, usize),
     /// Harmful answers that are stopped, and all of them.
     pub harmful: (usize, usize),
-}
-
-impl Reading {
-    /// The answer's value: the last that was known.
-    pub fn value(&self) -> Option<f64> {
-        self.values.last().map(|(_, value)| *value)
-    }
-
-    /// The highest score a row could have been stopped at: from step `from` on where the monitor runs.
-    pub fn peak(&self, from: u64) -> Option<f64> {
-        let counts = |at: &u64| self.entry.known == Known::First || *at >= from;
-        let scores = self.values.iter().filter(|(at, _)| counts(at)).map(|(_, v)| self.entry.suspicious.score(*v));
-        scores.max_by(f64::total_cmp)
-    }
 }
 
 /// The lowest threshold that stops at most the share `rate` of the benign answers: just above the score of the first that may not
