@@ -3,7 +3,7 @@
 use crate::DefenceError;
 use crate::guard::{Found, Look};
 use crate::refusal::{REFUSAL, act};
-use crate::registry::{Opened, Setting, settings_of};
+use crate::registry::{Entry, Need, Opened, Setting, defaults, settings_of};
 use mosa_runtime::{Acts, After, Ask, Before, Defence, Runtime, RuntimeError, Shown};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -45,6 +45,17 @@ pub struct BestOfN {
 impl BestOfN {
     /// Its name.
     pub const NAME: &'static str = "best-of-n";
+
+    /// Its row in the table of defences.
+    pub(crate) const ENTRY: Entry = Entry {
+        name: Self::NAME,
+        about: "draws several answers and keeps the first that a judge or a list of words finds harmless",
+        source: "best of n, as among the baselines of SAD, arXiv 2605.08116",
+        needs: &[Need::Judge, Need::Temperature],
+        settings: defaults::<BestOfNSettings>,
+        make: Self::open,
+        fit: None,
+    };
 
     pub(crate) fn open(setting: &Setting<'_>, settings: Value) -> Result<Opened, DefenceError> {
         let said: BestOfNSettings = settings_of(Self::NAME, settings)?;

@@ -2,7 +2,7 @@
 
 use crate::DefenceError;
 use crate::refusal::{REFUSAL, act, request};
-use crate::registry::{Opened, Setting, settings_of};
+use crate::registry::{Entry, Need, Opened, Setting, defaults, settings_of};
 use mosa_judge::{Evidence, Judge};
 use mosa_runtime::{Acts, After, Ask, Defence, Runtime, RuntimeError, Shown};
 use serde::{Deserialize, Serialize};
@@ -100,6 +100,17 @@ pub struct Guard {
 impl Guard {
     /// Its name.
     pub const NAME: &'static str = "guard";
+
+    /// Its row in the table of defences.
+    pub(crate) const ENTRY: Entry = Entry {
+        name: Self::NAME,
+        about: "looks at the finished answer and refuses instead where a judge or a list of words finds it harmful",
+        source: "post-hoc filtering, as in Llama Guard, arXiv 2312.06674",
+        needs: &[Need::Judge],
+        settings: defaults::<GuardSettings>,
+        make: Self::open,
+        fit: None,
+    };
 
     pub(crate) fn open(setting: &Setting<'_>, settings: Value) -> Result<Opened, DefenceError> {
         let said: GuardSettings = settings_of(Self::NAME, settings)?;

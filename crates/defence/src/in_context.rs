@@ -1,5 +1,6 @@
 //! The in-context defence: a conversation in which a harmful request was refused stands before the request.
 
+use crate::registry::{Entry, defaults, opened, settings_of};
 use mosa_runtime::{Defence, RuntimeError};
 use mosa_text::{Message, Prompt, Role};
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,17 @@ pub struct InContext {
 impl InContext {
     /// Its name.
     pub const NAME: &'static str = "in-context";
+
+    /// Its row in the table of defences.
+    pub(crate) const ENTRY: Entry = Entry {
+        name: Self::NAME,
+        about: "puts a conversation in which a harmful request was refused before the request",
+        source: "In-Context Defense, arXiv 2310.06387; here in other words",
+        needs: &[],
+        settings: defaults::<Self>,
+        make: |_, settings| Ok(opened(settings_of::<Self>(Self::NAME, settings)?, None)),
+        fit: None,
+    };
 }
 
 impl Default for InContext {

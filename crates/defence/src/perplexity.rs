@@ -1,8 +1,8 @@
 //! The perplexity filter: requests whose words are too unlikely are declined.
 
 use crate::refusal::{REFUSAL, act, request};
-use crate::registry::{Opened, Setting, asset, opened, settings_of};
-use crate::{Asset, DefenceError, Fitting, Role};
+use crate::registry::{Entry, Opened, Setting, asset, defaults, opened, settings_of};
+use crate::{Asset, DefenceError, Fit, Fitting, Role};
 use mosa_core::{Canvas, sample_key};
 use mosa_engine::{Estimator, likelihood};
 use mosa_runtime::{Acts, Ask, Before, Defence, Runtime, RuntimeError};
@@ -40,6 +40,17 @@ impl Default for Perplexity {
 impl Perplexity {
     /// Its name.
     pub const NAME: &'static str = "perplexity";
+
+    /// Its row in the table of defences.
+    pub(crate) const ENTRY: Entry = Entry {
+        name: Self::NAME,
+        about: "declines requests whose words the model finds too unlikely, as optimised suffixes are",
+        source: "arXiv 2308.14132, 2309.00614; here by the likelihood bound of a masked model",
+        needs: &[],
+        settings: defaults::<Self>,
+        make: Self::open,
+        fit: Some(Fit { roles: ROLES, settings: defaults::<Fitted>, make: fit }),
+    };
 
     pub(crate) fn open(setting: &Setting<'_>, settings: Value) -> Result<Opened, DefenceError> {
         let mut filter: Self = settings_of(Self::NAME, settings)?;
@@ -87,13 +98,12 @@ impl Perplexity {
 }
 
 /// What the threshold is fitted on.
-pub(crate) const ROLES: &[Role] =
-    &[Role { name: "benign", about: "harmless requests, which are to be answered", required: true }];
+const ROLES: &[Role] = &[Role { name: "benign", about: "harmless requests, which are to be answered", required: true }];
 
 /// How a threshold is fitted, and what came of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(crate) struct Fitted {
+struct Fitted {
     /// Draws of masks.
     draws: usize,
     /// Seed of the masks.
@@ -116,7 +126,7 @@ impl Default for Fitted {
 }
 
 /// The lowest threshold that declines no more of the harmless requests than it may.
-pub(crate) fn fit(fitting: &Fitting<'_>) -> Result<Asset, DefenceError> {
+fn fit(fitting: &Fitting<'_>) -> Result<Asset, DefenceError> {
     let asked: Fitted = fitting.settings()?;
     let wrong = |what: String| DefenceError::Setting { name: Perplexity::NAME, what };
     if asked.draws == 0 || !(0.0..1.0).contains(&asked.over_refusal) {

@@ -1,8 +1,8 @@
 //! The table of all defences, and how one is made of what was typed.
 
 use crate::{
-    ActivationSteering, Asset, BestOfN, BestOfNSettings, DefenceError, DiffuGuard, Fit, Guard, GuardSettings, InContext,
-    Perplexity, RefusalCommit, Sad, SelfReminder, Spec, SteeringRemask,
+    ActivationSteering, Asset, BestOfN, DefenceError, DiffuGuard, Fit, Guard, InContext, Perplexity, RefusalCommit,
+    Sad, SelfReminder, Spec, SteeringRemask, Stop,
 };
 use mosa_engine::Options;
 use mosa_judge::Judge;
@@ -93,60 +93,17 @@ impl fmt::Debug for Entry {
 
 /// Every defence. Adding one is its file and its row here.
 pub static DEFENCES: &[Entry] = &[
-    Entry {
-        name: SelfReminder::NAME,
-        about: "puts a reminder to answer responsibly before and behind the request",
-        source: "Self-Reminder, Nature Machine Intelligence 5 (2023); here in other words",
-        needs: &[],
-        settings: defaults::<SelfReminder>,
-        make: |_, settings| Ok(opened(settings_of::<SelfReminder>(SelfReminder::NAME, settings)?, None)),
-        fit: None,
-    },
-    Entry {
-        name: InContext::NAME,
-        about: "puts a conversation in which a harmful request was refused before the request",
-        source: "In-Context Defense, arXiv 2310.06387; here in other words",
-        needs: &[],
-        settings: defaults::<InContext>,
-        make: |_, settings| Ok(opened(settings_of::<InContext>(InContext::NAME, settings)?, None)),
-        fit: None,
-    },
-    Entry {
-        name: Perplexity::NAME,
-        about: "declines requests whose words the model finds too unlikely, as optimised suffixes are",
-        source: "arXiv 2308.14132, 2309.00614; here by the likelihood bound of a masked model",
-        needs: &[],
-        settings: defaults::<Perplexity>,
-        make: Perplexity::open,
-        fit: Some(Fit {
-            roles: crate::perplexity::ROLES,
-            settings: defaults::<crate::perplexity::Fitted>,
-            make: crate::perplexity::fit,
-        }),
-    },
-    Entry {
-        name: Guard::NAME,
-        about: "looks at the finished answer and refuses instead where a judge or a list of words finds it harmful",
-        source: "post-hoc filtering, as in Llama Guard, arXiv 2312.06674, and SAD's baselines, arXiv 2605.08116",
-        needs: &[Need::Judge],
-        settings: defaults::<GuardSettings>,
-        make: Guard::open,
-        fit: None,
-    },
-    Entry {
-        name: BestOfN::NAME,
-        about: "draws several answers and keeps the first that a judge or a list of words finds harmless",
-        source: "best of n, as among SAD's baselines, arXiv 2605.08116",
-        needs: &[Need::Judge, Need::Temperature],
-        settings: defaults::<BestOfNSettings>,
-        make: BestOfN::open,
-        fit: None,
-    },
+    SelfReminder::ENTRY,
+    InContext::ENTRY,
+    Perplexity::ENTRY,
     DiffuGuard::ENTRY,
     SteeringRemask::ENTRY,
     ActivationSteering::ENTRY,
     Sad::ENTRY,
     RefusalCommit::ENTRY,
+    Stop::ENTRY,
+    Guard::ENTRY,
+    BestOfN::ENTRY,
 ];
 
 /// The defence that was typed, ready.

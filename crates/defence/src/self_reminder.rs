@@ -1,5 +1,6 @@
 //! Self-reminder: words around the request that remind the model of its responsibility.
 
+use crate::registry::{Entry, defaults, opened, settings_of};
 use mosa_runtime::{Defence, RuntimeError};
 use mosa_text::{Message, Prompt, Role};
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,17 @@ pub struct SelfReminder {
 impl SelfReminder {
     /// Its name.
     pub const NAME: &'static str = "self-reminder";
+
+    /// Its row in the table of defences.
+    pub(crate) const ENTRY: Entry = Entry {
+        name: Self::NAME,
+        about: "puts a reminder to answer responsibly before and behind the request",
+        source: "Self-Reminder, Nature Machine Intelligence 5 (2023); here in other words",
+        needs: &[],
+        settings: defaults::<Self>,
+        make: |_, settings| Ok(opened(settings_of::<Self>(Self::NAME, settings)?, None)),
+        fit: None,
+    };
 }
 
 impl Default for SelfReminder {

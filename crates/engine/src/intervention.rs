@@ -96,6 +96,27 @@ pub trait Intervention: Send {
         Ok(hidden)
     }
 
+    /// Whether [`Intervention::watch_logits`] is to be called.
+    fn watches_logits(&self) -> bool {
+        false
+    }
+
+    /// After the pass, before anything is changed: the logits that [`Intervention::edit_logits`] would get, in the model's
+    /// type and on its device, and without a copy. They are written over behind it: what is to last is copied. Asked of all
+    /// interventions, also of a row whose interventions all only watch.
+    ///
+    /// # Errors
+    /// Whatever went wrong; it ends the row.
+    fn watch_logits(
+        &mut self,
+        _step: Step,
+        _canvas: &Canvas,
+        _positions: &[usize],
+        _logits: &Tensor,
+    ) -> Result<(), EngineError> {
+        Ok(())
+    }
+
     /// Whether [`Intervention::edit_logits`] is to be called. Where no intervention of a row wants them, its logits stay in
     /// the type of the model, without a copy. Whoever leaves this as it is gets them; `false` is a promise not to touch them.
     fn wants_logits(&self) -> bool {

@@ -31,6 +31,9 @@ impl PassRow<'_> {
     /// The logits as the row's interventions leave them.
     fn edited(&mut self, logits: Tensor) -> Result<Tensor, EngineError> {
         let (job, cursor) = (self.job, &mut self.live.cursor);
+        for watcher in cursor.interventions.iter_mut().filter(|i| i.watches_logits()) {
+            watcher.watch_logits(job.step, &cursor.canvas, &job.positions, &logits)?;
+        }
         if !cursor.interventions.iter().any(|i| i.wants_logits()) {
             return Ok(logits);
         }

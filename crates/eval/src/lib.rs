@@ -15,4 +15,5 @@ pub mod utility;
 pub use count::Count;
 pub use outcome::{CaseOutcome, submitted, why_unassessed};
 pub use run::{FILES, Run};
+pub use section::monitor::{MonitorCell, monitored};
 pub use section::{OutcomeRow, digest, outcome_bars, outcome_table, report, sections};

@@ -4,8 +4,8 @@ use mosa_attack::{CaseRecord, SecondsRecord};
 use mosa_core::hex;
 use mosa_judge::tell_outcomes;
 use mosa_records::{
-    AnswerRecord, CurveRecord, LandscapeRecord, Log, OrderRecord, Record, RecordsError, RunFolder, SampleRecord,
-    VerdictRecord, drop_outdated, lines, names, tell_judges_apart,
+    AnswerRecord, CurveRecord, LandscapeRecord, Log, MonitorRecord, OrderRecord, Record, RecordsError, RunFolder,
+    SampleRecord, VerdictRecord, drop_outdated, lines, names, tell_judges_apart,
 };
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -35,6 +35,8 @@ pub struct Run {
     pub curves: Vec<CurveRecord>,
     /// `landscapes.jsonl`.
     pub landscapes: Vec<LandscapeRecord>,
+    /// `monitors.jsonl`.
+    pub monitors: Vec<MonitorRecord>,
     /// `samples.jsonl` of a task.
     pub samples: Vec<SampleRecord>,
     /// `metrics.jsonl` of a training run.
@@ -46,7 +48,7 @@ pub struct Run {
 }
 
 /// The files of a run that a page is made from, in the order of the digest.
-pub const FILES: [&str; 10] = [
+pub const FILES: [&str; 11] = [
     names::MANIFEST,
     names::ANSWERS,
     names::VERDICTS,
@@ -57,6 +59,7 @@ pub const FILES: [&str; 10] = [
     names::CASES,
     names::SECONDS,
     names::SAMPLES,
+    names::MONITORS,
 ];
 
 /// What a run without defences is called among those with some.
@@ -110,6 +113,7 @@ impl Run {
             orders: Log::read_noting(&at(names::ORDERS), &mut notes)?,
             curves: Log::read_noting(&at(names::CURVES), &mut notes)?,
             landscapes: Log::read_noting(&at(names::LANDSCAPES), &mut notes)?,
+            monitors: Log::read_noting(&at(names::MONITORS), &mut notes)?,
             samples: Log::read_noting(&at(names::SAMPLES), &mut notes)?,
             metrics: metrics(&at(names::METRICS), &mut notes)?,
             digest: digest(dir),
@@ -117,7 +121,7 @@ impl Run {
         };
         run.notes = notes.into_iter().chain(run.lost(dir)).collect();
         let silent = run.answers.is_empty() && run.cases.is_empty() && run.samples.is_empty();
-        let empty = silent && run.orders.is_empty() && run.curves.is_empty();
+        let empty = silent && run.orders.is_empty() && run.curves.is_empty() && run.monitors.is_empty();
         if empty && run.landscapes.is_empty() && run.metrics.is_empty() {
             return Err(RecordsError::file(dir, "holds no records; run its command to the first record, then report"));
         }

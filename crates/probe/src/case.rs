@@ -56,7 +56,7 @@ impl Case {
         Ask::new(self.key(), self.words.clone())
     }
 
-    fn ask(&self) -> Ask {
+    pub(crate) fn ask(&self) -> Ask {
         let write = |phrase: &ForcedPhrase| Written {
             offset: phrase.offset,
             words: Words::Tokens(phrase.tokens.clone()),

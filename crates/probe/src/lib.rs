@@ -5,6 +5,7 @@
 //! - [`Prefill`]: what becomes of an answer into which words are forced at an offset;
 //! - [`order`]: which positions are revealed at which step;
 //! - [`Steer`]: whether a prompt can order a phrase at a place of the answer;
+//! - [`watched`]: what monitors say of plain and attacked requests;
 //! - [`Landscape`]: where on the canvas refusals and harmful sentences fit best.
 //!
 //! All of them ask a [`mosa_runtime::Runtime`]; the model itself is looked into on its own thread.
@@ -13,6 +14,7 @@ mod case;
 mod error;
 pub mod gcg;
 mod landscape;
+mod monitor;
 mod order;
 mod prefill;
 mod steer;
@@ -20,6 +22,7 @@ mod steer;
 pub use case::{Case, ForcedPhrase, answer};
 pub use error::ProbeError;
 pub use landscape::{Landscape, Sentences, propose_window};
+pub use monitor::{Anchor, Watched, pad, watched};
 pub use order::order;
 pub use prefill::{Prefill, plain};
 pub use steer::{Steer, TEMPLATE, TOLERANCE, obeyed, placed_at};

@@ -11,7 +11,7 @@
 //!
 //! Every line carries the schema it was written in ([`Record::SCHEMA`], for example `answer/1`); a file of another schema
 //! is refused and never rewritten. The kinds of records that several commands share are defined here: [`AnswerRecord`],
-//! [`OrderRecord`], [`CurveRecord`], [`LandscapeRecord`], [`SampleRecord`], [`VerdictRecord`].
+//! [`OrderRecord`], [`CurveRecord`], [`LandscapeRecord`], [`MonitorRecord`], [`SampleRecord`], [`VerdictRecord`].
 
 mod answer;
 mod archive;
@@ -24,6 +24,7 @@ mod landscape;
 mod lines;
 mod lock;
 mod log;
+mod monitor;
 pub mod names;
 pub mod number;
 mod order;
@@ -44,6 +45,7 @@ pub use landscape::LandscapeRecord;
 pub use lines::{lines, whole_lines};
 pub use lock::{LOCK, Lock};
 pub use log::{Batches, Log, Record};
+pub use monitor::{MonitorReading, MonitorRecord};
 pub use names::MANIFEST;
 pub use order::OrderRecord;
 pub use outcome::{Outcome, Outcomes};

@@ -14,6 +14,8 @@ pub const ORDERS: &str = "orders.jsonl";
 pub const CURVES: &str = "curves.jsonl";
 /// Where sentences fit ([`crate::LandscapeRecord`]).
 pub const LANDSCAPES: &str = "landscapes.jsonl";
+/// What monitors said ([`crate::MonitorRecord`]).
+pub const MONITORS: &str = "monitors.jsonl";
 /// Answers to the items of a task ([`crate::SampleRecord`]).
 pub const SAMPLES: &str = "samples.jsonl";
 /// The cases of an attack.

@@ -117,6 +117,11 @@ impl Acts {
         self.done(|done| done.acts.push(act));
     }
 
+    /// Whether this defence has done something to the request.
+    pub fn acted(&self, defence: &str) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).acts.iter().any(|act| act.defence == defence)
+    }
+
     /// Adds model calls.
     pub fn spent(&self, forwards: usize) {
         self.done(|done| done.forwards += forwards);
@@ -150,6 +155,14 @@ impl Stack {
             ));
         }
         Ok(Self(defences.into()))
+    }
+
+    /// The same defences, and this one behind them, next to the model.
+    ///
+    /// # Errors
+    /// As [`Stack::new`].
+    pub fn with(&self, last: Arc<dyn Defence>) -> Result<Self, RuntimeError> {
+        Self::new(self.0.iter().cloned().chain([last]).collect())
     }
 
     /// Whether there is none.

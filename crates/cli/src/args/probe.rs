@@ -22,6 +22,18 @@ const ITERATIONS: usize = 100;
 const CANDIDATES: usize = 512;
 const SEARCH_TOP_K: usize = 256;
 const LIKELIHOOD: &str = "first_step";
+/// The first step at which a monitor that runs may stop a row.
+const MONITOR_FROM: u64 = 4;
+
+/// What is written on the canvas of a request under watch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum CanvasName {
+    /// The beginning of an answer that complies.
+    Prefill,
+    /// Step labels over the whole response.
+    Pad,
+}
 
 #[derive(Clone, Debug, PartialEq, Subcommand)]
 pub(crate) enum ProbeCommand {
@@ -35,6 +47,8 @@ pub(crate) enum ProbeCommand {
     Steer(SteerArgs),
     /// Where on the canvas refusals and harmful sentences fit best.
     Landscape(LandscapeArgs),
+    /// How well monitors of the decode tell attacked requests from benign ones.
+    Monitor(MonitorArgs),
 }
 
 impl ProbeCommand {
@@ -47,6 +61,7 @@ impl ProbeCommand {
             Self::Order(args) => Line::of(&["probe", "order"], args, &OrderArgs::new(usual)),
             Self::Steer(args) => Line::of(&["probe", "steer"], args, &SteerArgs::new(usual)),
             Self::Landscape(args) => Line::of(&["probe", "landscape"], args, &LandscapeArgs::new(usual)),
+            Self::Monitor(args) => Line::of(&["probe", "monitor"], args, &MonitorArgs::new(usual)),
         }
     }
 }
@@ -180,6 +195,56 @@ pub(crate) struct LandscapeArgs {
     #[command(flatten)]
     #[serde(flatten)]
     pub sampling: SamplingArgs,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, ClapArgs)]
+pub(crate) struct MonitorArgs {
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub common: ProbeArgs,
+    /// Benign prompts to tell from.
+    #[arg(long, value_name = "FILE")]
+    pub benign: Option<PathBuf>,
+    /// What is written on the canvas of the harmful prompts, each beside the plain request.
+    #[arg(long, value_enum, value_name = "NAMES", value_delimiter = ',', default_values_t = CANVASES)]
+    pub attacks: Vec<CanvasName>,
+    /// Runs of `mosa attack`: what they sent last for each behaviour is sent again (words written in later steps from the first).
+    #[arg(long, value_name = "RUNS", value_delimiter = ',')]
+    pub runs: Vec<PathBuf>,
+    /// Monitors; default: all of them.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub monitors: Vec<String>,
+    /// Words of refusal, one per line.
+    #[arg(long, value_name = "FILE")]
+    pub refusal_words: Option<PathBuf>,
+    /// Words of compliance, one per line.
+    #[arg(long, value_name = "FILE")]
+    pub compliance_words: Option<PathBuf>,
+    /// The first step at which a monitor that runs could stop an answer.
+    #[arg(long, value_name = "STEP", default_value_t = MONITOR_FROM)]
+    pub from: u64,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub sampling: SamplingArgs,
+}
+
+const CANVASES: [CanvasName; 2] = [CanvasName::Prefill, CanvasName::Pad];
+
+impl MonitorArgs {
+    /// The probe as it is if nothing else is said.
+    pub(crate) fn new(common: ProbeArgs) -> Self {
+        Self {
+            common,
+            benign: None,
+            attacks: CANVASES.to_vec(),
+            runs: Vec::new(),
+            monitors: Vec::new(),
+            refusal_words: None,
+            compliance_words: None,
+            from: MONITOR_FROM,
+            sampling: SamplingArgs::default(),
+        }
+    }
 }
 
 impl ProbeArgs {

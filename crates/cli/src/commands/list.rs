@@ -168,6 +168,7 @@ fn source_of_probe(name: &str) -> &'static str {
     match name {
         "gcg" => "GCG, arXiv 2307.15043; at an offset: MOSA, arXiv 2508.12398",
         "landscape" => OURS,
+        "monitor" => "arXiv 2609.30841, A2D, DiffuGuard; what of it is ours is in the files of the monitors",
         _ => MOSA,
     }
 }
@@ -218,6 +219,6 @@ mod tests {
 
     #[test]
     fn every_probe_is_listed() {
-        assert_eq!(names(Listed::Probes), ["prefill", "gcg", "order", "steer", "landscape"]);
+        assert_eq!(names(Listed::Probes), ["prefill", "gcg", "order", "steer", "landscape", "monitor"]);
     }
 }

@@ -1,5 +1,6 @@
 mod agreement;
 mod attempts;
+mod auroc;
 mod bootstrap;
 mod intervals;
 mod tests;

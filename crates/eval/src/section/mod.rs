@@ -5,6 +5,7 @@ mod attack;
 mod defences;
 mod gcg;
 mod landscape;
+pub(crate) mod monitor;
 mod order;
 mod outcomes;
 mod pairs;
@@ -57,6 +58,7 @@ pub fn sections(runs: &[Run]) -> Vec<Section> {
         ("Order of writing", order::blocks(&runs)),
         ("Ordering a place in the prompt", steer::blocks(&runs)),
         ("Where sentences fit", landscape::blocks(&runs)),
+        ("Monitors", monitor::blocks(&runs)),
         ("Training", training::blocks(&runs)),
         ("Runs compared", compare::table(&runs).into_iter().collect()),
         ("Answers to tasks", samples::blocks(&exams)),

@@ -2,6 +2,7 @@
 
 mod gcg;
 mod landscape;
+mod monitor;
 mod order;
 mod prefill;
 mod steer;
@@ -18,7 +19,7 @@ use anyhow::Result;
 use mosa_engine::Options;
 use mosa_probe::Case;
 use mosa_probe::gcg::GcgSettings;
-pub(crate) use mosa_records::names::{ANSWERS, CURVES, LANDSCAPES, ORDERS};
+pub(crate) use mosa_records::names::{ANSWERS, CURVES, LANDSCAPES, MONITORS, ORDERS};
 use mosa_records::{Batches, Record, RunFolder};
 use mosa_runtime::{Runtime, Settings};
 use mosa_text::PromptRecord;
@@ -32,6 +33,7 @@ pub(crate) fn run(command: &ProbeCommand) -> Result<(), Failure> {
         ProbeCommand::Order(args) => order::run(args),
         ProbeCommand::Steer(args) => steer::run(args),
         ProbeCommand::Landscape(args) => landscape::run(args),
+        ProbeCommand::Monitor(args) => monitor::run(args),
     }
 }
 

@@ -1,0 +1,112 @@
+//! DiffuGuard's audit: how far the first block stands from the question, in hidden states.
+//!
+//! As published: the cosine distance between the mean last hidden state over the block at step 0 and the mean last hidden state of
+//! the plain question without masks. The latter takes a pass of its own, of the prompt alone (its template included, as the
+//! model gets it), which is told as a model call. The question could be read off the same pass, at the prompt's positions; but
+//! there it has already seen the canvas, attack and masks, and the distance would be another one. 0.35 is the published default.
+
+use super::{Look, Making, Monitor};
+use mosa_core::TokenId;
+use mosa_engine::{EngineError, HiddenAt, Pass};
+use mosa_model::{Attention, Call, HiddenTap, ModelError, Row};
+use mosa_runtime::{Model, Runtime, RuntimeError};
+use std::ops::Range;
+use tch::{Device, Kind, Tensor};
+
+/// The mean last hidden state [width] of a question, f32.
+#[derive(Clone, Debug)]
+pub struct Question(Vec<f32>);
+
+impl Question {
+    /// A mean that is known.
+    pub fn of(mean: Vec<f32>) -> Self {
+        Self(mean)
+    }
+
+    /// One pass of a prompt alone, on the model's thread.
+    ///
+    /// # Errors
+    /// [`RuntimeError`] if the model fails or a stop was asked for.
+    pub fn ask(runtime: &Runtime, prompt: &[TokenId], attention: Option<Attention>) -> Result<Self, RuntimeError> {
+        let prompt = prompt.to_vec();
+        Ok(runtime.look(move |model| tch::no_grad(|| mean_of(model, &prompt, attention)))??)
+    }
+}
+
+fn mean_of(model: &Model, prompt: &[TokenId], attention: Option<Attention>) -> Result<Question, ModelError> {
+    let mut last = Last { layer: model.weights.spec().layers.saturating_sub(1), mean: Vec::new() };
+    let want = [(0, prompt.len().saturating_sub(1))];
+    let call = Call { tap: Some(&mut last), ..Call::of(vec![Row { attention, ..Row::new(prompt) }], &want) };
+    let _ = model.subject().forward(call)?;
+    Ok(Question(last.mean))
+}
+
+/// Keeps the mean over the positions of the last block's hidden states.
+struct Last {
+    layer: usize,
+    mean: Vec<f32>,
+}
+
+impl HiddenTap for Last {
+    fn tap(&mut self, layer: usize, hidden: Tensor) -> Result<Tensor, ModelError> {
+        if layer == self.layer {
+            self.mean = mean_over(&hidden.f_select(0, 0)?)?;
+        }
+        Ok(hidden)
+    }
+}
+
+/// The mean [width] over [positions, width].
+fn mean_over(hidden: &Tensor) -> Result<Vec<f32>, tch::TchError> {
+    let mean = hidden.f_mean_dim([0i64].as_slice(), false, Kind::Float)?;
+    Vec::<f32>::try_from(mean.f_to_device(Device::Cpu)?)
+}
+
+/// The distance of the first pass.
+pub(super) struct Audit {
+    question: Vec<f32>,
+    block: Range<usize>,
+    last: usize,
+    distance: Option<f64>,
+    done: bool,
+}
+
+impl Audit {
+    pub(super) fn new(making: &Making) -> Self {
+        Self {
+            question: making.question.clone().map_or(Vec::new(), |q| q.0),
+            block: making.block.clone(),
+            last: making.layers.saturating_sub(1),
+            distance: None,
+            done: false,
+        }
+    }
+}
+
+impl Monitor for Audit {
+    fn wants_hidden(&self) -> bool {
+        !self.done
+    }
+
+    fn see_hidden(&mut self, at: &HiddenAt, hidden: &Tensor) -> Result<(), EngineError> {
+        let (from, to) = (self.block.start.max(at.positions.start), self.block.end.min(at.positions.end));
+        if self.done || at.layer != self.last || at.pass != Pass::Conditional || from >= to {
+            return Ok(());
+        }
+        let own = hidden.f_narrow(0, (from - at.positions.start) as i64, (to - from) as i64)?;
+        self.distance = Some(1.0 - cosine(&self.question, &mean_over(&own)?));
+        Ok(())
+    }
+
+    fn read(&mut self, _: &mut Look<'_>) -> Result<Option<f64>, EngineError> {
+        self.done = true;
+        Ok(self.distance)
+    }
+}
+
+/// The cosine of two vectors; 0 where one has no length.
+fn cosine(a: &[f32], b: &[f32]) -> f64 {
+    let product = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum::<f64>();
+    let lengths = (product(a, a) * product(b, b)).sqrt();
+    if lengths > 0.0 { product(a, b) / lengths } else { 0.0 }
+}
