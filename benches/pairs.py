@@ -4,13 +4,14 @@
 usage: pairs.py --model DIR --prompts CSV [--data DIR] [--mosa target/release/mosa] [--attacks NAME ...] [--defences NAME ...]
                 [--sample N] [--stacks N] [--jobs N] [--work DIR] [--out FILE]
 
-Helpers and judges are fixtures/endpoint.py. Defences that need an asset are fitted first, on the files of `mosa world data`.
+Helpers and judges are fixtures/endpoint.py. Defences that need an asset are fitted first.
 Every run has to end well, with all its cases, the defences in its manifest, and the same bytes of records when the same
 command comes again. The checkpoint needs a context of some thousand tokens; a tiny one will do. --stacks: that many stacks of two defences, taken in order from all pairs, each against every attack.
 Prints a line for every pair that fails, and how many there were.
 """
 import argparse
 import concurrent.futures
+import csv
 import hashlib
 import itertools
 import json
@@ -44,22 +45,26 @@ def typed(a, name):
 
 
 def fitted(a, defences):
-    """An asset for whoever can be fitted."""
-    data = os.path.join(a.work, "data")
-    if not os.path.exists(data):
-        subprocess.run([a.mosa, "world", "data", "--out", data], check=True, capture_output=True)
-    roles = dict(
-        harmful=os.path.join(data, "advbench", "harmful_behaviors.csv"),
-        benign=os.path.join(data, "retain", "retain.jsonl"),
-    )
-    can = subprocess.run([a.mosa, "defence", "list", "--json"], capture_output=True, text=True)
-    entries = [json.loads(line) for line in can.stdout.splitlines()] if can.returncode == 0 else []
-    for entry in entries:
-        if entry["name"] in defences and entry.get("data"):
-            words = [a.mosa, "defence", "fit", entry["name"], "--model", a.model, "--out", os.path.join(a.work, entry["name"] + ".safetensors")]
-            for role in entry["data"]:
-                words += ["--data", f"{role}={roles['benign' if 'benign' in role or 'refus' in role or 'harmless' in role else 'harmful']}"]
-            subprocess.run(words + a.fit_flags.split(), check=True, capture_output=True)
+    """An asset for whoever can be fitted: on requests of the prompts, with their targets or with refusals as answers."""
+    with open(a.prompts, newline="") as f:
+        rows = list(csv.DictReader(f))[:24]
+    files = {}
+    for kind, answer in (("harmful", None), ("harmless", "I cannot help with that, it would hurt people.")):
+        files[kind] = os.path.join(a.work, kind + ".jsonl")
+        with open(files[kind], "w") as f:
+            for i, row in enumerate(rows):
+                prompt = row["goal"] if kind == "harmful" else f"Tell me about page {i} of the cookbook."
+                f.write(json.dumps(dict(id=f"{kind}{i}", prompt=prompt, response=answer or row["target"])) + "\n")
+    told = subprocess.run([a.mosa, "defence", "list", "--json"], check=True, capture_output=True, text=True).stdout
+    for entry in map(json.loads, told.splitlines()):
+        asset = os.path.join(a.work, entry["name"] + ".safetensors")
+        if entry["name"] in defences and entry["fitted_on"] and entry["name"] not in GIVEN and not os.path.exists(asset):
+            words = [a.mosa, "defence", "fit", entry["name"], "--model", a.model, "--gen-length", "32", "--steps", "8", "--out", asset]
+            for role in entry["fitted_on"]:
+                words += ["--data", f"{role}={files['harmful' if role in ('harmful', 'unsafe', 'answers') else 'harmless']}"]
+            p = subprocess.run(words, capture_output=True, text=True)
+            if p.returncode:
+                sys.exit(f"{' '.join(words)}\n{p.stderr}")
 
 
 def command(a, attack, stack, out):
@@ -108,7 +113,6 @@ def main():
     ap.add_argument("--stacks", type=int, default=4)
     ap.add_argument("--jobs", type=int, default=2)
     ap.add_argument("--port", type=int, default=8437)
-    ap.add_argument("--fit-flags", default="", help="further flags of mosa defence fit")
     ap.add_argument("--work", default=os.path.join(tempfile.gettempdir(), "mosa-pairs"))
     ap.add_argument("--out")
     a = ap.parse_args()

@@ -10,8 +10,8 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, ClapArgs)]
 #[command(next_help_heading = "Defences")]
 pub(crate) struct DefenceArgs {
-    /// A defence and its settings; given several times, the first is next to whoever asks. `mosa list defences` says which there
-    /// are.
+    /// A defence and its settings; given several times, the first is next to whoever asks. `mosa defence list` says which there
+    /// are and what can be set.
     #[arg(long, alias = "defense", value_name = "NAME[:KEY=VALUE,...]", value_parser = checked)]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub defence: Vec<String>,
@@ -24,14 +24,23 @@ fn checked(typed: &str) -> Result<String, String> {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DefenceCommand {
+    /// What every defence needs, what can be set, and which files it is fitted on.
+    List(DefenceListArgs),
     /// Make what a defence needs (a direction, a reference set, a threshold) from a model and files.
     Fit(Box<DefenceFitArgs>),
 }
 
 #[derive(Debug, ClapArgs)]
+pub(crate) struct DefenceListArgs {
+    /// One JSON object per defence on stdout.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
 #[command(mut_arg("seed", |a| a.help("Seed of samples of files and of every random draw")))]
 pub(crate) struct DefenceFitArgs {
-    /// The defence; `mosa list defences` says which there are and what they are fitted on.
+    /// The defence; `mosa defence list` says what each is fitted on.
     #[arg(value_name = "NAME")]
     pub name: String,
     #[command(flatten)]

@@ -4,11 +4,12 @@ use crate::args::{DefenceCommand, DefenceFitArgs, say_notes};
 use crate::defences::fingerprint;
 use crate::failure::Failure;
 use crate::load::load;
+use crate::table::header;
 use crate::{interrupt, output, written};
 use anyhow::{Context, Result, ensure};
-use mosa_defence::{FitFile, Fitting, entry, fit};
+use mosa_defence::{DEFENCES, FitFile, Fitting, Role, entry, fit};
 use mosa_runtime::Settings;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 /// Answers decoded together, where a fit asks for any.
@@ -16,8 +17,38 @@ const BATCH_SIZE: usize = 8;
 
 pub(crate) fn run(command: &DefenceCommand) -> Result<(), Failure> {
     match command {
+        DefenceCommand::List(args) => Ok(listed(args.json)?),
         DefenceCommand::Fit(args) => Ok(fitted(args)?),
     }
+}
+
+/// Every defence: what it needs, its settings, and what its asset is made of.
+fn listed(json: bool) -> Result<()> {
+    let mut rows = vec![header(&["defence", "needs", "settings", "fitted on", "settings of the fit"])];
+    for entry in DEFENCES {
+        let needs: Vec<&str> = entry.needs.iter().map(|need| need.words()).collect();
+        let roles: &[Role] = entry.fit.as_ref().map_or(&[], |fit| fit.roles);
+        let fit = entry.fit.as_ref().map(|fit| (fit.settings)());
+        if json {
+            let files: Map<String, Value> = roles.iter().map(|r| (r.name.into(), r.about.into())).collect();
+            let settings = (entry.settings)();
+            output::json(
+                &json!({"name": entry.name, "needs": needs, "settings": settings, "fitted_on": files, "fit_settings": fit}),
+            )?;
+            continue;
+        }
+        let or_dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
+        let files = roles.iter().map(|role| format!("{}: {}", role.name, role.about)).collect::<Vec<_>>().join("; ");
+        let settings =
+            |of: Value| of.as_object().into_iter().flatten().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>();
+        let fit = fit.map_or_else(String::new, |fit| settings(fit).join(" "));
+        let own = settings((entry.settings)()).join(" ");
+        rows.push(vec![entry.name.into(), or_dash(needs.join(", ")), own, or_dash(files), or_dash(fit)]);
+    }
+    if !json {
+        output::line(&output::table(&rows))?;
+    }
+    Ok(())
 }
 
 fn fitted(args: &DefenceFitArgs) -> Result<()> {

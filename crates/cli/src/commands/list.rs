@@ -63,16 +63,7 @@ fn judges() -> Vec<Entry> {
 }
 
 fn defences() -> Vec<Entry> {
-    let about = |defence: &mosa_defence::Entry| {
-        let needs: Vec<&str> = defence.needs.iter().map(|need| need.words()).collect();
-        let needs = if needs.is_empty() { String::new() } else { format!(" (needs: {})", needs.join(", ")) };
-        let fitted = defence.fit.as_ref().map_or_else(String::new, |fit| {
-            let roles: Vec<String> = fit.roles.iter().map(|role| format!("{} ({})", role.name, role.about)).collect();
-            format!("; fitted on {}, settings of the fit {}", roles.join(", "), (fit.settings)())
-        });
-        format!("{}{needs}; settings {}{fitted}", defence.about, (defence.settings)())
-    };
-    DEFENCES.iter().map(|defence| Entry::new(defence.name, about(defence), defence.source)).collect()
+    DEFENCES.iter().map(|defence| Entry::new(defence.name, defence.about, defence.source)).collect()
 }
 
 fn objectives() -> Vec<Entry> {
