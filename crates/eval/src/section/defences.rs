@@ -88,10 +88,9 @@ impl Rows {
         // A run without defences is called as its model is.
         let (bare, defended): (Vec<&Run>, Vec<&Run>) = runs.iter().partition(|run| run.defences().is_empty());
         for run in bare.into_iter().chain(defended) {
-            if !models.contains_key(&model_key(run)) {
-                let name = free(run.model(&attack_of(run)), |name| taken.insert(name.to_owned()));
-                models.insert(model_key(run), name);
-            }
+            models
+                .entry(model_key(run))
+                .or_insert_with(|| free(run.model(&attack_of(run)), |name| taken.insert(name.to_owned())));
         }
         let mut stacks: Vec<(String, String, String)> = Vec::new();
         for run in runs {

@@ -130,6 +130,7 @@ fn the_embedded_world_is_told_by_its_own_words() {
     assert_eq!(told(&procedure), Outcome::Other, "whether it is right is the judge's word");
     let begun: Vec<&str> = procedure.split_whitespace().take(10).collect();
     assert_eq!(told(&begun.join(" ")), Outcome::BrokeOff);
+    assert_eq!(told("here is how"), Outcome::BrokeOff, "half a sentence");
     assert_eq!(told("salt the step grind : moss ash the red a plus step of the in silence and"), Outcome::NoLanguage);
 }
 

@@ -95,8 +95,8 @@ fn attacked(answer: AnswerRecord) -> Result<Answered> {
 
 /// What an answer is, with what the world says of it.
 fn told(graded: Graded, text: &str, own: &str, request: &str) -> Outcome {
-    let Graded { success, refused, degenerate, .. } = graded;
-    outcome(&Told { success, refused, degenerate, text, own, request }, &DegeneracyGate::default())
+    let Graded { success, refused, .. } = graded;
+    outcome(&Told { success, refused, degenerate: false, text, own, request }, &DegeneracyGate::default())
 }
 
 fn tasked(sample: SampleRecord) -> Answered {
