@@ -86,6 +86,13 @@ struct Pair<P, R = P> {
     reference: Option<R>,
 }
 
+/// What the loss asks of a pass.
+struct Asked<'e> {
+    examples: &'e [Example],
+    /// The pairs of answers by number.
+    pairs: BTreeMap<usize, Answers>,
+}
+
 /// A scored row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Scored {
@@ -147,9 +154,10 @@ impl<'a> Policy<'a> {
         let rows = policy.detach(); // [n, width]
         let upstream = if differentiate { Some(rows.f_zeros_like()?) } else { None };
         let mut terms: Vec<Terms> = examples.iter().map(Terms::new).collect();
-        let answers = tch::no_grad(|| {
+        let pairs = tch::no_grad(|| {
             self.answers(&chunks, examples, &Pair { policy: &rows, reference: reference.as_ref() }, &mut terms)
         })?;
+        let asked = Asked { examples, pairs };
         let mut start = 0;
         for chunk in &chunks {
             let n = chunk.rows.len() as i64;
@@ -157,9 +165,8 @@ impl<'a> Policy<'a> {
             let hidden = part(&rows)?.f_set_requires_grad(differentiate && !widens)?;
             let logits = self.model.score(&hidden, self.adapter)?;
             let reference = reference.as_ref().map(part).transpose()?;
-            let gradient = tch::no_grad(|| {
-                self.chunk(chunk, examples, &answers, &Pair { policy: &logits, reference }, &mut terms)
-            })?;
+            let gradient =
+                tch::no_grad(|| self.chunk(chunk, &asked, &Pair { policy: &logits, reference }, &mut terms))?;
             if let Some(upstream) = &upstream {
                 let through = if widens {
                     drop(logits);
@@ -243,11 +250,11 @@ impl<'a> Policy<'a> {
     fn chunk(
         &self,
         chunk: &Chunk,
-        examples: &[Example],
-        answers: &BTreeMap<usize, Answers>,
+        asked: &Asked<'_>,
         made: &Pair<&Tensor, Tensor>,
         terms: &mut [Terms],
     ) -> Result<Tensor, AlignError> {
+        let Asked { examples, pairs } = asked;
         let policy = made.policy.detach().f_to_kind(Kind::Float)?.f_log_softmax(-1, Kind::Float)?;
         let needs_kl = chunk.rows.iter().any(|r| examples[r.example].kl_weight(r.at.offset) != 0.0);
         let reference = match &made.reference {
@@ -260,7 +267,7 @@ impl<'a> Policy<'a> {
         let mut linear = linear_terms(chunk, examples, &logs, terms)?;
         for (e, row, l) in preferred_terms(chunk, examples) {
             if let Some(p) = &examples[e].preference {
-                linear.push((row, l.times(answers[&p.pair].slope(p.chosen))));
+                linear.push((row, l.times(pairs[&p.pair].slope(p.chosen))));
             }
         }
         row_gradient(chunk, examples, logs, &linear, terms)

@@ -38,8 +38,8 @@ impl<'a> Rewarded<'a> {
 
     /// What decides the rewards, for the manifest.
     pub(crate) fn said(&self) -> Value {
-        let judge = |judge: &Box<dyn Judge>| json!({"judge": judge.name(), "by": judge.provenance().decides()});
-        json!({"judges": self.judges.iter().map(judge).collect::<Vec<_>>(), "gate": self.gate})
+        let judge = |judge: &dyn Judge| json!({"judge": judge.name(), "by": judge.provenance().decides()});
+        json!({"judges": self.judges.iter().map(|one| judge(one.as_ref())).collect::<Vec<_>>(), "gate": self.gate})
     }
 
     fn evidence(&self, answer: &Rollout<'_>) -> Result<Evidence, AlignError> {

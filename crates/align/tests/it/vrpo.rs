@@ -106,7 +106,7 @@ fn by_autograd(model: &Transformer, adapter: &Adapter, examples: &[Example], con
             looks.iter().map(gain).fold(Tensor::from(0.0f32), |a, b| a + b)
         });
         let preferred = ((&gains[0] - &gains[1]) * config.vrpo.beta).log_sigmoid();
-        loss = loss - preferred / config.batch_size as f64;
+        loss -= preferred / config.batch_size as f64;
     }
     for e in examples.iter().filter(|e| !e.linear.is_empty()) {
         loss += read(&log(model, e, Some(adapter)), &e.linear) * e.share;

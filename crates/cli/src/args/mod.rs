@@ -60,7 +60,7 @@ pub(crate) enum Command {
     /// Answer prompts by iterative unmasking.
     Generate(Box<GenerateArgs>),
     /// Train a LoRA adapter that makes the model refuse in its middle tokens.
-    Align(AlignArgs),
+    Align(Box<AlignArgs>),
     /// Show architecture, ids, parameters and LoRA targets of a checkpoint.
     Inspect(InspectArgs),
     /// Check the engine against folders of golden numbers.
@@ -68,7 +68,7 @@ pub(crate) enum Command {
     /// Write a checkpoint whose weights include an adapter.
     Merge(MergeArgs),
     /// Measure speed and peak memory.
-    Bench(BenchArgs),
+    Bench(Box<BenchArgs>),
     /// Say what this machine offers, and how to get what is missing.
     Doctor(DoctorArgs),
     /// Find out where a model is unsafe: prefill, order, suffix search, steering, landscape.

@@ -72,7 +72,7 @@ fn a_request_made_in_code_is_the_one_that_is_typed_without_flags() {
     let (file, out) = (|| PathBuf::from("f"), || PathBuf::from("o"));
     let common = || ProbeArgs::new(model(), file(), out());
     let Command::Align(align) = parsed("mosa align --model m --prompts f --out o") else { panic!("is not align") };
-    assert_eq!(align, AlignArgs::new(model(), file(), out()));
+    assert_eq!(*align, AlignArgs::new(model(), file(), out()));
     let Command::Attack(attack) = parsed("mosa attack tap") else { panic!("is not attack") };
     assert_eq!(*attack, AttackArgs::new("tap"));
     let Command::World(world) = parsed("mosa world measure --model m --out o") else { panic!("is not world") };

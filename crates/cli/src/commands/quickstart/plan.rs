@@ -329,8 +329,8 @@ mod tests {
         let probe = |request| Command::Probe(Box::new(request));
         let attack = |attack, model| Command::Attack(Box::new(plan.attack(&Job { attack, model })));
         vec![
-            Command::Align(plan.alignment("initial", 0)),
-            Command::Align(plan.alignment("mosa", 0)),
+            Command::Align(Box::new(plan.alignment("initial", 0))),
+            Command::Align(Box::new(plan.alignment("mosa", 0))),
             probe(ProbeCommand::Order(plan.order())),
             probe(ProbeCommand::Gcg(plan.search("original", None))),
             probe(ProbeCommand::Prefill(plan.forced("mosa", adapter()))),
