@@ -173,6 +173,13 @@ fn warnings(f: &Findings) -> Vec<String> {
             c.steps as f64 / c.n.max(1) as f64
         ));
     }
+    if f.has("dija-user-turn") {
+        all.push(
+            "The attacks from anchoring on are not the paper's and count in no claim. That dija-user-turn gets nothing says nothing \
+             about safety: no document of the corpus has gaps in the user's turn, and harmless recipes are not filled in there either."
+                .to_owned(),
+        );
+    }
     all.extend(repeated(f));
     if f.n < 100 {
         all.push(format!("Only {} requests per kind and one alignment seed: intervals are wide. `mosa quickstart --full` takes more.", f.n));
