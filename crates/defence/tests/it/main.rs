@@ -1,5 +1,6 @@
 //! Defences on small checkpoints.
 
+mod inside;
 mod stack;
 
 use mosa_defence::{Opened, Setting, Spec, open};
