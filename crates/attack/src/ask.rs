@@ -134,9 +134,12 @@ impl Generation {
         unsaid(&self.texts.to_end, &self.finish, self.forwards)
     }
 
-    /// A text put together from answers. If it is empty because nothing was said in one of them, it ends as that one does.
+    /// A text put together from answers. If it is empty because nothing was said in one of them, it ends as that one does. What
+    /// defences did to any of them was done to it.
     pub(crate) fn composed<'a>(text: impl Into<String>, parts: impl IntoIterator<Item = &'a Self>) -> Self {
-        let whole = Self::plain(text);
+        let parts: Vec<&Self> = parts.into_iter().collect();
+        let defences = parts.iter().flat_map(|part| part.defences.clone()).collect();
+        let whole = Self { defences, ..Self::plain(text) };
         let silent = parts.into_iter().find(|part| part.unsaid().is_some());
         match silent.filter(|_| whole.text().trim().is_empty()) {
             Some(part) => Self { finish: part.finish.clone(), ..whole },

@@ -49,17 +49,11 @@ impl Default for ActivationSteering {
 }
 
 /// How its asset is made.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Fitted {
     /// The last so many tokens of each prompt; 0: all of them.
     last: usize,
-}
-
-impl Default for Fitted {
-    fn default() -> Self {
-        Self { last: 0 }
-    }
 }
 
 const ROLES: &[Role] = &[
@@ -92,7 +86,8 @@ impl ActivationSteering {
             layers.push(source);
         }
         let asset = asset(setting, Self::NAME, self.asset.as_deref(), "the direction of requests that are refused")?;
-        let direction = numbers_of(asset.tensor("direction", &[spec.layers as i64, spec.width as i64])?, source)?;
+        let direction =
+            numbers_of(Self::NAME, asset.tensor("direction", &[spec.layers as i64, spec.width as i64])?, source)?;
         let settings = serde_json::to_value(&self).unwrap_or_default();
         let defence = Arc::new(Steered { mode: self.mode, strength: self.strength, layers, direction });
         Ok(Opened { defence, settings, asset: Some(asset.hash) })
@@ -119,8 +114,7 @@ struct Steered {
     mode: Mode,
     strength: f64,
     layers: Vec<usize>,
-    /// None where the two sets do not differ.
-    direction: Option<Vec<f32>>,
+    direction: Vec<f32>,
 }
 
 impl Defence for Steered {
@@ -138,9 +132,11 @@ impl Defence for Steered {
         _: &Guarded<'_>,
         acts: &Acts,
     ) -> Result<Option<Box<dyn Intervention>>, RuntimeError> {
-        let Some(direction) = self.direction.as_deref().filter(|_| self.strength != 0.0) else { return Ok(None) };
+        if self.strength == 0.0 {
+            return Ok(None);
+        }
         let (mode, strength, layers) = (self.mode, self.strength, self.layers.clone());
-        let direction = Direction::new(direction)?;
+        let direction = Direction::new(&self.direction)?;
         Ok(boxed(Steer { mode, strength, layers, direction, acts: Some(acts.clone()) }))
     }
 }

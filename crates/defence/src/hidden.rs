@@ -111,10 +111,18 @@ pub(crate) struct Direction {
     unit: Tensor,
 }
 
-/// Row `layer` of [layers, width]; none if it has no length.
-pub(crate) fn numbers_of(all: &Tensor, layer: usize) -> Result<Option<Vec<f32>>, DefenceError> {
+/// Row `layer` of [layers, width], the numbers of a direction.
+///
+/// # Errors
+/// [`DefenceError::Setting`] if it has no length: a defence along it would do nothing.
+pub(crate) fn numbers_of(name: &'static str, all: &Tensor, layer: usize) -> Result<Vec<f32>, DefenceError> {
     let numbers = Vec::<f32>::try_from(all.f_get(layer as i64)?)?;
-    Ok(numbers.iter().any(|x| *x != 0.0).then_some(numbers))
+    if numbers.iter().any(|x| *x != 0.0) {
+        return Ok(numbers);
+    }
+    let what =
+        format!("the asset's direction after layer {layer} is 0: the two files it was fitted on do not differ there");
+    Err(DefenceError::Setting { name, what })
 }
 
 impl Direction {
@@ -163,8 +171,8 @@ mod tests {
     #[test]
     fn a_direction_is_measured_with_length_one_and_added_as_it_is() {
         let all = Tensor::from_slice(&[0f32, 0.0, 3.0, 4.0]).view([2, 2]);
-        assert!(numbers_of(&all, 0).unwrap().is_none());
-        let direction = Direction::new(&numbers_of(&all, 1).unwrap().unwrap()).unwrap();
+        assert!(numbers_of("x", &all, 0).is_err());
+        let direction = Direction::new(&numbers_of("x", &all, 1).unwrap()).unwrap();
         let hidden = Tensor::from_slice(&[5f32, 10.0, -3.0, -4.0]).view([2, 2]);
         let along = direction.along(&hidden).unwrap();
         assert_eq!(numbers(&along), [11.0, -5.0]);

@@ -144,7 +144,8 @@ impl Defence for Commits {
         if share == 0.0 || self.tokens.is_empty() {
             return Ok(None);
         }
-        let early: u64 = (0..).take_while(|&clock| Steps::of(row).within(clock, [0.0, share])).count() as u64;
+        let steps = Steps::of(row);
+        let early = (0..).take_while(|&clock| steps.within(clock, [0.0, share])).count() as u64;
         let tokens = self.tokens.iter().map(|&t| i64::from(t)).collect();
         let rows = Rows { mass, patience, streaks: HashMap::new() };
         Ok(boxed(Commit { tokens, rows, early, clock: 0, now: BTreeMap::new(), acts: acts.clone() }))
@@ -215,9 +216,8 @@ impl Intervention for Commit {
                 continue;
             }
             // Nothing but a refusal token can be chosen here.
-            let one = logits.f_get(row as i64)?;
+            let mut one = logits.f_get(row as i64)?;
             let kept = one.f_index_select(0, &own)?;
-            let mut one = one;
             let _ = one.f_fill_(f64::NEG_INFINITY)?.f_index_copy_(0, &own, &kept)?;
             self.now.insert(*position, masses[row]);
         }

@@ -182,21 +182,33 @@ fn guided(p: &Tensor, q: &Tensor, beta: f64, kept: &Tensor) -> Result<Tensor, En
 }
 
 impl Away {
-    /// The weighted references at these response offsets: [positions, vocabulary]; none where no reference reaches.
-    fn unsafe_mean(&self, weights: &[f64], offsets: &[Option<usize>], size: (i64, i64)) -> Option<Vec<f32>> {
-        let (rows, vocabulary) = size;
-        let mut mean = vec![0f32; (rows * vocabulary) as usize];
-        let sum: f64 = weights.iter().sum();
-        let mut any = false;
+    /// The mean of the weighted references at these response offsets [positions, vocabulary]; none where no reference reaches.
+    fn unsafe_mean(
+        &self,
+        weights: &[f64],
+        offsets: &[Option<usize>],
+        like: &Tensor,
+    ) -> Result<Option<Tensor>, EngineError> {
+        let (sum, vocabulary) = (weights.iter().sum::<f64>().max(1e-300), like.size2()?.1);
+        let (mut rows, mut columns, mut values) = (Vec::new(), Vec::new(), Vec::new());
         for (row, offset) in offsets.iter().enumerate() {
             let Some(offset) = offset else { continue };
             for (reference, weight) in self.references.iter().zip(weights) {
-                let Some(&token) = reference.get(*offset).filter(|t| i64::from(**t) < vocabulary) else { continue };
-                mean[row * vocabulary as usize + token as usize] += (weight / sum.max(1e-300)) as f32;
-                any = true;
+                let Some(token) = reference.get(*offset).map(|&t| i64::from(t)).filter(|t| *t < vocabulary) else {
+                    continue;
+                };
+                rows.push(row as i64);
+                columns.push(token);
+                values.push((weight / sum) as f32);
             }
         }
-        any.then_some(mean)
+        if values.is_empty() {
+            return Ok(None);
+        }
+        let there = |tensor: Tensor| tensor.f_to_device(like.device());
+        let at = [Some(there(Tensor::f_from_slice(&rows)?)?), Some(there(Tensor::f_from_slice(&columns)?)?)];
+        let values = there(Tensor::f_from_slice(&values)?)?;
+        Ok(Some(like.f_zeros_like()?.f_index_put(&at, &values, true)?))
     }
 }
 
@@ -218,10 +230,12 @@ impl Intervention for Away {
         let kernels = kernels(&self.references, canvas.response(), canvas.mask(), self.bandwidth);
         let beta = self.eta * kernels.iter().copied().fold(0.0, f64::max);
         let offsets: Vec<_> = positions.iter().map(|p| p.checked_sub(canvas.response_start())).collect();
-        let size = logits.size2()?;
-        let Some(mean) = self.unsafe_mean(&kernels, &offsets, size).filter(|_| beta > 1e-9) else { return Ok(logits) };
-        let q = Tensor::f_from_slice(&mean)?.f_reshape([size.0, size.1])?.f_to_device(logits.device())?;
-        let kept: Vec<i64> = self.kept.iter().map(|&t| i64::from(t)).filter(|t| *t < size.1).collect();
+        if beta <= 1e-9 {
+            return Ok(logits);
+        }
+        let Some(q) = self.unsafe_mean(&kernels, &offsets, &logits)? else { return Ok(logits) };
+        let vocabulary = logits.size2()?.1;
+        let kept: Vec<i64> = self.kept.iter().map(|&t| i64::from(t)).filter(|t| *t < vocabulary).collect();
         let kept = Tensor::f_from_slice(&kept)?.f_to_device(logits.device())?;
         if !std::mem::replace(&mut self.guided, true) {
             let (defence, did) = (Sad::NAME.to_owned(), "guided away from unsafe texts".to_owned());

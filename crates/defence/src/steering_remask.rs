@@ -69,7 +69,7 @@ impl SteeringRemask {
         let at = layer(Self::NAME, self.layer, spec.layers)?;
         let asset = asset(setting, Self::NAME, self.asset.as_deref(), "the direction of harmful answers")?;
         let all = asset.tensor("direction", &[spec.layers as i64, spec.width as i64])?;
-        let direction = numbers_of(all, at)?;
+        let direction = numbers_of(Self::NAME, all, at)?;
         let theta = asset.tensor("theta", &[spec.layers as i64])?.f_double_value(&[at as i64])?;
         let theta = self.theta.unwrap_or(theta);
         let settings = serde_json::to_value(&self).unwrap_or_default();
@@ -101,8 +101,7 @@ fn half_way(a: &Tensor, b: &Tensor, direction: &Tensor) -> Result<Tensor, Defenc
 struct Steered {
     settings: SteeringRemask,
     at: usize,
-    /// None where the two sets do not differ.
-    direction: Option<Vec<f32>>,
+    direction: Vec<f32>,
     theta: f64,
 }
 
@@ -122,9 +121,10 @@ impl Defence for Steered {
         acts: &Acts,
     ) -> Result<Option<Box<dyn Intervention>>, RuntimeError> {
         let SteeringRemask { share, beta, iterations, .. } = self.settings;
-        let steers = beta > 0.0 && (share > 0.0 || iterations > 0);
-        let Some(direction) = self.direction.as_deref().filter(|_| steers || iterations > 0) else { return Ok(None) };
-        let direction = Direction::new(direction)?;
+        if iterations == 0 && (beta == 0.0 || share == 0.0) {
+            return Ok(None);
+        }
+        let direction = Direction::new(&self.direction)?;
         Ok(boxed(Steer {
             direction,
             at: self.at,

@@ -11,6 +11,7 @@ mod attack;
 mod bad_input;
 mod blocks;
 mod data;
+mod defences;
 mod earlier;
 mod generate;
 mod hub;

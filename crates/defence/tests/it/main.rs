@@ -1,5 +1,6 @@
 //! Defences on small checkpoints.
 
+mod inside;
 mod outside;
 mod stack;
 

@@ -7,6 +7,7 @@ mod block_causal;
 mod block_diffusion;
 mod caches;
 mod choosing;
+mod composed;
 mod decode;
 mod interventions;
 mod likelihoods;
