@@ -1,5 +1,6 @@
 //! Defences on small checkpoints.
 
+mod monitor;
 mod stack;
 
 use mosa_defence::{Opened, Setting, Spec, open};
@@ -16,13 +17,22 @@ fn fixture(family: &str) -> PathBuf {
 
 /// A fixture behind a runtime.
 fn start(family: &str) -> Runtime {
+    started(family, Batching::Rows)
+}
+
+/// The same, whose rows share passes.
+fn start_padded(family: &str) -> Runtime {
+    started(family, Batching::Shared { tokens: 4096 })
+}
+
+fn started(family: &str, batching: Batching) -> Runtime {
     // CUDA is found before the first tensor of the process is made, or not at all.
     let _ = cuda_status();
     let dir = fixture(family);
     let config = ModelConfig::read(&dir.join("config.json")).unwrap();
     let text = TextModel::load(&dir, config.family, [config.mask, config.eos, config.pad]).unwrap();
     let weights = Transformer::load(&config, &Checkpoint::open(&dir).unwrap(), Kind::Float, Device::Cpu).unwrap();
-    let settings = Settings { batching: Batching::Rows, batch_size: 4, stop: Default::default() };
+    let settings = Settings { batching, batch_size: 4, stop: Default::default() };
     Runtime::start(Model::new(weights, None, text), settings).unwrap()
 }
 
@@ -39,6 +49,15 @@ fn opened(runtime: &Runtime, typed: &str) -> Opened {
     let judge = |name: &str, _: Option<&Path>| Err(format!("no judge {name} here"));
     let setting = Setting { runtime, options: &options, model: "test", judge: &judge };
     open(&setting, &typed.parse::<Spec>().unwrap()).unwrap()
+}
+
+/// Why there is no such defence.
+fn setting_error(runtime: &Runtime, typed: &str) -> String {
+    let options = options(runtime);
+    let judge = |name: &str, _: Option<&Path>| Err(format!("no judge {name} here"));
+    let setting = Setting { runtime, options: &options, model: "test", judge: &judge };
+    let Err(error) = open(&setting, &typed.parse::<Spec>().unwrap()) else { panic!("{typed} is made") };
+    error.to_string()
 }
 
 fn ask(words: &str) -> Ask {
