@@ -113,6 +113,9 @@ pub(crate) struct BenchGenerateArgs {
     /// Add prompt and response ids to the JSON.
     #[arg(long)]
     pub tokens: bool,
+    /// Decode so many more times with all monitors and so many without, in turns, and report the ratios of the seconds.
+    #[arg(long, value_parser = within::<usize>(0, 1000), value_name = "PAIRS", default_value_t = 0)]
+    pub monitors: usize,
     #[command(flatten)]
     pub sampling: SamplingArgs,
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// A command line of every probe, small enough for a test, and the records it writes.
-const PROBES: [(&str, &str, &[&str]); 5] = [
+const PROBES: [(&str, &str, &[&str]); 6] = [
     (
         "prefill",
         "--offsets 0,6 --affirmative {phrases} --procedural {phrases} --judge keyword",
@@ -14,6 +14,11 @@ const PROBES: [(&str, &str, &[&str]); 5] = [
     ("order", "--benign {b}", &["orders.jsonl"]),
     ("steer", "--positions 1,3 --phrases {phrases}", &["answers.jsonl"]),
     ("landscape", "--safe-sentences {phrases} --harmful-sentences {phrases} --width 8", &["landscapes.jsonl"]),
+    (
+        "monitor",
+        "--benign {b} --refusal-words {phrases}.no --compliance-words {phrases}.yes --attacks prefill,pad --from 2",
+        &["monitors.jsonl"],
+    ),
 ];
 
 fn typed(name: &str, flags: &str, model: &str) -> String {
@@ -28,6 +33,8 @@ fn data() -> (tempfile::TempDir, std::path::PathBuf, std::path::PathBuf) {
     let behaviours = prompt_file(dir.path(), 5);
     let phrases = dir.path().join("phrases.txt");
     fs::write(&phrases, "ab cd\nxy\n").unwrap();
+    fs::write(dir.path().join("phrases.txt.no"), "a\nb\n").unwrap();
+    fs::write(dir.path().join("phrases.txt.yes"), "x\ny\n").unwrap();
     (dir, behaviours, phrases)
 }
 
@@ -69,6 +76,7 @@ fn every_probe_writes_records_that_the_report_draws() {
         "Order of writing",
         "Ordering a place",
         "Where sentences fit",
+        "Monitors",
         "<svg",
         "Answers",
     ] {
@@ -185,6 +193,8 @@ fn bad_input_of_a_probe_is_named_and_nothing_is_written() {
         ("steer --positions 0", "from 1"),
         ("prefill --procedural {none}", "none.txt"),
         ("landscape --width 8 --safe-sentences {none}", "none.txt"),
+        ("monitor", "--benign FILE is missing"),
+        ("monitor --benign {b}", "`refusal` has no word"),
     ];
     for (flags, wanted) in cases {
         let typed =

@@ -8,8 +8,8 @@
 use super::{Look, Making, Monitor};
 use mosa_core::TokenId;
 use mosa_engine::{EngineError, HiddenAt, Pass};
-use mosa_model::{Attention, Call, HiddenTap, ModelError, Row};
-use mosa_runtime::{Model, Runtime, RuntimeError};
+use mosa_model::{Adapted, Attention, Call, HiddenTap, ModelError, Row};
+use mosa_runtime::{Runtime, RuntimeError};
 use std::ops::Range;
 use tch::{Device, Kind, Tensor};
 
@@ -29,16 +29,24 @@ impl Question {
     /// [`RuntimeError`] if the model fails or a stop was asked for.
     pub fn ask(runtime: &Runtime, prompt: &[TokenId], attention: Option<Attention>) -> Result<Self, RuntimeError> {
         let prompt = prompt.to_vec();
-        Ok(runtime.look(move |model| tch::no_grad(|| mean_of(model, &prompt, attention)))??)
+        Ok(runtime.look(move |model| Self::of_model(model.subject(), &prompt, attention))??)
     }
-}
 
-fn mean_of(model: &Model, prompt: &[TokenId], attention: Option<Attention>) -> Result<Question, ModelError> {
-    let mut last = Last { layer: model.weights.spec().layers.saturating_sub(1), mean: Vec::new() };
-    let want = [(0, prompt.len().saturating_sub(1))];
-    let call = Call { tap: Some(&mut last), ..Call::of(vec![Row { attention, ..Row::new(prompt) }], &want) };
-    let _ = model.subject().forward(call)?;
-    Ok(Question(last.mean))
+    /// The same on a model that is at hand.
+    ///
+    /// # Errors
+    /// [`ModelError`] if the model fails.
+    pub fn of_model(
+        subject: Adapted<'_>,
+        prompt: &[TokenId],
+        attention: Option<Attention>,
+    ) -> Result<Self, ModelError> {
+        let mut last = Last { layer: subject.model.spec().layers.saturating_sub(1), mean: Vec::new() };
+        let want = [(0, prompt.len().saturating_sub(1))];
+        let call = Call { tap: Some(&mut last), ..Call::of(vec![Row { attention, ..Row::new(prompt) }], &want) };
+        let _logits = tch::no_grad(|| subject.forward(call))?;
+        Ok(Self(last.mean))
+    }
 }
 
 /// Keeps the mean over the positions of the last block's hidden states.

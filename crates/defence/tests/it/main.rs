@@ -1,6 +1,7 @@
 //! Defences on small checkpoints.
 
 mod inside;
+mod monitor;
 mod outside;
 mod stack;
 
@@ -19,13 +20,22 @@ fn fixture(family: &str) -> PathBuf {
 
 /// A fixture behind a runtime.
 fn start(family: &str) -> Runtime {
+    started(family, Batching::Rows)
+}
+
+/// The same, whose rows share passes.
+fn start_padded(family: &str) -> Runtime {
+    started(family, Batching::Shared { tokens: 4096 })
+}
+
+fn started(family: &str, batching: Batching) -> Runtime {
     // CUDA is found before the first tensor of the process is made, or not at all.
     let _ = cuda_status();
     let dir = fixture(family);
     let config = ModelConfig::read(&dir.join("config.json")).unwrap();
     let text = TextModel::load(&dir, config.family, [config.mask, config.eos, config.pad]).unwrap();
     let weights = Transformer::load(&config, &Checkpoint::open(&dir).unwrap(), Kind::Float, Device::Cpu).unwrap();
-    let settings = Settings { batching: Batching::Rows, batch_size: 4, stop: Default::default() };
+    let settings = Settings { batching, batch_size: 4, stop: Default::default() };
     Runtime::start(Model::new(weights, None, text), settings).unwrap()
 }
 
@@ -49,6 +59,12 @@ fn tried(runtime: &Runtime, typed: &str) -> Result<Opened, DefenceError> {
     };
     let setting = Setting { runtime, options: &options, model: "test", judge: &judge };
     open(&setting, &typed.parse::<Spec>()?)
+}
+
+/// Why there is no such defence.
+fn setting_error(runtime: &Runtime, typed: &str) -> String {
+    let Err(error) = tried(runtime, typed) else { panic!("{typed} is made") };
+    error.to_string()
 }
 
 fn ask(words: &str) -> Ask {

@@ -1,5 +1,6 @@
 //! `mosa bench generate`: decoding speed and peak memory.
 
+use super::monitors::pairs;
 use super::{open, random_prompts};
 use crate::args::BenchGenerateArgs;
 use crate::failure::Failure;
@@ -48,7 +49,11 @@ pub(crate) fn run(args: &BenchGenerateArgs) -> Result<(), Failure> {
         answers: &answers,
         options: &options,
     };
-    Ok(super::report(&report.json(), args.model.json)?)
+    let mut said = report.json();
+    if args.monitors > 0 {
+        said["monitors"] = pairs(&model, &prompts, &options, args)?;
+    }
+    Ok(super::report(&said, args.model.json)?)
 }
 
 /// Touches every weight once.

@@ -3,6 +3,7 @@
 mod align;
 mod gcg;
 mod generate;
+mod monitors;
 
 use crate::args::{BenchArgs, BenchCommand, BenchModelArgs};
 use crate::failure::Failure;
