@@ -291,11 +291,11 @@ impl A2d {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Vrpo {
-    /// Scale of the difference of the two gains in log-likelihood. LLaDA 1.5: 0.2.
+    /// Scale of the difference of the two gains in log-likelihood. LLaDA 1.5: 0.2 (not checked against the paper).
     pub beta: f64,
-    /// Draws of each log-likelihood, with one mask each; the canvases of a pair are computed in one pass. LLaDA 1.5: 8.
+    /// Draws of each log-likelihood, with one mask each; the canvases of a pair are computed in one pass. LLaDA 1.5: 8 (likewise).
     pub draws: usize,
-    /// Weight of the cross entropy of the safe answers, per position. LLaDA 1.5: 0.05.
+    /// Weight of the cross entropy of the safe answers, per position. LLaDA 1.5: 0.05 (likewise).
     pub sft_weight: f64,
 }
 
