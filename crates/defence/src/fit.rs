@@ -72,7 +72,8 @@ pub fn fit(entry: &'static Entry, fitting: &Fitting<'_>) -> Result<Asset, Defenc
     if let Some(other) = fitting.files.keys().find(|role| !roles.contains(&role.as_str())) {
         return Err(wrong(format!("knows no data {other:?}; there are {}", roles.join(", "))));
     }
-    for role in fit.roles.iter().filter(|role| role.required && !fitting.files.contains_key(role.name)) {
+    let missing = |role: &&Role| role.required && !fitting.files.contains_key(role.name);
+    if let Some(role) = fit.roles.iter().find(missing) {
         return Err(wrong(format!("needs --data {}=FILE: {}", role.name, role.about)));
     }
     (fit.make)(fitting)
