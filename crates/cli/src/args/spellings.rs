@@ -47,8 +47,8 @@ fn an_earlier_spelling_is_not_in_the_help() {
     let verbs = command.get_subcommands().flat_map(|verb| std::iter::once(verb).chain(verb.get_subcommands()));
     for verb in verbs {
         let help = shown(verb);
-        // A task's benchmark is a folder of files, which `utility` calls its data.
-        let data = if verb.get_name() == "utility" { "--data-file" } else { "--data " };
+        // A task's benchmark is a folder of files, which `utility` calls its data; a fit is made of files by role.
+        let data = if ["utility", "fit"].contains(&verb.get_name()) { "--data-file" } else { "--data " };
         for earlier in ["--behaviors", data, "--rows-per-pass", "-len ", "--n "] {
             assert!(!help.contains(earlier), "{earlier} in {help}");
         }
@@ -100,6 +100,7 @@ fn a_request_is_said_as_the_command_line_that_asks_for_it() {
         "mosa probe gcg --model m --prompts f --out o --ascii-only --remasking left_to_right --temperature 0.5 --seed 3",
         "mosa align --model m --objective sft --prompts f --pairing repair --out o --set a=1 --set b=2 --seed 3 --json",
         "mosa attack tap --model m --prompts f --styles a,b --profile smoke --helper world --cases 2 --judge exact,rubric",
+        "mosa attack pad --model m --defence diffuguard:alpha=0.1,remask=0.5 --defence self-reminder --out o",
         "mosa attack aos --endpoint u --target-model n --alg topk_margin --batching padded --retry --eos-stop",
     ] {
         let request = parsed(line);
