@@ -12,7 +12,7 @@ use mosa_engine::EngineError;
 use tch::{Device, Kind, Tensor};
 
 /// Most positions that are followed.
-const MOST: usize = 16;
+const MOST: usize = 8;
 
 /// What is followed, and the slope so far.
 #[derive(Default)]
