@@ -152,6 +152,12 @@ fn answers(runtime: &Runtime, options: &Options) -> Vec<Shown> {
     runtime.answer(options, &asks()).unwrap().into_iter().map(Result::unwrap).collect()
 }
 
+/// The same, where an answer may be over before all was written into it.
+fn outcomes(runtime: &Runtime, options: &Options, asked: usize) -> Vec<Result<Shown, String>> {
+    let all = runtime.answer(options, &asks()).unwrap();
+    all.into_iter().map(|one| one.map(|shown| bare(vec![shown], asked).remove(0)).map_err(|e| e.to_string())).collect()
+}
+
 /// Without what monitors asked by themselves.
 fn bare(mut shown: Vec<Shown>, asked: usize) -> Vec<Shown> {
     shown.iter_mut().for_each(|s| s.forwards -= asked);
@@ -168,9 +174,9 @@ fn a_monitor_that_only_watches_changes_no_byte_of_any_family() {
                 }
                 let watching = watching(&runtime);
                 let stack = Stack::default().with(Arc::clone(&watching) as Arc<dyn Defence>).unwrap();
-                let plain = answers(&runtime, &options);
-                let watched = answers(&runtime.defended(stack), &options);
-                assert_eq!(bare(watched, 1), plain, "{family}, {options:?}");
+                let plain = outcomes(&runtime, &options, 0);
+                assert!(plain[0].is_ok(), "{family}: {plain:?}");
+                assert_eq!(outcomes(&runtime.defended(stack), &options, 1), plain, "{family}, {options:?}");
                 for ask in asks() {
                     let readings = watching.take(&ask.id);
                     assert_eq!(readings.len(), MONITORS.len(), "{family}");
