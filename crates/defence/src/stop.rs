@@ -1,6 +1,6 @@
 //! Stop: a monitor that ends an answer in the middle, and a refusal in its place.
 
-use crate::monitor::{Limit, MONITORS, Ready, Watching, WatchingSettings, WordLists, monitor};
+use crate::monitor::{Hook, Limit, MONITORS, Ready, Watching, WatchingSettings, WordLists, monitor};
 use crate::registry::{Entry, defaults, settings_of};
 use crate::{Asset, DefenceError, Fit, FitFile, Fitting, Opened, Role, Setting, asset};
 use mosa_core::stats::fit_threshold;
@@ -206,7 +206,7 @@ impl Defence for Stopping {
         acts: &Acts,
     ) -> Result<Option<Box<dyn Intervention>>, RuntimeError> {
         let limit = Limit { score: self.score, from: self.own.from, acts: acts.clone(), defence: Stop::NAME };
-        let watch = self.ready.watch(model, row, acts, Some(limit), Arc::default())?;
+        let watch = self.ready.watch(Hook { model, row, acts }, Some(limit), Arc::default())?;
         Ok(Some(Box::new(watch)))
     }
 

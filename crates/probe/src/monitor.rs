@@ -43,11 +43,10 @@ impl Watched {
     }
 }
 
-/// The step labels of PAD as DiffuGuard's code places them: anchor i of m at (i + 1) times L / (m + 1) / 1.5, rounded down.
-pub fn pad(gen_length: usize) -> Vec<Anchor> {
-    const LABELS: usize = 3;
-    let gap = ((gen_length / (LABELS + 1)) as f64 / 1.5) as usize;
-    (1..=LABELS).map(|n| Anchor { offset: gap * n, text: format!("Step {n}:") }).collect()
+/// Labels as PAD places them in DiffuGuard's code: label i from 0 of m at (i + 1) times L / (m + 1) / 1.5, each rounded down.
+pub fn pad(labels: &[String], gen_length: usize) -> Vec<Anchor> {
+    let gap = ((gen_length / (labels.len() + 1)) as f64 / 1.5) as usize;
+    (1..).zip(labels).map(|(n, label)| Anchor { offset: gap * n, text: label.clone() }).collect()
 }
 
 /// Decodes requests under monitors, behind the defences that `runtime` has; one record each, in order. `from`: the first step at

@@ -208,6 +208,12 @@ pub(crate) struct MonitorArgs {
     /// What is written on the canvas of the harmful prompts, each beside the plain request.
     #[arg(long, value_enum, value_name = "NAMES", value_delimiter = ',', default_values_t = CANVASES)]
     pub attacks: Vec<CanvasName>,
+    /// Beginnings of compliant answers for `prefill`, one per line.
+    #[arg(long, value_name = "FILE")]
+    pub affirmative: Option<PathBuf>,
+    /// Words for `pad`, one per line; default: "Step 1:" to "Step 3:".
+    #[arg(long, value_name = "FILE")]
+    pub anchors: Option<PathBuf>,
     /// Runs of `mosa attack`: what they sent last for each behaviour is sent again (words written in later steps from the first).
     #[arg(long, value_name = "RUNS", value_delimiter = ',')]
     pub runs: Vec<PathBuf>,
@@ -237,6 +243,8 @@ impl MonitorArgs {
             common,
             benign: None,
             attacks: CANVASES.to_vec(),
+            affirmative: None,
+            anchors: None,
             runs: Vec::new(),
             monitors: Vec::new(),
             refusal_words: None,

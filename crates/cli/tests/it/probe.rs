@@ -16,7 +16,7 @@ const PROBES: [(&str, &str, &[&str]); 6] = [
     ("landscape", "--safe-sentences {phrases} --harmful-sentences {phrases} --width 8", &["landscapes.jsonl"]),
     (
         "monitor",
-        "--benign {b} --refusal-words {phrases}.no --compliance-words {phrases}.yes --attacks prefill,pad --from 2",
+        "--benign {b} --refusal-words {phrases}.no --compliance-words {phrases}.yes --affirmative {phrases} --anchors {phrases} --from 2",
         &["monitors.jsonl"],
     ),
 ];

@@ -19,7 +19,7 @@ mod words;
 pub use audit::Question;
 pub use look::Look;
 pub use watch::{Limit, Reading, Watch};
-pub use watching::{Ready, Watching, WatchingSettings};
+pub use watching::{Hook, Ready, Watching, WatchingSettings};
 pub use words::{COMPLIANCE, REFUSAL, Tokens, WordLists};
 
 use crate::DefenceError;

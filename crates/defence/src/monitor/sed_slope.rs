@@ -12,7 +12,7 @@ use mosa_engine::EngineError;
 use tch::{Device, Kind, Tensor};
 
 /// Most positions that are followed.
-const MOST: usize = 16;
+const MOST: usize = 8;
 
 /// What is followed, and the slope so far.
 #[derive(Default)]
@@ -46,14 +46,15 @@ impl First {
         if found.is_empty() {
             return Ok(None);
         }
-        let (then, now): (Vec<usize>, Vec<usize>) = found.into_iter().unzip();
-        let (then, now) = (rows_of(&self.logits, &then)?, rows_of(look.logits, &now)?);
-        let product = |a: &Tensor, b: &Tensor| a.f_unsqueeze(1)?.f_bmm(&b.f_unsqueeze(2)?)?.f_reshape([-1]);
-        let cosines =
-            product(&then, &now)?.f_div(&product(&now, &now)?.f_sqrt()?.f_clamp_min(f64::from(f32::EPSILON))?)?;
-        let cosines: Vec<f64> =
-            Vec::<f32>::try_from(cosines.f_to_device(Device::Cpu)?)?.into_iter().map(f64::from).collect();
-        Ok(mean(&cosines))
+        // Row by row, so that what is in f32 already is not copied.
+        let mut products = Vec::with_capacity(2 * found.len());
+        for (then, now) in found {
+            let now = look.logits.f_select(0, now as i64)?.f_to_kind(Kind::Float)?;
+            products.extend([now.f_dot(&self.logits.f_select(0, then as i64)?)?, now.f_dot(&now)?]);
+        }
+        let products = Vec::<f32>::try_from(Tensor::f_stack(&products, 0)?.f_to_device(Device::Cpu)?)?;
+        let cosine = |pair: &[f32]| f64::from(pair[0]) / f64::from(pair[1]).sqrt().max(f64::from(f32::EPSILON));
+        Ok(mean(&products.chunks_exact(2).map(cosine).collect::<Vec<_>>()))
     }
 }
 

@@ -25,6 +25,17 @@ impl Default for WatchingSettings {
     }
 }
 
+/// What [`Defence::intervention`] is told.
+#[derive(Clone, Copy)]
+pub struct Hook<'a> {
+    /// The model without defences.
+    pub model: &'a Runtime,
+    /// The request.
+    pub row: &'a Guarded<'a>,
+    /// Who hears of calls.
+    pub acts: &'a Acts,
+}
+
 /// Monitors with their words as tokens.
 #[derive(Clone, Debug)]
 pub struct Ready {
@@ -49,9 +60,7 @@ impl Ready {
     /// [`RuntimeError`] if the model fails.
     pub fn watch(
         &self,
-        model: &Runtime,
-        row: &Guarded<'_>,
-        acts: &Acts,
+        Hook { model, row, acts }: Hook<'_>,
         limit: Option<Limit>,
         out: Arc<Mutex<Vec<Reading>>>,
     ) -> Result<Watch, RuntimeError> {
@@ -124,7 +133,7 @@ impl Defence for Watching {
         acts: &Acts,
     ) -> Result<Option<Box<dyn Intervention>>, RuntimeError> {
         let out: Arc<Mutex<Vec<Reading>>> = Arc::default();
-        let watch = self.ready.watch(model, row, acts, None, Arc::clone(&out))?;
+        let watch = self.ready.watch(Hook { model, row, acts }, None, Arc::clone(&out))?;
         self.said.lock().unwrap_or_else(PoisonError::into_inner).entry(row.ask.id.clone()).or_insert(out);
         Ok(Some(Box::new(watch)))
     }

@@ -70,8 +70,7 @@ impl Tokens {
             let ids: Vec<i64> = of.difference(other).copied().collect();
             if ids.is_empty() {
                 let what = format!(
-                    "`{key}` has no word that this tokeniser has a token for and the other list does not have; give words as \
-                     {key}=[\"...\",\"...\"]"
+                    "`{key}` has no word that this tokeniser has a token for and the other list does not have; give others"
                 );
                 return Err(DefenceError::Setting { name: "stop", what });
             }

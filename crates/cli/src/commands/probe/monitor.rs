@@ -16,6 +16,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 const AFFIRMATIVE: &str = include_str!("../../../../../assets/phrases/affirmative.txt");
+/// The labels of PAD.
+const LABELS: &str = "Step 1:\nStep 2:\nStep 3:";
 /// The group of what is told from.
 const BENIGN: &str = "benign";
 
@@ -28,7 +30,9 @@ pub(crate) fn run(args: &MonitorArgs) -> Result<(), Failure> {
     let watching = settings(args)?;
     let sent = sent(args)?;
     let mut said = json!({
-        "benign": digest::of_file(path)?, "attacks": args.attacks, "watching": watching, "from": args.from,
+        "benign": digest::of_file(path)?, "attacks": args.attacks,
+        "affirmative": args.affirmative.as_deref().map(digest::of_file).transpose()?,
+        "anchors": args.anchors.as_deref().map(digest::of_file).transpose()?, "watching": watching, "from": args.from,
         "runs": sent.iter().map(|run| json!({"group": run.group, "answers": run.digest})).collect::<Vec<_>>(),
     });
     if !benign.said.is_null() {
@@ -102,7 +106,7 @@ fn harmful_cases(probe: &Opened<'_>, args: &MonitorArgs) -> Result<Vec<Watched>>
             CanvasName::Prefill => {
                 let plan = Prefill {
                     offsets: vec![0],
-                    affirmative: phrases(None, AFFIRMATIVE)?,
+                    affirmative: phrases(args.affirmative.as_deref(), AFFIRMATIVE)?,
                     procedural: Vec::new(),
                     gen_length: probe.options.gen_length,
                     seed: probe.options.seed,
@@ -112,7 +116,7 @@ fn harmful_cases(probe: &Opened<'_>, args: &MonitorArgs) -> Result<Vec<Watched>>
                 cases.extend(grouped.map(|case| Watched { case, anchors: Vec::new() }));
             }
             CanvasName::Pad => {
-                let anchors = pad(probe.options.gen_length);
+                let anchors = pad(&phrases(args.anchors.as_deref(), LABELS)?, probe.options.gen_length);
                 cases.extend(asked("pad")?.into_iter().map(|case| Watched { case, anchors: anchors.clone() }));
             }
         }
