@@ -66,7 +66,9 @@ fn lists_name_what_flags_take() {
     let older = mosa(&["attack", "list"]).ok().stdout;
     let first = |line: &str| line.split_whitespace().next().map(str::to_owned);
     assert_eq!(older.lines().skip(1).filter_map(first).collect::<Vec<_>>(), attacks);
-    assert_eq!(names("objectives"), ["mosa", "initial", "sft"]);
+    assert_eq!(names("objectives"), ["mosa", "initial", "sft", "a2d-eos", "vrpo", "recovery"]);
+    let defences = mosa(&["defence", "list"]).ok().stdout;
+    assert_eq!(defences.lines().skip(1).filter_map(first).collect::<Vec<_>>(), names("defences"));
     let help = mosa(&["probe", "--help"]).ok().stdout;
     assert!(names("probes").iter().all(|probe| help.contains(&format!("  {probe} "))), "{help}");
     let table = mosa(&["list", "commits"]).ok().stdout;
