@@ -17,7 +17,7 @@ pub(crate) struct BenchArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum BenchCommand {
     /// Decoding speed on random prompts.
-    Generate(BenchGenerateArgs),
+    Generate(Box<BenchGenerateArgs>),
     /// Speed and memory of an alignment step on random prompts.
     Align(BenchAlignArgs),
     /// Speed and memory of an iteration of the suffix search (GCG) on a random prompt.
