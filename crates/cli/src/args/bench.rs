@@ -15,9 +15,11 @@ pub(crate) struct BenchArgs {
 }
 
 #[derive(Debug, Subcommand)]
+// Made once per process.
+#[allow(clippy::large_enum_variant)]
 pub(crate) enum BenchCommand {
     /// Decoding speed on random prompts.
-    Generate(Box<BenchGenerateArgs>),
+    Generate(BenchGenerateArgs),
     /// Speed and memory of an alignment step on random prompts.
     Align(BenchAlignArgs),
     /// Speed and memory of an iteration of the suffix search (GCG) on a random prompt.
