@@ -15,6 +15,8 @@ pub(crate) struct BenchArgs {
 }
 
 #[derive(Debug, Subcommand)]
+// Made once per process.
+#[allow(clippy::large_enum_variant)]
 pub(crate) enum BenchCommand {
     /// Decoding speed on random prompts.
     Generate(BenchGenerateArgs),
