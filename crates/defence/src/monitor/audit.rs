@@ -13,7 +13,7 @@ use mosa_runtime::{Runtime, RuntimeError};
 use std::ops::Range;
 use tch::{Device, Kind, Tensor};
 
-/// The mean last hidden state [width] of a question, f32.
+/// The mean last hidden state (`[width]`) of a question, f32.
 #[derive(Clone, Debug)]
 pub struct Question(Vec<f32>);
 
