@@ -25,7 +25,7 @@ pub struct Stop {
     /// The first step at which a monitor that runs may stop an answer; slopes over fewer steps are noise.
     pub from: u64,
     /// What is answered instead.
-    pub say: String,
+    pub says: String,
     /// Words of refusal.
     pub refusal: Vec<String>,
     /// Words of compliance.
@@ -41,7 +41,7 @@ impl Default for Stop {
             monitor: MONITORS[0].name.into(),
             threshold: None,
             from: 4,
-            say: "I'm sorry, but I cannot help with that.".into(),
+            says: crate::refusal::REFUSAL.into(),
             refusal,
             compliance,
             asset: None,
@@ -212,6 +212,6 @@ impl Defence for Stopping {
 
     /// A request of which a draw was stopped is refused, also where the row was over by itself at the same step.
     fn after(&self, _: &Runtime, _: &Ask, _: &[Shown], acts: &Acts) -> Result<After, RuntimeError> {
-        Ok(if acts.acted(Stop::NAME) { After::Answer(self.own.say.clone()) } else { After::Keep(0) })
+        Ok(if acts.acted(Stop::NAME) { After::Answer(self.own.says.clone()) } else { After::Keep(0) })
     }
 }

@@ -207,7 +207,7 @@ fn what_monitors_say_does_not_depend_on_the_company() {
 
 fn stopping(runtime: &Runtime, typed: &str) -> Runtime {
     let lists = "refusal=[\"a\",\"b\"],compliance=[\"x\",\"y\"]";
-    let defence = opened(runtime, &format!("stop:{typed},say=\"no .\",{lists}")).defence;
+    let defence = opened(runtime, &format!("stop:{typed},says=\"no .\",{lists}")).defence;
     runtime.defended(Stack::new(vec![defence]).unwrap())
 }
 
