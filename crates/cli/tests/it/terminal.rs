@@ -28,7 +28,8 @@ fn terminal() -> (File, File) {
 fn on_terminal<S: AsRef<OsStr>>(args: &[S]) -> String {
     let (mut ours, its) = terminal();
     let mut started = command(args);
-    started.stdin(std::process::Stdio::null()).stdout(its.try_clone().unwrap()).stderr(its);
+    // Whoever runs the tests may be on no terminal; the program is on one.
+    started.env("TERM", "xterm").stdin(std::process::Stdio::null()).stdout(its.try_clone().unwrap()).stderr(its);
     let mut child = started.spawn().unwrap();
     // The command holds the program's end open, and the end of reading is that nobody does.
     drop(started);
@@ -72,10 +73,7 @@ fn ids_are_shown_beside_answers_and_in_progress_bars() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("prompts.jsonl");
     let row = |id: String| format!("{}\n", serde_json::json!({"id": id, "prompt": "say it"}));
-    // A bar is drawn twenty times a second, so some of many ids are seen however fast they go by.
-    let many: String =
-        (0..40).map(|n| row(format!("{ATTACK}{n}")) + &row(format!("{}{n}", "long".repeat(2000)))).collect();
-    fs::write(&file, many).unwrap();
+    fs::write(&file, row(format!("{ATTACK}1")) + &row(format!("{}2", "long".repeat(2000)))).unwrap();
     let (model, file) = (fixture("llada").display().to_string(), file.display().to_string());
     let args = texts(["generate", "--model", &model, "--prompts", &file, "--gen-length", "8"]);
     is_shown(&on_terminal(&args));
