@@ -169,8 +169,8 @@ impl Intervention for Steer {
             return Ok(hidden);
         }
         if let Some(acts) = self.acts.take_if(|_| at.pass == Pass::Conditional) {
-            let (defence, did) = (ActivationSteering::NAME.to_owned(), "steered hidden states".to_owned());
-            acts.did(DefenceAct { defence, did, step: Some(step.clock), value: Some(self.strength) });
+            let act = DefenceAct::new(ActivationSteering::NAME, "steered hidden states");
+            acts.did(act.at(step.clock).for_value(self.strength));
         }
         match self.mode {
             Mode::Add => self.direction.added(&hidden, self.strength),

@@ -1,6 +1,7 @@
 //! What a defence was fitted on: tensors in a safetensors file that says what made it.
 
 use crate::DefenceError;
+use mosa_core::hex;
 use safetensors::tensor::{Metadata, SafeTensors};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -84,7 +85,7 @@ impl Asset {
             }
             tensors.insert(name, tensor);
         }
-        Ok(Self { made, tensors, hash: hash(&bytes), path: path.to_owned() })
+        Ok(Self { made, tensors, hash: hex(&Sha256::digest(&bytes)), path: path.to_owned() })
     }
 
     /// A tensor of any shape.
@@ -131,8 +132,4 @@ impl Asset {
         let said = std::collections::HashMap::from([(KEY.to_owned(), made)]);
         safetensors::serialize(views, Some(said)).map_err(|e| wrong(&e))
     }
-}
-
-fn hash(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
 }

@@ -2,8 +2,9 @@
 
 use crate::DefenceError;
 use crate::guard::{Found, Look};
-use crate::refusal::{REFUSAL, act};
+use crate::refusal::REFUSAL;
 use crate::registry::{Entry, Need, Opened, Setting, defaults, settings_of};
+use mosa_records::DefenceAct;
 use mosa_runtime::{Acts, After, Ask, Before, Defence, Runtime, RuntimeError, Shown};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -95,9 +96,9 @@ impl Defence for BestOfN {
         let harmless = draws.iter().position(|shown| matches!(self.look.at(ask, shown), Found::Harmless));
         match harmless {
             Some(0) => {}
-            Some(at) => acts.did(act(Self::NAME, "kept a later draw", Some(at as f64))),
+            Some(at) => acts.did(DefenceAct::new(Self::NAME, "kept a later draw").for_value(at as f64)),
             None => {
-                acts.did(act(Self::NAME, "refused: no draw could be kept", None));
+                acts.did(DefenceAct::new(Self::NAME, "refused: no draw could be kept"));
                 return Ok(After::Answer(self.settings.says.clone()));
             }
         }

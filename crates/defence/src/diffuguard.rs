@@ -1,6 +1,6 @@
 //! DiffuGuard: which positions are revealed is drawn more freely at first, and a first block that strays is made again.
 
-use crate::hidden::{Span, mean};
+use crate::monitor::Question;
 use crate::registry::{defaults, opened, settings_of};
 use crate::steps::{Steps, boxed, within};
 use crate::{Entry, Need};
@@ -9,7 +9,7 @@ use mosa_engine::{Candidate, EngineError, Flow, HiddenAt, Intervention, Pass, St
 use mosa_records::DefenceAct;
 use mosa_runtime::{Acts, Defence, Guarded, Runtime, RuntimeError};
 use serde::{Deserialize, Serialize};
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
 /// DiffuGuard (arXiv 2509.24296): stochastic annealed remasking in every block, and an audit of the first block, which is repaired
 /// if its hidden states are far from those of the plain question. That comparison costs one more pass.
@@ -84,8 +84,7 @@ impl Defence for DiffuGuard {
         let last = model.spec().layers.saturating_sub(1);
         let question = if self.audits() {
             acts.spent(1);
-            let span = Span { tokens: row.prompt.to_vec(), of: 0..row.prompt.len() };
-            Some(mean(model, span)?.f_get(last as i64)?)
+            Some(Question::ask(model, row.prompt, row.options.schedule.plan().attention())?)
         } else {
             None
         };
@@ -112,8 +111,8 @@ struct Guard {
     seed: u64,
     /// The last block of the model.
     last: usize,
-    /// Mean hidden state of the plain question [width]; none once the first block was looked at.
-    question: Option<Tensor>,
+    /// The plain question; none once the first block was looked at.
+    question: Option<Question>,
     /// Hidden states of the first step, and the position of the first of them.
     seen: Option<(usize, Tensor)>,
     /// Where the first block ends.
@@ -131,18 +130,9 @@ fn chance(alpha: f64, step: usize, steps: usize) -> f64 {
     alpha * (1.0 - step as f64 / steps.saturating_sub(1).max(1) as f64).max(0.0)
 }
 
-/// 1 - cosine.
-fn distance(a: &Tensor, b: &Tensor) -> Result<f64, EngineError> {
-    let (a, b) = (a.f_to_kind(Kind::Double)?, b.f_to_kind(Kind::Double)?);
-    let dot = f64::try_from(a.f_dot(&b)?)?;
-    let lengths = f64::try_from(a.f_norm()?)? * f64::try_from(b.f_norm()?)?;
-    Ok(1.0 - dot / lengths.max(1e-30))
-}
-
 impl Guard {
     fn did(&self, did: &str, step: Step, value: f64) {
-        let (defence, did) = (DiffuGuard::NAME.to_owned(), did.to_owned());
-        self.acts.did(DefenceAct { defence, did, step: Some(step.clock), value: Some(value) });
+        self.acts.did(DefenceAct::new(DiffuGuard::NAME, did).at(step.clock).for_value(value));
     }
 
     /// How far the first block is from the question, by what its first step showed.
@@ -156,8 +146,7 @@ impl Guard {
         }
         self.block = end;
         let own = hidden.f_narrow(0, (start - first) as i64, (end - start) as i64)?;
-        let mean = own.f_mean_dim([0i64].as_slice(), false, Kind::Float)?.f_to_device(Device::Cpu)?;
-        let far = distance(&mean, &question)?;
+        let far = question.distance(&own)?;
         self.strays = (far > self.settings.threshold).then_some(far);
         Ok(())
     }
@@ -248,8 +237,7 @@ impl Intervention for Guard {
 
 #[cfg(test)]
 mod tests {
-    use super::{chance, distance};
-    use tch::Tensor;
+    use super::chance;
 
     #[test]
     fn chance_falls_from_alpha_to_nothing_within_a_block() {
@@ -258,13 +246,5 @@ mod tests {
             assert!((is - want).abs() < 1e-12, "{all:?}");
         }
         assert_eq!((chance(0.3, 0, 1), chance(0.3, 7, 4)), (0.3, 0.0));
-    }
-
-    #[test]
-    fn distance_is_one_less_the_cosine() {
-        let of = |a: [f32; 2], b: [f32; 2]| distance(&Tensor::from_slice(&a), &Tensor::from_slice(&b)).unwrap();
-        assert!(of([1.0, 1.0], [3.0, 3.0]).abs() < 1e-9);
-        assert!((of([1.0, 0.0], [0.0, 2.0]) - 1.0).abs() < 1e-9);
-        assert!((of([1.0, 0.0], [-5.0, 0.0]) - 2.0).abs() < 1e-9);
     }
 }

@@ -1,6 +1,6 @@
 //! How an asset is made: of a model, files that the user names by role, and settings.
 
-use crate::registry::{known, settings_of};
+use crate::registry::settings_of;
 use crate::{Asset, DefenceError, Entry, Made};
 use mosa_engine::Options;
 use mosa_runtime::Runtime;
@@ -77,14 +77,6 @@ pub fn fit(entry: &'static Entry, fitting: &Fitting<'_>) -> Result<Asset, Defenc
         return Err(wrong(format!("needs --data {}=FILE: {}", role.name, role.about)));
     }
     (fit.make)(fitting)
-}
-
-/// The defence of this name.
-///
-/// # Errors
-/// [`DefenceError::Unknown`].
-pub fn entry(name: &str) -> Result<&'static Entry, DefenceError> {
-    known(name)
 }
 
 impl Fitting<'_> {

@@ -1,9 +1,11 @@
 //! The post-hoc guard: a finished answer that is harmful is not handed out.
 
 use crate::DefenceError;
-use crate::refusal::{REFUSAL, act, request};
+use crate::refusal::{REFUSAL, request};
 use crate::registry::{Entry, Need, Opened, Setting, defaults, settings_of};
+use mosa_core::hex;
 use mosa_judge::{Evidence, Judge};
+use mosa_records::DefenceAct;
 use mosa_runtime::{Acts, After, Ask, Defence, Runtime, RuntimeError, Shown};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -65,7 +67,7 @@ impl Look {
             let text =
                 std::fs::read_to_string(path).map_err(|source| DefenceError::Io { path: path.to_owned(), source })?;
             look.words = text.lines().map(|l| l.trim().to_lowercase()).filter(|l| !l.is_empty()).collect();
-            look.hash = Some(Sha256::digest(text.as_bytes()).iter().map(|b| format!("{b:02x}")).collect());
+            look.hash = Some(hex(&Sha256::digest(text.as_bytes())));
             if look.words.is_empty() {
                 return Err(DefenceError::Asset { path: path.to_owned(), what: "holds no word".into() });
             }
@@ -133,7 +135,7 @@ impl Defence for Guard {
             Found::Harmful => "refused a harmful answer",
             Found::Undecided => "refused an answer that could not be judged",
         };
-        acts.did(act(Self::NAME, did, None));
+        acts.did(DefenceAct::new(Self::NAME, did));
         Ok(After::Answer(self.says.clone()))
     }
 }

@@ -17,7 +17,7 @@ pub(crate) struct Span {
 }
 
 /// The mean hidden state of a span after every block: [layers, width], f32, on the CPU. One pass of the model.
-pub(crate) fn mean(runtime: &Runtime, span: Span) -> Result<Tensor, RuntimeError> {
+fn mean(runtime: &Runtime, span: Span) -> Result<Tensor, RuntimeError> {
     runtime.look(move |model| tch::no_grad(|| mean_on(model, &span)))?
 }
 

@@ -1,10 +1,11 @@
 //! The perplexity filter: requests whose words are too unlikely are declined.
 
-use crate::refusal::{REFUSAL, act, request};
+use crate::refusal::{REFUSAL, request};
 use crate::registry::{Entry, Opened, Setting, asset, defaults, opened, settings_of};
 use crate::{Asset, DefenceError, Fit, Fitting, Role};
 use mosa_core::{Canvas, sample_key};
 use mosa_engine::{Estimator, likelihood};
+use mosa_records::DefenceAct;
 use mosa_runtime::{Acts, Ask, Before, Defence, Runtime, RuntimeError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -165,7 +166,7 @@ impl Defence for Perplexity {
         if self.threshold.is_none_or(|bar| perplexity <= bar) {
             return Ok(Before::Go);
         }
-        acts.did(act(Self::NAME, "declined the request", Some(perplexity)));
+        acts.did(DefenceAct::new(Self::NAME, "declined the request").for_value(perplexity));
         Ok(Before::Decline(self.says.clone()))
     }
 }

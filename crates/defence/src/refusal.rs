@@ -1,6 +1,5 @@
 //! What a defence says that answers itself, and the request it answers.
 
-use mosa_records::DefenceAct;
 use mosa_text::{Prompt, Role};
 
 /// A refusal in words, unless a setting says it otherwise.
@@ -13,9 +12,4 @@ pub(crate) fn request(prompt: &Prompt) -> Option<String> {
         Prompt::Raw(words) => Some(words.clone()),
         Prompt::Ids(_) => None,
     }
-}
-
-/// Something that was done before the first step or behind the last.
-pub(crate) fn act(defence: &str, did: &str, value: Option<f64>) -> DefenceAct {
-    DefenceAct { defence: defence.into(), did: did.into(), step: None, value }
 }

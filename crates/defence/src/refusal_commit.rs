@@ -234,8 +234,8 @@ impl Intervention for Commit {
         for (candidate, score) in candidates.iter().zip(scores) {
             let Some(mass) = self.now.get(&candidate.position).filter(|_| score.is_finite()) else { continue };
             *score = f64::INFINITY;
-            let (defence, did) = (RefusalCommit::NAME.to_owned(), "committed a refusal token early".to_owned());
-            self.acts.did(DefenceAct { defence, did, step: Some(step.clock), value: Some(*mass) });
+            let act = DefenceAct::new(RefusalCommit::NAME, "committed a refusal token early");
+            self.acts.did(act.at(step.clock).for_value(*mass));
         }
         Ok(())
     }

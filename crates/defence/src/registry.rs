@@ -111,12 +111,14 @@ pub static DEFENCES: &[Entry] = &[
 /// # Errors
 /// [`DefenceError`]: an unknown name or setting, an asset that is missing or of another model.
 pub fn open(setting: &Setting<'_>, spec: &Spec) -> Result<Opened, DefenceError> {
-    let entry = known(&spec.name)?;
-    (entry.make)(setting, Value::Object(spec.settings.clone()))
+    (entry(&spec.name)?.make)(setting, Value::Object(spec.settings.clone()))
 }
 
 /// The row of this name.
-pub(crate) fn known(name: &str) -> Result<&'static Entry, DefenceError> {
+///
+/// # Errors
+/// [`DefenceError::Unknown`].
+pub fn entry(name: &str) -> Result<&'static Entry, DefenceError> {
     DEFENCES.iter().find(|entry| entry.name == name).ok_or_else(|| {
         let known: Vec<&str> = DEFENCES.iter().map(|entry| entry.name).collect();
         DefenceError::Unknown { name: name.to_owned(), known: known.join(", ") }

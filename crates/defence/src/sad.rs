@@ -239,8 +239,8 @@ impl Intervention for Away {
         let kept: Vec<i64> = self.kept.iter().map(|&t| i64::from(t)).filter(|t| *t < vocabulary).collect();
         let kept = Tensor::f_from_slice(&kept)?.f_to_device(logits.device())?;
         if !std::mem::replace(&mut self.guided, true) {
-            let (defence, did) = (Sad::NAME.to_owned(), "guided away from unsafe texts".to_owned());
-            self.acts.did(DefenceAct { defence, did, step: Some(step.clock), value: Some(beta) });
+            let act = DefenceAct::new(Sad::NAME, "guided away from unsafe texts");
+            self.acts.did(act.at(step.clock).for_value(beta));
         }
         guided(&logits.f_softmax(-1, Kind::Float)?, &q, beta, &kept)
     }

@@ -171,8 +171,7 @@ struct Block {
 
 impl Steer {
     fn did(&self, did: &str, step: Step, value: f64) {
-        let (defence, did) = (SteeringRemask::NAME.to_owned(), did.to_owned());
-        self.acts.did(DefenceAct { defence, did, step: Some(step.clock), value: Some(value) });
+        self.acts.did(DefenceAct::new(SteeringRemask::NAME, did).at(step.clock).for_value(value));
     }
 
     fn steers(&self, step: Step) -> bool {

@@ -3,6 +3,7 @@
 use crate::DefenceError;
 use mosa_engine::{Frame, Intervention};
 use mosa_runtime::Guarded;
+use std::ops::Range;
 
 /// The steps a schedule plans for a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,14 +15,7 @@ pub(crate) struct Steps {
 impl Steps {
     /// Of the row that is about to be decoded.
     pub(crate) fn of(row: &Guarded<'_>) -> Self {
-        let (start, options) = (row.prompt.len(), row.options);
-        let frame = Frame {
-            response_start: start,
-            first_mask: start,
-            gen_length: options.response_on_canvas(start),
-            pace: options.commit.pace(),
-        };
-        let plan = options.schedule.plan();
+        let (frame, plan) = (frame(row), row.options.schedule.plan());
         let block = |index| {
             let block = plan.block(&frame, index);
             (block.steps.max(1), block.positions.len().max(1))
@@ -47,6 +41,24 @@ impl Steps {
         let at = clock as f64;
         at >= (from * all as f64).floor() && at < (to * all as f64).ceil()
     }
+}
+
+/// The canvas of a row as its schedule sees it.
+fn frame(row: &Guarded<'_>) -> Frame {
+    let (start, options) = (row.prompt.len(), row.options);
+    Frame {
+        response_start: start,
+        first_mask: start,
+        gen_length: options.response_on_canvas(start),
+        pace: options.commit.pace(),
+    }
+}
+
+/// Canvas positions of the first block, as far as they are the response's.
+pub(crate) fn first_block(row: &Guarded<'_>) -> Range<usize> {
+    let (start, frame) = (row.prompt.len(), frame(row));
+    let end = row.options.schedule.plan().block(&frame, 0).positions.end;
+    start..end.clamp(start, start + row.options.gen_length)
 }
 
 /// A setting that has to lie in a range.

@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use tch::Tensor;
 
 /// What of it is set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -70,10 +69,10 @@ impl Stop {
         let mut hash = None;
         if let Some(path) = &own.asset {
             let fitted = asset(setting, Self::NAME, Some(path), FITTED)?;
-            let threshold = fitted.tensor(THRESHOLD, &[1])?.f_double_value(&[0])?;
-            let threshold = fitted.made.settings["threshold"].as_f64().unwrap_or(threshold);
-            let of = fitted.made.settings["monitor"].as_str().unwrap_or_default();
-            own.fits(of)?;
+            let made = &fitted.made.settings;
+            own.fits(made["monitor"].as_str().unwrap_or_default())?;
+            let wrong = || DefenceError::Asset { path: path.clone(), what: "says no threshold".into() };
+            let threshold = made["threshold"].as_f64().ok_or_else(wrong)?;
             own.threshold = own.threshold.or(Some(threshold));
             hash = Some(fitted.hash);
         }
@@ -106,8 +105,6 @@ impl Stop {
     }
 }
 
-/// The tensor of a fitted threshold, [1].
-pub(crate) const THRESHOLD: &str = "threshold";
 const FITTED: &str = "a threshold of its monitor, fitted on harmful and benign prompts (or say threshold=VALUE)";
 
 /// How a threshold is fitted.
@@ -166,8 +163,7 @@ fn fitted(fitting: &Fitting<'_>) -> Result<Asset, DefenceError> {
         "compliance": settings.compliance, "threshold": threshold, "suspicious": entry.suspicious.word(),
         "over_refusal": share(found.benign), "harmful": share(found.harmful),
     });
-    let tensor = Tensor::f_from_slice(&[threshold as f32])?;
-    Ok(fitting.asset(said, BTreeMap::from([(THRESHOLD.to_owned(), tensor)])))
+    Ok(fitting.asset(said, BTreeMap::new()))
 }
 
 /// The highest score of every row, decoded under the monitor.

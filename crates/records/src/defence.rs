@@ -18,3 +18,22 @@ pub struct DefenceAct {
     #[serde(default, skip_serializing_if = "Option::is_none", with = "number::f64::option")]
     pub value: Option<f64>,
 }
+
+impl DefenceAct {
+    /// Something that was done before the first step or behind the last.
+    pub fn new(defence: impl Into<String>, did: impl Into<String>) -> Self {
+        Self { defence: defence.into(), did: did.into(), step: None, value: None }
+    }
+
+    /// The same, done at a step.
+    #[must_use]
+    pub fn at(self, step: u64) -> Self {
+        Self { step: Some(step), ..self }
+    }
+
+    /// The same, because of this number.
+    #[must_use]
+    pub fn for_value(self, value: f64) -> Self {
+        Self { value: Some(value), ..self }
+    }
+}

@@ -119,7 +119,7 @@ impl Acts {
 
     /// Whether this defence has done something to the request.
     pub fn acted(&self, defence: &str) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).acts.iter().any(|act| act.defence == defence)
+        self.done(|done| done.acts.iter().any(|act| act.defence == defence))
     }
 
     /// Adds model calls.
@@ -195,8 +195,7 @@ impl Stack {
             let before = prompt.clone();
             defence.rewrite(&mut prompt)?;
             if prompt != before {
-                let (defence, did) = (defence.name().to_owned(), "rewrote the prompt".to_owned());
-                acts.did(DefenceAct { defence, did, step: None, value: None });
+                acts.did(DefenceAct::new(defence.name(), "rewrote the prompt"));
             }
         }
         Ok(prompt)

@@ -47,6 +47,11 @@ impl Question {
         let _logits = tch::no_grad(|| subject.forward(call))?;
         Ok(Self(last.mean))
     }
+
+    /// How far hidden states [positions, width] are from it: 1 less the cosine of their mean.
+    pub(crate) fn distance(&self, hidden: &Tensor) -> Result<f64, tch::TchError> {
+        Ok(1.0 - cosine(&self.0, &mean_over(hidden)?))
+    }
 }
 
 /// Keeps the mean over the positions of the last block's hidden states.
@@ -72,7 +77,7 @@ fn mean_over(hidden: &Tensor) -> Result<Vec<f32>, tch::TchError> {
 
 /// The distance of the first pass.
 pub(super) struct Audit {
-    question: Vec<f32>,
+    question: Option<Question>,
     block: Range<usize>,
     last: usize,
     distance: Option<f64>,
@@ -82,7 +87,7 @@ pub(super) struct Audit {
 impl Audit {
     pub(super) fn new(making: &Making) -> Self {
         Self {
-            question: making.question.clone().map_or(Vec::new(), |q| q.0),
+            question: making.question.clone(),
             block: making.block.clone(),
             last: making.layers.saturating_sub(1),
             distance: None,
@@ -98,11 +103,12 @@ impl Monitor for Audit {
 
     fn see_hidden(&mut self, at: &HiddenAt, hidden: &Tensor) -> Result<(), EngineError> {
         let (from, to) = (self.block.start.max(at.positions.start), self.block.end.min(at.positions.end));
+        let Some(question) = &self.question else { return Ok(()) };
         if self.done || at.layer != self.last || at.pass != Pass::Conditional || from >= to {
             return Ok(());
         }
         let own = hidden.f_narrow(0, (from - at.positions.start) as i64, (to - from) as i64)?;
-        self.distance = Some(1.0 - cosine(&self.question, &mean_over(&own)?));
+        self.distance = Some(question.distance(&own)?);
         Ok(())
     }
 
@@ -117,4 +123,19 @@ fn cosine(a: &[f32], b: &[f32]) -> f64 {
     let product = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum::<f64>();
     let lengths = (product(a, a) * product(b, b)).sqrt();
     if lengths > 0.0 { product(a, b) / lengths } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Question;
+    use tch::Tensor;
+
+    #[test]
+    fn distance_is_one_less_the_cosine_of_the_mean() {
+        let of =
+            |a: [f32; 2], b: [f32; 4]| Question::of(a.to_vec()).distance(&Tensor::from_slice(&b).view([2, 2])).unwrap();
+        assert!(of([1.0, 1.0], [3.0, 1.0, 3.0, 5.0]).abs() < 1e-9);
+        assert!((of([1.0, 0.0], [1.0, 2.0, -1.0, 2.0]) - 1.0).abs() < 1e-9);
+        assert!((of([1.0, 0.0], [-5.0, 1.0, -5.0, -1.0]) - 2.0).abs() < 1e-9);
+    }
 }

@@ -84,8 +84,8 @@ impl Watch {
             return;
         }
         self.over = true;
-        let (defence, did) = (limit.defence.to_owned(), format!("stopped by {}", reading.entry.name));
-        limit.acts.did(DefenceAct { defence, did, step: Some(at), value: Some(value) });
+        let did = format!("stopped by {}", reading.entry.name);
+        limit.acts.did(DefenceAct::new(limit.defence, did).at(at).for_value(value));
     }
 }
 

@@ -2,7 +2,8 @@
 
 use super::{Limit, MONITORS, Making, MonitorEntry, Question, Reading, Tokens, Watch, WordLists, monitor};
 use crate::DefenceError;
-use mosa_engine::{Intervention, Options, Schedule};
+use crate::steps::first_block;
+use mosa_engine::Intervention;
 use mosa_runtime::{Acts, Defence, Guarded, Runtime, RuntimeError};
 use mosa_text::TextModel;
 use serde::{Deserialize, Serialize};
@@ -71,7 +72,7 @@ impl Ready {
             None
         };
         let start = row.prompt.len();
-        let block = start..start + first_block(start, row.options);
+        let block = first_block(row);
         let making = Making { tokens: Arc::clone(&self.tokens), question, block, layers: model.spec().layers };
         let watch = Watch::new(&self.entries, &making, start + row.options.gen_length, out);
         Ok(match limit {
@@ -79,16 +80,6 @@ impl Ready {
             None => watch,
         })
     }
-}
-
-/// Response positions of the first block.
-fn first_block(start: usize, options: &Options) -> usize {
-    match options.schedule {
-        Schedule::Blocks { block_length, .. } => block_length,
-        Schedule::BlockDiffusion { block_length, .. } => block_length - start % block_length.max(1),
-        Schedule::Timesteps { .. } => options.gen_length,
-    }
-    .min(options.gen_length)
 }
 
 /// What monitors said, by the id of the request.

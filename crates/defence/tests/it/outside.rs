@@ -2,7 +2,9 @@
 
 use crate::stack::behind;
 use crate::{ask, opened, options, start, tried};
-use mosa_defence::Perplexity;
+use mosa_defence::{FitFile, Fitting, Perplexity, entry, fit};
+use mosa_text::{Message, Prompt, PromptRecord};
+use serde_json::json;
 use std::io::Write;
 
 #[test]
@@ -89,4 +91,39 @@ fn what_a_defence_lacks_is_said_before_anything_is_asked() {
         let error = tried(&runtime, typed).err().unwrap().to_string();
         assert!(error.contains(what), "{typed}: {error}");
     }
+}
+
+#[test]
+fn a_threshold_fitted_on_harmless_requests_answers_them_and_declines_what_is_above() {
+    let runtime = start("llada");
+    let requests = ["how", "how are you", "what is it"];
+    let filter = Perplexity { draws: 2, ..Perplexity::default() };
+    let of = |words: &str| filter.of(&runtime, words).unwrap().unwrap().0;
+    let mut all: Vec<f64> = requests.iter().map(|words| of(words)).collect();
+    all.sort_by(f64::total_cmp);
+    let fitted = |set: serde_json::Value| {
+        let rows = requests.iter().map(|r| PromptRecord::new(*r, Prompt::Chat(vec![Message::user(*r)]))).collect();
+        let file = FitFile { path: "benign.jsonl".into(), rows, sha256: "0".into() };
+        let options = options(&runtime);
+        let files = [("benign".to_owned(), file)].into();
+        let fitting =
+            Fitting { name: "perplexity", runtime: &runtime, options: &options, model: "test", files, settings: set };
+        fit(entry("perplexity").unwrap(), &fitting)
+    };
+    let dir = tempfile::tempdir().unwrap();
+    for (over_refusal, bar) in [(0.0, all[2]), (0.34, all[1])] {
+        let asset = fitted(json!({"draws": 2, "over_refusal": over_refusal})).unwrap();
+        assert_eq!(asset.made.settings["threshold"], bar);
+        let path = dir.path().join("bar.safetensors");
+        std::fs::write(&path, asset.bytes().unwrap()).unwrap();
+        let typed = format!("perplexity:asset={}", path.display());
+        let declined = requests.iter().filter(|words| {
+            let shown = behind(&runtime, vec![opened(&runtime, &typed).defence], &ask(words));
+            shown.finish == "perplexity"
+        });
+        assert_eq!(declined.count(), usize::from(bar == all[1]));
+        let both = tried(&runtime, &format!("{typed},threshold=1")).err().unwrap().to_string();
+        assert!(both.contains("exclude each other"), "{both}");
+    }
+    assert!(fitted(json!({"over_refusal": 1.0})).is_err());
 }

@@ -18,7 +18,7 @@ impl Defence for Declines {
         if ask.id != self.0 {
             return Ok(Before::Go);
         }
-        acts.did(DefenceAct { defence: "declines".into(), did: "declined".into(), step: None, value: None });
+        acts.did(DefenceAct::new("declines", "declined"));
         Ok(Before::Decline("no .".into()))
     }
 }

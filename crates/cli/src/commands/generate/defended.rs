@@ -1,6 +1,6 @@
 //! The same prompts, answered behind defences.
 
-use super::{Job, Written, forced};
+use super::{Job, ToWrite, forced};
 use crate::args::GenerateArgs;
 use crate::defences::{self, Defended, defended};
 use crate::failure::Failure;
@@ -9,7 +9,7 @@ use crate::load::Loaded;
 use crate::room::Room;
 use anyhow::{Context, Result, ensure};
 use mosa_engine::Options;
-use mosa_runtime::{Ask, Runtime, RuntimeError, Settings, Words, Written as Words_};
+use mosa_runtime::{Ask, Runtime, RuntimeError, Settings, Words, Written};
 use mosa_text::PromptRecord;
 use std::io::BufWriter;
 
@@ -30,7 +30,7 @@ pub(super) fn run(
             match answered {
                 Ok(a) => {
                     let (answer, prompt_tokens) = (&a.answer, a.prompt);
-                    job.write(&Written {
+                    job.write(&ToWrite {
                         answer,
                         prompt_tokens,
                         forwards: a.shown.forwards,
@@ -62,8 +62,8 @@ fn opened(args: &GenerateArgs, loaded: Loaded, options: &Options) -> Result<Runt
 
 fn asks(args: &GenerateArgs, runtime: &Runtime, prompts: &[PromptRecord]) -> Result<Vec<Ask>> {
     let forced = forced(runtime.text(), args)?;
-    let word = |&(offset, token)| Words_ { offset, words: Words::Tokens(vec![token]), step: 0, remask: false };
-    let written: Vec<Words_> = forced.iter().map(word).collect();
+    let word = |&(offset, token)| Written { offset, words: Words::Tokens(vec![token]), step: 0, remask: false };
+    let written: Vec<Written> = forced.iter().map(word).collect();
     let ask = |p: &PromptRecord| Ask { written: written.clone(), ..Ask::new(&p.id, p.prompt.clone()) };
     Ok(prompts.iter().map(ask).collect())
 }

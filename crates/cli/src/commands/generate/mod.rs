@@ -38,7 +38,7 @@ struct Record<'a> {
 }
 
 /// An answer that is to be written.
-struct Written<'a> {
+struct ToWrite<'a> {
     answer: &'a Answer,
     prompt_tokens: usize,
     /// Model calls, those of defences included.
@@ -100,15 +100,15 @@ impl Job<'_> {
             for (answer, prompt_tokens) in answers.iter().zip(lengths) {
                 let Some(answer) = answer else { return Ok(()) };
                 live.suspend(|| {
-                    self.write(&Written { answer, prompt_tokens, forwards: answer.forwards, defences: &[] })
+                    self.write(&ToWrite { answer, prompt_tokens, forwards: answer.forwards, defences: &[] })
                 })?;
                 live.answered();
             }
         }
     }
 
-    fn write(&mut self, written: &Written<'_>) -> Result<()> {
-        let Written { answer, prompt_tokens, forwards, defences } = *written;
+    fn write(&mut self, written: &ToWrite<'_>) -> Result<()> {
+        let ToWrite { answer, prompt_tokens, forwards, defences } = *written;
         let text = self.text.answer(&answer.ids)?;
         if self.args.json {
             let text_full = self.text.tokenizer.decode(&answer.ids, Specials::Skip)?;
