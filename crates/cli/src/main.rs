@@ -84,6 +84,7 @@ fn wrong_use(error: &clap::Error) -> ! {
 fn run(args: Args) -> Result<(), Failure> {
     match args.command {
         Command::Generate(args) => commands::generate::run(&args),
+        Command::Serve(args) => commands::serve::run(&args),
         Command::Align(args) => commands::align::run(&args),
         Command::Inspect(args) => commands::inspect::run(&args),
         Command::Verify(args) => commands::verify::run(&args),

@@ -45,6 +45,10 @@ impl Defence for InContext {
         Self::NAME
     }
 
+    fn only_before(&self) -> bool {
+        true
+    }
+
     fn rewrite(&self, prompt: &mut Prompt) -> Result<(), RuntimeError> {
         let Prompt::Chat(messages) = prompt else {
             let what = "puts turns before a conversation, and this prompt is none";

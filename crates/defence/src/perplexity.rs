@@ -154,6 +154,10 @@ impl Defence for Perplexity {
         Self::NAME
     }
 
+    fn only_before(&self) -> bool {
+        true
+    }
+
     fn before(&self, model: &Runtime, ask: &mut Ask, acts: &Acts) -> Result<Before, RuntimeError> {
         let no_words = || RuntimeError::Defence {
             name: Self::NAME.into(),

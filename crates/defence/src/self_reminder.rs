@@ -55,6 +55,10 @@ impl Defence for SelfReminder {
         Self::NAME
     }
 
+    fn only_before(&self) -> bool {
+        true
+    }
+
     fn rewrite(&self, prompt: &mut Prompt) -> Result<(), RuntimeError> {
         match prompt {
             Prompt::Chat(messages) => {

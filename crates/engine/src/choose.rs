@@ -52,7 +52,7 @@ pub fn choose(
 ) -> Vec<Result<Option<Weighed>, EngineError>> {
     let _no_grad = tch::no_grad_guard();
     let room = match batching {
-        Batching::Rows => 0,
+        Batching::Rows | Batching::Turns => 0,
         Batching::Shared { tokens } => tokens,
     };
     let mut run = Run { subject, room, stop, questions, sheets: Vec::with_capacity(questions.len()) };
@@ -66,7 +66,7 @@ pub fn choose(
             Err(error) => run.fail(number, error),
         }
     }
-    if batching != Batching::Rows {
+    if matches!(batching, Batching::Shared { .. }) {
         // Little padding, and the largest pass first.
         rows.sort_by_key(|row| std::cmp::Reverse(run.len(row)));
     }

@@ -63,6 +63,8 @@ pub enum Batching {
     /// Each row in a pass of its own: the batch never changes an answer.
     #[default]
     Rows,
+    /// The same, and every row makes a step in turn: no request waits for all of another one (a server).
+    Turns,
     /// Rows share passes, padded or packed: faster on a GPU, equal up to rounding.
     Shared {
         /// Most computed positions of a pass: its rows, each half of guidance for itself, times the longest of them.

@@ -40,7 +40,7 @@ impl Event {
 /// alone on the CPU.
 ///
 /// No row waits for ever. With [`Batching::Rows`] they are decoded one after another, in the order they were admitted, so a row
-/// waits for all steps of those before it; with [`Batching::Shared`] every row makes a step in every call.
+/// waits for all steps of those before it; with [`Batching::Turns`] and [`Batching::Shared`] every row makes a step in every call.
 pub struct Session<'m> {
     subject: Adapted<'m>,
     batching: Batching,
@@ -61,7 +61,7 @@ impl<'m> Session<'m> {
     /// Nothing to do yet.
     pub fn new(subject: Adapted<'m>, batching: Batching) -> Self {
         let room = match batching {
-            Batching::Rows => 0,
+            Batching::Rows | Batching::Turns => 0,
             Batching::Shared { tokens } => tokens,
         };
         Self { subject, batching, room, rows: Vec::new(), admitted: 0 }
@@ -124,7 +124,7 @@ impl<'m> Session<'m> {
         self.rows.iter().find(|row| row.id == id)
     }
 
-    /// Goes on: one step of every row that shares passes; of rows that share nothing, of the one admitted first, so that an
+    /// Goes on: one step of every row that shares passes or takes turns; of other rows, of the one admitted first, so that an
     /// interrupt loses one of them at most.
     ///
     /// A call either hands out finished rows, and computes nothing, or makes steps. Events are ordered by admission. The result
@@ -179,7 +179,7 @@ impl<'m> Session<'m> {
 
     /// The rows that make a step now.
     fn group(&self) -> Vec<usize> {
-        if matches!(self.batching, Batching::Shared { .. }) {
+        if self.batching != Batching::Rows {
             return (0..self.rows.len()).collect();
         }
         match self.rows.first() {
@@ -192,7 +192,7 @@ impl<'m> Session<'m> {
 
     /// What shares a pass: as much as there is room for. Windows of cached rows are not padded to whole canvases.
     fn passes(&self, asked: Vec<AskedPass>) -> Vec<Vec<AskedPass>> {
-        if self.batching == Batching::Rows {
+        if matches!(self.batching, Batching::Rows | Batching::Turns) {
             return asked.into_iter().map(|one| vec![one]).collect();
         }
         let (windows, whole): (Vec<_>, Vec<_>) = asked.into_iter().partition(|a| a.job.reach.cache == JobCache::Read);

@@ -36,6 +36,11 @@ pub struct Transformer {
     unused: Vec<String>,
 }
 
+// SAFETY: a model is tensors and plain settings. After it is built nothing writes to a tensor of it (adapters are apart, and what
+// a pass converts or caches belongs to the pass), and libtorch lets any number of threads read a tensor.
+#[allow(unsafe_code)]
+unsafe impl Sync for Transformer {}
+
 impl Transformer {
     /// Builds the model `config` describes from the weights of `checkpoint`.
     ///

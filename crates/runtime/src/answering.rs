@@ -160,7 +160,7 @@ impl Runtime {
     }
 
     /// A request behind the defences, with the words it must not begin with kept off.
-    fn guard(&self, options: &Options, asked: &Ask) -> Result<Guard, RuntimeError> {
+    pub(crate) fn guard(&self, options: &Options, asked: &Ask) -> Result<Guard, RuntimeError> {
         let mut guard = Guard::new(self, options, asked)?;
         if let (Some(constraint), false) = (guard.ask.constraint.clone(), guard.draws.is_empty()) {
             let (offset, seen) = (constraint.offset, guard.ready.layout.clone());

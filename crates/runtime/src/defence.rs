@@ -56,6 +56,12 @@ pub trait Defence: Send + Sync {
         false
     }
 
+    /// Whether all it does is done before the answer is decoded: what of an answer is settled then stays, and may be shown before
+    /// the rest is there.
+    fn only_before(&self) -> bool {
+        false
+    }
+
     /// Changes the prompt of a request; the same for the same prompt.
     ///
     /// # Errors
@@ -165,9 +171,19 @@ impl Stack {
         Self::new(self.0.iter().cloned().chain([last]).collect())
     }
 
+    /// They themselves, in order.
+    pub fn all(&self) -> &[Arc<dyn Defence>] {
+        &self.0
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Whether none of them does anything once the answer is being decoded.
+    pub fn only_before(&self) -> bool {
+        self.0.iter().all(|d| d.only_before())
     }
 
     /// Names, in order.

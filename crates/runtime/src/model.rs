@@ -4,10 +4,11 @@ use mosa_model::{Adapted, Adapter, WhiteBoxModel};
 use mosa_text::TextModel;
 use std::sync::Arc;
 
-/// A model, the adapter it is used with, and its words. It lives on the thread of its [`crate::Runtime`].
+/// A model, the adapter it is used with, and its words. It lives on the thread of its [`crate::Runtime`]; weights may be shared
+/// with others.
 pub struct Model {
     /// The weights.
-    pub weights: Box<dyn WhiteBoxModel + Send>,
+    pub weights: Arc<dyn WhiteBoxModel + Send + Sync>,
     /// The adapter, if there is one.
     pub adapter: Option<Adapter>,
     /// Tokeniser, chat template, special ids; whoever asks has them too.
@@ -16,8 +17,14 @@ pub struct Model {
 
 impl Model {
     /// `weights` with `adapter`.
-    pub fn new(weights: impl WhiteBoxModel + Send + 'static, adapter: Option<Adapter>, text: TextModel) -> Self {
-        Self { weights: Box::new(weights), adapter, text: Arc::new(text) }
+    pub fn new(weights: impl WhiteBoxModel + Send + Sync + 'static, adapter: Option<Adapter>, text: TextModel) -> Self {
+        Self { weights: Arc::new(weights), adapter, text: Arc::new(text) }
+    }
+
+    /// The same weights and words, held once, with another adapter or none: a model for another thread.
+    #[must_use]
+    pub fn shared(&self, adapter: Option<Adapter>) -> Self {
+        Self { weights: Arc::clone(&self.weights), adapter, text: Arc::clone(&self.text) }
     }
 
     /// Weights and adapter as the engine takes them.

@@ -2,7 +2,7 @@
 
 use crate::pending::{Broken, Pending, may_wait, why};
 use crate::worker::{Job, Ticket, Worker, on_a_models_thread};
-use crate::{Model, RuntimeError, Stack};
+use crate::{Follower, Model, RuntimeError, Stack};
 use mosa_core::Interrupt;
 use mosa_engine::{Answer, Batching, Request};
 use mosa_model::{ForwardTime, ModelSpec, all_threads, forward_time};
@@ -113,10 +113,21 @@ impl Runtime {
     /// # Errors
     /// [`RuntimeError::Panicked`] if the thread is gone.
     pub fn submit(&self, requests: Vec<Request>) -> Result<Vec<Pending<Answer>>, RuntimeError> {
+        self.submit_followed(requests, None)
+    }
+
+    /// The same; `follower` sees the steps of the first of them.
+    pub(crate) fn submit_followed(
+        &self,
+        requests: Vec<Request>,
+        follower: Option<&Arc<dyn Follower>>,
+    ) -> Result<Vec<Pending<Answer>>, RuntimeError> {
         let (mut tickets, mut answers) = (Vec::new(), Vec::new());
+        let mut follower = follower.cloned();
         for request in requests {
             let (reply, pending) = self.pending();
-            tickets.push(Ticket { request, reply, asker: Arc::downgrade(&pending.asker) });
+            let (asker, follower) = (Arc::downgrade(&pending.asker), follower.take());
+            tickets.push(Ticket { request, reply, asker, follower });
             answers.push(pending);
         }
         self.send(Job::Decode(tickets))?;

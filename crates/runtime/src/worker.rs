@@ -1,15 +1,15 @@
 //! The thread that owns a model: takes requests on, steps them, hands out what is done.
 
 use crate::pending::Broken;
-use crate::{Model, RuntimeError, Settings};
+use crate::{Follower, Model, RuntimeError, Settings};
 use mosa_engine::{Answer, Event, Request, RowId, Session};
 use mosa_model::{all_threads, set_threads};
 use std::any::Any;
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Weak;
 use std::sync::mpsc::{Receiver, Sender};
+use std::sync::{Arc, Weak};
 
 thread_local! {
     static OWNS_A_MODEL: Cell<bool> = const { Cell::new(false) };
@@ -36,6 +36,8 @@ pub(crate) struct Ticket {
     pub request: Request,
     pub reply: Reply,
     pub asker: Weak<()>,
+    /// Who sees the canvas after every step.
+    pub follower: Option<Arc<dyn Follower>>,
 }
 
 type Reply = Sender<Result<Answer, RuntimeError>>;
@@ -45,6 +47,7 @@ struct Row {
     id: RowId,
     reply: Reply,
     asker: Weak<()>,
+    follower: Option<Arc<dyn Follower>>,
 }
 
 /// Everything of the thread but the model.
@@ -84,6 +87,7 @@ impl Worker {
             self.forget(&mut session);
             self.admit(&mut session);
             for event in session.step() {
+                self.show(&session, &event);
                 self.deliver(event);
             }
         }
@@ -111,10 +115,10 @@ impl Worker {
     /// Takes requests on while there is room; one that cannot be decoded fails alone.
     fn admit(&mut self, session: &mut Session<'_>) {
         while self.rows.len() < self.settings.batch_size.max(1)
-            && let Some(Ticket { request, reply, asker }) = self.waiting.pop_front()
+            && let Some(Ticket { request, reply, asker, follower }) = self.waiting.pop_front()
         {
             match refused(&request).and_then(|()| Ok(session.admit(request)?)) {
-                Ok(id) => self.rows.push(Row { id, reply, asker }),
+                Ok(id) => self.rows.push(Row { id, reply, asker, follower }),
                 Err(error) => tell(&reply, Err(error)),
             }
         }
@@ -144,6 +148,15 @@ impl Worker {
         }
         for ticket in self.waiting.drain(..) {
             tell(&ticket.reply, Err(RuntimeError::Interrupted));
+        }
+    }
+
+    /// Shows a row that made a step to whoever follows it.
+    fn show(&self, session: &Session<'_>, event: &Event) {
+        let Event::Stepped(id) = event else { return };
+        let follower = self.rows.iter().find(|row| row.id == *id).and_then(|row| row.follower.as_ref());
+        if let (Some(follower), Some(canvas)) = (follower, session.canvas(*id)) {
+            follower.step(canvas, session.last_record(*id));
         }
     }
 

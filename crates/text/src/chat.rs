@@ -57,6 +57,11 @@ impl ChatTemplate {
         Ok(Self { template, path: None, arguments: BTreeMap::new() })
     }
 
+    /// The template as the checkpoint has it.
+    pub fn source(&self) -> &str {
+        &self.template.source
+    }
+
     /// The same template, told these values by name in every rendering, as transformers hands them on
     /// (`chat_template_kwargs`; Qwen3 and SDAR know `enable_thinking`).
     ///

@@ -17,6 +17,7 @@ mod files;
 mod growth;
 mod ids;
 mod json_rows;
+mod literal;
 mod prompts;
 mod quiet;
 mod qwen;

@@ -1,6 +1,7 @@
 //! The checkpoint's tokeniser.
 
 use crate::growth::{Growth, patterns};
+use crate::literal::CUT;
 use crate::quiet::caught;
 use crate::{MAX_TEXT, TextError, files, qwen};
 use mosa_core::TokenId;
@@ -142,6 +143,13 @@ impl Tokenizer {
         self.inner.get_added_vocabulary().get_added_tokens_decoder().contains_key(&id)
     }
 
+    /// The strings of the added tokens that are special, or among `own`.
+    pub(crate) fn controls(&self, own: &[TokenId]) -> Vec<String> {
+        let added = self.inner.get_added_vocabulary().get_added_tokens_decoder();
+        let control = added.iter().filter(|(id, token)| token.special || own.contains(id));
+        control.map(|(_, token)| token.content.clone()).collect()
+    }
+
     /// The token with the largest id.
     pub(crate) fn last(&self) -> Option<&(String, TokenId)> {
         self.last.as_ref()
@@ -158,7 +166,11 @@ impl Tokenizer {
     /// # Errors
     /// [`TextError`] if the text is too long or becomes so, takes too long, or the tokeniser fails.
     pub fn encode(&self, text: &str) -> Result<Vec<TokenId>, TextError> {
-        self.ids(text, false)
+        let mut ids = Vec::new();
+        for part in text.split(CUT) {
+            ids.append(&mut self.ids(part, false)?);
+        }
+        Ok(ids)
     }
 
     /// The ids of `text` as the tokeniser's default call gives them, its post-processor included.

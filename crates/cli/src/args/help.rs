@@ -12,7 +12,7 @@ struct Group {
 
 /// Every verb, once.
 const GROUPS: [Group; 5] = [
-    Group { heading: "Use", verbs: &["quickstart", "generate", "merge", "inspect"] },
+    Group { heading: "Use", verbs: &["quickstart", "generate", "serve", "merge", "inspect"] },
     Group { heading: "Measure", verbs: &["probe", "attack", "utility", "judge", "report", "bench", "list"] },
     Group { heading: "Train", verbs: &["align", "defence", "world"] },
     Group { heading: "Data", verbs: &["data"] },

@@ -14,6 +14,7 @@ mod list;
 mod probe;
 mod prompts;
 mod sampling;
+mod serve;
 mod shell;
 #[cfg(test)]
 mod spellings;
@@ -35,6 +36,7 @@ pub(crate) use list::*;
 pub(crate) use probe::*;
 pub(crate) use prompts::*;
 pub(crate) use sampling::*;
+pub(crate) use serve::*;
 pub(crate) use shell::*;
 pub(crate) use tools::*;
 pub(crate) use utility::*;
@@ -59,6 +61,8 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Answer prompts by iterative unmasking.
     Generate(Box<GenerateArgs>),
+    /// Answer over HTTP as OpenAI's API does, with a playground.
+    Serve(Box<ServeArgs>),
     /// Train a LoRA adapter that makes the model refuse in its middle tokens.
     Align(Box<AlignArgs>),
     /// Show architecture, ids, parameters and LoRA targets of a checkpoint.

@@ -16,6 +16,7 @@ pub(crate) mod merge;
 pub(crate) mod probe;
 pub(crate) mod quickstart;
 pub(crate) mod report;
+pub(crate) mod serve;
 pub(crate) mod utility;
 pub(crate) mod verify;
 pub(crate) mod world;

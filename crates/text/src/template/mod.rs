@@ -31,14 +31,17 @@ const NAME: &str = "chat";
 #[derive(Clone, Debug)]
 pub(crate) struct Template {
     environment: Arc<Environment<'static>>,
+    /// As it was read.
+    pub(crate) source: Arc<str>,
 }
 
 impl Template {
     /// Reads a template; `globals` are the values it may name beside those of a rendering. The reason if it cannot be read.
     pub(crate) fn new(source: &str, globals: BTreeMap<String, Value>) -> Result<Self, String> {
+        let read = source.into();
         let source = source::prepare(source).map_err(|e| format!("the template is too large: {e}"))?;
         let environment = on_stack(|| environment(source, globals).map_err(|e| in_words(&e)))??;
-        Ok(Self { environment: Arc::new(environment) })
+        Ok(Self { environment: Arc::new(environment), source: read })
     }
 
     /// What it writes. The reason if it refuses, or does or writes too much; one that takes too long goes on unseen.

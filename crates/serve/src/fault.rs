@@ -1,0 +1,74 @@
+//! What goes wrong with a request, in the words and the shape of OpenAI's errors.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use mosa_engine::EngineError;
+use mosa_runtime::RuntimeError;
+use serde_json::{Value, json};
+
+/// Why a request has no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Status of the response.
+    pub status: StatusCode,
+    /// What is wrong, and what to do.
+    pub message: String,
+    /// The field it is about.
+    pub param: Option<String>,
+    /// A word that programs can tell it by.
+    pub code: &'static str,
+}
+
+impl Fault {
+    /// A fault of this status.
+    pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, message: message.into(), param: None, code }
+    }
+
+    /// A field that cannot be used as it is: status 400.
+    pub fn field(param: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { param: Some(param.into()), ..Self::new(StatusCode::BAD_REQUEST, "invalid_value", message) }
+    }
+
+    /// A request that is no request.
+    pub fn malformed(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "malformed_request", message)
+    }
+
+    /// The body of the response.
+    pub fn body(&self) -> Value {
+        let kind = match self.status.as_u16() {
+            401 => "authentication_error",
+            429 => "rate_limit_error",
+            400..=499 => "invalid_request_error",
+            _ => "server_error",
+        };
+        json!({"error": {"message": self.message, "type": kind, "param": self.param, "code": self.code}})
+    }
+}
+
+impl IntoResponse for Fault {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, Json(self.body())).into_response();
+        if self.status == StatusCode::TOO_MANY_REQUESTS || self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+impl From<RuntimeError> for Fault {
+    fn from(error: RuntimeError) -> Self {
+        let message = error.to_string();
+        let (status, code) = match error {
+            RuntimeError::Engine(EngineError::TooLong { .. }) => (StatusCode::BAD_REQUEST, "context_length_exceeded"),
+            RuntimeError::Engine(EngineError::Option { .. } | EngineError::Request { .. })
+            | RuntimeError::Request(_)
+            | RuntimeError::Text(_) => (StatusCode::BAD_REQUEST, "invalid_value"),
+            RuntimeError::Interrupted => (StatusCode::SERVICE_UNAVAILABLE, "interrupted"),
+            _ => (StatusCode::INTERNAL_SERVER_ERROR, "no_answer"),
+        };
+        Self::new(status, code, message)
+    }
+}

@@ -1,0 +1,112 @@
+//! `/v1/completions` with `echo` and `logprobs`: how likely the end of a prompt is.
+//!
+//! A diffusion model gives no token a probability by those before it alone. What is said of the last `score_tail` tokens is
+//! the chain estimator: each with the tokens before it there, and it and those behind it masked, a pass each. The request
+//! of a harness does not say how many tokens it will read, so the server has to be told. Nothing is generated.
+
+use crate::Fault;
+use crate::asked::Asked;
+use crate::completing::now;
+use crate::reply::Way;
+use crate::server::State;
+use crate::stream::Head;
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use mosa_core::TokenId;
+use mosa_engine::Options;
+use mosa_runtime::{Runtime, RuntimeError, TailToken};
+use mosa_text::{Prompt, Specials, TextModel};
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+
+/// Scores the prompts of a request.
+pub(crate) async fn scored(state: Arc<State>, asked: Asked) -> Result<Response, Fault> {
+    let Some(tail) = asked.extension.score_tail.or(state.settings.score_tail) else {
+        let message = "how many tokens at the end of the prompt are scored has to be said: \"mosa\": {\"score_tail\": N}, or \
+                       start the server with --score-tail N";
+        return Err(Fault::field("mosa.score_tail", message));
+    };
+    let one = state.models.named(asked.model.as_deref())?;
+    let options = (one.served.sampler)(&asked.knobs).map_err(|what| Fault::field("mosa", what))?;
+    let mut choices = Vec::new();
+    let mut tokens = 0;
+    for (index, prompted) in asked.prompts.into_iter().enumerate() {
+        let mut place = state.queue.enter(1)?.pop();
+        if let Some(place) = &mut place {
+            place.turn().await?;
+        }
+        let prompted =
+            if asked.extension.allow_special { prompted } else { prompted.literal(one.served.workers[0].text()) };
+        let (state, options, name) = (Arc::clone(&state), options.clone(), one.served.name.clone());
+        let score = move || {
+            let one = state.models.named(Some(&name))?;
+            let turn = one.turn();
+            Scored::new(turn.runtime(), &options, &prompted.prompt, tail).map_err(Fault::from)
+        };
+        let scored = tokio::task::spawn_blocking(score).await;
+        let scored = scored.unwrap_or_else(|_| Err(RuntimeError::Interrupted.into()))?;
+        tokens += scored.ids.len();
+        choices.push(scored.choice(index, one.served.workers[0].text())?);
+    }
+    let (way, fingerprint) = (Way::Completion, one.served.fingerprint.clone());
+    let head = Head { way, id: state.id(way), model: one.served.name.clone(), created: now(), fingerprint };
+    let mut response = head.wrap(false, &choices);
+    response["usage"] = json!({"prompt_tokens": tokens, "completion_tokens": 0, "total_tokens": tokens});
+    response["mosa"] = json!({"estimator": "chain", "score_tail": tail});
+    Ok(Json(response).into_response())
+}
+
+/// A prompt whose end was scored.
+struct Scored {
+    ids: Vec<TokenId>,
+    tail: Vec<TailToken>,
+}
+
+impl Scored {
+    fn new(runtime: &Runtime, options: &Options, prompt: &Prompt, tail: usize) -> Result<Self, RuntimeError> {
+        let ids = runtime.text().encode(prompt)?;
+        let tail = runtime.tail(options, ids.clone(), tail)?;
+        Ok(Self { ids, tail })
+    }
+
+    /// Token by token, and one more for the token harnesses expect to be generated and leave out.
+    fn choice(&self, index: usize, text: &TextModel) -> Result<Value, Fault> {
+        let decode = |ids: &[TokenId]| text.tokenizer.decode(ids, Specials::Keep).map_err(RuntimeError::from);
+        let first = self.ids.len() - self.tail.len();
+        let (mut pieces, mut log_p, mut top) = (Vec::new(), Vec::new(), Vec::new());
+        for (at, id) in self.ids.iter().enumerate() {
+            let piece = decode(&[*id])?;
+            match at.checked_sub(first).map(|at| &self.tail[at]) {
+                Some(TailToken { log_p: own, best: (best, most) }) => {
+                    log_p.push(json!(own));
+                    let mut likely = Map::new();
+                    likely.insert(decode(&[*best])?, json!(most));
+                    likely.insert(piece.clone(), json!(own));
+                    top.push(Value::Object(likely));
+                }
+                None => {
+                    log_p.push(Value::Null);
+                    top.push(Value::Null);
+                }
+            }
+            pieces.push(piece);
+        }
+        let whole = decode(&self.ids)?;
+        let offsets = offsets(&pieces);
+        pieces.push(String::new());
+        log_p.push(Value::Null);
+        top.push(Value::Null);
+        let logprobs = json!({"tokens": pieces, "token_logprobs": log_p, "top_logprobs": top, "text_offset": offsets});
+        Ok(json!({"index": index, "text": whole, "logprobs": logprobs, "finish_reason": "length"}))
+    }
+}
+
+/// Where every piece begins, and where the last one ends, in characters.
+fn offsets(pieces: &[String]) -> Vec<usize> {
+    let mut at = 0;
+    let ends = pieces.iter().map(|piece| {
+        at += piece.chars().count();
+        at
+    });
+    std::iter::once(0).chain(ends).collect()
+}

@@ -1,0 +1,204 @@
+//! What a server knows, and what it does with a connection.
+
+use crate::metrics::Metrics;
+use crate::queue::Queue;
+use crate::reply::Way;
+use crate::served::Models;
+use crate::stream::Outcome;
+use crate::{Fault, ServeError, Served, routes};
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use mosa_core::Interrupt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::net::TcpListener;
+
+/// How a server behaves.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where it listens.
+    pub addr: SocketAddr,
+    /// Answers under way at the same time.
+    pub running: usize,
+    /// Answers that may wait for their turn.
+    pub waiting: usize,
+    /// How long an answer may take, its waiting included.
+    pub timeout: Duration,
+    /// Most bytes of a request.
+    pub max_body: usize,
+    /// What callers have to say in `Authorization: Bearer`.
+    pub api_key: Option<String>,
+    /// How many tokens at the end of a prompt are scored, where a request does not say it.
+    pub score_tail: Option<usize>,
+    /// How long answers under way may go on once the server is told to stop.
+    pub grace: Duration,
+}
+
+/// How long the head of a request, and then its body, may take to come in.
+pub(crate) const SLOW: Duration = Duration::from_secs(30);
+
+/// What all requests share.
+pub(crate) struct State {
+    pub models: Models,
+    pub settings: Settings,
+    pub queue: Arc<Queue>,
+    pub metrics: Metrics,
+    answered: AtomicU64,
+    /// Tells this server's ids from those of another.
+    born: u64,
+}
+
+impl State {
+    /// A name for a response.
+    pub(crate) fn id(&self, way: Way) -> String {
+        format!("{}-{:x}-{}", way.id(), self.born, self.answered.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Counts an answer.
+    pub(crate) fn count(&self, outcome: &Outcome, took: Duration) {
+        let metrics = &self.metrics;
+        match outcome {
+            Ok((said, _)) => {
+                metrics.seconds.observe(took.as_secs_f64());
+                metrics.prompt_tokens.inc_by(said.answered.prompt as u64);
+                metrics.completion_tokens.inc_by(said.tokens as u64);
+                metrics.forwards.inc_by(said.answered.shown.forwards as u64);
+            }
+            Err(fault) if fault.code == "cancelled" => {
+                metrics.cancelled.inc();
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+/// Serves until `stop` is asked for; `listening` is told the address once it listens.
+///
+/// # Errors
+/// [`ServeError`] if it cannot listen, or the system has no threads for it.
+pub fn serve(
+    models: Vec<Served>,
+    settings: Settings,
+    stop: &Interrupt,
+    listening: impl FnOnce(SocketAddr),
+) -> Result<(), ServeError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(settings.running + 8)
+        .enable_all()
+        .build()
+        .map_err(ServeError::Threads)?;
+    let queue = Queue::new(settings.running, settings.waiting);
+    let state = Arc::new(State {
+        models: Models::new(models),
+        queue,
+        metrics: Metrics::new(),
+        answered: AtomicU64::new(0),
+        born: crate::completing::now(),
+        settings,
+    });
+    let served = runtime.block_on(async {
+        let addr = state.settings.addr;
+        let listener = TcpListener::bind(addr).await.map_err(|source| ServeError::Listen { addr, source })?;
+        listening(listener.local_addr().map_err(|source| ServeError::Listen { addr, source })?);
+        accept(&state, listener, stop).await;
+        Ok(())
+    });
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    served
+}
+
+/// Takes connections until a stop is asked for, and then lets what is under way end.
+async fn accept(state: &Arc<State>, listener: TcpListener, stop: &Interrupt) {
+    let router = routes::router(Arc::clone(state));
+    let graceful = GracefulShutdown::new();
+    let stopped = stopped(stop);
+    tokio::pin!(stopped);
+    loop {
+        let stream = tokio::select! {
+            () = &mut stopped => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                // Too many open files, most likely: those that are there go on.
+                Err(_) => {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
+            },
+        };
+        let _ = stream.set_nodelay(true);
+        let served = connection(stream, router.clone());
+        let served = graceful.watch(served);
+        let state = Arc::clone(state);
+        state.metrics.connections.inc();
+        tokio::spawn(async move {
+            // A connection that breaks is its client's affair.
+            let _ = served.await;
+            state.metrics.connections.dec();
+        });
+    }
+    drop(listener);
+    tokio::select! {
+        () = graceful.shutdown() => {}
+        () = tokio::time::sleep(state.settings.grace) => {}
+    }
+}
+
+/// One connection: as many requests as its client sends, one after another.
+fn connection(
+    stream: tokio::net::TcpStream,
+    router: Router,
+) -> http1::Connection<TokioIo<tokio::net::TcpStream>, TowerToHyperService<Router>> {
+    http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(SLOW)
+        .max_buf_size(64 * 1024)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+}
+
+/// Until a stop is asked for, by the program or by the system.
+async fn stopped(stop: &Interrupt) {
+    let asked = async {
+        while !stop.asked() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::select! {
+        () = asked => {}
+        () = terminated() => {}
+    }
+}
+
+#[cfg(unix)]
+async fn terminated() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut signal) => {
+            signal.recv().await;
+        }
+        Err(_) => std::future::pending().await,
+    }
+}
+
+#[cfg(not(unix))]
+async fn terminated() {
+    std::future::pending().await
+}
+
+/// Whether a caller may ask.
+pub(crate) fn allowed(settings: &Settings, told: Option<&str>) -> Result<(), Fault> {
+    let Some(key) = &settings.api_key else { return Ok(()) };
+    let said = told.and_then(|told| told.strip_prefix("Bearer ")).unwrap_or_default();
+    // As long as all of it takes, wherever the first difference is.
+    let same = said.len() == key.len() && said.bytes().zip(key.bytes()).fold(0, |all, (a, b)| all | (a ^ b)) == 0;
+    if same {
+        return Ok(());
+    }
+    let message = "this server asks for its key: Authorization: Bearer KEY";
+    Err(Fault::new(axum::http::StatusCode::UNAUTHORIZED, "invalid_api_key", message))
+}
