@@ -12,7 +12,7 @@ pub trait Follower: Send + Sync {
     /// draw is shown.
     fn step(&self, canvas: &Canvas, record: Option<&StepRecord>);
 
-    /// Whether the answer is still wanted; else it is decoded no further.
+    /// Whether the answer is still wanted; else it is decoded no further. Asked before every step, on the model's thread.
     fn wanted(&self) -> bool {
         true
     }
@@ -32,8 +32,7 @@ impl Runtime {
         let mut guard: Guard = self.guard(options, asked)?;
         let requests = guard.requests(self.words());
         let pending = self.submit_followed(requests, Some(follower))?;
-        let wait = |pending: Pending<_>| pending.wait_while(|| follower.wanted());
-        let answers = pending.into_iter().map(wait).collect::<Result<_, _>>()?;
+        let answers = pending.into_iter().map(Pending::wait).collect::<Result<_, _>>()?;
         guard.answered(self, answers)
     }
 }

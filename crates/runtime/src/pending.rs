@@ -2,12 +2,8 @@
 
 use crate::RuntimeError;
 use crate::worker::on_a_models_thread;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
-
-/// How often it is looked whether a result is still wanted.
-const LOOK: Duration = Duration::from_millis(5);
 
 /// Why a model's thread ended; empty while it works.
 pub(crate) type Broken = Arc<OnceLock<String>>;
@@ -29,22 +25,6 @@ impl<T> Pending<T> {
     pub fn wait(self) -> Result<T, RuntimeError> {
         may_wait()?;
         self.result.recv().unwrap_or_else(|_| Err(why(&self.broken)))
-    }
-
-    /// Waits for the result as long as it is `wanted`.
-    ///
-    /// # Errors
-    /// As [`Pending::wait`]; [`RuntimeError::Interrupted`] once it is not wanted any more.
-    pub fn wait_while(self, wanted: impl Fn() -> bool) -> Result<T, RuntimeError> {
-        may_wait()?;
-        loop {
-            match self.result.recv_timeout(LOOK) {
-                Ok(result) => return result,
-                Err(RecvTimeoutError::Disconnected) => return Err(why(&self.broken)),
-                Err(RecvTimeoutError::Timeout) if wanted() => {}
-                Err(RecvTimeoutError::Timeout) => return Err(RuntimeError::Interrupted),
-            }
-        }
     }
 }
 

@@ -116,18 +116,17 @@ impl Runtime {
         self.submit_followed(requests, None)
     }
 
-    /// The same; `follower` sees the steps of the first of them.
+    /// The same; `follower` sees the steps of the first of them, and may give all of them up.
     pub(crate) fn submit_followed(
         &self,
         requests: Vec<Request>,
         follower: Option<&Arc<dyn Follower>>,
     ) -> Result<Vec<Pending<Answer>>, RuntimeError> {
         let (mut tickets, mut answers) = (Vec::new(), Vec::new());
-        let mut follower = follower.cloned();
-        for request in requests {
+        for (number, request) in requests.into_iter().enumerate() {
             let (reply, pending) = self.pending();
-            let (asker, follower) = (Arc::downgrade(&pending.asker), follower.take());
-            tickets.push(Ticket { request, reply, asker, follower });
+            let (asker, follower, shown) = (Arc::downgrade(&pending.asker), follower.cloned(), number == 0);
+            tickets.push(Ticket { request, reply, asker, follower, shown });
             answers.push(pending);
         }
         self.send(Job::Decode(tickets))?;

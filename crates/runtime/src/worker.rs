@@ -36,8 +36,9 @@ pub(crate) struct Ticket {
     pub request: Request,
     pub reply: Reply,
     pub asker: Weak<()>,
-    /// Who sees the canvas after every step.
+    /// Who may give it up, and sees the canvas after every step where it is `shown`.
     pub follower: Option<Arc<dyn Follower>>,
+    pub shown: bool,
 }
 
 type Reply = Sender<Result<Answer, RuntimeError>>;
@@ -48,6 +49,7 @@ struct Row {
     reply: Reply,
     asker: Weak<()>,
     follower: Option<Arc<dyn Follower>>,
+    shown: bool,
 }
 
 /// Everything of the thread but the model.
@@ -115,21 +117,20 @@ impl Worker {
     /// Takes requests on while there is room; one that cannot be decoded fails alone.
     fn admit(&mut self, session: &mut Session<'_>) {
         while self.rows.len() < self.settings.batch_size.max(1)
-            && let Some(Ticket { request, reply, asker, follower }) = self.waiting.pop_front()
+            && let Some(Ticket { request, reply, asker, follower, shown }) = self.waiting.pop_front()
         {
             match refused(&request).and_then(|()| Ok(session.admit(request)?)) {
-                Ok(id) => self.rows.push(Row { id, reply, asker, follower }),
+                Ok(id) => self.rows.push(Row { id, reply, asker, follower, shown }),
                 Err(error) => tell(&reply, Err(error)),
             }
         }
     }
 
-    /// Drops what nobody waits for any more.
+    /// Drops what nobody waits for any more, and what its follower does not want.
     fn forget(&mut self, session: &mut Session<'_>) {
-        let wanted = |asker: &Weak<()>| asker.strong_count() > 0;
-        self.waiting.retain(|ticket| wanted(&ticket.asker));
+        self.waiting.retain(|ticket| wanted(&ticket.asker, ticket.follower.as_ref(), &ticket.reply));
         self.rows.retain(|row| {
-            let stays = wanted(&row.asker);
+            let stays = wanted(&row.asker, row.follower.as_ref(), &row.reply);
             if !stays {
                 session.cancel(row.id);
             }
@@ -154,7 +155,7 @@ impl Worker {
     /// Shows a row that made a step to whoever follows it.
     fn show(&self, session: &Session<'_>, event: &Event) {
         let Event::Stepped(id) = event else { return };
-        let follower = self.rows.iter().find(|row| row.id == *id).and_then(|row| row.follower.as_ref());
+        let follower = self.rows.iter().find(|row| row.id == *id && row.shown).and_then(|row| row.follower.as_ref());
         if let (Some(follower), Some(canvas)) = (follower, session.canvas(*id)) {
             follower.step(canvas, session.last_record(*id));
         }
@@ -180,6 +181,15 @@ pub(crate) fn refused(request: &Request) -> Result<(), RuntimeError> {
             Err(RuntimeError::Request("its number to reveal is a mean over a batch, and whoever asks has none".into()))
         }
     }
+}
+
+/// Whether an answer is wanted. Who waits although its follower does not want it is told.
+fn wanted(asker: &Weak<()>, follower: Option<&Arc<dyn Follower>>, reply: &Reply) -> bool {
+    let given_up = follower.is_some_and(|follower| !follower.wanted());
+    if given_up {
+        tell(reply, Err(RuntimeError::Interrupted));
+    }
+    !given_up && asker.strong_count() > 0
 }
 
 /// Hands a result over, if somebody still waits for it.

@@ -1,6 +1,6 @@
 //! `mosa serve`.
 
-use super::limits::{ROWS, THREADS, between, within};
+use super::limits::{POSITIONS, ROWS, THREADS, between, within};
 use super::{Compute, DefenceArgs, SamplingArgs};
 use clap::Args as ClapArgs;
 use std::net::SocketAddr;
@@ -37,6 +37,9 @@ pub(crate) struct ServeArgs {
     /// all cores.
     #[arg(long, value_name = "N", value_parser = within::<usize>(1, THREADS))]
     pub workers: Option<usize>,
+    /// With --batching padded, most computed positions of a pass that answers share; default: 32768.
+    #[arg(long, value_name = "N", value_parser = within::<usize>(1, POSITIONS))]
+    pub max_batch_tokens: Option<usize>,
     /// Answers under way at the same time.
     #[arg(long, value_name = "N", value_parser = within::<usize>(1, ROWS), default_value_t = 64)]
     pub max_running: usize,

@@ -83,7 +83,9 @@ impl Making<'_> {
     fn served(self, workers: usize, mut model: impl FnMut() -> Result<Model>) -> Result<Served> {
         let Self { args, name, dir, folder, sampler } = self;
         let batching = match args.sampling.batching {
-            BatchingName::Padded => Batching::SHARED,
+            BatchingName::Padded => {
+                args.max_batch_tokens.map_or(Batching::SHARED, |tokens| Batching::Shared { tokens })
+            }
             BatchingName::Auto | BatchingName::Rows => Batching::Turns,
         };
         let all = all_threads();
