@@ -79,8 +79,10 @@ fn several_choices_differ_by_their_draws_and_come_back_with_their_seed() {
 fn an_answer_is_cut_at_a_stop_text_and_at_max_tokens_of_a_longer_canvas() {
     let server = Server::start(|_| {});
     let whole = server.said(&chat("the sea"));
-    let at = whole.char_indices().nth(whole.chars().count() / 2).unwrap().0;
-    let stop: String = whole[at..].chars().take(3).collect();
+    let chars: Vec<char> = whole.chars().collect();
+    let stops = (1..chars.len()).map(|at| chars[at..chars.len().min(at + 4)].iter().collect::<String>());
+    // One that does not stand at the beginning, where nothing would be left.
+    let stop = stops.into_iter().find(|stop| whole.find(stop.as_str()).is_some_and(|at| at > 0)).unwrap();
     let (_, cut) = server.post("/v1/chat/completions", &with(chat("the sea"), &json!({"stop": [stop]})));
     assert_eq!(cut["choices"][0]["message"]["content"], whole[..whole.find(&stop).unwrap()]);
     assert_eq!(cut["choices"][0]["finish_reason"], "stop");
