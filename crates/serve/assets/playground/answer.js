@@ -1,0 +1,111 @@
+// One answer: what was asked, and its canvas after every step, while it comes in and afterwards.
+//
+// A state is { step, cells, changed }: a cell is null while it is masked, and else { text, token, confidence, step, given }.
+
+class Answer {
+  constructor(asked) {
+    this.asked = asked;
+    this.began = Date.now();
+    this.states = [{ step: 0, cells: Array(asked.length).fill(null), changed: new Set() }];
+    this.text = "";
+    this.finish = "";
+    this.end = null;
+    this.seconds = null;
+  }
+
+  get length() {
+    return this.states[0].cells.length;
+  }
+
+  get last() {
+    return this.states.length - 1;
+  }
+
+  /** Takes a chunk of the stream. */
+  take(chunk) {
+    const choice = chunk.choices?.[0];
+    const text = choice?.delta?.content ?? choice?.text;
+    if (text) this.text = text;
+    this.created = chunk.created;
+    this.id = chunk.id;
+    if (choice?.finish_reason) this.close(choice.finish_reason, chunk.mosa ?? {});
+    else if (chunk.mosa) this.grow(chunk.mosa);
+  }
+
+  /** Another step came in. A slow reader misses some; `close` puts them in. */
+  grow(frame) {
+    const changed = new Set(frame.changed);
+    const before = this.states.at(-1).cells;
+    const cells = frame.pieces.map((text, at) => {
+      if (frame.masked[at]) return null;
+      const old = before[at];
+      if (old && !changed.has(at) && old.token === frame.tokens[at]) return old;
+      const confidence = frame.confidences[at];
+      return { text, token: frame.tokens[at], confidence, step: frame.step, given: confidence === null };
+    });
+    if (this.last === 0 && this.length !== cells.length) this.states[0].cells = Array(cells.length).fill(null);
+    this.states.push({ step: frame.step, cells, changed });
+  }
+
+  /** The answer is whole: its states follow from the trace, which misses no step. */
+  close(finish, end) {
+    this.seconds = (Date.now() - this.began) / 1000;
+    this.finish = finish;
+    this.end = end;
+    if (this.end.answer) this.text = this.text || "";
+    if (!end.trace) return;
+    const length = this.last > 0 ? this.states.at(-1).cells.length : (end.options?.gen_length ?? this.length);
+    this.states = replayed(end.trace, length);
+    named(this.states, end.answer?.pieces ?? []);
+  }
+
+  /** Steps at which words came in from outside, by offset. */
+  forced() {
+    const first = this.states[0].cells.map((cell) => cell !== null);
+    return this.asked.forced.map(({ offset, text }) => {
+      let tokens = 0;
+      while (first[offset + tokens] && !(tokens > 0 && this.asked.forced.some((f) => f.offset === offset + tokens))) tokens += 1;
+      return { offset, tokens, text };
+    });
+  }
+}
+
+/** The states that a trace goes through. Words that were forced stand there before the first step. */
+function replayed(trace, length) {
+  let cells = Array(length).fill(null);
+  const within = (edit) => edit.offset >= 0 && edit.offset < length;
+  const written = (edit, step) => ({
+    text: edit.text,
+    token: edit.token,
+    confidence: edit.confidence,
+    step,
+    given: edit.cause === "forced",
+  });
+  const [first] = trace;
+  for (const edit of first?.edits.filter(within) ?? []) {
+    if (edit.cause === "forced") cells[edit.offset] = written(edit, 0);
+  }
+  const states = [{ step: 0, cells, changed: new Set() }];
+  trace.forEach((record, index) => {
+    cells = cells.slice();
+    const changed = new Set();
+    for (const edit of record.edits.filter(within)) {
+      if (index === 0 && edit.cause === "forced") continue;
+      cells[edit.offset] = edit.cause === "remasked" ? null : written(edit, index + 1);
+      changed.add(edit.offset);
+    }
+    states.push({ step: index + 1, cells, changed });
+  });
+  return states;
+}
+
+/** Tokens that stand in the answer are called by what they add to it: a token alone may lack the space before it. */
+function named(states, pieces) {
+  const final = states.at(-1).cells;
+  if (final.length < pieces.length) return;
+  for (const { cells } of states) {
+    cells.forEach((cell, at) => {
+      if (cell && pieces[at] && cell.token === final[at]?.token) cell.text = pieces[at];
+    });
+  }
+}

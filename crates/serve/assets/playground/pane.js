@@ -1,0 +1,351 @@
+// A pane: a model with settings and defences, and the answer it gave.
+
+/** Why an answer ended, for people. */
+const FINISHED = {
+  stop: "at its end token",
+  length: "at the end of the canvas",
+  unfinished: "with positions still masked",
+};
+
+class Pane {
+  constructor(name, page) {
+    this.name = name;
+    this.page = page;
+    this.answer = null;
+    this.step = 0;
+    this.timer = 0;
+    this.running = null;
+    this.parts = cloned("pane");
+    this.settings = new Settings(this.parts);
+    this.forcing = new Forcing(this.parts, {
+      changed: () => this.draw(),
+      left: (at) => this.canvas.focus(at),
+    });
+    this.canvas = new CanvasList(this.parts.canvas, {
+      point: (at) => this.point(at),
+      pick: (at) => this.pick(at),
+    });
+    this.label();
+    this.listen();
+  }
+
+  /** Names that tell the two panes apart for those who do not see them. */
+  label() {
+    const { root, title, canvas, slider, controls, fault } = this.parts;
+    title.id = `title-${this.name}`;
+    fault.id = `fault-${this.name}`;
+    root.setAttribute("aria-labelledby", title.id);
+    canvas.setAttribute("aria-label", `Positions of answer ${this.name}`);
+    this.parts.how.id = `how-${this.name}`;
+    canvas.setAttribute("aria-describedby", this.parts.how.id);
+    controls.setAttribute("aria-label", `Steps of answer ${this.name}`);
+    slider.setAttribute("aria-label", `Step of answer ${this.name}`);
+  }
+
+  listen() {
+    const { parts } = this;
+    parts.model.addEventListener("change", () => this.choose());
+    parts.settings.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.run();
+    });
+    parts.settings.addEventListener("input", () => this.preview());
+    parts.slider.addEventListener("input", () => this.halt(Number(parts.slider.value)));
+    parts.back.addEventListener("click", () => this.halt(this.step - 1));
+    parts.forward.addEventListener("click", () => this.halt(this.step + 1));
+    parts.play.addEventListener("click", () => (this.timer ? this.halt(this.step) : this.play()));
+    parts.again.addEventListener("click", () => this.run());
+    parts.download.addEventListener("click", () => {
+      if (enabled(parts.download)) download([this.answer.record]);
+    });
+  }
+
+  /** The models there are; the choice is kept where it can be. */
+  offer(models, first) {
+    const { model } = this.parts;
+    const before = model.value;
+    model.replaceChildren(...models.map((one) => make("option", one.id)));
+    model.value = models.some((one) => one.id === before) ? before : models[Math.min(first, models.length - 1)].id;
+    this.choose();
+  }
+
+  get model() {
+    return this.page.models.find((one) => one.id === this.parts.model.value);
+  }
+
+  choose() {
+    this.settings.of(this.model);
+    this.preview();
+  }
+
+  /** Before the first answer, the canvas as it is going to be. */
+  preview() {
+    this.parts.title.textContent = `Answer ${this.name}: ${this.model.id}`;
+    if (this.answer) return;
+    const length = Math.min(this.settings.length, 4096);
+    this.blank = { step: 0, cells: Array(length).fill(null), changed: new Set() };
+    this.draw();
+  }
+
+  // --- asking ---------------------------------------------------------------------------------------------------------
+
+  /** What is asked now. */
+  asked() {
+    const { model } = this;
+    const { prompt, system } = this.page.question();
+    const body = { model: model.id, stream: true, diffusing: true, mosa: { return_trace: true } };
+    if (model.mosa.chat) {
+      const turns = [{ role: "user", content: prompt }];
+      if (system) turns.unshift({ role: "system", content: system });
+      body.messages = turns;
+    } else {
+      body.prompt = system ? `${system}\n\n${prompt}` : prompt;
+    }
+    this.settings.into(body);
+    const forced = this.forcing.prefill();
+    if (forced.length > 0) body.mosa.prefill = forced;
+    return {
+      path: model.mosa.chat ? "v1/chat/completions" : "v1/completions",
+      body,
+      prompt,
+      system,
+      forced,
+      model: model.id,
+      fingerprint: model.mosa.fingerprint,
+      length: this.settings.length,
+      ends: endTokens(model),
+      version: this.page.version,
+    };
+  }
+
+  async run() {
+    this.stop();
+    if (!this.settings.valid()) return;
+    const asked = this.asked();
+    const running = new AbortController();
+    this.begin(asked, running);
+    try {
+      for await (const chunk of this.page.server.stream(asked.path, asked.body, running.signal)) {
+        if (this.running !== running) return;
+        this.answer.take(chunk);
+        this.soon();
+      }
+      this.done(running);
+    } catch (error) {
+      if (this.running !== running) return;
+      this.running = null;
+      this.broke(error);
+    }
+  }
+
+  begin(asked, running) {
+    this.running = running;
+    this.answer = new Answer(asked);
+    this.follow = true;
+    this.forcing.close();
+    this.settings.absolve();
+    this.parts.fault.hidden = true;
+    this.parts.root.classList.add("running");
+    this.parts.root.setAttribute("aria-busy", "true");
+    enable(this.parts.download, false);
+    this.halt(0);
+    this.follow = true;
+    this.page.told();
+  }
+
+  /** The answer is whole. */
+  done(running) {
+    if (this.running !== running) return;
+    this.running = null;
+    this.idle();
+    const { answer } = this;
+    if (answer.end?.answer) {
+      answer.record = record(answer, this.page.number());
+      this.page.keep(answer.record);
+      enable(this.parts.download, true);
+    }
+    this.show(this.follow ? answer.last : answer.states.findIndex((state) => state.step >= this.seen));
+    const text = answer.text.trim() === "" ? "It is empty." : answer.text;
+    say(`Answer ${this.name} is there after ${plural(answer.last, "step")}: ${text}`, true);
+  }
+
+  /** It will not be: the reader stopped it, or something went wrong. */
+  broke(error) {
+    this.idle();
+    this.draw();
+    const stopped = error.name === "AbortError";
+    if (stopped) {
+      this.note = "Stopped: what is there stays, and is not recorded.";
+      say(`Answer ${this.name} is stopped.`, true);
+    } else {
+      const fault = error instanceof Fault ? error : new Fault(String(error));
+      this.parts.fault.textContent = fault.words;
+      this.parts.fault.hidden = false;
+      if (fault.status === 401) this.page.locked();
+      if (fault.field) this.settings.blame(fault.field, this.parts.fault.id);
+    }
+    this.tell();
+  }
+
+  idle() {
+    this.parts.root.classList.remove("running");
+    this.parts.root.removeAttribute("aria-busy");
+    this.page.told();
+  }
+
+  /** Aborts the request: the server sees that nobody waits and frees the row. */
+  stop() {
+    this.running?.abort();
+  }
+
+  // --- showing --------------------------------------------------------------------------------------------------------
+
+  /** Draws at the next frame of the screen, however fast steps come in. */
+  soon() {
+    if (this.waiting) return;
+    this.waiting = true;
+    requestAnimationFrame(() => {
+      this.waiting = false;
+      if (!this.running) return;
+      this.show(this.follow ? this.answer.last : this.step);
+      const { cells } = this.state;
+      const revealed = cells.filter((cell) => cell !== null).length;
+      say(`Answer ${this.name}: step ${this.state.step}, ${revealed} of ${plural(cells.length, "position")} revealed`);
+    });
+  }
+
+  get state() {
+    return this.answer ? this.answer.states[this.step] : this.blank;
+  }
+
+  play() {
+    const last = this.answer?.last ?? 0;
+    if (last === 0) return;
+    if (this.step >= last) this.show(0);
+    const pause = Math.min(Math.max(12000 / last, 60), 500);
+    this.parts.play.textContent = "Pause";
+    this.timer = setInterval(() => {
+      this.show(this.step + 1);
+      if (this.step >= this.answer.last) this.halt(this.step);
+    }, pause);
+  }
+
+  halt(step) {
+    clearInterval(this.timer);
+    this.timer = 0;
+    this.parts.play.textContent = "Play";
+    this.show(step);
+    this.follow = this.step === (this.answer?.last ?? 0);
+  }
+
+  /** Goes to the state after a number of steps. */
+  show(step) {
+    this.step = Math.min(Math.max(step, 0), this.answer?.last ?? 0);
+    this.seen = this.state.step;
+    this.draw();
+  }
+
+  draw() {
+    const { parts, state, answer } = this;
+    const last = answer?.last ?? 0;
+    parts.slider.max = String(last);
+    parts.slider.value = String(this.step);
+    const revealed = state.cells.filter((cell) => cell !== null).length;
+    const count = `step ${state.step} of ${answer?.states.at(-1).step ?? 0}, ${revealed} of ${plural(state.cells.length, "position")} revealed`;
+    parts.count.textContent = count;
+    parts.slider.setAttribute("aria-valuetext", count);
+    enable(parts.back, this.step > 0);
+    enable(parts.forward, this.step < last);
+    enable(parts.play, last > 0);
+    const ends = answer?.asked.ends ?? endTokens(this.model);
+    // Words that were forced are drawn as such; planned are those that the canvas does not hold yet.
+    const held = new Set((answer?.asked.forced ?? []).map(({ offset, text }) => `${offset} ${text}`));
+    const planned = (at) => {
+      const words = this.forcing.words.find(({ offset, tokens }) => offset <= at && at < offset + tokens);
+      return words && !held.has(`${words.offset} ${words.text}`) ? words.text : null;
+    };
+    this.canvas.draw(views(state, ends, planned));
+    this.write(state, ends);
+    this.tell();
+  }
+
+  /** The text of a state: up to the first end token, with its masks in a way that can be read out. */
+  write(state, ends) {
+    const { text } = this.parts;
+    const whole = this.answer?.finish && this.step === this.answer.last;
+    this.parts["text-title"].textContent = whole ? "Answer" : `Text after step ${state.step}`;
+    if (whole) {
+      text.textContent = this.answer.text;
+      return;
+    }
+    const runs = [];
+    for (const cell of state.cells) {
+      if (cell && ends.has(cell.token)) break;
+      const run = runs.at(-1);
+      if (run && Boolean(cell) === run.read) run.texts.push(cell ? cell.text : MASK);
+      else runs.push({ read: Boolean(cell), texts: [cell ? cell.text : MASK] });
+    }
+    text.replaceChildren(...runs.flatMap(({ read, texts }) => {
+      if (read) return [document.createTextNode(texts.join(""))];
+      const masks = make("span", texts.join(""), "masks");
+      masks.setAttribute("aria-hidden", "true");
+      return [masks, make("span", ` (${texts.length} masked) `, "unseen")];
+    }));
+  }
+
+  /** What is known of the answer beside its words. */
+  tell() {
+    const { parts, answer } = this;
+    const end = answer?.end;
+    const facts = [];
+    if (end) {
+      const finish = FINISHED[end.finish] ?? `stopped by ${end.finish}`;
+      facts.push(["Finish", `${end.finish} (${finish})`], ["Forwards", end.forwards], ["Steps", end.steps]);
+      facts.push(["Seed", end.seed], ["Seconds", answer.seconds.toFixed(2)]);
+    } else if (this.running) facts.push(["Finish", "running"]);
+    else if (answer) facts.push(["Finish", "none: it was stopped, or failed, and is not recorded"]);
+    parts.facts.replaceChildren(...facts.map(([name, value]) => {
+      const fact = make("div");
+      fact.append(make("dt", name), make("dd", String(value)));
+      return fact;
+    }));
+    const asked = answer?.asked.body.mosa.defences ?? [];
+    parts.acts.hidden = !end || asked.length === 0;
+    if (parts.acts.hidden) return;
+    const acts = end.defences.map(act);
+    parts["act-list"].replaceChildren(...(acts.length > 0 ? acts : ["Nothing: they left this answer as it was."]).map((text) => make("li", text)));
+  }
+
+  point(at) {
+    this.canvas.stop(at);
+    this.parts.detail.textContent = this.canvas.spots[at].chip.getAttribute("aria-label");
+  }
+
+  pick(at) {
+    this.canvas.stop(at);
+    this.forcing.ask(at, this.canvas.spots[at].item, {
+      two: this.page.two,
+      put: (offset, text, both) => {
+        for (const pane of both ? this.page.shown : [this]) pane.force(offset, text);
+      },
+    });
+  }
+
+  force(offset, text) {
+    const count = (words) => this.page.server.count(this.model.id, words);
+    return this.forcing.put(offset, text, count);
+  }
+}
+
+/** Ids of the tokens that end an answer. */
+function endTokens(model) {
+  const { eos, eot } = model.mosa.options?.ends ?? {};
+  return new Set([eos, eot].filter((id) => id !== undefined && id !== null));
+}
+
+/** What a defence did, as a sentence. */
+function act({ defence, did, step, value }) {
+  const when = step === undefined ? "" : ` in step ${step + 1}`;
+  const by = value === undefined ? "" : ` (${typeof value === "number" ? digits(value) : value})`;
+  return `${defence}: ${did}${when}${by}`;
+}
