@@ -41,7 +41,9 @@ class Answer {
       const old = before[at];
       if (old && !changed.has(at) && old.token === frame.tokens[at]) return old;
       const confidence = frame.confidences[at];
-      return { text, token: frame.tokens[at], confidence, step: frame.step, given: confidence === null };
+      const given = confidence === null;
+      // What was forced before the first step comes with it.
+      return { text, token: frame.tokens[at], confidence, step: given && before[at] === null && frame.step === 1 ? 0 : frame.step, given };
     });
     if (this.last === 0 && this.length !== cells.length) this.states[0].cells = Array(cells.length).fill(null);
     this.states.push({ step: frame.step, cells, changed });
@@ -52,14 +54,13 @@ class Answer {
     this.seconds = (Date.now() - this.began) / 1000;
     this.finish = finish;
     this.end = end;
-    if (this.end.answer) this.text = this.text || "";
     if (!end.trace) return;
     const length = this.last > 0 ? this.states.at(-1).cells.length : (end.options?.gen_length ?? this.length);
     this.states = replayed(end.trace, length);
     named(this.states, end.answer?.pieces ?? []);
   }
 
-  /** Steps at which words came in from outside, by offset. */
+  /** The words that were forced, and how many tokens each came to. */
   forced() {
     const first = this.states[0].cells.map((cell) => cell !== null);
     return this.asked.forced.map(({ offset, text }) => {

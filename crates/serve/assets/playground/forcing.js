@@ -50,8 +50,7 @@ class Forcing {
       return item;
     });
     this.parts["forced-list"].replaceChildren(...items);
-    this.parts.forced.hidden = this.words.length === 0 && !this.stale;
-    this.parts.forced.querySelector("h3").textContent = this.words.length > 0 ? "Forced words" : "No words are forced any more";
+    this.parts.forced.hidden = this.words.length === 0;
   }
 
   /** Opens the field behind a position; `spot` is the position's item, `two` whether there are two panes. */

@@ -2,9 +2,9 @@
 
 /** Why an answer ended, for people. */
 const FINISHED = {
-  stop: "at its end token",
-  length: "at the end of the canvas",
-  unfinished: "with positions still masked",
+  stop: "an end token",
+  length: "the canvas is full",
+  unfinished: "positions are still masked",
 };
 
 class Pane {
@@ -36,8 +36,7 @@ class Pane {
     fault.id = `fault-${this.name}`;
     root.setAttribute("aria-labelledby", title.id);
     canvas.setAttribute("aria-label", `Positions of answer ${this.name}`);
-    this.parts.how.id = `how-${this.name}`;
-    canvas.setAttribute("aria-describedby", this.parts.how.id);
+    canvas.setAttribute("aria-describedby", "how");
     controls.setAttribute("aria-label", `Steps of answer ${this.name}`);
     slider.setAttribute("aria-label", `Step of answer ${this.name}`);
   }
@@ -141,13 +140,13 @@ class Pane {
   begin(asked, running) {
     this.running = running;
     this.answer = new Answer(asked);
-    this.follow = true;
     this.forcing.close();
     this.settings.absolve();
     this.parts.fault.hidden = true;
     this.parts.root.classList.add("running");
     this.parts.root.setAttribute("aria-busy", "true");
     enable(this.parts.download, false);
+    this.parts.again.textContent = "Run again";
     this.halt(0);
     this.follow = true;
     this.page.told();
@@ -200,7 +199,7 @@ class Pane {
 
   // --- showing --------------------------------------------------------------------------------------------------------
 
-  /** Draws at the next frame of the screen, however fast steps come in. */
+  /** Draws when the screen does, however fast steps come in. */
   soon() {
     if (this.waiting) return;
     this.waiting = true;
@@ -265,6 +264,7 @@ class Pane {
       return words && !held.has(`${words.offset} ${words.text}`) ? words.text : null;
     };
     this.canvas.draw(views(state, ends, planned));
+    this.detail();
     this.write(state, ends);
     this.tell();
   }
@@ -318,7 +318,13 @@ class Pane {
 
   point(at) {
     this.canvas.stop(at);
-    this.parts.detail.textContent = this.canvas.spots[at].chip.getAttribute("aria-label");
+    this.detail();
+  }
+
+  /** What is known of the position that was last looked at. */
+  detail() {
+    const spot = this.canvas.spots[this.canvas.at];
+    this.parts.detail.textContent = spot?.chip.getAttribute("aria-label") ?? "";
   }
 
   pick(at) {

@@ -34,7 +34,7 @@ class Settings {
       else field.options[0].textContent = value ? `as served (${value})` : "as served";
     }
     // Dream's sampler knows its orders by names of its own.
-    const dream = model.mosa.family === "dream";
+    const dream = model.mosa.family.toLowerCase() === "dream";
     for (const label of this.parts.settings.querySelectorAll("[data-for]")) {
       label.hidden = (label.dataset.for === "alg") !== dream;
     }
