@@ -278,6 +278,8 @@ def refuses(check):
     check.browser.click(check.part("again"))
     check.browser.wait("return !document.querySelector('[data-part=fault]').hidden")
     assert "block" in check.look()["fault"], check.look()["fault"]
+    guilty = "return [...document.querySelectorAll('[aria-invalid]')].map((field) => [field.dataset.setting, field.getAttribute('aria-describedby')])"
+    assert check.browser.run(guilty) == [["mosa.block_length", "fault-A"]], check.browser.run(guilty)
     check.picture("fault")
     check.setting("mosa.block_length", "")
     check.setting("mosa.steps", "")
@@ -286,7 +288,7 @@ def refuses(check):
     check.browser.wait("return document.querySelector('[data-part=fault]').textContent.includes('context of 256')")
     check.setting("mosa.gen_length", "")
     check.browser.click(check.part("again"))
-    assert check.whole(0)["fault"] is None
+    assert check.whole(0)["fault"] is None and check.browser.run(guilty) == []
     check.silent(400)
 
 

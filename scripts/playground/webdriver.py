@@ -100,6 +100,7 @@ class Browser:
 
     def picture(self, path):
         """The whole page as an image."""
+        self.cdp("Emulation.setScrollbarsHidden", hidden=True)
         size = self.cdp("Page.getLayoutMetrics")["cssContentSize"]
         clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
         image = self.cdp("Page.captureScreenshot", format="png", captureBeyondViewport=True, clip=clip)["data"]

@@ -56,8 +56,9 @@ class Answer {
     this.end = end;
     if (!end.trace) return;
     const length = this.last > 0 ? this.states.at(-1).cells.length : (end.options?.gen_length ?? this.length);
+    const seen = this.states.at(-1).cells;
     this.states = replayed(end.trace, length);
-    named(this.states, end.answer?.pieces ?? []);
+    named(this.states, seen.map((cell, at) => end.answer?.pieces?.[at] || cell?.text));
   }
 
   /** The words that were forced, and how many tokens each came to. */
@@ -100,10 +101,9 @@ function replayed(trace, length) {
   return states;
 }
 
-/** Tokens that stand in the answer are called by what they add to it: a token alone may lack the space before it. */
+/** Tokens that stand on the last canvas are called by what they add to it: a token alone may lack the space before it. */
 function named(states, pieces) {
   const final = states.at(-1).cells;
-  if (final.length < pieces.length) return;
   for (const { cells } of states) {
     cells.forEach((cell, at) => {
       if (cell && pieces[at] && cell.token === final[at]?.token) cell.text = pieces[at];

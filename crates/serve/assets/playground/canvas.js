@@ -147,7 +147,8 @@ function about(cell, { at, end, fresh, words }) {
   const parts = [`position ${at}`];
   if (!cell) parts.push(fresh ? "masked again" : "masked");
   else {
-    parts.push(end ? `end of the answer, ${cell.text}` : `“${cell.text}”`);
+    const text = cell.text.trim() || cell.text;
+    parts.push(end ? `end of the answer, ${text}` : `“${text}”`);
     if (cell.given) parts.push(cell.step === 0 ? "forced before the first step" : `forced in step ${cell.step}`);
     else parts.push(`revealed in step ${cell.step}`);
     if (cell.confidence !== null && !cell.given) parts.push(`confidence ${digits(cell.confidence)}`);

@@ -79,8 +79,8 @@ class Pane {
 
   /** Before the first answer, the canvas as it is going to be. */
   preview() {
-    this.parts.title.textContent = `Answer ${this.name}: ${this.model.id}`;
     if (this.answer) return;
+    this.parts.title.textContent = `Answer ${this.name}: ${this.model.id}`;
     const length = Math.min(this.settings.length, 4096);
     this.blank = { step: 0, cells: Array(length).fill(null), changed: new Set() };
     this.draw();
@@ -140,6 +140,8 @@ class Pane {
   begin(asked, running) {
     this.running = running;
     this.answer = new Answer(asked);
+    // What the answer was asked of, whatever is chosen above it later.
+    this.parts.title.textContent = `Answer ${this.name}: ${group(asked)}`;
     this.forcing.close();
     this.settings.absolve();
     this.parts.fault.hidden = true;
@@ -163,7 +165,9 @@ class Pane {
       this.page.keep(answer.record);
       enable(this.parts.download, true);
     }
-    this.show(this.follow ? answer.last : answer.states.findIndex((state) => state.step >= this.seen));
+    // Where the reader went back meanwhile, they stay at the step they look at.
+    const seen = answer.states.findIndex((state) => state.step >= this.seen);
+    this.show(this.follow || seen < 0 ? answer.last : seen);
     const text = answer.text.trim() === "" ? "It is empty." : answer.text;
     say(`Answer ${this.name} is there after ${plural(answer.last, "step")}: ${text}`, true);
   }
@@ -172,16 +176,13 @@ class Pane {
   broke(error) {
     this.idle();
     this.draw();
-    const stopped = error.name === "AbortError";
-    if (stopped) {
-      this.note = "Stopped: what is there stays, and is not recorded.";
-      say(`Answer ${this.name} is stopped.`, true);
-    } else {
+    if (error.name === "AbortError") say(`Answer ${this.name} is stopped.`, true);
+    else {
       const fault = error instanceof Fault ? error : new Fault(String(error));
       this.parts.fault.textContent = fault.words;
       this.parts.fault.hidden = false;
       if (fault.status === 401) this.page.locked();
-      if (fault.field) this.settings.blame(fault.field, this.parts.fault.id);
+      this.settings.blame(fault, this.parts.fault.id);
     }
     this.tell();
   }

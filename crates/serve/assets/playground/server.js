@@ -13,9 +13,10 @@ class Fault extends Error {
     return new Fault(error?.message ?? `status ${status}`, { field: error?.param ?? null, status });
   }
 
-  /** With the field in front, where the sentence does not name it anyway. */
+  /** With the field in front, where it is one and the sentence does not name it anyway. */
   get words() {
-    return this.field && !this.message.includes(this.field) ? `${this.field}: ${this.message}` : this.message;
+    const field = this.field && this.field !== "mosa" && !this.message.includes(this.field);
+    return field ? `${this.field}: ${this.message}` : this.message;
   }
 }
 

@@ -31,7 +31,7 @@ class Settings {
     for (const field of this.fields) {
       const value = this.known[field.dataset.setting];
       if (field.tagName === "INPUT") field.placeholder = value ?? "";
-      else field.options[0].textContent = value ? `as served (${value})` : "as served";
+      else field.options[0].textContent = value ? `${value} (as served)` : "as served";
     }
     // Dream's sampler knows its orders by names of its own.
     const dream = model.mosa.family.toLowerCase() === "dream";
@@ -98,15 +98,16 @@ class Settings {
     if (boxes.length > 0) body.mosa.defences = boxes.filter((box) => box.checked).map((box) => box.value);
   }
 
-  /** Marks the field that a fault is about; false if none is. */
-  blame(name, by) {
-    this.absolve();
-    const field = this.fields.find((one) => one.dataset.setting === name || one.dataset.setting === `mosa.${name}`);
-    if (!field) return false;
-    field.setAttribute("aria-invalid", "true");
-    field.setAttribute("aria-describedby", by);
-    this.parts.more.open = true;
-    return true;
+  /** Marks what a fault is about: the field it names or, where settings do not go together, those that were changed. */
+  blame(fault, by) {
+    const changed = new Set(this.changed().map(([name]) => name));
+    const spoken = (name) => fault.message.includes(name.replace("mosa.", "").replaceAll("_", "-"));
+    const guilty = (name) => name === fault.field || (fault.field === "mosa" && changed.has(name) && spoken(name));
+    for (const field of this.fields.filter((one) => guilty(one.dataset.setting))) {
+      field.setAttribute("aria-invalid", "true");
+      field.setAttribute("aria-describedby", by);
+      this.parts.more.open = true;
+    }
   }
 
   absolve() {
