@@ -1,5 +1,5 @@
-//! The playground: one page, put together from `assets/playground`, and the policy that lets its own style and script, and
-//! nothing else, run.
+//! The playground: one page, put together from `assets/playground`, and the policy that lets nothing run but its own style
+//! and script.
 
 use axum::http::header;
 use axum::response::IntoResponse;
@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 const BODY: &str = include_str!("../assets/playground/page.html");
 const STYLE: &str = include_str!("../assets/playground/style.css");
 /// The script in its parts, in the order they are read.
-const SCRIPT: [&str; 9] = [
+const SCRIPT: [&str; 10] = [
     include_str!("../assets/playground/dom.js"),
     include_str!("../assets/playground/server.js"),
     include_str!("../assets/playground/answer.js"),
@@ -19,6 +19,7 @@ const SCRIPT: [&str; 9] = [
     include_str!("../assets/playground/canvas.js"),
     include_str!("../assets/playground/settings.js"),
     include_str!("../assets/playground/forcing.js"),
+    include_str!("../assets/playground/facts.js"),
     include_str!("../assets/playground/pane.js"),
     include_str!("../assets/playground/main.js"),
 ];

@@ -169,6 +169,10 @@ impl Sending {
     /// A step was made.
     fn grown(&mut self, index: usize, frame: &Frame, ready: &mut VecDeque<Event>) -> Result<(), Fault> {
         let text = self.runtime.text();
+        // An answer that was declined before its first step has no canvas.
+        if frame.steps == 0 {
+            return Ok(());
+        }
         if self.diffusing {
             let mut chunk = self.head.wrap(true, &[part(self.head.way, index, &drawn(text, &frame.tokens), None)]);
             chunk["mosa"] = canvas(text, frame);

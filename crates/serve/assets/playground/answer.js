@@ -1,12 +1,12 @@
 // One answer: what was asked, and its canvas after every step, while it comes in and afterwards.
 //
-// A state is { step, cells, changed }: a cell is null while it is masked, and else { text, token, confidence, step, given }.
+// A state is { step, cells, changed }. A cell is null while it is masked, else { text, token, confidence, step, given }.
 
 class Answer {
   constructor(asked) {
     this.asked = asked;
     this.began = Date.now();
-    this.states = [{ step: 0, cells: Array(asked.length).fill(null), changed: new Set() }];
+    this.states = [blank(asked.length)];
     this.text = "";
     this.finish = "";
     this.end = null;
@@ -34,18 +34,23 @@ class Answer {
 
   /** Another step came in. A slow reader misses some; `close` puts them in. */
   grow(frame) {
+    // The last step may be told twice.
+    if (frame.step <= this.states.at(-1).step) return;
     const changed = new Set(frame.changed);
     const before = this.states.at(-1).cells;
-    const cells = frame.pieces.map((text, at) => {
+    // A canvas of blocks may reach beyond the answer, to the end of its last block.
+    const pieces = frame.pieces.slice(0, this.asked.length || undefined);
+    const cells = pieces.map((text, at) => {
       if (frame.masked[at]) return null;
       const old = before[at];
       if (old && !changed.has(at) && old.token === frame.tokens[at]) return old;
       const confidence = frame.confidences[at];
       const given = confidence === null;
       // What was forced before the first step comes with it.
-      return { text, token: frame.tokens[at], confidence, step: given && before[at] === null && frame.step === 1 ? 0 : frame.step, given };
+      const step = given && frame.step === 1 ? 0 : frame.step;
+      return { text, token: frame.tokens[at], confidence, step, given };
     });
-    if (this.last === 0 && this.length !== cells.length) this.states[0].cells = Array(cells.length).fill(null);
+    if (this.last === 0) this.states[0] = blank(cells.length);
     this.states.push({ step: frame.step, cells, changed });
   }
 
@@ -63,13 +68,19 @@ class Answer {
 
   /** The words that were forced, and how many tokens each came to. */
   forced() {
-    const first = this.states[0].cells.map((cell) => cell !== null);
+    const { cells } = this.states[0];
+    const begins = new Set(this.asked.forced.map(({ offset }) => offset));
     return this.asked.forced.map(({ offset, text }) => {
-      let tokens = 0;
-      while (first[offset + tokens] && !(tokens > 0 && this.asked.forced.some((f) => f.offset === offset + tokens))) tokens += 1;
-      return { offset, tokens, text };
+      let end = offset;
+      while (cells[end] && (end === offset || !begins.has(end))) end += 1;
+      return { offset, tokens: end - offset, text };
     });
   }
+}
+
+/** A canvas before anything is on it; of a length that nobody can mean, as much as can be drawn. */
+function blank(length) {
+  return { step: 0, cells: Array(Math.min(length, 4096)).fill(null), changed: new Set() };
 }
 
 /** The states that a trace goes through. Words that were forced stand there before the first step. */
@@ -88,20 +99,22 @@ function replayed(trace, length) {
     if (edit.cause === "forced") cells[edit.offset] = written(edit, 0);
   }
   const states = [{ step: 0, cells, changed: new Set() }];
-  trace.forEach((record, index) => {
+  for (const record of trace) {
+    // Steps that wrote nothing are not in the trace, but count.
+    const step = record.clock + 1;
     cells = cells.slice();
     const changed = new Set();
     for (const edit of record.edits.filter(within)) {
-      if (index === 0 && edit.cause === "forced") continue;
-      cells[edit.offset] = edit.cause === "remasked" ? null : written(edit, index + 1);
+      if (record === first && edit.cause === "forced") continue;
+      cells[edit.offset] = edit.cause === "remasked" ? null : written(edit, step);
       changed.add(edit.offset);
     }
-    states.push({ step: index + 1, cells, changed });
-  });
+    states.push({ step, cells, changed });
+  }
   return states;
 }
 
-/** Tokens that stand on the last canvas are called by what they add to it: a token alone may lack the space before it. */
+/** Calls tokens that stand on the last canvas by what they add to it: alone they may lack the space before them. */
 function named(states, pieces) {
   const final = states.at(-1).cells;
   for (const { cells } of states) {

@@ -43,8 +43,8 @@ class CanvasList {
     if (from < 0 || event.ctrlKey || event.altKey || event.metaKey) return;
     const last = this.spots.length - 1;
     const next = { ArrowLeft: from - 1, ArrowRight: from + 1, Home: 0, End: last };
-    if (event.key === "ArrowUp" || event.key === "ArrowDown") next[event.key] = this.beside(from, event.key === "ArrowDown");
-    const to = next[event.key];
+    const under = { ArrowUp: false, ArrowDown: true }[event.key];
+    const to = under === undefined ? next[event.key] : this.beside(from, under);
     if (to === undefined) return;
     event.preventDefault();
     this.focus(Math.min(Math.max(to, 0), last));
@@ -54,7 +54,7 @@ class CanvasList {
   beside(from, under) {
     const box = (at) => this.spots[at].chip.getBoundingClientRect();
     const here = box(from);
-    const middle = (rect) => (rect.left + rect.right) / 2;
+    const away = (rect) => Math.abs(rect.left + rect.right - here.left - here.right);
     let best = from;
     let row = null;
     for (let at = from + (under ? 1 : -1); at >= 0 && at < this.spots.length; at += under ? 1 : -1) {
@@ -62,7 +62,7 @@ class CanvasList {
       if (under ? rect.top < here.bottom - 2 : rect.bottom > here.top + 2) continue;
       if (row !== null && Math.abs(rect.top - row) > rect.height / 2) break;
       row ??= rect.top;
-      if (best === from || Math.abs(middle(rect) - middle(here)) < Math.abs(middle(box(best)) - middle(here))) best = at;
+      if (best === from || away(rect) < away(box(best))) best = at;
     }
     return best;
   }
@@ -156,4 +156,20 @@ function about(cell, { at, end, fresh, words }) {
   }
   if (words !== null) parts.push(`to be forced: “${words}”`);
   return parts.join(", ");
+}
+
+/** The text of a state up to the first end token, as nodes; runs of masks in a way that can be read out. */
+function readable(state, ends) {
+  const end = state.cells.findIndex((cell) => cell && ends.has(cell.token));
+  const runs = [];
+  for (const cell of end < 0 ? state.cells : state.cells.slice(0, end)) {
+    if (runs.at(-1)?.masked !== !cell) runs.push({ masked: !cell, texts: [] });
+    runs.at(-1).texts.push(cell ? cell.text : MASK);
+  }
+  return runs.flatMap(({ masked, texts }) => {
+    if (!masked) return [document.createTextNode(texts.join(""))];
+    const masks = make("span", texts.join(""));
+    masks.setAttribute("aria-hidden", "true");
+    return [masks, make("span", ` (${texts.length} masked) `, "unseen")];
+  });
 }

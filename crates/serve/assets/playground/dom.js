@@ -26,12 +26,12 @@ const plural = (n, one) => `${n} ${one}${n === 1 ? "" : "s"}`;
 /** A confidence in three digits. */
 const digits = (p) => String(Number(p.toPrecision(3)));
 
-/** Says a sentence to screen readers. Of sentences that follow fast, one in three seconds; `now` is said in any case. */
-const say = (() => {
+/** What says sentences to screen readers: of those that follow fast one in three seconds, and any that is said `now`. */
+const speaker = (region) => {
   let last = 0;
   return (text, now = false) => {
     if (!now && Date.now() - last < 3000) return;
     last = Date.now();
-    byId("said").textContent = text;
+    region.textContent = text;
   };
-})();
+};

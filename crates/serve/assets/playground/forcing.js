@@ -9,10 +9,9 @@ class Forcing {
     this.open = null;
   }
 
-  /** The words that are to stand at a position, or null. */
+  /** The words that are to stand at a position, if any. */
   at(position) {
-    const found = this.words.find(({ offset, tokens }) => offset <= position && position < offset + tokens);
-    return found ? found.text : null;
+    return this.words.find(({ offset, tokens }) => offset <= position && position < offset + tokens);
   }
 
   /** What a request says of them. */

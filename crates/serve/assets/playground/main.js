@@ -29,7 +29,9 @@ class Page {
     }
     byId("stop").addEventListener("click", () => this.panes.forEach((pane) => pane.stop()));
     byId("compare").addEventListener("change", () => this.arrange());
-    byId("numbers").addEventListener("change", (event) => document.body.classList.toggle("numbers", event.target.checked));
+    byId("numbers").addEventListener("change", (event) => {
+      document.body.classList.toggle("numbers", event.target.checked);
+    });
     byId("download-all").addEventListener("click", () => {
       if (this.records.length > 0) download(this.records);
     });
@@ -52,7 +54,8 @@ class Page {
       if (locked) this.locked();
       // That a key is asked for is no trouble yet; that one is wrong is.
       trouble.hidden = locked && !this.server.key;
-      trouble.textContent = locked ? `The server does not take this key: ${error.message}` : (error.words ?? String(error));
+      const words = error.words ?? String(error);
+      trouble.textContent = locked ? `The server does not take this key: ${words}` : words;
       return;
     }
     byId("key").hidden = true;

@@ -1,12 +1,5 @@
 // A pane: a model with settings and defences, and the answer it gave.
 
-/** Why an answer ended, for people. */
-const FINISHED = {
-  stop: "an end token",
-  length: "the canvas is full",
-  unfinished: "positions are still masked",
-};
-
 class Pane {
   constructor(name, page) {
     this.name = name;
@@ -16,6 +9,7 @@ class Pane {
     this.timer = 0;
     this.running = null;
     this.parts = cloned("pane");
+    this.say = speaker(this.parts.said);
     this.settings = new Settings(this.parts);
     this.forcing = new Forcing(this.parts, {
       changed: () => this.draw(),
@@ -81,12 +75,11 @@ class Pane {
   preview() {
     if (this.answer) return;
     this.parts.title.textContent = `Answer ${this.name}: ${this.model.id}`;
-    const length = Math.min(this.settings.length, 4096);
-    this.blank = { step: 0, cells: Array(length).fill(null), changed: new Set() };
+    this.blank = blank(this.settings.length);
     this.draw();
   }
 
-  // --- asking ---------------------------------------------------------------------------------------------------------
+  // Asking.
 
   /** What is asked now. */
   asked() {
@@ -169,14 +162,14 @@ class Pane {
     const seen = answer.states.findIndex((state) => state.step >= this.seen);
     this.show(this.follow || seen < 0 ? answer.last : seen);
     const text = answer.text.trim() === "" ? "It is empty." : answer.text;
-    say(`Answer ${this.name} is there after ${plural(answer.last, "step")}: ${text}`, true);
+    this.say(`Answer ${this.name} is there after ${plural(answer.states.at(-1).step, "step")}: ${text}`, true);
   }
 
   /** It will not be: the reader stopped it, or something went wrong. */
   broke(error) {
     this.idle();
     this.draw();
-    if (error.name === "AbortError") say(`Answer ${this.name} is stopped.`, true);
+    if (error.name === "AbortError") this.say(`Answer ${this.name} is stopped.`, true);
     else {
       const fault = error instanceof Fault ? error : new Fault(String(error));
       this.parts.fault.textContent = fault.words;
@@ -198,7 +191,7 @@ class Pane {
     this.running?.abort();
   }
 
-  // --- showing --------------------------------------------------------------------------------------------------------
+  // Showing.
 
   /** Draws when the screen does, however fast steps come in. */
   soon() {
@@ -208,9 +201,7 @@ class Pane {
       this.waiting = false;
       if (!this.running) return;
       this.show(this.follow ? this.answer.last : this.step);
-      const { cells } = this.state;
-      const revealed = cells.filter((cell) => cell !== null).length;
-      say(`Answer ${this.name}: step ${this.state.step}, ${revealed} of ${plural(cells.length, "position")} revealed`);
+      this.say(`Answer ${this.name}: step ${this.state.step}, ${revealed(this.state)}`);
     });
   }
 
@@ -250,8 +241,7 @@ class Pane {
     const last = answer?.last ?? 0;
     parts.slider.max = String(last);
     parts.slider.value = String(this.step);
-    const revealed = state.cells.filter((cell) => cell !== null).length;
-    const count = `step ${state.step} of ${answer?.states.at(-1).step ?? 0}, ${revealed} of ${plural(state.cells.length, "position")} revealed`;
+    const count = `step ${state.step} of ${answer?.states.at(-1).step ?? 0}, ${revealed(state)}`;
     parts.count.textContent = count;
     parts.slider.setAttribute("aria-valuetext", count);
     enable(parts.back, this.step > 0);
@@ -261,7 +251,7 @@ class Pane {
     // Words that were forced are drawn as such; planned are those that the canvas does not hold yet.
     const held = new Set((answer?.asked.forced ?? []).map(({ offset, text }) => `${offset} ${text}`));
     const planned = (at) => {
-      const words = this.forcing.words.find(({ offset, tokens }) => offset <= at && at < offset + tokens);
+      const words = this.forcing.at(at);
       return words && !held.has(`${words.offset} ${words.text}`) ? words.text : null;
     };
     this.canvas.draw(views(state, ends, planned));
@@ -270,51 +260,26 @@ class Pane {
     this.tell();
   }
 
-  /** The text of a state: up to the first end token, with its masks in a way that can be read out. */
+  /** The text of the state; at the end it is the answer as the server sent it, which a defence may have replaced. */
   write(state, ends) {
     const { text } = this.parts;
     const whole = this.answer?.finish && this.step === this.answer.last;
     this.parts["text-title"].textContent = whole ? "Answer" : `Text after step ${state.step}`;
-    if (whole) {
-      text.textContent = this.answer.text;
-      return;
-    }
-    const runs = [];
-    for (const cell of state.cells) {
-      if (cell && ends.has(cell.token)) break;
-      const run = runs.at(-1);
-      if (run && Boolean(cell) === run.read) run.texts.push(cell ? cell.text : MASK);
-      else runs.push({ read: Boolean(cell), texts: [cell ? cell.text : MASK] });
-    }
-    text.replaceChildren(...runs.flatMap(({ read, texts }) => {
-      if (read) return [document.createTextNode(texts.join(""))];
-      const masks = make("span", texts.join(""), "masks");
-      masks.setAttribute("aria-hidden", "true");
-      return [masks, make("span", ` (${texts.length} masked) `, "unseen")];
-    }));
+    if (whole) text.textContent = this.answer.text;
+    else text.replaceChildren(...readable(state, ends));
   }
 
-  /** What is known of the answer beside its words. */
   tell() {
     const { parts, answer } = this;
-    const end = answer?.end;
-    const facts = [];
-    if (end) {
-      const finish = FINISHED[end.finish] ?? `stopped by ${end.finish}`;
-      facts.push(["Finish", `${end.finish} (${finish})`], ["Forwards", end.forwards], ["Steps", end.steps]);
-      facts.push(["Seed", end.seed], ["Seconds", answer.seconds.toFixed(2)]);
-    } else if (this.running) facts.push(["Finish", "running"]);
-    else if (answer) facts.push(["Finish", "none: it was stopped, or failed, and is not recorded"]);
-    parts.facts.replaceChildren(...facts.map(([name, value]) => {
+    const all = facts(answer, this.running).map(([name, value]) => {
       const fact = make("div");
       fact.append(make("dt", name), make("dd", String(value)));
       return fact;
-    }));
-    const asked = answer?.asked.body.mosa.defences ?? [];
-    parts.acts.hidden = !end || asked.length === 0;
-    if (parts.acts.hidden) return;
-    const acts = end.defences.map(act);
-    parts["act-list"].replaceChildren(...(acts.length > 0 ? acts : ["Nothing: they left this answer as it was."]).map((text) => make("li", text)));
+    });
+    parts.facts.replaceChildren(...all);
+    const done = acts(answer);
+    parts.acts.hidden = done.length === 0;
+    parts["act-list"].replaceChildren(...done.map((text) => make("li", text)));
   }
 
   point(at) {
@@ -344,15 +309,14 @@ class Pane {
   }
 }
 
+/** How much of a canvas is there. */
+function revealed({ cells }) {
+  const there = cells.filter((cell) => cell !== null).length;
+  return `${there} of ${plural(cells.length, "position")} revealed`;
+}
+
 /** Ids of the tokens that end an answer. */
 function endTokens(model) {
   const { eos, eot } = model.mosa.options?.ends ?? {};
   return new Set([eos, eot].filter((id) => id !== undefined && id !== null));
-}
-
-/** What a defence did, as a sentence. */
-function act({ defence, did, step, value }) {
-  const when = step === undefined ? "" : ` in step ${step + 1}`;
-  const by = value === undefined ? "" : ` (${typeof value === "number" ? digits(value) : value})`;
-  return `${defence}: ${did}${when}${by}`;
 }

@@ -65,6 +65,10 @@ class Settings {
   tell() {
     const said = this.changed().map(([name, value]) => `${name.replace("mosa.", "")} ${value}`);
     this.parts.changed.textContent = said.length > 0 ? `(${said.join(", ")})` : "(as served)";
+    // At a temperature, an answer without a seed gets one of its own.
+    const [, hot = 0] = this.changed().find(([name]) => name === "temperature") ?? [];
+    const seed = this.fields.find((field) => field.dataset.setting === "mosa.seed");
+    seed.placeholder = hot > 0 ? "another each time" : (this.known["mosa.seed"] ?? "");
   }
 
   /** Settings that are not empty, and can be seen. */
