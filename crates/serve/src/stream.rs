@@ -256,7 +256,9 @@ fn pieces(text: &TextModel, tokens: &[TokenId]) -> Vec<Option<String>> {
     let piece = |&token: &TokenId| {
         let alone = (token != mask).then(|| decode(&[token]));
         let last = std::mem::replace(&mut before, alone.clone().map(|words| (token, words)));
-        let added = last.filter(|_| alone.is_some()).and_then(|(id, words)| Some(decode(&[id, token]).strip_prefix(words.as_str())?.to_owned()));
+        let added = last
+            .filter(|_| alone.is_some())
+            .and_then(|(id, words)| Some(decode(&[id, token]).strip_prefix(words.as_str())?.to_owned()));
         added.or(alone)
     };
     tokens.iter().map(piece).collect()
