@@ -1,4 +1,4 @@
-//! A run folder with everything it holds.
+//! A run: a folder with everything it holds, or a file of answers.
 
 use mosa_attack::{CaseRecord, SecondsRecord};
 use mosa_core::hex;
@@ -7,7 +7,7 @@ use mosa_records::{
     AnswerRecord, CurveRecord, LandscapeRecord, Log, MonitorRecord, OrderRecord, Record, RecordsError, RunFolder,
     SampleRecord, VerdictRecord, drop_outdated, lines, names, tell_judges_apart,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -77,7 +77,8 @@ impl Run {
         Ok(runs)
     }
 
-    /// Reads a folder. Its name is the folder's, with the one above it if `long`.
+    /// Reads a folder, or a file of answers as the playground of `mosa serve` writes it. Its name is the folder's or the
+    /// file's, with the folder above it if `long`.
     ///
     /// # Errors
     /// [`RecordsError`] if it is no run folder, holds no records, or a file is damaged.
@@ -88,6 +89,9 @@ impl Run {
     }
 
     fn read_one(dir: &Path, long: bool) -> Result<Self, RecordsError> {
+        if dir.is_file() {
+            return Self::read_file(dir, long);
+        }
         let manifest = RunFolder::manifest(dir)?;
         let at = |name: &str| dir.join(name);
         let mut notes = Vec::new();
@@ -126,6 +130,29 @@ impl Run {
             return Err(RecordsError::file(dir, "holds no records; run its command to the first record, then report"));
         }
         Ok(run)
+    }
+
+    /// Answers in a file of their own: a run of which nothing else is known, and which says so.
+    fn read_file(path: &Path, long: bool) -> Result<Self, RecordsError> {
+        let mut notes = Vec::new();
+        let answers: Vec<AnswerRecord> = Log::read_noting(path, &mut notes)?;
+        if answers.is_empty() {
+            return Err(RecordsError::file(path, "holds no answers; download it again, or name a run folder"));
+        }
+        notes.push(format!(
+            "{}: answers without a manifest: what model and settings they are of is what the file says; no command stands for it",
+            path.display()
+        ));
+        let mut hasher = Sha256::new();
+        add(&mut hasher, names::ANSWERS, &std::fs::read(path).map_err(|e| RecordsError::file(path, e))?);
+        Ok(Self {
+            name: name(path, long),
+            manifest: json!({"command": "answers without a manifest"}),
+            answers,
+            digest: hex(&hasher.finalize()),
+            notes,
+            ..Self::default()
+        })
     }
 
     /// What the records of an attack name but do not hold.
@@ -246,10 +273,15 @@ fn digest(dir: &Path) -> String {
     let mut hasher = Sha256::new();
     for name in FILES {
         if let Ok(bytes) = std::fs::read(dir.join(name)) {
-            hasher.update(name);
-            hasher.update(bytes.len().to_le_bytes());
-            hasher.update(&bytes);
+            add(&mut hasher, name, &bytes);
         }
     }
     hex(&hasher.finalize())
+}
+
+/// Adds a file to a digest: its name, its length, its bytes.
+fn add(hasher: &mut Sha256, name: &str, bytes: &[u8]) {
+    hasher.update(name);
+    hasher.update(bytes.len().to_le_bytes());
+    hasher.update(bytes);
 }

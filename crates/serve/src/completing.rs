@@ -176,7 +176,8 @@ impl Answering {
         let mut beside = json!({
             "seed": self.plan.options.seed,
             "forwards": said.answered.shown.forwards,
-            "steps": said.answered.answer.trace.steps.len(),
+            // Dream's steps may reveal nothing; then they are in no trace.
+            "steps": said.answered.answer.trace.steps.last().map_or(0, |last| last.step.clock + 1),
             "finish": said.answered.shown.finish,
             "defences": said.answered.shown.defences,
         });

@@ -16,6 +16,7 @@ mod fault;
 mod fields;
 mod follow;
 mod metrics;
+mod playground;
 mod queue;
 mod reply;
 mod routes;

@@ -3,6 +3,7 @@
 use crate::asked::Asked;
 use crate::completing::complete;
 use crate::metrics::Answered;
+use crate::playground::playground;
 use crate::reply::Way;
 use crate::server::{SLOW, State, allowed};
 use crate::{Fault, words};
@@ -21,6 +22,7 @@ type Told = Result<Response, Fault>;
 /// Everything the server answers.
 pub(crate) fn router(state: Arc<State>) -> Router {
     let mut router = Router::new()
+        .route("/", get(playground))
         .route("/health", get(health))
         .route("/metrics", get(metrics))
         .route("/v1", get(health))

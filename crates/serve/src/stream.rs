@@ -169,6 +169,10 @@ impl Sending {
     /// A step was made.
     fn grown(&mut self, index: usize, frame: &Frame, ready: &mut VecDeque<Event>) -> Result<(), Fault> {
         let text = self.runtime.text();
+        // An answer that was declined before its first step has no canvas.
+        if frame.steps == 0 {
+            return Ok(());
+        }
         if self.diffusing {
             let mut chunk = self.head.wrap(true, &[part(self.head.way, index, &drawn(text, &frame.tokens), None)]);
             chunk["mosa"] = canvas(text, frame);
@@ -234,16 +238,28 @@ fn drawn(text: &TextModel, tokens: &[TokenId]) -> String {
 /// The canvas token by token: what `mosa` holds in every chunk with `diffusing`.
 fn canvas(text: &TextModel, frame: &Frame) -> Value {
     let mask = text.special.mask;
-    let piece = |token: &TokenId| match *token == mask {
-        true => Value::Null,
-        false => json!(text.tokenizer.decode(&[*token], Specials::Keep).unwrap_or_default()),
-    };
     json!({
         "step": frame.steps,
         "tokens": frame.tokens,
-        "pieces": frame.tokens.iter().map(piece).collect::<Vec<_>>(),
+        "pieces": pieces(text, &frame.tokens),
         "masked": frame.tokens.iter().map(|t| *t == mask).collect::<Vec<_>>(),
         "confidences": frame.confidences,
         "changed": frame.changed,
     })
+}
+
+/// What every token adds to the one before it, since a token alone may lack the space between them; none for a mask.
+fn pieces(text: &TextModel, tokens: &[TokenId]) -> Vec<Option<String>> {
+    let mask = text.special.mask;
+    let decode = |ids: &[TokenId]| text.tokenizer.decode(ids, Specials::Keep).unwrap_or_default();
+    let mut before: Option<(TokenId, String)> = None;
+    let piece = |&token: &TokenId| {
+        let alone = (token != mask).then(|| decode(&[token]));
+        let last = std::mem::replace(&mut before, alone.clone().map(|words| (token, words)));
+        let added = last
+            .filter(|_| alone.is_some())
+            .and_then(|(id, words)| Some(decode(&[id, token]).strip_prefix(words.as_str())?.to_owned()));
+        added.or(alone)
+    };
+    tokens.iter().map(piece).collect()
 }

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct ReportArgs {
-    /// Run folders of probes, attacks, tasks (`utility`), alignments, or of the quickstart.
+    /// Run folders of probes, attacks, tasks (`utility`), alignments, or of the quickstart; and files of answers that the
+    /// playground of `mosa serve` wrote (FILE.jsonl).
     #[arg(required = true, value_name = "RUN")]
     pub runs: Vec<PathBuf>,
     /// The page.

@@ -228,3 +228,26 @@ fn an_answer_that_was_never_given_is_unassessed_whatever_an_earlier_version_made
     let verdict = read.verdicts.iter().find(|v| v.answer.ends_with("/5")).unwrap();
     assert!(verdict.success.is_none() && verdict.status.contains("filter"), "{verdict:?}");
 }
+
+#[test]
+fn a_file_of_answers_is_a_run_without_a_manifest_and_the_page_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("playground.jsonl");
+    let line = |id: usize| {
+        let mut line = serde_json::to_value(answer("tiny with ppl", id)).unwrap();
+        line["schema"] = json!("answer/1");
+        // What the playground adds is no part of the record, and does not keep it from being read.
+        line["made"] = json!({"by": "mosa playground", "trace": [{"step": 0, "edits": []}]});
+        format!("{line}\n")
+    };
+    std::fs::write(&path, line(0) + &line(1)).unwrap();
+    let run = Run::read(&path, false).unwrap();
+    assert_eq!((run.name.as_str(), &run.answers[1]), ("playground.jsonl", &answer("tiny with ppl", 1)));
+    let page = report(&[run]);
+    assert!(page.warnings.iter().any(|w| w.contains("without a manifest")), "{:?}", page.warnings);
+    let shown = page.sections.iter().find(|s| s.title == "Answers").unwrap();
+    let Block::Viewer(viewer) = &shown.blocks[1] else { panic!("answers to step through") };
+    assert_eq!((viewer.answers.len(), viewer.answers[0].group.as_str()), (2, "tiny with ppl"));
+    std::fs::write(&path, "").unwrap();
+    assert!(Run::read(&path, false).unwrap_err().to_string().contains("holds no answers"));
+}
