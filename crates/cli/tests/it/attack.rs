@@ -227,7 +227,7 @@ fn an_attack_that_sees_a_monitor_records_what_it_said_and_goes_on_after_a_kill_i
         ),
         ("first-step-gcg", "--set monitor=refusal-mass --set monitor_threshold=-2 --set iterations=2", ""),
     ] {
-        let typed = typed(attack, &format!("--limit 1 {set} {extra}"));
+        let typed = typed(attack, format!("--limit 1 {set} {extra}").trim());
         line(&typed, &paths).ok();
         let calls = lines(&out.join("journal.jsonl"));
         let seen: Vec<_> =

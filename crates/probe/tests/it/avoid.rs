@@ -10,7 +10,11 @@ use tch::{Kind, Tensor};
 
 const REFUSAL: [i64; 2] = [11, 70];
 const COMPLIANCE: [i64; 3] = [5, 23, 140];
-const ENDS: [i64; 2] = [2, 31];
+
+/// Every other token, so that the fixtures find them neither likely nor unlikely.
+fn ends() -> Vec<i64> {
+    (0..250).step_by(2).collect()
+}
 
 /// Blocks of four in a response of twelve.
 fn options() -> Options {
@@ -19,7 +23,7 @@ fn options() -> Options {
 }
 
 fn avoid(name: &str, goal: &Goal, toll: Toll) -> Avoid {
-    let tokens = Tokens { refusal: REFUSAL.to_vec(), compliance: COMPLIANCE.to_vec(), ends: ENDS.to_vec() };
+    let tokens = Tokens { refusal: REFUSAL.to_vec(), compliance: COMPLIANCE.to_vec(), ends: ends() };
     let monitor = FirstPass::new(name, tokens).unwrap();
     let positions = monitor.positions(goal.prompt.len(), &options());
     Avoid { monitor, positions, toll }
@@ -48,7 +52,7 @@ fn suspicion(name: &str, model: &Transformer, adapter: Option<&Adapter>, goal: &
     let logits = model.score(&hidden, adapter).unwrap().to_kind(Kind::Double);
     let of = |ids: &[i64]| logits.index_select(1, &Tensor::from_slice(ids));
     match name {
-        "p-eos" => logits.softmax(-1, Kind::Double).index_select(1, &Tensor::from_slice(&ENDS)).sum(Kind::Double),
+        "p-eos" => logits.softmax(-1, Kind::Double).index_select(1, &Tensor::from_slice(&ends())).sum(Kind::Double),
         _ => (of(&REFUSAL).exp().sum_dim_intlist(1, false, Kind::Double).log()
             - of(&COMPLIANCE).exp().sum_dim_intlist(1, false, Kind::Double).log())
         .mean(Kind::Double),
@@ -86,7 +90,7 @@ fn the_gradient_of_the_term_equals_finite_differences_of_the_monitor_in_every_fa
         let (model, goal) = (load(family), goal(family));
         let trained = adapter(&model);
         for (name, adapter, weight) in
-            [("p-eos", None, 2000.0), ("refusal-mass", None, 3.0), ("refusal-mass", Some(&trained), 3.0)]
+            [("p-eos", None, 30.0), ("refusal-mass", None, 3.0), ("refusal-mass", Some(&trained), 3.0)]
         {
             let moved = Moved { name, model: &model, adapter, goal: &goal };
             let value = suspicion(name, &model, adapter, &goal, &moved.none());
@@ -154,7 +158,7 @@ fn a_term_of_weight_zero_changes_no_bit_of_losses_gradient_and_candidates() {
 
 #[test]
 fn monitors_that_need_more_than_the_first_pass_have_no_gradient() {
-    let tokens = || Tokens { refusal: REFUSAL.to_vec(), compliance: COMPLIANCE.to_vec(), ends: ENDS.to_vec() };
+    let tokens = || Tokens { refusal: REFUSAL.to_vec(), compliance: COMPLIANCE.to_vec(), ends: ends() };
     let error = FirstPass::new("audit", tokens()).unwrap_err().to_string();
     assert!(error.contains("audit") && error.contains("p-eos and refusal-mass"), "{error}");
     let error = FirstPass::new("nothing", tokens()).unwrap_err().to_string();

@@ -173,6 +173,7 @@ fn a_proxy_proposes_and_the_target_does_everything_else() {
             top_k: 8,
             gradient: true,
             keep: 3,
+            avoid: None,
         };
         assert_eq!(both.propose(3, &asked).unwrap(), proxy.propose(3, &asked).unwrap());
         let question = Generate::to("question");
