@@ -18,8 +18,8 @@ fn stop(monitor: &str) -> Stop {
 }
 
 fn asked() -> Vec<(u64, Generate)> {
-    let one = |i: u64| Generate::to(format!("question {i}")).at(if i % 2 == 0 { 0.0 } else { 1.0 });
-    (0..5).map(|i| (i, if i == 3 { one(i).forcing(4, "the answer") } else { one(i) })).collect()
+    let one = |i: u64| Generate::to(format!("question {i}")).at(if i.is_multiple_of(2) { 0.0 } else { 1.0 });
+    (0..4).map(|i| (i, if i == 3 { one(i).forcing(4, "the answer") } else { one(i) })).collect()
 }
 
 fn answers(target: &Local) -> Vec<Generation> {
@@ -70,7 +70,7 @@ fn behind_a_stop_the_attack_sees_the_value_at_which_it_stopped_or_did_not() {
         let scores: Vec<f64> = answers(&bare).iter().map(|a| a.monitors[0].suspicion).collect();
         let mut sorted = scores.clone();
         sorted.sort_by(f64::total_cmp);
-        let limit = sorted[2];
+        let limit = sorted[1];
         let threshold = entry.suspicious.score(limit);
         let defended = stopping(&runtime, &blocks(ends), &watch, threshold);
         let target = local(&defended).watched(&Stop { threshold: Some(threshold), ..watch }, false).unwrap();
