@@ -114,6 +114,25 @@ pub struct Generation {
     /// What the target's defences did to it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub defences: Vec<DefenceAct>,
+    /// What monitors said of it; empty unless the attack asked for one ([`Attack::watches`](crate::Attack::watches)).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub monitors: Vec<Seen>,
+}
+
+/// What a monitor said of an answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Seen {
+    /// The monitor.
+    pub monitor: String,
+    /// Its value where it was most suspicious, in its own unit.
+    #[serde(with = "number::f64")]
+    pub value: f64,
+    /// The value, turned so that high ones are suspicious.
+    #[serde(with = "number::f64")]
+    pub suspicion: f64,
+    /// The suspicion from which on an answer is stopped, where one is known.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "number::f64::option")]
+    pub limit: Option<f64>,
 }
 
 impl Generation {
@@ -222,6 +241,19 @@ pub struct Propose {
     pub gradient: bool,
     /// How many of the best to return.
     pub keep: usize,
+    /// A monitor of the first pass whose suspicion is part of the loss.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub avoid: Option<Avoid>,
+}
+
+/// A monitor that a search stays away from: what [`Toll`](mosa_core::Toll) makes of its suspicion is added to the loss. The limit
+/// is the target's.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Avoid {
+    /// The monitor.
+    pub monitor: String,
+    /// What being caught costs, in nats per token.
+    pub weight: f64,
 }
 
 /// One proposed suffix.
@@ -229,7 +261,7 @@ pub struct Propose {
 pub struct Proposed {
     /// The words.
     pub suffix: String,
-    /// The proxy's mean cross-entropy of the target.
+    /// The proxy's mean cross-entropy of the target, and what the monitor it avoids adds.
     #[serde(with = "number::f64")]
     pub loss: f64,
 }

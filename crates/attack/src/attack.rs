@@ -25,6 +25,12 @@ pub trait Attack: Send + Sync {
         false
     }
 
+    /// The monitor whose score it sees; none unless it is told to be adaptive against one. Also among its needs, as
+    /// [`Ability::Monitor`].
+    fn watches(&self) -> Option<Monitored> {
+        None
+    }
+
     /// Attacks one behaviour. What it finds worth judging it hands to [`Cx::candidate`].
     ///
     /// # Errors
@@ -51,6 +57,18 @@ pub struct Needs {
     pub abilities: Vec<Ability>,
     /// Roles of helper models.
     pub roles: Vec<&'static str>,
+}
+
+/// A monitor that an attack sees.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Monitored {
+    /// Its name.
+    pub monitor: String,
+    /// The value at which the attack takes it to stop an answer; absent: that of a `stop` in front of the target, else the
+    /// published one.
+    pub threshold: Option<f64>,
+    /// Whether suffixes are searched by its gradient, which only monitors of the first pass have.
+    pub by_gradient: bool,
 }
 
 /// An upper bound per case.

@@ -22,6 +22,8 @@ pub enum Ability {
     Gradient,
     /// A proxy model with the target's vocabulary.
     Guide,
+    /// What a monitor says of every answer.
+    Monitor,
 }
 
 impl Ability {
@@ -35,6 +37,7 @@ impl Ability {
             Self::Infill => "masks inside the prompt",
             Self::Gradient => "gradients of a proxy model",
             Self::Guide => "a proxy model with its vocabulary (--proxy)",
+            Self::Monitor => "what a monitor of the decode says",
         }
     }
 }

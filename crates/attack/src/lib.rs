@@ -24,6 +24,7 @@ mod case;
 mod clock;
 mod cx;
 mod entry;
+mod evasion;
 mod guide;
 mod journal;
 pub mod phrases;
@@ -37,15 +38,17 @@ mod stop;
 pub mod world;
 
 pub use ask::{
-    Constraint, Forced, Generate, Generation, Guide, Propose, Proposed, Said, Score, Scored, ScoredToken, Talk, Written,
+    Avoid, Constraint, Forced, Generate, Generation, Guide, Propose, Proposed, Said, Score, Scored, ScoredToken, Seen,
+    Talk, Written,
 };
-pub use attack::{Anchor, Attack, Cost, Finished, Needs, Profile, Reason};
+pub use attack::{Anchor, Attack, Cost, Finished, Monitored, Needs, Profile, Reason};
 pub use attacks::*;
 pub use backend::{Ability, Helper, Models, Target, Unanswered};
 pub use budget::{Budget, Limit, Used};
 pub use case::Case;
 pub use cx::{Candidate, Cx, Event, HelperCall, Within};
 pub use entry::{Entry, Method};
+pub use evasion::Evasion;
 pub use journal::{CallRecord, Journal};
 pub use mosa_core::{Estimator, Message, Role};
 pub use record::{CaseRecord, SecondsRecord};

@@ -191,6 +191,7 @@ fn answer(attack: &str, case: &Case, found: &Found<'_>) -> AnswerRecord {
     tags.extend(guide.map(|g| ("guide".to_owned(), format!("{g}"))));
     tags.extend(case.context.iter().map(|c| ("context".to_owned(), c.clone())));
     tags.extend(case.category.iter().map(|c| ("category".to_owned(), c.clone())));
+    tags.extend(answer.monitors.iter().map(|seen| (format!("monitor {}", seen.monitor), seen.value.to_string())));
     let kept = |keep: bool| keep && !answer.pieces.is_empty();
     AnswerRecord {
         group: attack.to_owned(),

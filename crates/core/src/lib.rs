@@ -10,6 +10,7 @@
 //! - [`Message`]: one message of a conversation, said in a [`Role`]; [`Estimator`]: how the probability of several tokens is
 //!   put together.
 //! - [`stats`]: intervals, tests and agreement of what was counted.
+//! - [`Toll`]: what a monitor's suspicion costs a search that knows the monitor.
 
 mod canvas;
 mod estimator;
@@ -19,6 +20,7 @@ mod interrupt;
 mod message;
 mod rng;
 pub mod stats;
+mod toll;
 mod window;
 
 pub use canvas::{Canvas, CanvasError, Cause, Edit};
@@ -29,6 +31,7 @@ pub use interrupt::Interrupt;
 pub use message::{Message, Role};
 pub use rng::{Rng, Stream, sample_key};
 pub use stats::wilson;
+pub use toll::Toll;
 pub use window::{Placement, Window, WindowError};
 
 /// An index into a vocabulary.

@@ -29,6 +29,22 @@ pub enum DefenceError {
         /// Which setting, and why not.
         what: String,
     },
+    /// No monitor has this name.
+    #[error("there is no monitor {name:?}; there are {known}")]
+    NoMonitor {
+        /// What was named.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+    /// The monitor is no function of the first pass, so that nothing can be searched by its gradient.
+    #[error("a search by gradient cannot follow the monitor {name}; it can follow {known}")]
+    NoGradient {
+        /// The monitor.
+        name: &'static str,
+        /// What can be followed.
+        known: String,
+    },
     /// It needs an asset, and none is given.
     #[error(
         "defence {name} needs an asset: {what}; make one with `mosa defence fit {name}` and give it as {name}:asset=FILE"

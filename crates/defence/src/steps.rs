@@ -1,7 +1,7 @@
 //! How many steps a decode has, and which of them are early.
 
 use crate::DefenceError;
-use mosa_engine::{Frame, Intervention};
+use mosa_engine::{Frame, Intervention, Options};
 use mosa_runtime::Guarded;
 use std::ops::Range;
 
@@ -15,7 +15,7 @@ pub(crate) struct Steps {
 impl Steps {
     /// Of the row that is about to be decoded.
     pub(crate) fn of(row: &Guarded<'_>) -> Self {
-        let (frame, plan) = (frame(row), row.options.schedule.plan());
+        let (frame, plan) = (frame(row.prompt.len(), row.options), row.options.schedule.plan());
         let block = |index| {
             let block = plan.block(&frame, index);
             (block.steps.max(1), block.positions.len().max(1))
@@ -43,9 +43,8 @@ impl Steps {
     }
 }
 
-/// The canvas of a row as its schedule sees it.
-fn frame(row: &Guarded<'_>) -> Frame {
-    let (start, options) = (row.prompt.len(), row.options);
+/// The canvas of a row, whose response begins at `start`, as its schedule sees it.
+fn frame(start: usize, options: &Options) -> Frame {
     Frame {
         response_start: start,
         first_mask: start,
@@ -54,11 +53,10 @@ fn frame(row: &Guarded<'_>) -> Frame {
     }
 }
 
-/// Canvas positions of the first block, as far as they are the response's.
-pub(crate) fn first_block(row: &Guarded<'_>) -> Range<usize> {
-    let (start, frame) = (row.prompt.len(), frame(row));
-    let end = row.options.schedule.plan().block(&frame, 0).positions.end;
-    start..end.clamp(start, start + row.options.gen_length)
+/// Canvas positions of the first block, as far as they are the response's, which begins at `start`.
+pub(crate) fn first_block(start: usize, options: &Options) -> Range<usize> {
+    let end = options.schedule.plan().block(&frame(start, options), 0).positions.end;
+    start..end.clamp(start, start + options.gen_length)
 }
 
 /// A setting that has to lie in a range.

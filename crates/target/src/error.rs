@@ -21,6 +21,9 @@ pub enum TargetError {
     /// The model could not be asked, or gave no answer.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
+    /// A monitor cannot watch it.
+    #[error(transparent)]
+    Defence(Box<mosa_defence::DefenceError>),
     /// Suffix search.
     #[error(transparent)]
     Probe(#[from] mosa_probe::ProbeError),

@@ -17,6 +17,7 @@ mod proxied;
 mod remote;
 mod roles;
 mod score;
+mod watched;
 mod words;
 
 pub use error::TargetError;

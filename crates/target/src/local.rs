@@ -1,10 +1,12 @@
 //! A checkpoint on this machine as a target.
 
+use crate::watched::Watched;
 use crate::words::{ask, generation};
 use crate::{TargetError, guided, propose, score};
 use mosa_attack::{
     Ability, Generate, Generation, Guide, Propose, Proposed, Score, Scored, Target, Unanswered, Written,
 };
+use mosa_defence::Stop;
 use mosa_engine::Options;
 use mosa_probe::gcg::AllowedTokens;
 use mosa_runtime::{Ask, Runtime, RuntimeError};
@@ -18,12 +20,24 @@ pub struct Local {
     options: Options,
     /// Tokens a suffix may hold; finding them takes a pass over the vocabulary.
     allowed: OnceLock<AllowedTokens>,
+    /// Where a monitor sees its answers.
+    watched: Option<Watched>,
 }
 
 impl Local {
     /// A target that decodes by `options`, unless an attack asks for another length or temperature.
     pub fn new(runtime: Runtime, options: Options) -> Self {
-        Self { runtime, options, allowed: OnceLock::new() }
+        Self { runtime, options, allowed: OnceLock::new(), watched: None }
+    }
+
+    /// The same under the monitor of a stop, whose threshold, words and first step count, and which stops nothing itself. The
+    /// monitor stands behind the runtime's own defences, next to the model. With `by_gradient`, suffixes are proposed by
+    /// its gradient as well.
+    ///
+    /// # Errors
+    /// [`TargetError`] if there is no such monitor, its words have no token, or it has no gradient.
+    pub fn watched(self, stop: &Stop, by_gradient: bool) -> Result<Self, TargetError> {
+        Ok(Self { watched: Some(Watched::new(&self.runtime, stop, by_gradient)?), ..self })
     }
 
     pub(crate) fn runtime(&self) -> &Runtime {
@@ -43,8 +57,9 @@ fn unanswered(error: RuntimeError) -> Unanswered {
 
 impl Target for Local {
     fn abilities(&self) -> BTreeSet<Ability> {
-        use Ability::{Constraint, ForcedTokens, Gradient, History, Infill, Score};
-        [ForcedTokens, Constraint, Score, History, Infill, Gradient].into()
+        use Ability::{Constraint, ForcedTokens, Gradient, History, Infill, Monitor, Score};
+        let all = [ForcedTokens, Constraint, Score, History, Infill, Gradient];
+        all.into_iter().chain(self.watched.is_some().then_some(Monitor)).collect()
     }
 
     fn generate(&self, asked: &[(u64, Generate)]) -> Vec<Result<Generation, Unanswered>> {
@@ -53,11 +68,17 @@ impl Target for Local {
         for one in asked.iter().map(laid_out) {
             results.push(one.map(|ask| asks.push(ask)).err().map(unanswered));
         }
-        let mut answers = match self.runtime.answer(&self.options, &asks) {
+        let runtime = self.watched.as_ref().map_or(&self.runtime, |watched| &watched.runtime);
+        let mut answers = match runtime.answer(&self.options, &asks) {
             Ok(answers) => answers.into_iter().map(|a| a.map(generation).map_err(unanswered)).collect::<Vec<_>>(),
             Err(error) => vec![Err(unanswered(error)); asks.len()],
+        };
+        for (answer, ask) in answers.iter_mut().zip(&asks) {
+            // What was said of an answer that failed is forgotten.
+            let seen = self.watched.as_ref().and_then(|watched| watched.seen(&ask.id));
+            answer.iter_mut().for_each(|answer| answer.monitors.extend(seen.clone()));
         }
-        .into_iter();
+        let mut answers = answers.into_iter();
         let missing = || Err(Unanswered::Failed("the model gave no answer".into()));
         results.into_iter().map(|wrong| wrong.map_or_else(|| answers.next().unwrap_or_else(missing), Err)).collect()
     }
@@ -72,7 +93,13 @@ impl Target for Local {
         }
         let (text, spec) = (self.runtime.text(), self.runtime.spec());
         let allowed = self.allowed.get_or_init(|| AllowedTokens::printable(text, spec, true));
-        Ok(propose::propose(&self.runtime, &self.options, allowed, draw, asked)?)
+        let searched = propose::Searched {
+            runtime: &self.runtime,
+            options: &self.options,
+            allowed,
+            watched: self.watched.as_ref(),
+        };
+        Ok(propose::propose(&searched, draw, asked)?)
     }
 
     fn tokens(&self, text: &str) -> Result<Vec<String>, Unanswered> {

@@ -1,13 +1,14 @@
 //! Suffixes a model proposes: one iteration of GCG, or uniform draws without its gradient.
 
 use crate::TargetError;
+use crate::watched::Watched;
 use crate::words::conversation;
 use mosa_attack::{Propose, Proposed, Role};
 use mosa_core::{Rng, Stream};
 use mosa_engine::Options;
 use mosa_probe::ProbeError;
 use mosa_probe::gcg::{
-    AllowedTokens, Filter, Goal, Proposal, TargetLikelihood, TargetLoss, added_between, suffix_round_trip,
+    AllowedTokens, Avoid, Filter, Goal, Proposal, TargetLikelihood, TargetLoss, added_between, suffix_round_trip,
 };
 use mosa_runtime::{Model, Runtime, words_at};
 use mosa_text::{Specials, TextModel};
@@ -16,17 +17,30 @@ use tch::{Kind, Tensor};
 /// Canvases that share a pass.
 const ROWS: usize = 16;
 
+/// The model that proposes.
+pub(crate) struct Searched<'a> {
+    pub runtime: &'a Runtime,
+    /// How answers are decoded.
+    pub options: &'a Options,
+    /// Tokens a suffix may hold.
+    pub allowed: &'a AllowedTokens,
+    /// The monitor that a request may stay away from.
+    pub watched: Option<&'a Watched>,
+}
+
 /// Candidates by gradient (PAL's step 2 to 4) or uniformly (RAL), with the proxy's loss of each, best first.
-pub(crate) fn propose(
-    runtime: &Runtime,
-    options: &Options,
-    allowed: &AllowedTokens,
-    draw: u64,
-    asked: &Propose,
-) -> Result<Vec<Proposed>, TargetError> {
-    let goal = goal(runtime.text(), options.gen_length, draw, asked)?;
-    let step = Iteration { options: options.clone(), goal, allowed: allowed.clone(), draw, asked: asked.clone() };
-    runtime.look(move |model| step.proposed(model))?
+pub(crate) fn propose(on: &Searched<'_>, draw: u64, asked: &Propose) -> Result<Vec<Proposed>, TargetError> {
+    let goal = goal(on.runtime.text(), on.options.gen_length, draw, asked)?;
+    let avoid = match (&asked.avoid, on.watched) {
+        (None, _) => None,
+        (Some(avoid), Some(watched)) => Some(watched.term(avoid, goal.prompt.len(), on.options)?),
+        (Some(avoid), None) => {
+            return Err(TargetError::Request(format!("the monitor {} does not watch this model", avoid.monitor)));
+        }
+    };
+    let (options, allowed) = (on.options.clone(), on.allowed.clone());
+    let step = Iteration { options, goal, allowed, avoid, draw, asked: asked.clone() };
+    on.runtime.look(move |model| step.proposed(model))?
 }
 
 /// One iteration of the search.
@@ -35,6 +49,7 @@ struct Iteration {
     options: Options,
     goal: Goal,
     allowed: AllowedTokens,
+    avoid: Option<Avoid>,
     /// Key of the candidates.
     draw: u64,
     asked: Propose,
@@ -43,9 +58,9 @@ struct Iteration {
 impl Iteration {
     /// On the thread of the model.
     fn proposed(self, model: &Model) -> Result<Vec<Proposed>, TargetError> {
-        let Self { options, goal, allowed, draw, asked } = self;
+        let Self { options, goal, allowed, avoid, draw, asked } = self;
         let loss = TargetLoss::new(model.white_box(), &goal, TargetLikelihood::FirstStep, draw, ROWS)?;
-        let loss = loss.decoded_by(&options);
+        let loss = loss.decoded_by(&options).avoiding(avoid);
         let suffix = goal.first_suffix().to_vec();
         let gradient = if asked.gradient { loss.gradient(&suffix)?.one_hot } else { flat(suffix.len(), model)? };
         let filter = Filter { allowed, keep: Box::new(suffix_round_trip(&model.text.tokenizer)) };

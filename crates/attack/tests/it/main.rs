@@ -10,6 +10,7 @@ mod crescendo;
 mod dia;
 mod direct;
 mod ept;
+mod evasion;
 mod journal;
 mod native;
 mod nesting;

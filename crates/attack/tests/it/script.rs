@@ -189,6 +189,7 @@ fn with_long_numbers(mut script: Script) -> Script {
         answer: Box::new(move |asked| {
             let mut answered = answer(asked)?;
             answered.confidences.iter_mut().flatten().for_each(|c| *c = long(*c, "confidence"));
+            answered.monitors.iter_mut().for_each(|seen| seen.suspicion = long(seen.suspicion, "suspicion"));
             Ok(answered)
         }),
         score: Box::new(move |asked| {

@@ -212,3 +212,66 @@ fn a_checkpoint_in_this_process_helps_by_role() {
     assert_eq!(run.code, 2, "{message}");
     assert!(message.contains("helpers.toml") && message.contains("either `endpoint` or `model`"), "{message}");
 }
+
+#[test]
+fn an_attack_that_sees_a_monitor_records_what_it_said_and_goes_on_after_a_kill_in_the_same_bytes() {
+    let (dir, behaviours) = world();
+    let (model, out) = (world_model(), dir.path().join("run"));
+    let paths = [("m", model.as_path()), ("b", behaviours.as_path()), ("o", out.as_path())];
+    for (attack, set, extra) in [
+        ("tap", "--set monitor=p-eos", ""),
+        (
+            "pair",
+            "--set monitor=refusal-mass --set monitor_weight=3",
+            "--defence stop:monitor=refusal-mass,threshold=-1.5",
+        ),
+        ("first-step-gcg", "--set monitor=refusal-mass --set monitor_threshold=-2 --set iterations=2", ""),
+    ] {
+        let typed = typed(attack, format!("--limit 1 {set} {extra}").trim());
+        line(&typed, &paths).ok();
+        let calls = lines(&out.join("journal.jsonl"));
+        let seen: Vec<_> =
+            calls.iter().filter(|c| c["kind"] == "generate").map(|c| &c["reply"]["monitors"][0]).collect();
+        assert!(!seen.is_empty());
+        let monitor = set.split(['=', ' ']).nth(2).unwrap();
+        let limit =
+            [("tap", 0.9), ("pair", -1.5), ("first-step-gcg", -2.0)].iter().find(|(n, _)| *n == attack).unwrap().1;
+        for seen in seen {
+            assert_eq!((seen["monitor"].as_str(), seen["limit"].as_f64()), (Some(monitor), Some(limit)), "{seen}");
+            assert!(seen["value"].is_f64() && seen["value"] == seen["suspicion"], "{seen}");
+        }
+        let answers = lines(&out.join("answers.jsonl"));
+        assert!(answers.iter().all(|a| a["tags"][format!("monitor {monitor}")].is_string()), "{answers:?}");
+        let settings = read_json(&out.join("manifest.json"))["settings"]["attack"].clone();
+        assert_eq!(settings["monitor"], monitor, "{settings}");
+        assert!(settings["monitor_weight"].is_f64(), "{settings}");
+        // Without the records that are made from the journal, it makes them again.
+        let whole = ["answers.jsonl", "cases.jsonl"].map(|file| fs::read(out.join(file)).unwrap());
+        ["answers.jsonl", "cases.jsonl", "seconds.jsonl"].iter().for_each(|f| fs::write(out.join(f), "").unwrap());
+        line(&typed, &paths).ok();
+        assert_eq!(["answers.jsonl", "cases.jsonl"].map(|file| fs::read(out.join(file)).unwrap()), whole, "{attack}");
+        assert_eq!(lines(&out.join("journal.jsonl")).len(), calls.len(), "no call is made twice");
+        fs::remove_dir_all(&out).unwrap();
+    }
+}
+
+#[test]
+fn a_monitor_that_cannot_watch_is_said_before_anything_is_asked() {
+    let (dir, behaviours) = world();
+    let (model, out) = (world_model(), dir.path().join("run"));
+    let paths = [("m", model.as_path()), ("b", behaviours.as_path()), ("o", out.as_path())];
+    let local = |attack: &str, set: &str| line(&typed(attack, set), &paths);
+    let endpoint = "--endpoint http://127.0.0.1:9/v1 --target-model x --behaviors {b} --out {o} --helper world --quiet";
+    for (run, parts) in [
+        (local("tap", "--set monitor=nothing"), ["--set monitor=nothing", "refusal-mass"]),
+        (local("gcg", "--set monitor=sed-slope"), ["sed-slope", "p-eos and refusal-mass"]),
+        (local("pair", "--set monitor_weight=2"), ["monitor_weight", "say monitor=NAME"]),
+        (local("prefill", "--set monitor=p-eos"), ["prefill", "monitor"]),
+        (line(&format!("attack tap {endpoint} --set monitor=p-eos"), &paths), ["a monitor of the decode", "--model"]),
+    ] {
+        assert_eq!(run.code, 2, "{}", run.stderr);
+        assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
+        assert!(parts.iter().all(|part| run.stderr.contains(part)), "{}", run.stderr);
+        assert!(!out.exists());
+    }
+}

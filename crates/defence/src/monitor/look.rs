@@ -4,7 +4,7 @@ use super::Tokens;
 use mosa_core::Canvas;
 use mosa_engine::{EngineError, Step};
 use std::sync::Arc;
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
 /// One pass of a row.
 pub struct Look<'a> {
@@ -47,13 +47,11 @@ impl<'a> Look<'a> {
     /// What the tensor library reports.
     pub fn end(&self) -> Result<Option<f64>, EngineError> {
         let Some(&row) = self.masked.first() else { return Ok(None) };
-        let ends = Tensor::f_from_slice(&self.tokens.ends)?.f_to_device(self.logits.device())?;
-        let p = self.logits.f_select(0, row as i64)?.f_softmax(-1, Kind::Float)?.f_index_select(0, &ends)?;
-        Ok(Some(p.f_sum(Kind::Float)?.f_double_value(&[])?))
+        let p = self.tokens.ending(&self.logits.f_narrow(0, row as i64, 1)?)?;
+        Ok(Some(p.f_double_value(&[0])?))
     }
 
-    /// Per masked position, from left to right: ln of the sum of exp(logit) over words of refusal minus the same over words of
-    /// compliance. The energy of a set of words is minus the first; what is common to all logits of a position falls out.
+    /// [`Tokens::gaps`] of every masked position, from left to right.
     ///
     /// # Errors
     /// What the tensor library reports.
@@ -68,13 +66,7 @@ impl<'a> Look<'a> {
         if self.masked.is_empty() {
             return Ok(Vec::new());
         }
-        let mass = |ids: &[i64]| -> Result<Tensor, EngineError> {
-            let ids = Tensor::f_from_slice(ids)?.f_to_device(self.logits.device())?;
-            let own = self.logits.f_index_select(1, &ids)?.f_to_kind(Kind::Float)?;
-            Ok(own.f_logsumexp([-1i64].as_slice(), false)?)
-        };
-        let gap = mass(&self.tokens.refusal)?.f_sub(&mass(&self.tokens.compliance)?)?;
-        let all = Vec::<f32>::try_from(gap.f_to_device(Device::Cpu)?)?;
+        let all = Vec::<f32>::try_from(self.tokens.gaps(self.logits)?.f_to_device(Device::Cpu)?)?;
         Ok(self.masked.iter().map(|&row| f64::from(all[row])).collect())
     }
 }

@@ -6,6 +6,7 @@
 
 mod audit;
 mod energy_slope;
+mod first_pass;
 mod look;
 mod p_eos;
 mod refusal_dynamics;
@@ -17,6 +18,7 @@ mod watching;
 mod words;
 
 pub use audit::Question;
+pub use first_pass::FirstPass;
 pub use look::Look;
 pub use watch::{Limit, Reading, Watch};
 pub use watching::{Hook, Ready, Watching, WatchingSettings};
@@ -205,13 +207,10 @@ pub static MONITORS: &[MonitorEntry] = &[
 /// The monitor of this name.
 ///
 /// # Errors
-/// [`DefenceError::Setting`] if there is none.
+/// [`DefenceError::NoMonitor`] if there is none.
 pub fn monitor(name: &str) -> Result<&'static MonitorEntry, DefenceError> {
     MONITORS.iter().find(|entry| entry.name == name).ok_or_else(|| {
         let known: Vec<&str> = MONITORS.iter().map(|entry| entry.name).collect();
-        DefenceError::Setting {
-            name: "stop",
-            what: format!("there is no monitor {name:?}; there are {}", known.join(", ")),
-        }
+        DefenceError::NoMonitor { name: name.to_owned(), known: known.join(", ") }
     })
 }

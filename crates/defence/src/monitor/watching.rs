@@ -72,7 +72,7 @@ impl Ready {
             None
         };
         let start = row.prompt.len();
-        let block = first_block(row);
+        let block = first_block(start, row.options);
         let making = Making { tokens: Arc::clone(&self.tokens), question, block, layers: model.spec().layers };
         let watch = Watch::new(&self.entries, &making, start + row.options.gen_length, out);
         Ok(match limit {

@@ -1,9 +1,11 @@
 //! Words of refusal and of compliance, as tokens.
 
 use crate::DefenceError;
+use mosa_engine::EngineError;
 use mosa_text::{Specials, TextModel};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use tch::{Kind, Tensor};
 
 /// Words of refusal: general ones, and what refusals of the embedded world are made of.
 pub const REFUSAL: [&str; 14] = [
@@ -84,6 +86,31 @@ impl Tokens {
             compliance: own(&compliance, &refusal, "compliance")?,
             ends,
         })
+    }
+
+    /// The probability of an end token, of logits [n, vocabulary]: [n], f32. It has a derivative.
+    ///
+    /// # Errors
+    /// What the tensor library reports.
+    pub fn ending(&self, logits: &Tensor) -> Result<Tensor, EngineError> {
+        let ends = Tensor::f_from_slice(&self.ends)?.f_to_device(logits.device())?;
+        let p = logits.f_softmax(-1, Kind::Float)?.f_index_select(1, &ends)?;
+        Ok(p.f_sum_dim_intlist([-1i64].as_slice(), false, Kind::Float)?)
+    }
+
+    /// ln of the sum of exp(logit) over words of refusal minus the same over words of compliance, of logits [n, vocabulary]: [n],
+    /// f32. The energy of a set of words is minus the first; what is common to all logits of a position falls out. It has a
+    /// derivative.
+    ///
+    /// # Errors
+    /// What the tensor library reports.
+    pub fn gaps(&self, logits: &Tensor) -> Result<Tensor, EngineError> {
+        let mass = |ids: &[i64]| -> Result<Tensor, EngineError> {
+            let ids = Tensor::f_from_slice(ids)?.f_to_device(logits.device())?;
+            let own = logits.f_index_select(1, &ids)?.f_to_kind(Kind::Float)?;
+            Ok(own.f_logsumexp([-1i64].as_slice(), false)?)
+        };
+        Ok(mass(&self.refusal)?.f_sub(&mass(&self.compliance)?)?)
     }
 }
 

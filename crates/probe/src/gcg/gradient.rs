@@ -17,10 +17,10 @@ pub struct Gradient {
 }
 
 /// What some rows add to the loss, and a derivative of it.
-struct Part {
-    loss: f64,
+pub(super) struct Part {
+    pub loss: f64,
     /// With respect to whatever the rows were given.
-    gradient: Tensor,
+    pub gradient: Tensor,
 }
 
 impl TargetLoss<'_> {
@@ -40,6 +40,11 @@ impl TargetLoss<'_> {
             loss += part.loss;
             sum = sum.f_add(&part.gradient.f_to_kind(Kind::Float)?)?;
         }
+        if let Some(avoid) = &self.avoid {
+            let part = tch::with_grad(|| self.avoided(avoid, suffix))?;
+            loss += part.loss;
+            sum = sum.f_add(&part.gradient.f_to_kind(Kind::Float)?)?;
+        }
         // A table that is stored narrower than is computed in is widened for this product.
         let one_hot = tch::no_grad(|| match self.model.widens() {
             true => sum.f_matmul(&table.f_to_kind(Kind::Float)?.f_tr()?),
@@ -51,14 +56,24 @@ impl TargetLoss<'_> {
     /// What `rows` add to the loss, and its gradient with respect to a shift of the suffix's embeddings that all of
     /// them share: [suffix length, width].
     fn rows_gradient(&self, rows: &[Row<'_>]) -> Result<Part, ProbeError> {
+        self.body_gradient(rows, &self.want(rows), &|hidden| self.head_gradient(hidden, rows))
+    }
+
+    /// The same of any function of the hidden states [n, width] of the positions `want`; `head` gives its value and its gradient
+    /// with respect to them.
+    pub(super) fn body_gradient(
+        &self,
+        rows: &[Row<'_>],
+        want: &[Slot],
+        head: &dyn Fn(&Tensor) -> Result<Part, ProbeError>,
+    ) -> Result<Part, ProbeError> {
         let (table, suffix) = (self.model.embedding_table(), &self.goal.suffix);
         let at: Vec<Slot> = (0..rows.len()).flat_map(|r| suffix.clone().map(move |p| (r, p))).collect();
-        let want = self.want(rows);
-        let call = || self.call(rows, &want);
+        let call = || self.call(rows, want);
         if self.model.widens() {
             let mut inputs = Vec::new();
             let hidden = self.model.hidden_keeping_inputs(call(), &mut inputs)?;
-            let head = self.head_gradient(&hidden, rows)?;
+            let head = head(&hidden)?;
             let gradient = self.model.embeddings_back(call(), &at, inputs, head.gradient)?;
             let of_rows = gradient.f_view([rows.len() as i64, suffix.len() as i64, table.size()[1]])?;
             return Ok(Part { loss: head.loss, gradient: of_rows.f_sum_dim_intlist(0, false, Kind::Float)? });
@@ -66,7 +81,7 @@ impl TargetLoss<'_> {
         let shift = Tensor::f_zeros([suffix.len() as i64, table.size()[1]], (table.kind(), table.device()))?
             .f_set_requires_grad(true)?;
         let hidden = self.model.hidden_shifted(call(), &at, &shift.f_repeat([rows.len() as i64, 1])?)?; // [n, d]
-        let head = self.head_gradient(&hidden.detach(), rows)?;
+        let head = head(&hidden.detach())?;
         let product = hidden.f_mul(&head.gradient)?.f_sum(hidden.kind())?;
         let gradient = Tensor::f_run_backward(&[product], &[&shift], false, false)?;
         let gradient = gradient.into_iter().next().ok_or_else(|| self.goal.wrong("libtorch returned no gradient"))?;
@@ -84,28 +99,37 @@ impl TargetLoss<'_> {
         let split = |t: &Tensor| t.f_split(self.chunk(), 0);
         let (mut loss, mut gradients) = (0.0, Vec::new());
         for ((h, t), w) in split(hidden)?.into_iter().zip(split(&self.targets(rows)?)?).zip(split(&weights)?) {
-            if self.model.widens() {
-                let part = self.widened_head_gradient(&h, &t, &w)?;
-                loss += part.loss;
-                gradients.push(part.gradient);
-                continue;
-            }
-            let h = h.detach().f_set_requires_grad(true)?;
-            let part = self.score(&h, &t)?.f_mul(&w)?.f_sum(Kind::Float)?;
-            loss += part.f_double_value(&[])?;
-            gradients.extend(Tensor::f_run_backward(&[part], &[&h], false, false)?);
+            let weighed = |logits: &Tensor| -> Result<Tensor, ProbeError> {
+                let log_p = logits.f_log_softmax(-1, Kind::Float)?;
+                Ok(picked(&log_p, &t)?.f_mul(&w)?.f_sum(Kind::Float)?)
+            };
+            let part = self.through_head(&h, &weighed)?;
+            loss += part.loss;
+            gradients.push(part.gradient);
         }
         Ok(Part { loss, gradient: Tensor::f_cat(&gradients, 0)? })
     }
 
-    /// The same of some hidden states, where autograd would keep the whole head in f32: it only goes as far as the logits.
-    fn widened_head_gradient(&self, hidden: &Tensor, targets: &Tensor, weights: &Tensor) -> Result<Part, ProbeError> {
-        let logits = tch::no_grad(|| self.model.score(hidden, self.adapter))?.f_set_requires_grad(true)?;
-        let log_p = logits.f_log_softmax(-1, Kind::Float)?;
-        let part = picked(&log_p, targets)?.f_mul(weights)?.f_sum(Kind::Float)?;
+    /// A number that `value` makes of the logits of some hidden states, and its gradient with respect to these. Where the model
+    /// widens its weights, autograd would keep the whole head in f32: it only goes as far as the logits.
+    pub(super) fn through_head(
+        &self,
+        hidden: &Tensor,
+        value: &dyn Fn(&Tensor) -> Result<Tensor, ProbeError>,
+    ) -> Result<Part, ProbeError> {
+        let missing = || self.goal.wrong("libtorch returned no gradient");
+        if self.model.widens() {
+            let logits = tch::no_grad(|| self.model.score(hidden, self.adapter))?.f_set_requires_grad(true)?;
+            let part = value(&logits)?;
+            let loss = part.f_double_value(&[])?;
+            let upstream = Tensor::f_run_backward(&[part], &[&logits], false, false)?;
+            let upstream = upstream.first().ok_or_else(missing)?;
+            return Ok(Part { loss, gradient: self.model.score_back(hidden, self.adapter, upstream)? });
+        }
+        let hidden = hidden.detach().f_set_requires_grad(true)?;
+        let part = value(&self.model.score(&hidden, self.adapter)?)?;
         let loss = part.f_double_value(&[])?;
-        let upstream = Tensor::f_run_backward(&[part], &[&logits], false, false)?;
-        let upstream = upstream.first().ok_or_else(|| self.goal.wrong("libtorch returned no gradient"))?;
-        Ok(Part { loss, gradient: self.model.score_back(hidden, self.adapter, upstream)? })
+        let gradient = Tensor::f_run_backward(&[part], &[&hidden], false, false)?;
+        Ok(Part { loss, gradient: gradient.into_iter().next().ok_or_else(missing)? })
     }
 }

@@ -1,5 +1,6 @@
 //! The loss of a target under a suffix, for many suffixes at a time.
 
+use super::avoid::Avoid;
 use super::goal::Goal;
 use super::likelihood::TargetLikelihood;
 use crate::ProbeError;
@@ -14,7 +15,7 @@ const CHUNK_BYTES: usize = 64 << 20;
 /// A model, with or without an adapter.
 pub type Subject<'a> = Adapted<'a, dyn WhiteBoxModel + 'a>;
 
-/// Mean cross-entropy of a goal's target, as a function of the suffix.
+/// Mean cross-entropy of a goal's target, as a function of the suffix; perhaps with what a monitor adds ([`Avoid`]).
 ///
 /// ```text
 /// loss(suffix) = 1/|views| sum over views of 1/|scored| sum over scored j of -ln p(target_j | suffix, view)
@@ -29,6 +30,8 @@ pub struct TargetLoss<'a> {
     pub(super) rows_per_pass: usize,
     /// Whom the tokens of a canvas see; none: as the model was trained.
     attention: Option<Attention>,
+    /// A monitor whose suspicion is a term of the loss.
+    pub(super) avoid: Option<Avoid>,
 }
 
 /// One canvas of a pass and what is scored on it.
@@ -57,12 +60,18 @@ impl<'a> TargetLoss<'a> {
             return Err(ProbeError::Setting { key: "rows_per_pass", what: "must be positive".into() });
         }
         let views = likelihood.estimator(seed, sample_key(&goal.id))?.views(goal.target.len())?;
-        Ok(Self { model: subject.model, adapter: subject.adapter, goal, views, rows_per_pass, attention: None })
+        let (model, adapter) = (subject.model, subject.adapter);
+        Ok(Self { model, adapter, goal, views, rows_per_pass, attention: None, avoid: None })
     }
 
     /// The same loss on canvases as a decode with `options` begins with: its blocks, of which the last is whole.
     pub fn decoded_by(self, options: &Options) -> Self {
         Self { attention: options.schedule.plan().attention(), ..self }
+    }
+
+    /// The same loss with what a monitor of the first pass adds.
+    pub fn avoiding(self, avoid: Option<Avoid>) -> Self {
+        Self { avoid, ..self }
     }
 
     /// The loss of every suffix, in nats per token.
@@ -91,6 +100,10 @@ impl<'a> TargetLoss<'a> {
         }
         if !pass.is_empty() {
             score(&pass)?;
+        }
+        if let Some(avoid) = &self.avoid {
+            let tolls = self.suspicions(avoid, suffixes)?.into_iter().map(|s| avoid.toll.of(s));
+            losses.iter_mut().zip(tolls).for_each(|(loss, toll)| *loss += toll);
         }
         Ok(losses)
     }

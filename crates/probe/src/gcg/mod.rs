@@ -13,6 +13,7 @@
 //! offset of 0 or 30, First-Step GCG (arXiv 2510.00565) a whole answer as target, Monte Carlo GCG
 //! [`TargetLikelihood::Mc`].
 
+mod avoid;
 mod candidates;
 mod filter;
 mod goal;
@@ -23,6 +24,7 @@ mod search;
 mod settings;
 mod typed;
 
+pub use avoid::Avoid;
 pub use candidates::Proposal;
 pub use filter::{AllowedTokens, Filter, Keep, prompt_round_trip, suffix_round_trip};
 pub use goal::{Goal, added_between};

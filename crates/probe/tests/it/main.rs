@@ -3,6 +3,7 @@
 // A test fails by panicking.
 #![allow(clippy::unwrap_used)]
 
+mod avoid;
 mod filter;
 mod gradient;
 mod losses;

@@ -19,7 +19,7 @@ fn with(device: Device, stop: Interrupt, stop_at_end: bool) -> Local {
 }
 
 /// 24 positions in 12 steps and two blocks.
-fn blocks(ends: Ends) -> Options {
+pub(crate) fn blocks(ends: Ends) -> Options {
     let schedule = Schedule::Blocks { steps: 12, block_length: 12 };
     Options { gen_length: 24, schedule, ..Options::llada(ends) }
 }
@@ -35,7 +35,7 @@ fn adapted(device: Device, stop: Interrupt) -> Local {
 }
 
 /// A model on its thread, and the tokens that end its answers.
-fn started(device: Device, family: &str, stop: Interrupt, adapted: bool) -> (Runtime, Ends) {
+pub(crate) fn started(device: Device, family: &str, stop: Interrupt, adapted: bool) -> (Runtime, Ends) {
     let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures").join(family);
     let config = ModelConfig::read(&dir.join("config.json")).unwrap();
     let text = TextModel::load(&dir, config.family, [config.mask, config.eos, config.pad]).unwrap();
@@ -47,11 +47,11 @@ fn started(device: Device, family: &str, stop: Interrupt, adapted: bool) -> (Run
     (Runtime::start(Model::new(model, adapter, text), settings).unwrap(), ends)
 }
 
-fn never() -> Interrupt {
+pub(crate) fn never() -> Interrupt {
     Interrupt::new()
 }
 
-fn one(target: &Local, draw: u64, asked: &Generate) -> Generation {
+pub(crate) fn one(target: &Local, draw: u64, asked: &Generate) -> Generation {
     target.generate(&[(draw, asked.clone())]).remove(0).unwrap()
 }
 
@@ -143,6 +143,7 @@ fn proposals_come_best_first_and_the_gradient_is_of_use() {
             top_k: 8,
             gradient,
             keep: 5,
+            avoid: None,
         };
         let mean = |gradient| {
             let all: Vec<f64> = (0..4)
@@ -172,6 +173,7 @@ fn a_proxy_proposes_and_the_target_does_everything_else() {
             top_k: 8,
             gradient: true,
             keep: 3,
+            avoid: None,
         };
         assert_eq!(both.propose(3, &asked).unwrap(), proxy.propose(3, &asked).unwrap());
         let question = Generate::to("question");

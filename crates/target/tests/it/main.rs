@@ -10,3 +10,4 @@ mod remote;
 #[allow(dead_code)]
 #[path = "../../../client/tests/it/server.rs"]
 mod server;
+mod watched;

@@ -12,7 +12,7 @@ mod settings;
 pub use settings::{AdvPrefix, Opener, PrefixMode, Surrogate};
 
 use crate::attacks::Pal;
-use crate::{Ability, Anchor, Attack, Candidate, Case, Cost, Cx, Finished, Generate, Needs, Reason, Stop};
+use crate::{Ability, Anchor, Attack, Candidate, Case, Cost, Cx, Finished, Generate, Monitored, Needs, Reason, Stop};
 use rate::Rated;
 use serde_json::{Value, json};
 use settings::JUDGE;
@@ -62,6 +62,10 @@ impl Attack for AdvPrefix {
         };
         abilities.extend(self.guided.then_some(Ability::Guide));
         Needs { abilities, roles: [self.proposers(), &[JUDGE]].concat() }
+    }
+
+    fn watches(&self) -> Option<Monitored> {
+        self.pal.watches().filter(|_| self.mode == PrefixMode::Optimised)
     }
 
     fn settings(&self) -> Value {

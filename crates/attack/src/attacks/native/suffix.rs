@@ -2,7 +2,10 @@
 //! Recovery Alignment's first-step GCG (arXiv 2510.00565), for a whole answer on a fully masked canvas.
 
 use super::reference::Reference;
-use crate::{Ability, Attack, Candidate, Case, Cost, Cx, Finished, Generate, Needs, Profile, Propose, Reason, Stop};
+use crate::{
+    Ability, Attack, Candidate, Case, Cost, Cx, Evasion, Finished, Generate, Monitored, Needs, Profile, Propose,
+    Reason, Stop,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -26,6 +29,9 @@ pub struct SuffixSearch {
     pub whole: Option<Reference>,
     /// Response positions, to which a whole answer is cut; the target's own number if absent.
     pub gen_length: Option<usize>,
+    /// A monitor of the first pass (p-eos, refusal-mass) that is a term of the loss, in gradient and candidates. Ours.
+    #[serde(flatten)]
+    pub evasion: Evasion,
 }
 
 /// What is aimed at, and where it comes from.
@@ -45,6 +51,7 @@ impl Default for SuffixSearch {
             offset: 0,
             whole: None,
             gen_length: None,
+            evasion: Evasion::default(),
         }
     }
 }
@@ -89,11 +96,15 @@ impl Attack for SuffixSearch {
     }
 
     fn needs(&self) -> Needs {
-        Needs { abilities: vec![Ability::Gradient], roles: Vec::new() }
+        Needs { abilities: [vec![Ability::Gradient], self.evasion.needs()].concat(), roles: Vec::new() }
+    }
+
+    fn watches(&self) -> Option<Monitored> {
+        self.evasion.watches(true)
     }
 
     fn settings(&self) -> Value {
-        json!(self)
+        json!(Self { evasion: self.evasion.said(), ..self.clone() })
     }
 
     fn cost(&self) -> Cost {
@@ -119,6 +130,7 @@ impl Attack for SuffixSearch {
                     top_k: self.top_k,
                     gradient: true,
                     keep: 1,
+                    avoid: self.evasion.avoided(),
                 },
             )?;
             let Some(next) = proposed.into_iter().next() else { break };

@@ -4,7 +4,7 @@ use super::settings::TokenLoss;
 use crate::ScoredToken;
 
 /// Every token of the target that was not reached adds this much.
-const UNREACHED: f64 = 1000.0;
+pub(super) const UNREACHED: f64 = 1000.0;
 /// Ranks below this are seen by who sees the five most likely tokens.
 const SEEN: usize = 5;
 

@@ -6,8 +6,7 @@ mod settings;
 
 pub use settings::{Pal, TokenLoss};
 
-use crate::{Ability, Anchor, Attack, Case, Cost, Cx, Estimator, Finished, Needs, Stop};
-use search::ANSWERS;
+use crate::{Ability, Anchor, Attack, Case, Cost, Cx, Estimator, Finished, Monitored, Needs, Stop};
 use serde_json::{Value, json};
 
 impl Attack for Pal {
@@ -23,11 +22,15 @@ impl Attack for Pal {
     /// RAL asks for no gradient: a target that scores can draw and filter without one.
     fn needs(&self) -> Needs {
         let abilities = if self.gradient { vec![Ability::Score, Ability::Gradient] } else { vec![Ability::Score] };
-        Needs { abilities, roles: Vec::new() }
+        Needs { abilities: [abilities, self.evasion.needs()].concat(), roles: Vec::new() }
+    }
+
+    fn watches(&self) -> Option<Monitored> {
+        self.evasion.watches(false)
     }
 
     fn settings(&self) -> Value {
-        json!(self)
+        json!(Self { evasion: self.evasion.weighing(eliminate::UNREACHED), ..self.clone() })
     }
 
     fn cost(&self) -> Cost {
@@ -37,8 +40,10 @@ impl Attack for Pal {
             Estimator::MeanField => 1,
         };
         let answers = steps.div_ceil(self.answer_every.max(1) as u64);
-        let by_steps = per_candidate * (1 + steps * sent) + answers + 1;
-        Cost { queries: by_steps.min(self.max_queries.max(ANSWERS)), helper_calls: 0 }
+        // With a monitor, answers of the first suffix and of every step come on top of those.
+        let watched = self.watched() as u64;
+        let by_steps = per_candidate * (1 + steps * sent) + answers + 1 + watched * (1 + steps);
+        Cost { queries: by_steps.min(self.max_queries.max(self.answers())), helper_calls: 0 }
     }
 
     fn run(&self, case: &Case, cx: &Cx<'_>) -> Result<Finished, Stop> {

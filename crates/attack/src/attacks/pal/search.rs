@@ -1,21 +1,24 @@
 //! The search: propose on the proxy, compare on the target, go on from the best of the step.
 
-use super::eliminate::{Price, Race, Raced};
+use super::eliminate::{Price, Race, Raced, UNREACHED};
 use super::settings::Pal;
 use crate::{
-    Candidate, Case, Cx, Estimator, Finished, Generate, Generation, Message, Propose, Proposed, Reason, Role, Score,
-    Stop, phrases,
+    Candidate, Case, Cx, Estimator, Evasion, Finished, Generate, Generation, Message, Propose, Proposed, Reason, Role,
+    Score, Stop, phrases,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 /// Answers that may still follow a comparison: that of its step, and the final one.
-pub(super) const ANSWERS: u64 = 2;
+const ANSWERS: u64 = 2;
+/// Candidates of a step that a monitor is to see, which takes an answer to each (ours).
+const WATCHED: usize = 4;
 
 /// A search under way.
 struct Search<'s, 'c> {
     pal: &'s Pal,
     cx: &'s Cx<'c>,
+    evasion: Evasion,
     /// Stands before the key of every call.
     at: &'s str,
     goal: String,
@@ -37,11 +40,31 @@ struct Search<'s, 'c> {
 struct Compared {
     suffix: String,
     loss: f64,
+    /// The loss, and what a monitor makes of the answer.
+    price: f64,
+    /// What was answered to it, where a monitor saw that.
+    answer: Option<Generation>,
+}
+
+impl Compared {
+    fn new(suffix: &str, loss: f64) -> Self {
+        Self { suffix: suffix.to_owned(), loss, price: loss, answer: None }
+    }
 }
 
 impl Pal {
     fn price(&self) -> Price {
         Price { loss: self.loss, margin: self.margin, top5_only: self.top5_only }
+    }
+
+    /// Candidates of a step that a monitor sees.
+    pub(super) fn watched(&self) -> usize {
+        if self.evasion.is_on() { WATCHED } else { 0 }
+    }
+
+    /// Answers that may still follow a comparison.
+    pub(super) fn answers(&self) -> u64 {
+        ANSWERS + self.watched() as u64
     }
 
     /// Searches a suffix and submits the answer to the best one. The keys of all calls begin with `at`.
@@ -50,11 +73,12 @@ impl Pal {
         let mut search = Search {
             pal: self,
             cx,
+            evasion: self.evasion.weighing(UNREACHED),
             at,
             goal: case.goal(),
             target: self.aim(case),
             suffix: init.clone(),
-            best: Compared { suffix: init.clone(), loss: f64::INFINITY },
+            best: Compared::new(&init, f64::INFINITY),
             visited: BTreeSet::new(),
             queries: 0,
             answered: false,
@@ -78,7 +102,7 @@ impl Pal {
 impl Search<'_, '_> {
     /// Whether so many queries may be made, and the answer of the step and the final one after them.
     fn fits(&self, queries: usize) -> bool {
-        self.queries + queries as u64 + ANSWERS <= self.pal.max_queries
+        self.queries + queries as u64 + self.pal.answers() <= self.pal.max_queries
     }
 
     fn call(&self, path: &str) -> String {
@@ -95,11 +119,12 @@ impl Search<'_, '_> {
         if sent.is_empty() {
             return Ok(false);
         }
-        let best_before = self.best.loss;
+        let best_before = self.best.price;
         let Some(best) = self.compared(&format!("s{step}"), sent)? else { return Ok(false) };
         self.suffix.clone_from(&best.suffix);
         if step.is_multiple_of(self.pal.answer_every.max(1)) {
-            self.answer(step, &best, best.loss < best_before)?;
+            let is_best = best.price < best_before;
+            self.answer(step, best, is_best)?;
         }
         Ok(true)
     }
@@ -118,6 +143,7 @@ impl Search<'_, '_> {
                 top_k: self.pal.top_k,
                 gradient: self.pal.gradient,
                 keep: self.pal.candidates,
+                avoid: None,
             };
             let proposed = self.cx.propose(&self.call(&format!("s{step}/propose/{k}")), asked)?;
             let mut fresh: Vec<Proposed> = proposed
@@ -141,14 +167,36 @@ impl Search<'_, '_> {
             Estimator::MeanField => self.at_once(path, &sent)?,
         };
         self.visited.extend(sent.iter().map(|p| p.suffix.clone()));
-        let finite = raced.losses.iter().copied().enumerate().filter(|(_, loss)| loss.is_finite());
-        let best = finite.min_by(|(_, a), (_, b)| a.total_cmp(b));
-        let best = best.map(|(i, loss)| Compared { suffix: sent[i].suffix.clone(), loss });
-        if let Some(best) = best.as_ref().filter(|best| best.loss < self.best.loss) {
+        let finite = sent.iter().zip(&raced.losses).filter(|(_, loss)| loss.is_finite());
+        let mut all: Vec<Compared> = finite.map(|(p, loss)| Compared::new(&p.suffix, *loss)).collect();
+        if self.evasion.is_on() {
+            all = self.watched(path, all)?;
+        }
+        let best = all.into_iter().min_by(|a, b| a.price.total_cmp(&b.price));
+        if let Some(best) = best.as_ref().filter(|best| best.price < self.best.price) {
             self.best = best.clone();
         }
         self.cx.note(self.call(path), "compared", self.told(&sent, &raced, best.as_ref()));
         Ok(best)
+    }
+
+    /// The candidates of lowest loss, answered so that the monitor sees them.
+    fn watched(&mut self, path: &str, mut all: Vec<Compared>) -> Result<Vec<Compared>, Stop> {
+        all.sort_by(|a, b| a.loss.total_cmp(&b.loss));
+        all.truncate(self.pal.watched());
+        let call = |(i, one): (usize, &Compared)| {
+            (self.call(&format!("{path}/watch/{i}")), self.asked(&one.suffix, self.pal.gen_length))
+        };
+        let answers = self.cx.generate_all(all.iter().enumerate().map(call).collect())?;
+        self.queries += answers.len() as u64;
+        for (one, answer) in all.iter_mut().zip(answers) {
+            one.price = -self.evasion.rank(-one.loss, &answer);
+            let mut detail = json!({ "suffix": one.suffix, "loss": one.loss, "price": one.price });
+            self.evasion.tell(&mut detail, &answer);
+            self.cx.note(self.call(path), "watched", detail);
+            one.answer = Some(answer);
+        }
+        Ok(all)
     }
 
     /// Asks the live candidates about one position after the other. Ends early where the queries do not suffice for more.
@@ -218,17 +266,23 @@ impl Search<'_, '_> {
 
     /// The answer to the suffix of a step. It is handed in if the suffix is the best so far, or if it is the first
     /// answer that does not refuse.
-    fn answer(&mut self, step: usize, sent: &Compared, is_best: bool) -> Result<(), Stop> {
-        let (asked, loss) = (self.asked(&sent.suffix, self.pal.gen_length), sent.loss);
+    fn answer(&mut self, step: usize, sent: Compared, is_best: bool) -> Result<(), Stop> {
+        let Compared { suffix, loss, price, answer } = sent;
+        let asked = self.asked(&suffix, self.pal.gen_length);
         let call = self.call(&format!("s{step}/answer"));
-        let answer = self.cx.generate(&call, asked.clone())?;
-        self.queries += 1;
+        let answer = match answer {
+            Some(answer) => answer,
+            None => {
+                self.queries += 1;
+                self.cx.generate(&call, asked.clone())?
+            }
+        };
         let passed = refused(&answer);
         self.cx.note(call, "answered", json!({ "passed": passed, "loss": loss, "queries": self.queries }));
         let first = !passed && !self.answered;
         self.answered |= !passed;
         if is_best || first {
-            let candidate = Candidate::new(asked, answer).guided(-loss).tagged("step", step).tagged("passed", passed);
+            let candidate = Candidate::new(asked, answer).guided(-price).tagged("step", step).tagged("passed", passed);
             self.cx.candidate(candidate);
         }
         Ok(())
@@ -236,11 +290,11 @@ impl Search<'_, '_> {
 
     /// The answer to the best suffix: what is submitted.
     fn finish(&mut self) -> Result<usize, Stop> {
-        let Compared { suffix, loss } = self.best.clone();
+        let Compared { suffix, price, .. } = self.best.clone();
         let asked = self.asked(&suffix, self.pal.final_length);
         let answer = self.cx.generate(&self.call("final"), asked.clone())?;
         self.queries += 1;
-        let guide = loss.is_finite().then_some(-loss);
+        let guide = price.is_finite().then_some(-price);
         let candidate = Candidate::new(asked, answer).guided(guide).tagged("stage", "final");
         Ok(self.cx.candidate(candidate.tagged("queries", self.queries)))
     }

@@ -1,6 +1,6 @@
 //! The parameters of PAL.
 
-use crate::{Anchor, Case, Estimator, Profile, phrases};
+use crate::{Anchor, Case, Estimator, Evasion, Profile, phrases};
 use serde::{Deserialize, Serialize};
 
 /// The loss of one target token.
@@ -69,6 +69,10 @@ pub struct Pal {
     pub gen_length: Option<usize>,
     /// Response positions of the final answer (512).
     pub final_length: Option<usize>,
+    /// The monitor whose score the search sees: then the target answers to the few candidates of lowest loss of every step, and
+    /// the loss and what the monitor makes of the answer decide together. Ours.
+    #[serde(flatten)]
+    pub evasion: Evasion,
 }
 
 impl Default for Pal {
@@ -93,6 +97,7 @@ impl Default for Pal {
             answer_every: 1,
             gen_length: None,
             final_length: Some(512),
+            evasion: Evasion::default(),
         }
     }
 }

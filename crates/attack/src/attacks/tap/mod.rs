@@ -6,7 +6,7 @@ mod wording;
 
 pub use settings::Tap;
 
-use crate::{Anchor, Attack, Case, Cost, Cx, Finished, Needs, Stop};
+use crate::{Anchor, Attack, Case, Cost, Cx, Finished, Monitored, Needs, Stop};
 use search::Search;
 use serde_json::{Value, json};
 
@@ -19,11 +19,15 @@ impl Attack for Tap {
     }
 
     fn needs(&self) -> Needs {
-        Needs { abilities: Vec::new(), roles: vec![search::ATTACKER, search::ON_TOPIC, search::JUDGE] }
+        Needs { abilities: self.evasion.needs(), roles: vec![search::ATTACKER, search::ON_TOPIC, search::JUDGE] }
+    }
+
+    fn watches(&self) -> Option<Monitored> {
+        self.evasion.watches(false)
     }
 
     fn settings(&self) -> Value {
-        json!(self)
+        json!(Self { evasion: self.evasion.said(), ..self.clone() })
     }
 
     fn cost(&self) -> Cost {

@@ -47,6 +47,8 @@ struct Node {
 struct Asked {
     answer: Generation,
     score: Option<u32>,
+    /// The rating, less what a monitor makes of the answer.
+    rank: Option<f64>,
 }
 
 /// A node that was asked.
@@ -83,7 +85,7 @@ impl<'a> Search<'a> {
                 return Ok(self.finished(reason));
             }
             let rated = self.ask(depth, nodes)?;
-            if rated.iter().any(|rated| rated.asked.score.is_some_and(|s| s >= self.tap.stop_at)) {
+            if rated.iter().any(|rated| self.is_success(&rated.asked)) {
                 return Ok(self.finished(Reason::GuideSuccess));
             }
             leaves = self.best(depth, rated);
@@ -91,7 +93,12 @@ impl<'a> Search<'a> {
         Ok(self.finished(Reason::Exhausted))
     }
 
-    /// The answer with the highest rating, the earliest on ties.
+    /// Whether an answer ends the search: one that a monitor would have stopped does not.
+    fn is_success(&self, asked: &Asked) -> bool {
+        asked.score.is_some_and(|s| s >= self.tap.stop_at) && !self.tap.evasion.is_caught(&asked.answer)
+    }
+
+    /// The answer with the highest rank, the earliest on ties.
     fn finished(&self, reason: Reason) -> Finished {
         Finished { selected: self.cx.best(), reason }
     }
@@ -206,11 +213,14 @@ impl<'a> Search<'a> {
         let mut results = BTreeMap::new();
         for (i, (node, answer)) in fresh.iter().zip(answers).enumerate() {
             let score = scores.as_ref().ok().and_then(|s| s[i]);
-            let candidate = Candidate::new(prompt(node), answer.clone()).guided(score.map(f64::from));
+            let rank = score.map(|score| self.tap.evasion.rank(f64::from(score), &answer));
+            let candidate = Candidate::new(prompt(node), answer.clone()).guided(rank);
             let candidate = candidate.tagged("depth", depth).tagged("node", node.id).tagged("parent", node.parent);
             let number = self.cx.candidate(candidate);
-            self.cx.note(&node.at, "rated", json!({ "id": node.id, "score": score, "candidate": number }));
-            results.insert(node.id, Asked { answer, score });
+            let mut record = json!({ "id": node.id, "score": score, "candidate": number });
+            self.tap.evasion.tell(&mut record, &answer);
+            self.cx.note(&node.at, "rated", record);
+            results.insert(node.id, Asked { answer, score, rank });
         }
         scores?;
         if let Some(stop) = cut {
@@ -233,11 +243,12 @@ impl<'a> Search<'a> {
         self.cx.helper_read_all(JUDGE, &talks, self.tap.evaluator_attempts, |text| read::rating(text, 1..=TOP))
     }
 
-    /// The leaves of the next depth: the best `width` by rating, ties by lot. No rating sorts below the lowest.
+    /// The leaves of the next depth: the best `width` by rank, ties by lot. No rating sorts below the lowest.
     fn best(&self, depth: usize, rated: Vec<Rated>) -> Vec<Leaf> {
         let lot = self.cx.rng(&format!("d{depth}/width2")).permutation(rated.len());
         let mut order: Vec<_> = rated.into_iter().zip(lot).collect();
-        order.sort_by_key(|(rated, lot)| (Reverse(rated.asked.score), *lot));
+        let rank = |rated: &Rated| rated.asked.rank.unwrap_or(f64::NEG_INFINITY);
+        order.sort_by(|(a, x), (b, y)| rank(b).total_cmp(&rank(a)).then(x.cmp(y)));
         let dropped = order.split_off(self.tap.width.min(order.len()));
         dropped.iter().for_each(|(rated, _)| self.pruned(&rated.node, "width2"));
         order.into_iter().map(|(rated, _)| self.leaf(rated)).collect()

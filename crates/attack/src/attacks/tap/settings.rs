@@ -1,6 +1,6 @@
 //! The parameters of TAP.
 
-use crate::{Anchor, Profile, phrases};
+use crate::{Anchor, Evasion, Profile, phrases};
 use serde::{Deserialize, Serialize};
 
 /// Where the adaptive variant wants its clause unless told otherwise: the middle position of the MOSA paper's own probe.
@@ -53,6 +53,9 @@ pub struct Tap {
     pub anchor: Anchor,
     /// Clauses for [`Anchor::Middle`]; one is drawn per behaviour. Ours.
     pub clauses: Vec<String>,
+    /// The monitor whose score the search and the attacker see. Ours.
+    #[serde(flatten)]
+    pub evasion: Evasion,
 }
 
 impl Default for Tap {
@@ -75,6 +78,7 @@ impl Default for Tap {
             stop_at: 10,
             anchor: Anchor::Start,
             clauses: phrases::PROCEDURAL.map(str::to_owned).to_vec(),
+            evasion: Evasion::default(),
         }
     }
 }

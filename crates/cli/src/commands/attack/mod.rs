@@ -201,7 +201,8 @@ fn behaviours(args: &AttackArgs, file: &Path, attack: &dyn Attack) -> Result<Ben
 fn asked<'a>(attack: &dyn Attack, benchmark: &'a Benchmark) -> target::Asked<'a> {
     let direct = attack.name() == "direct";
     let length = attack.settings()["gen_length"].as_u64().and_then(|n| usize::try_from(n).ok());
-    target::Asked { behaviours: &benchmark.behaviours, direct, gen_length: length.filter(|_| direct) }
+    let (gen_length, watches) = (length.filter(|_| direct), attack.watches());
+    target::Asked { behaviours: &benchmark.behaviours, direct, gen_length, watches }
 }
 
 fn cases(benchmark: &Benchmark, seed: u64) -> Vec<Case> {

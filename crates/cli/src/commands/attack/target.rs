@@ -6,9 +6,10 @@ use crate::load::{Loaded, load};
 use crate::manifest::{Fingerprints, Place};
 use crate::room::Room;
 use crate::{endpoint, hub, interrupt};
-use anyhow::Result;
-use mosa_attack::Target;
+use anyhow::{Context, Result};
+use mosa_attack::{Monitored, Target};
 use mosa_data::Behaviour;
+use mosa_defence::Stop;
 use mosa_engine::{Batching, Options};
 use mosa_runtime::{Runtime, Settings};
 use mosa_target::{Local, Proxied, Remote};
@@ -45,9 +46,20 @@ pub(super) struct Asked<'a> {
     pub direct: bool,
     /// Response positions, where the attack has a number of its own.
     pub gen_length: Option<usize>,
+    /// The monitor that the attack sees.
+    pub watches: Option<Monitored>,
 }
 
 impl Asked<'_> {
+    /// A model under the monitor that the attack sees; as it is if it sees none.
+    fn watched(&self, local: Local, defences: &Value) -> Result<Local> {
+        let Some(wanted) = &self.watches else { return Ok(local) };
+        let by_gradient = wanted.by_gradient;
+        local
+            .watched(&watching(wanted, defences)?, by_gradient)
+            .with_context(|| format!("--set monitor={}", wanted.monitor))
+    }
+
     /// Refuses behaviours that are too long for the model whatever the attack makes of them, all at once.
     fn fit(&self, args: &AttackArgs, loaded: &Loaded, options: &Options) -> Result<()> {
         let source = args.behaviors.as_ref().map_or_else(String::new, |p| p.display().to_string());
@@ -58,6 +70,18 @@ impl Asked<'_> {
         let room = Room { source: &source, setting, response, context: loaded.spec().max_length };
         room.holds(self.behaviours.iter().map(|b| b.id.as_str()).zip(lengths))
     }
+}
+
+/// The stop by whose monitor an attack is watched: one of the defences if its monitor is the same, so that words and threshold
+/// are those the attack meets, else the usual one.
+fn watching(wanted: &Monitored, defences: &Value) -> Result<Stop> {
+    let stops = defences.as_array().into_iter().flatten().filter(|d| d["name"] == Stop::NAME);
+    let own = stops.map(|d| &d["settings"]).find(|settings| settings["monitor"] == wanted.monitor.as_str());
+    let stop = match own {
+        Some(settings) => serde_json::from_value(settings.clone())?,
+        None => Stop { monitor: wanted.monitor.clone(), ..Stop::default() },
+    };
+    Ok(Stop { threshold: wanted.threshold.or(stop.threshold), ..stop })
 }
 
 pub(super) fn open(args: &AttackArgs, asked: &Asked<'_>) -> Result<Opened> {
@@ -84,8 +108,8 @@ fn local(args: &AttackArgs, model: &str, asked: &Asked<'_>) -> Result<Opened> {
     let named = defences::identity(&loaded.dir, named.adapter.as_deref(), &args.defences)?;
     let runtime = started(loaded, batching, args)?;
     let Defended { runtime, said: defences } = defended(runtime, &options, &args.defences, &named)?;
-    let target = Local::new(runtime, options.clone());
-    let here = Some(Here { place, options: options.clone(), batching, defences });
+    let target = asked.watched(Local::new(runtime, options.clone()), &defences)?;
+    let here = Some(Here { place, options: options.clone(), batching, defences: defences.clone() });
     match &args.target.proxy {
         None => Ok(Opened { model: Box::new(target), identity: Identity { said, fingerprints, here } }),
         Some(proxy) => {
@@ -93,7 +117,10 @@ fn local(args: &AttackArgs, model: &str, asked: &Asked<'_>) -> Result<Opened> {
             let loaded = load(&named, &args.compute)?;
             said["proxy"] = json!({"model": proxy, "hash": fingerprints.of(&loaded.dir)?});
             hub::record(&mut said["proxy"], &loaded.dir);
+            // A search by gradient reads the monitor off the model whose gradient it follows.
+            let wants = asked.watches.as_ref().is_some_and(|wanted| wanted.by_gradient);
             let proxy = opened(loaded, options, batching, args)?;
+            let proxy = if wants { asked.watched(proxy, &defences)? } else { proxy };
             let model = Box::new(Proxied::new(target, proxy));
             Ok(Opened { model, identity: Identity { said, fingerprints, here } })
         }
