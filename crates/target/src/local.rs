@@ -48,18 +48,11 @@ impl Target for Local {
     }
 
     fn generate(&self, asked: &[(u64, Generate)]) -> Vec<Result<Generation, Unanswered>> {
-        let laid_out = |(draw, g): &(u64, Generate)| ask(self.runtime.text(), *draw, g, self.options.gen_length);
-        let (mut results, mut asks): (Vec<Option<Unanswered>>, Vec<Ask>) = (Vec::new(), Vec::new());
-        for one in asked.iter().map(laid_out) {
-            results.push(one.map(|ask| asks.push(ask)).err().map(unanswered));
-        }
-        let mut answers = match self.runtime.answer(&self.options, &asks) {
-            Ok(answers) => answers.into_iter().map(|a| a.map(generation).map_err(unanswered)).collect::<Vec<_>>(),
+        let asks: Vec<Ask> = asked.iter().map(|(draw, g)| ask(*draw, g, self.options.gen_length)).collect();
+        match self.runtime.answer(&self.options, &asks) {
+            Ok(answers) => answers.into_iter().map(|a| a.map(generation).map_err(unanswered)).collect(),
             Err(error) => vec![Err(unanswered(error)); asks.len()],
         }
-        .into_iter();
-        let missing = || Err(Unanswered::Failed("the model gave no answer".into()));
-        results.into_iter().map(|wrong| wrong.map_or_else(|| answers.next().unwrap_or_else(missing), Err)).collect()
     }
 
     fn score(&self, asked: &[Score]) -> Vec<Result<Scored, Unanswered>> {

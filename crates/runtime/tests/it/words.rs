@@ -1,7 +1,7 @@
 use crate::{devices, load, options, start, started};
 use mosa_core::Interrupt;
 use mosa_engine::{Ends, EngineError, Options, Schedule};
-use mosa_runtime::{Ask, Constraint, Runtime, RuntimeError, Shown, Words, Written, words_at};
+use mosa_runtime::{Ask, Constraint, Runtime, RuntimeError, Shown, When, Words, Written, words_at};
 use mosa_text::{Message, Prompt};
 
 fn ask(number: usize, said: &str) -> Ask {
@@ -9,7 +9,7 @@ fn ask(number: usize, said: &str) -> Ask {
 }
 
 fn text(offset: usize, words: &str) -> Written {
-    Written { offset, words: Words::Text(words.into()), step: 0, remask: false }
+    Written { offset, words: Words::Text(words.into()), when: When::Step(0), remask: false }
 }
 
 fn one(runtime: &Runtime, asked: &Ask) -> Result<Shown, RuntimeError> {
@@ -46,7 +46,7 @@ fn written_words_stand_where_they_were_put_whenever_they_were_written() {
     for device in devices() {
         let runtime = start("llada", device);
         for (step, remask) in [(0, false), (3, false), (3, true)] {
-            let written = vec![Written { step, remask, ..text(6, "the answer") }];
+            let written = vec![Written { when: When::Step(step), remask, ..text(6, "the answer") }];
             let answer = one(&runtime, &Ask { written, ..ask(0, "question") }).unwrap();
             let ids = words_at(runtime.text(), 6, "the answer").unwrap();
             assert!(answer.steps[6..6 + ids.len()].iter().all(Option::is_none) && answer.steps[0].is_some());
@@ -76,7 +76,7 @@ fn words_and_the_tokens_they_are_make_the_same_answer() {
 fn words_that_would_come_after_the_last_step_are_an_error_and_no_answer_without_them() {
     for device in devices() {
         let runtime = start("llada", device);
-        let before = |n, step| Ask { written: vec![Written { step, ..text(6, "the answer") }], ..ask(n, "question") };
+        let before = |n, step| Ask { written: vec![Written { when: When::Step(step), ..text(6, "the answer") }], ..ask(n, "question") };
         let asked = [before(0, 3), before(1, 1000), ask(2, "question")];
         let answers = runtime.answer(&options(&runtime), &asked).unwrap();
         assert!(answers[0].as_ref().unwrap().texts.full.contains("the answer"), "its neighbours are as they were");
@@ -153,7 +153,7 @@ fn a_request_that_does_not_fit_fails_alone() {
         let asked = [
             Ask { written: vec![text(23, "words beyond the end of the response")], ..ask(0, "question") },
             long,
-            Ask { written: vec![Written { step: 2, ..text(23, "words beyond the end") }], ..ask(2, "question") },
+            Ask { written: vec![Written { when: When::Step(2), ..text(23, "words beyond the end") }], ..ask(2, "question") },
             ask(3, "question"),
         ];
         let answers = runtime.answer(&options(&runtime), &asked).unwrap();

@@ -9,7 +9,7 @@ use crate::load::Loaded;
 use crate::room::Room;
 use anyhow::{Context, Result, ensure};
 use mosa_engine::Options;
-use mosa_runtime::{Ask, Runtime, RuntimeError, Settings, Words, Written};
+use mosa_runtime::{Ask, Runtime, RuntimeError, Settings, When, Words, Written};
 use mosa_text::PromptRecord;
 use std::io::BufWriter;
 
@@ -62,7 +62,7 @@ fn opened(args: &GenerateArgs, loaded: Loaded, options: &Options) -> Result<Runt
 
 fn asks(args: &GenerateArgs, runtime: &Runtime, prompts: &[PromptRecord]) -> Result<Vec<Ask>> {
     let forced = forced(runtime.text(), args)?;
-    let word = |&(offset, token)| Written { offset, words: Words::Tokens(vec![token]), step: 0, remask: false };
+    let word = |&(offset, token)| Written { offset, words: Words::Tokens(vec![token]), when: When::Step(0), remask: false };
     let written: Vec<Written> = forced.iter().map(word).collect();
     let ask = |p: &PromptRecord| Ask { written: written.clone(), ..Ask::new(&p.id, p.prompt.clone()) };
     Ok(prompts.iter().map(ask).collect())
