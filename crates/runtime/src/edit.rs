@@ -131,13 +131,7 @@ impl Intervention for Write {
         if self.is_due(step, canvas) { self.write(canvas) } else { Ok(()) }
     }
 
-    fn rank(
-        &mut self,
-        _: Step,
-        _: &Canvas,
-        candidates: &[Candidate],
-        _: &mut [f64],
-    ) -> Result<(), EngineError> {
+    fn rank(&mut self, _: Step, _: &Canvas, candidates: &[Candidate], _: &mut [f64]) -> Result<(), EngineError> {
         if !self.state.done && matches!(self.when, When::Revealed(_)) {
             self.state.candidates = candidates.iter().map(|c| (c.position, rounded(c.probability() as f32))).collect();
         }

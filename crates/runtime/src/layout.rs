@@ -109,8 +109,7 @@ impl Layout {
             When::Step(_) => write.tokens.iter().map(|(at, _)| *at).collect(),
             When::Revealed(_) => write.written(answer, self.prompt.len()).collect::<Vec<_>>(),
         };
-        let all: Vec<usize> =
-            self.forced.iter().map(|(at, _)| *at).chain(self.writes.iter().flat_map(later)).collect();
+        let all: Vec<usize> = self.forced.iter().map(|(at, _)| *at).chain(self.writes.iter().flat_map(later)).collect();
         Some(*all.iter().min()?..all.iter().max()? + 1)
     }
 
