@@ -76,8 +76,8 @@ pub struct Forced {
     /// Whether everything else that was revealed until then is masked again.
     #[serde(default)]
     pub remask: bool,
-    /// They are written as soon as so many of their positions have been revealed, whatever `step` says, and only there: the
-    /// first so many.
+    /// They are written as soon as so many of their positions have been revealed, whatever `step` says, and only there:
+    /// the first so many.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revealed: Option<usize>,
 }

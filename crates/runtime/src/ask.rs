@@ -55,8 +55,8 @@ pub struct Written {
     pub words: Words,
     /// When they are written.
     pub when: When,
-    /// Whether everything else that was revealed until then is masked again. An answer that is complete before their time is
-    /// taken back by them at once; without it words that come too late are an error.
+    /// Whether everything else that was revealed until then is masked again. An answer that is complete before their
+    /// time is taken back by them at once; without it words that come too late are an error.
     pub remask: bool,
 }
 
@@ -65,8 +65,8 @@ pub struct Written {
 pub enum When {
     /// Before this step; 0: they stand there from the beginning.
     Step(u64),
-    /// As soon as the sampler has revealed so many of the positions they would stand at, and only there: the first so many, by
-    /// step, then by probability. Needs no step number, so that it comes whatever a defence does to the order.
+    /// As soon as the sampler has revealed so many of the positions they would stand at, and only there: the first so
+    /// many, by step, then by probability. Needs no step number, so that it comes whatever a defence does to the order.
     Revealed(usize),
 }
 

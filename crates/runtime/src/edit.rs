@@ -8,8 +8,8 @@ use mosa_engine::{Answer, Candidate, EngineError, Flow, Intervention, Step};
 /// Writes tokens in the middle of a decode, perhaps after masking again whatever was revealed until then (anchoring and
 /// trajectory hijacking).
 ///
-/// A row may be through before its time has come: nothing is masked any more, or an end stands where rows that nobody writes into
-/// would end. What masks again then comes at once: it takes back what there is.
+/// A row may be through before its time has come: nothing is masked any more, or an end stands where rows that nobody
+/// writes into would end. What masks again then comes at once: it takes back what there is.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Write {
     pub when: When,
@@ -57,8 +57,8 @@ impl Write {
         late && !self.tokens.is_empty() && self.written(answer, prompt).next().is_none()
     }
 
-    /// What was revealed since it looked last goes behind what was revealed before: by probability, as answers show it, then by
-    /// place.
+    /// What was revealed since it looked last goes behind what was revealed before: by probability, as answers show it,
+    /// then by place.
     fn look(&mut self, canvas: &Canvas) {
         let start = canvas.response_start();
         let State { revealed, candidates, .. } = &mut self.state;
@@ -87,8 +87,8 @@ impl Write {
         masked.is_empty() || canvas.settled_end(&self.stops).is_some()
     }
 
-    /// What is to be written now. Where fewer positions were revealed than the words are to have, those that follow count as
-    /// revealed last.
+    /// What is to be written now. Where fewer positions were revealed than the words are to have, those that follow
+    /// count as revealed last.
     fn chosen(&self) -> Vec<(usize, TokenId)> {
         let When::Revealed(count) = self.when else { return self.tokens.clone() };
         let seen = &self.state.revealed;
@@ -138,7 +138,8 @@ impl Intervention for Write {
         Ok(())
     }
 
-    /// The answer is complete: what takes it back comes now or never, and what it takes back gets as many steps as it had.
+    /// The answer is complete: what takes it back comes now or never, and what it takes back gets as many steps as it
+    /// had.
     fn after_block(&mut self, step: Step, canvas: &mut Canvas) -> Result<Flow, EngineError> {
         if self.state.done || !self.remask || !self.is_last(canvas) {
             return Ok(Flow::Continue);

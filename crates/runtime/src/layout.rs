@@ -102,8 +102,8 @@ impl Layout {
         Ok(())
     }
 
-    /// Response offsets between which words were written from outside. Which of their positions were revealed in time the
-    /// answer says.
+    /// Response offsets between which words were written from outside. Which of their positions were revealed in time
+    /// the answer says.
     pub(crate) fn written(&self, answer: &Answer) -> Option<Range<usize>> {
         let later = |write: &Write| match write.when {
             When::Step(_) => write.tokens.iter().map(|(at, _)| *at).collect(),

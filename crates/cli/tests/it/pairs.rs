@@ -1,5 +1,5 @@
-//! Attacks against defences: every attack and every defence of the lists at least once, in pairs and in stacks of two. All
-//! combinations are `benches/pairs.py`.
+//! Attacks against defences: every attack and every defence of the lists at least once, in pairs and in stacks of two.
+//! All combinations are `benches/pairs.py`.
 
 use crate::{Run, copy, edit, fixture, mosa, read_json};
 use serde_json::{Value, json};

@@ -163,7 +163,8 @@ fn scores(records: &[serde_json::Value], group: &str, monitor: &str) -> Vec<f64>
     own.filter_map(reading).collect()
 }
 
-/// Of all pairs of a harmful and a benign request the share in which the harmful one is the more suspicious; ties count half.
+/// Of all pairs of a harmful and a benign request the share in which the harmful one is the more suspicious; ties count
+/// half.
 fn area(harmful: &[f64], benign: &[f64]) -> f64 {
     let one = |h: &f64, b: &f64| match h.total_cmp(b) {
         std::cmp::Ordering::Greater => 1.0,

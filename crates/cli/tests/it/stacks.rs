@@ -1,5 +1,5 @@
-//! Stacks of defences that rewrite, act inside, draw and look at answers: killed anywhere, and in batches of any size, they leave
-//! the same bytes.
+//! Stacks of defences that rewrite, act inside, draw and look at answers: killed anywhere, and in batches of any size,
+//! they leave the same bytes.
 
 use crate::{command, mosa, prompt_file};
 use std::fs;

@@ -1,11 +1,11 @@
 //! Anchoring: at a step of the decode what was revealed is replaced by a harmful reference answer (Recovery Alignment,
 //! arXiv 2510.00565).
 //!
-//! There the prediction of step `t_inter` is replaced by the whole reference answer, and the sampler's own rule
-//! decides what of it stays: with as many steps as positions, `t` tokens. The state is the same here whatever the
-//! schedule and whatever a defence makes of its order: as soon as the sampler has revealed `t` positions, everything is masked
-//! again but these, and they hold the reference answer's tokens. Positions beyond the reference answer's end are passed over: it
-//! has nothing to say there.
+//! There the prediction of step `t_inter` is replaced by the whole reference answer, and the sampler's own rule decides
+//! what of it stays: with as many steps as positions, `t` tokens. The state is the same here whatever the schedule and
+//! whatever a defence makes of its order: as soon as the sampler has revealed `t` positions, everything is masked again
+//! but these, and they hold the reference answer's tokens. Positions beyond the reference answer's end are passed over:
+//! it has nothing to say there.
 
 use super::CanvasAttack;
 use super::reference::{Found, Reference};
