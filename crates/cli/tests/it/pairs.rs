@@ -170,7 +170,7 @@ fn pairs(attacks: &[String], defences: &[String]) -> Vec<Pair> {
         let (first, round) = (n % defences.len(), n / defences.len());
         let second = (first + 1 + round % (defences.len() - 1)) % defences.len();
         let mut stack = vec![defences[first].clone()];
-        stack.extend((n % 3 == 0).then(|| defences[second].clone()));
+        stack.extend(n.is_multiple_of(3).then(|| defences[second].clone()));
         Pair { attack: attacks[n % attacks.len()].clone(), stack, again: n % 7 == 3 }
     };
     (0..attacks.len().max(defences.len())).map(one).collect()
