@@ -99,6 +99,8 @@ def checked(a, attack, stack):
         cases = [json.loads(line) for line in f]
     if len(cases) != a.sample:
         return f"{len(cases)} cases"
+    if not os.path.getsize(os.path.join(out, "answers.jsonl")):
+        return f"no answer: {[case.get('error', case['reason']) for case in cases]}"
     return None
 
 

@@ -76,9 +76,10 @@ pub struct Forced {
     /// Whether everything else that was revealed until then is masked again.
     #[serde(default)]
     pub remask: bool,
-    /// Response offsets, ascending: of the words' tokens only those that stand there are written. Empty: all.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub only: Vec<usize>,
+    /// They are written as soon as so many of their positions have been revealed, whatever `step` says, and only there:
+    /// the first so many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revealed: Option<usize>,
 }
 
 /// The response from `offset` on must not begin with any of these words, whatever white space stands before them.

@@ -213,8 +213,11 @@ fn answer(attack: &str, case: &Case, found: &Found<'_>) -> AnswerRecord {
 /// The words that were forced, by offset. Of the positions that no step revealed each has those up to the next words, as
 /// far as the target shows its tokens.
 fn forced(asked: &Generate, answer: &Generation) -> Vec<ForcedWords> {
-    if let Some(sparse) = asked.forced.iter().find(|f| !f.only.is_empty()) {
-        return runs(&sparse.only).into_iter().map(|run| shown(run, answer)).collect();
+    if asked.forced.iter().any(|f| f.revealed.is_some()) {
+        // What a defence says instead of the model is no word of the attack's.
+        let steps = if answer.texts.after_forced.is_some() { answer.steps.as_slice() } else { &[] };
+        let offsets: Vec<usize> = (0..steps.len()).filter(|at| steps[*at].is_none()).collect();
+        return runs(&offsets).into_iter().map(|run| shown(run, answer)).collect();
     }
     let mut all: Vec<&Forced> = asked.forced.iter().collect();
     all.sort_by_key(|f| f.offset);

@@ -33,18 +33,22 @@ pub(crate) fn defended(runtime: Runtime, options: &Options, args: &DefenceArgs, 
     Ok(Defended { runtime, said: Value::Array(said) })
 }
 
-/// How assets name a model with its adapter.
-pub(crate) fn identity(model: &Path, adapter: Option<&Path>, args: &DefenceArgs) -> Result<String> {
+/// How assets name a model with its adapter. `known` is what was read of them already.
+pub(crate) fn identity(
+    known: &mut Fingerprints,
+    model: &Path,
+    adapter: Option<&Path>,
+    args: &DefenceArgs,
+) -> Result<String> {
     // Without a defence nobody asks, and reading a sample of every tensor takes a moment.
     if args.defence.is_empty() {
         return Ok(String::new());
     }
-    fingerprint(model, adapter)
+    fingerprint(known, model, adapter)
 }
 
 /// The same, whoever asks.
-pub(crate) fn fingerprint(model: &Path, adapter: Option<&Path>) -> Result<String> {
-    let mut fingerprints = Fingerprints::default();
+pub(crate) fn fingerprint(fingerprints: &mut Fingerprints, model: &Path, adapter: Option<&Path>) -> Result<String> {
     let (model, adapter) = (fingerprints.of(model)?, fingerprints.of_any(adapter)?);
     Ok(adapter.map_or_else(|| model.clone(), |adapter| format!("{model}+{adapter}")))
 }

@@ -45,6 +45,12 @@ pub enum DefenceError {
         /// What can be followed.
         known: String,
     },
+    /// A list of words by which a monitor reads a decode is none to this model.
+    #[error("`{key}` has no word that this tokeniser has a token for and the other list does not have; give others")]
+    Words {
+        /// Which list.
+        key: &'static str,
+    },
     /// It needs an asset, and none is given.
     #[error(
         "defence {name} needs an asset: {what}; make one with `mosa defence fit {name}` and give it as {name}:asset=FILE"

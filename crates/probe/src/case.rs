@@ -4,7 +4,7 @@ use crate::ProbeError;
 use mosa_core::TokenId;
 use mosa_engine::{Options, Request};
 use mosa_records::{AnswerRecord, ForcedWords};
-use mosa_runtime::{Ask, Runtime, RuntimeError, Shown, Words, Written};
+use mosa_runtime::{Ask, Runtime, RuntimeError, Shown, When, Words, Written};
 use mosa_text::Prompt;
 use std::collections::BTreeMap;
 
@@ -60,7 +60,7 @@ impl Case {
         let write = |phrase: &ForcedPhrase| Written {
             offset: phrase.offset,
             words: Words::Tokens(phrase.tokens.clone()),
-            step: 0,
+            when: When::Step(0),
             remask: false,
         };
         let written = self.forced.iter().map(write).collect();

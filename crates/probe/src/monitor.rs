@@ -4,7 +4,7 @@ use crate::{Case, ProbeError, case::complete};
 use mosa_defence::monitor::{Reading, Watching};
 use mosa_engine::Options;
 use mosa_records::{MonitorReading, MonitorRecord};
-use mosa_runtime::{Ask, Defence, Runtime, Shown, Words, Written};
+use mosa_runtime::{Ask, Defence, Runtime, Shown, When, Words, Written};
 use std::sync::Arc;
 
 /// Words that are spread over the canvas before the first step.
@@ -36,7 +36,7 @@ impl Watched {
         ask.written.extend(self.anchors.iter().map(|anchor| Written {
             offset: anchor.offset,
             words: Words::Text(anchor.text.clone()),
-            step: 0,
+            when: When::Step(0),
             remask: false,
         }));
         ask

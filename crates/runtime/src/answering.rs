@@ -1,8 +1,9 @@
 //! Requests in words, answered.
 
-use crate::ask::Ask;
+use crate::ask::{Ask, When};
 use crate::constrained::choose;
 use crate::defence::{Declined, Review, Reviewed};
+use crate::edit::Write;
 use crate::layout::Layout;
 use crate::{Acts, Guarded, Pending, Runtime, RuntimeError, Shown, Stack};
 use mosa_core::TokenId;
@@ -176,7 +177,7 @@ impl Runtime {
         if self.defences().is_empty() || !matches!(answer.finish, Finish::Stopped(_)) {
             unwritten(layout, answer)?;
         }
-        let shown = Shown::of(self.text(), answer, layout.prompt.len(), layout.written())?;
+        let shown = Shown::of(self.text(), answer, layout.prompt.len(), layout.written(answer))?;
         Ok(Shown { forwards: shown.forwards + forwards, ..shown })
     }
 }
@@ -184,9 +185,14 @@ impl Runtime {
 /// Refuses an answer that was complete before all was written into it: it says nothing about the attack that asked for it.
 fn unwritten(layout: &Layout, answer: &Answer) -> Result<(), RuntimeError> {
     let steps = answer.trace.steps.last().map_or(0, |record| record.step.clock + 1);
-    let Some(late) = layout.writes.iter().map(|write| write.step).find(|step| *step >= steps) else { return Ok(()) };
+    let is_missing = |write: &&Write| write.is_missing(answer, layout.prompt.len(), steps);
+    let Some(missing) = layout.writes.iter().find(is_missing) else { return Ok(()) };
+    let when = match missing.when {
+        When::Step(step) => format!("before step {step}"),
+        When::Revealed(count) => format!("once {count} of their positions are revealed"),
+    };
     Err(RuntimeError::Request(format!(
-        "words are written before step {late}, but the answer was complete after {steps} steps; decode in more steps (--steps, \
-         a higher --threshold) or write sooner"
+        "words are written {when}, but the answer was complete after {steps} steps; decode in more steps (--steps, a higher \
+         --threshold) or write sooner"
     )))
 }

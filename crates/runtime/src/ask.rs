@@ -53,10 +53,21 @@ pub struct Written {
     pub offset: usize,
     /// The words.
     pub words: Words,
-    /// The step before which they are written; 0: they stand there from the beginning.
-    pub step: u64,
-    /// Whether everything else that was revealed until then is masked again.
+    /// When they are written.
+    pub when: When,
+    /// Whether everything else that was revealed until then is masked again. An answer that is complete before their
+    /// time is taken back by them at once; without it words that come too late are an error.
     pub remask: bool,
+}
+
+/// When words are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// Before this step; 0: they stand there from the beginning.
+    Step(u64),
+    /// As soon as the sampler has revealed so many of the positions they would stand at, and only there: the first so
+    /// many, by step, then by probability. Needs no step number, so that it comes whatever a defence does to the order.
+    Revealed(usize),
 }
 
 /// Words, or the tokens they are.

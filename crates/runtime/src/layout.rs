@@ -1,11 +1,11 @@
 //! From a request in words to tokens on a canvas.
 
 use crate::RuntimeError;
-use crate::ask::{Ask, Words};
-use crate::edit::Write;
+use crate::ask::{Ask, When, Words};
+use crate::edit::{State, Write};
 use crate::until::Until;
 use mosa_core::TokenId;
-use mosa_engine::{Intervention, Options, Request};
+use mosa_engine::{Answer, Intervention, Options, Request};
 use mosa_text::{Prompt, TextModel};
 use std::ops::Range;
 use std::sync::Arc;
@@ -40,7 +40,7 @@ impl Layout {
     fn plain(text: &TextModel, options: &Options, asked: &Ask) -> Result<Self, RuntimeError> {
         let gen_length = asked.gen_length.unwrap_or(options.gen_length);
         let mut forced = Vec::new();
-        for w in asked.written.iter().filter(|w| w.step == 0) {
+        for w in asked.written.iter().filter(|w| w.when == When::Step(0)) {
             forced.extend((w.offset..).zip(tokens(text, w.offset, &w.words)?));
         }
         if let Some((offset, _)) = forced.iter().find(|(at, _)| *at >= gen_length) {
@@ -57,7 +57,7 @@ impl Layout {
     /// Masks inside the prompt: the canvas is the prompt from its first mask on, what stands between masks is given, and
     /// the response's own masks follow. One position per step, whatever the template: as the published code of DIJA does.
     fn gaps(text: &TextModel, options: &Options, asked: &Ask) -> Result<Self, RuntimeError> {
-        if asked.written.iter().any(|w| w.step == 0) {
+        if asked.written.iter().any(|w| w.when == When::Step(0)) {
             return Err(RuntimeError::Request("what stands between gaps is said in the prompt itself".into()));
         }
         if !asked.prefix.is_empty() {
@@ -79,23 +79,38 @@ impl Layout {
 
     /// The words that come in the middle of the decode.
     fn write_later(&mut self, text: &TextModel, asked: &Ask) -> Result<(), RuntimeError> {
-        for w in asked.written.iter().filter(|w| w.step > 0) {
-            let tokens: Vec<(usize, TokenId)> = (w.offset..).zip(tokens(text, w.offset, &w.words)?).collect();
-            let length = self.options.gen_length;
-            if let Some((offset, _)) = tokens.iter().find(|(at, _)| *at >= length) {
-                let what = format!("words are written at response offset {offset} of {length}");
+        let Options { gen_length, ends, stop_at_end, block_stops, .. } = &self.options;
+        for w in asked.written.iter().filter(|w| w.when != When::Step(0)) {
+            let mut tokens: Vec<(usize, TokenId)> = (w.offset..).zip(tokens(text, w.offset, &w.words)?).collect();
+            if let When::Revealed(_) = w.when {
+                tokens.retain(|(at, _)| at < gen_length);
+            }
+            if let Some((offset, _)) = tokens.iter().find(|(at, _)| at >= gen_length) {
+                let what = format!("words are written at response offset {offset} of {gen_length}");
                 return Err(RuntimeError::Request(what));
             }
-            self.writes.push(Write { step: w.step, tokens, remask: w.remask, keep: Vec::new(), done: false });
+            self.writes.push(Write {
+                when: w.when,
+                tokens,
+                remask: w.remask,
+                keep: Vec::new(),
+                ends: std::iter::once(ends.eos).chain(ends.eot).filter(|_| *stop_at_end).collect(),
+                stops: block_stops.clone(),
+                state: State::default(),
+            });
         }
         Ok(())
     }
 
-    /// Response offsets between which words were written from outside.
-    pub(crate) fn written(&self) -> Option<Range<usize>> {
-        let later = self.writes.iter().flat_map(|write| &write.tokens);
-        let all = || self.forced.iter().chain(later.clone()).map(|(at, _)| *at);
-        Some(all().min()?..all().max()? + 1)
+    /// Response offsets between which words were written from outside. Which of their positions were revealed in time
+    /// the answer says.
+    pub(crate) fn written(&self, answer: &Answer) -> Option<Range<usize>> {
+        let later = |write: &Write| match write.when {
+            When::Step(_) => write.tokens.iter().map(|(at, _)| *at).collect(),
+            When::Revealed(_) => write.written(answer, self.prompt.len()).collect::<Vec<_>>(),
+        };
+        let all: Vec<usize> = self.forced.iter().map(|(at, _)| *at).chain(self.writes.iter().flat_map(later)).collect();
+        Some(*all.iter().min()?..all.iter().max()? + 1)
     }
 
     /// The request of the engine: what is written, then `guards`, then what only watches.

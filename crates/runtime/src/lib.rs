@@ -35,7 +35,7 @@ mod until;
 mod worker;
 
 pub use answering::Answered;
-pub use ask::{Ask, Constraint, Words, Written};
+pub use ask::{Ask, Constraint, When, Words, Written};
 pub use batch::Batch;
 pub use choosing::{Choosing, Chosen, Scorer};
 pub use defence::{Acts, After, Before, Defence, Guarded, Stack};

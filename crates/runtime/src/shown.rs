@@ -75,7 +75,8 @@ impl Shown {
     }
 }
 
-fn rounded(p: f32) -> f64 {
+/// A probability as answers show it: four digits.
+pub(crate) fn rounded(p: f32) -> f64 {
     (f64::from(p) * 1e4).round() / 1e4
 }
 

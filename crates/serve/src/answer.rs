@@ -6,7 +6,7 @@ use crate::served::One;
 use crate::{Fault, Knobs};
 use mosa_core::TokenId;
 use mosa_engine::{Finish, Options};
-use mosa_runtime::{Answered, Ask, Follower, Stack, Words, Written};
+use mosa_runtime::{Answered, Ask, Follower, Stack, When, Words, Written};
 use mosa_text::{Specials, TextModel};
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
@@ -54,8 +54,12 @@ impl Plan {
     /// The request of choice number `choice` of a prompt. Its name is the key of every random draw, so the same request has
     /// the same answer.
     pub(crate) fn ask(&self, prompted: Prompted, choice: usize) -> Ask {
-        let written =
-            |p: &Prefill| Written { offset: p.offset, words: Words::Text(p.text.clone()), step: 0, remask: false };
+        let written = |p: &Prefill| Written {
+            offset: p.offset,
+            words: Words::Text(p.text.clone()),
+            when: When::Step(0),
+            remask: false,
+        };
         Ask {
             gen_length: self.gen_length,
             prefix: prompted.prefix,

@@ -63,11 +63,7 @@ impl Target for Local {
     }
 
     fn generate(&self, asked: &[(u64, Generate)]) -> Vec<Result<Generation, Unanswered>> {
-        let laid_out = |(draw, g): &(u64, Generate)| ask(self.runtime.text(), *draw, g, self.options.gen_length);
-        let (mut results, mut asks): (Vec<Option<Unanswered>>, Vec<Ask>) = (Vec::new(), Vec::new());
-        for one in asked.iter().map(laid_out) {
-            results.push(one.map(|ask| asks.push(ask)).err().map(unanswered));
-        }
+        let asks: Vec<Ask> = asked.iter().map(|(draw, g)| ask(*draw, g, self.options.gen_length)).collect();
         let runtime = self.watched.as_ref().map_or(&self.runtime, |watched| &watched.runtime);
         let mut answers = match runtime.answer(&self.options, &asks) {
             Ok(answers) => answers.into_iter().map(|a| a.map(generation).map_err(unanswered)).collect::<Vec<_>>(),
@@ -78,9 +74,7 @@ impl Target for Local {
             let seen = self.watched.as_ref().and_then(|watched| watched.seen(&ask.id));
             answer.iter_mut().for_each(|answer| answer.monitors.extend(seen.clone()));
         }
-        let mut answers = answers.into_iter();
-        let missing = || Err(Unanswered::Failed("the model gave no answer".into()));
-        results.into_iter().map(|wrong| wrong.map_or_else(|| answers.next().unwrap_or_else(missing), Err)).collect()
+        answers
     }
 
     fn score(&self, asked: &[Score]) -> Vec<Result<Scored, Unanswered>> {

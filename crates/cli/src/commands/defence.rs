@@ -4,6 +4,7 @@ use crate::args::{DefenceCommand, DefenceFitArgs, say_notes};
 use crate::defences::fingerprint;
 use crate::failure::Failure;
 use crate::load::load;
+use crate::manifest::Fingerprints;
 use crate::table::header;
 use crate::{interrupt, output, written};
 use anyhow::{Context, Result, ensure};
@@ -58,7 +59,7 @@ fn fitted(args: &DefenceFitArgs) -> Result<()> {
     let settings = settings(args)?;
     let loaded = load(&args.model, &args.compute)?;
     let options = loaded.options(&args.sampling)?;
-    let model = fingerprint(&loaded.dir, args.model.adapter.as_deref())?;
+    let model = fingerprint(&mut Fingerprints::default(), &loaded.dir, args.model.adapter.as_deref())?;
     let batching = args.sampling.batching(loaded.model.device());
     let runtime = loaded.started(Settings { batching, batch_size: BATCH_SIZE, stop: interrupt::stop() })?;
     let fitting = Fitting { name: entry.name, runtime: &runtime, options: &options, model: &model, files, settings };

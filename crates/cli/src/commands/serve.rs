@@ -4,6 +4,7 @@ use crate::args::{AlgName, BatchingName, CacheName, ModelArgs, RemaskingName, Sa
 use crate::defences::{self, Defended, defended};
 use crate::failure::Failure;
 use crate::load::{Loaded, load, load_adapter};
+use crate::manifest::Fingerprints;
 use crate::sampling::Shipped;
 use crate::{interrupt, output};
 use anyhow::{Context, Result, ensure};
@@ -98,7 +99,7 @@ impl Making<'_> {
         set_threads(i32::try_from(all).unwrap_or(1));
         let workers = workers?;
         let options = sampler(&Knobs::default()).map_err(anyhow::Error::msg)?;
-        let fingerprint = defences::fingerprint(dir, folder)?;
+        let fingerprint = defences::fingerprint(&mut Fingerprints::default(), dir, folder)?;
         let Defended { runtime, .. } = defended(workers[0].clone(), &options, &args.defences, &fingerprint)?;
         let defences = runtime.defences().all().to_vec();
         let created = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());

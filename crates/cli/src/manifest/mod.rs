@@ -110,8 +110,11 @@ impl Identity for Manifest {
 pub(crate) struct Fingerprints(BTreeMap<String, PathBuf>);
 
 impl Fingerprints {
-    /// The fingerprint of a folder.
+    /// The fingerprint of a folder, read once.
     pub(crate) fn of(&mut self, dir: &Path) -> Result<String> {
+        if let Some((fingerprint, _)) = self.0.iter().find(|(_, known)| known.as_path() == dir) {
+            return Ok(fingerprint.clone());
+        }
         let fingerprint = digest::of_model(dir)?;
         self.0.insert(fingerprint.clone(), dir.to_owned());
         Ok(fingerprint)

@@ -20,10 +20,12 @@ mod interrupt;
 mod limits;
 mod load;
 mod objectives;
+mod pairs;
 mod probe;
 mod reading;
 mod replies;
 mod safety;
+mod stacks;
 #[cfg(target_os = "linux")]
 mod terminal;
 mod text;

@@ -1,6 +1,6 @@
-use crate::{command, fixture, line, prompt_file};
+use crate::{Run, command, fixture, line, prompt_file};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// A command line of every probe, small enough for a test, and the records it writes.
@@ -123,6 +123,113 @@ fn a_probe_that_is_killed_anywhere_ends_in_the_same_bytes() {
             assert_eq!(fs::read(whole.join(file)).unwrap(), fs::read(killed.join(file)).unwrap(), "{name}/{file}");
         }
     }
+}
+
+/// Requests of the embedded world: harmful ones as a benchmark's file has them, and benign ones.
+fn world() -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    line("world data --out {d}", &[("d", dir.path())]).ok();
+    (dir, PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../assets/world/model"))
+}
+
+const HARMFUL: &str = "advbench/harmful_behaviors.csv";
+const BENIGN: &str = "retain/retain.jsonl";
+const SHORT: &str = "--gen-length 48 --block-length 24 --threshold 0.9 --limit 5 --quiet --threads 1";
+
+/// A run of an attack on the embedded model.
+fn attacked(dir: &Path, model: &Path, attack: &str, out: &str) -> PathBuf {
+    let (file, out) = (dir.join(HARMFUL), dir.join(out));
+    let typed =
+        format!("attack {attack} --model {{m}} --prompts {{b}} --out {{o}} --helper world --judge exact {SHORT}");
+    line(&typed, &[("m", model), ("b", &file), ("o", &out)]).ok();
+    out
+}
+
+fn monitored(dir: &Path, model: &Path, out: &Path, more: &str) -> Run {
+    let (behaviours, benign) = (dir.join(HARMFUL), dir.join(BENIGN));
+    let typed = format!("probe monitor --model {{m}} --prompts {{b}} --benign {{n}} --out {{o}} {SHORT} {more}");
+    line(&typed, &[("m", model), ("b", &behaviours), ("n", &benign), ("o", out)])
+}
+
+/// What a monitor said of each answer of a group, so that suspicious values are high.
+fn scores(records: &[serde_json::Value], group: &str, monitor: &str) -> Vec<f64> {
+    let own = records.iter().filter(|record| record["group"] == group);
+    let reading = |record: &serde_json::Value| {
+        let readings = record["readings"].as_array().unwrap();
+        let one = readings.iter().find(|reading| reading["monitor"] == monitor).unwrap();
+        let sign = if one["suspicious"] == "low" { -1.0 } else { 1.0 };
+        one["value"].as_f64().map(|value| sign * value)
+    };
+    own.filter_map(reading).collect()
+}
+
+/// Of all pairs of a harmful and a benign request the share in which the harmful one is the more suspicious; ties count
+/// half.
+fn area(harmful: &[f64], benign: &[f64]) -> f64 {
+    let one = |h: &f64, b: &f64| match h.total_cmp(b) {
+        std::cmp::Ordering::Greater => 1.0,
+        std::cmp::Ordering::Equal => 0.5,
+        std::cmp::Ordering::Less => 0.0,
+    };
+    let wins: f64 = harmful.iter().flat_map(|h| benign.iter().map(move |b| one(h, b))).sum();
+    wins / (harmful.len() * benign.len()) as f64
+}
+
+#[test]
+fn what_attacks_sent_is_watched_again_and_each_has_the_area_that_its_records_say() {
+    let (dir, model) = world();
+    let runs = [("direct", "one"), ("direct", "two"), ("prefill --set offset=8", "three")]
+        .map(|(attack, out)| attacked(dir.path(), &model, attack, out));
+    let out = dir.path().join("watched");
+    let named = runs.iter().map(|run| run.display().to_string()).collect::<Vec<_>>().join(",");
+    let table = monitored(dir.path(), &model, &out, &format!("--runs {named}")).ok().stdout;
+    let records = lines(&out.join("monitors.jsonl"));
+    let rows: Vec<Vec<&str>> = table.lines().skip(1).map(|row| row.split_whitespace().collect()).collect();
+    let mut seen = 0;
+    for row in rows.iter().filter(|row| ["direct", "direct-2", "prefill-2"].contains(&row[0])) {
+        let [harmful, benign] = [row[0], "benign"].map(|group| scores(&records, group, row[1]));
+        assert_eq!(row[2], "5", "{row:?}");
+        let wanted = match harmful.is_empty() || benign.is_empty() {
+            true => "-".to_owned(),
+            false => format!("{:.3}", area(&harmful, &benign)),
+        };
+        assert_eq!(row[3], wanted, "{row:?}: {harmful:?} {benign:?}");
+        seen += 1;
+    }
+    assert_eq!(seen, 3 * rows.iter().filter(|row| row[0] == "plain").count(), "{table}");
+    // A plain request that was sent is the plain request, and what an attack wrote stands in what is watched.
+    let texts = |group: &str| -> Vec<String> {
+        let own = records.iter().filter(|record| record["group"] == group);
+        own.map(|record| record["text"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(texts("direct"), texts("plain"));
+    assert_eq!(texts("direct"), texts("direct-2"));
+    let forced = lines(&runs[2].join("answers.jsonl"))[0]["forced"][0]["text"].as_str().unwrap().to_owned();
+    assert!(texts("prefill-2").iter().all(|text| text.contains(&forced)), "{forced}: {:?}", texts("prefill-2"));
+    // The runs are part of what the run is.
+    let again = monitored(dir.path(), &model, &out, &format!("--runs {}", runs[0].display()));
+    assert!(again.code == 2 && again.stderr.contains("runs"), "{}", again.stderr);
+}
+
+#[test]
+fn runs_that_are_none_of_an_attack_are_named_before_anything_is_watched() {
+    let (dir, model) = world();
+    let (empty, out) = (dir.path().join("empty"), dir.path().join("watched"));
+    let bare = attacked(dir.path(), &model, "direct", "bare");
+    fs::create_dir(&empty).unwrap();
+    fs::write(bare.join("answers.jsonl"), "").unwrap();
+    for (run, wanted) in [
+        (&empty, "manifest.json"),
+        (&dir.path().join("nowhere"), "nowhere"),
+        (&bare, "holds no answers; give the run folder of an attack"),
+    ] {
+        let refused = monitored(dir.path(), &model, &out, &format!("--runs {}", run.display()));
+        assert!(refused.code == 2 && refused.stderr.contains(wanted), "{wanted}: {} {}", refused.code, refused.stderr);
+        assert!(!out.exists(), "{wanted}");
+    }
+    fs::remove_file(bare.join("answers.jsonl")).unwrap();
+    let refused = monitored(dir.path(), &model, &out, &format!("--runs {}", bare.display()));
+    assert!(refused.code == 2 && refused.stderr.contains("answers.jsonl"), "{}", refused.stderr);
 }
 
 #[test]

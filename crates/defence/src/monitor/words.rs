@@ -68,13 +68,10 @@ impl Tokens {
     /// [`DefenceError`] if the tokeniser fails, or a list has no token.
     pub fn new(text: &TextModel, words: &WordLists) -> Result<Self, DefenceError> {
         let [refusal, compliance] = [firsts(text, &words.refusal)?, firsts(text, &words.compliance)?];
-        let own = |of: &BTreeSet<i64>, other: &BTreeSet<i64>, key: &str| -> Result<Vec<i64>, DefenceError> {
+        let own = |of: &BTreeSet<i64>, other: &BTreeSet<i64>, key: &'static str| -> Result<Vec<i64>, DefenceError> {
             let ids: Vec<i64> = of.difference(other).copied().collect();
             if ids.is_empty() {
-                let what = format!(
-                    "`{key}` has no word that this tokeniser has a token for and the other list does not have; give others"
-                );
-                return Err(DefenceError::Setting { name: "stop", what });
+                return Err(DefenceError::Words { key });
             }
             Ok(ids)
         };

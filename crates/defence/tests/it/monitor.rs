@@ -8,7 +8,7 @@ use mosa_defence::monitor::{
 use mosa_defence::{FitFile, Fitting, entry, fit};
 use mosa_engine::{CacheMode, Commit, HiddenAt, Intervention, Options, Pass, Step};
 use mosa_model::cuda_status;
-use mosa_runtime::{Ask, Defence, Runtime, Shown, Stack, Words, Written};
+use mosa_runtime::{Ask, Defence, Runtime, Shown, Stack, When, Words, Written};
 use mosa_text::{Message, Prompt, PromptRecord};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -129,8 +129,8 @@ fn watching(runtime: &Runtime) -> Arc<Watching> {
 }
 
 fn asks() -> Vec<Ask> {
-    let late = Written { offset: 3, words: Words::Text("x".into()), step: 2, remask: false };
-    let forced = Written { offset: 1, words: Words::Text("a b".into()), step: 0, remask: false };
+    let late = Written { offset: 3, words: Words::Text("x".into()), when: When::Step(2), remask: false };
+    let forced = Written { offset: 1, words: Words::Text("a b".into()), when: When::Step(0), remask: false };
     vec![
         ask("how"),
         Ask { written: vec![forced], ..ask("tell me more") },

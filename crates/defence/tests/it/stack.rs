@@ -1,8 +1,9 @@
 //! What a stack of defences does to requests and answers.
 
 use crate::{ask, opened, options, start};
+use mosa_core::Cause;
 use mosa_records::DefenceAct;
-use mosa_runtime::{Acts, After, Ask, Before, Defence, Runtime, RuntimeError, Shown, Stack};
+use mosa_runtime::{Acts, After, Ask, Before, Defence, Runtime, RuntimeError, Shown, Stack, When, Words, Written};
 use std::sync::Arc;
 
 /// Declines one request, and says what it saw of the others.
@@ -96,5 +97,22 @@ fn a_batch_and_requests_one_by_one_have_the_same_answers_behind_a_defence() {
     for (one, ask) in batch.into_iter().zip(&asks) {
         let alone = runtime.answer(&options, std::slice::from_ref(ask)).unwrap().remove(0).unwrap();
         assert_eq!(one.unwrap(), alone);
+    }
+}
+
+#[test]
+fn words_that_wait_for_revealed_positions_come_whatever_a_defence_does_to_the_order() {
+    let runtime = start("llada");
+    for typed in ["diffuguard:alpha=1,threshold=0", "diffuguard:alpha=1,threshold=0,remask=1,refine=2"] {
+        let defended = runtime.defended(Stack::new(vec![opened(&runtime, typed).defence]).unwrap());
+        for count in 1..=16 {
+            let words = Words::Tokens((0..16).map(|n| 100 + n).collect());
+            let written = vec![Written { offset: 0, words, when: When::Revealed(count), remask: true }];
+            let asked = Ask { written, ..ask(&format!("how {count}")) };
+            let answered = defended.answered(&options(&runtime), &[asked]).unwrap().remove(0).unwrap();
+            let edits = answered.answer.trace.steps.iter().flat_map(|step| &step.edits);
+            assert_eq!(edits.filter(|edit| edit.cause == Cause::Forced).count(), count, "{typed}");
+            assert!(answered.shown.texts.after_forced.is_some() && answered.shown.defences.len() > 1);
+        }
     }
 }

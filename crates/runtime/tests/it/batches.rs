@@ -1,7 +1,7 @@
 use crate::{devices, is_interrupted, options, request, start, started};
 use mosa_core::Interrupt;
 use mosa_engine::{Batching, Commit, Options};
-use mosa_runtime::{Ask, Constraint, Runtime, Shown, Words, Written};
+use mosa_runtime::{Ask, Constraint, Runtime, Shown, When, Words, Written};
 use mosa_text::{Message, Prompt};
 
 fn ask(number: usize) -> Ask {
@@ -24,7 +24,8 @@ fn a_batch_has_the_answers_its_requests_have_alone() {
         let options = options(&runtime);
         let asked: Vec<Ask> = (0..6)
             .map(|i| {
-                let written = Written { offset: 4, words: Words::Text("so".into()), step: 0, remask: false };
+                let written =
+                    Written { offset: 4, words: Words::Text("so".into()), when: When::Step(0), remask: false };
                 let forbidden = vec!["a".to_owned(), "t".to_owned()];
                 let constraint = (i == 3).then_some(Constraint { offset: 2, forbidden, draw: 5 });
                 let written = if i == 2 { vec![written] } else { Vec::new() };

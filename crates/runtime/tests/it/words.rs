@@ -1,7 +1,7 @@
 use crate::{devices, load, options, start, started};
 use mosa_core::Interrupt;
 use mosa_engine::{Ends, EngineError, Options, Schedule};
-use mosa_runtime::{Ask, Constraint, Runtime, RuntimeError, Shown, Words, Written, words_at};
+use mosa_runtime::{Ask, Constraint, Runtime, RuntimeError, Shown, When, Words, Written, words_at};
 use mosa_text::{Message, Prompt};
 
 fn ask(number: usize, said: &str) -> Ask {
@@ -9,7 +9,7 @@ fn ask(number: usize, said: &str) -> Ask {
 }
 
 fn text(offset: usize, words: &str) -> Written {
-    Written { offset, words: Words::Text(words.into()), step: 0, remask: false }
+    Written { offset, words: Words::Text(words.into()), when: When::Step(0), remask: false }
 }
 
 fn one(runtime: &Runtime, asked: &Ask) -> Result<Shown, RuntimeError> {
@@ -46,7 +46,7 @@ fn written_words_stand_where_they_were_put_whenever_they_were_written() {
     for device in devices() {
         let runtime = start("llada", device);
         for (step, remask) in [(0, false), (3, false), (3, true)] {
-            let written = vec![Written { step, remask, ..text(6, "the answer") }];
+            let written = vec![Written { when: When::Step(step), remask, ..text(6, "the answer") }];
             let answer = one(&runtime, &Ask { written, ..ask(0, "question") }).unwrap();
             let ids = words_at(runtime.text(), 6, "the answer").unwrap();
             assert!(answer.steps[6..6 + ids.len()].iter().all(Option::is_none) && answer.steps[0].is_some());
@@ -76,13 +76,81 @@ fn words_and_the_tokens_they_are_make_the_same_answer() {
 fn words_that_would_come_after_the_last_step_are_an_error_and_no_answer_without_them() {
     for device in devices() {
         let runtime = start("llada", device);
-        let before = |n, step| Ask { written: vec![Written { step, ..text(6, "the answer") }], ..ask(n, "question") };
+        let before = |n, step| Ask {
+            written: vec![Written { when: When::Step(step), ..text(6, "the answer") }],
+            ..ask(n, "question")
+        };
         let asked = [before(0, 3), before(1, 1000), ask(2, "question")];
         let answers = runtime.answer(&options(&runtime), &asked).unwrap();
         assert!(answers[0].as_ref().unwrap().texts.full.contains("the answer"), "its neighbours are as they were");
         assert!(answers[2].is_ok());
         let Err(RuntimeError::Request(what)) = &answers[1] else { panic!("{:?}", answers[1]) };
         assert!(what.contains("before step 1000") && what.contains("--steps"), "{what}");
+    }
+}
+
+/// Tokens that are no plain answer's, from the beginning of the response on, written in part.
+fn revealed(count: usize, length: usize) -> Written {
+    let words = Words::Tokens((0..length as u32).map(|n| 100 + n).collect());
+    Written { offset: 0, words, when: When::Revealed(count), remask: true }
+}
+
+/// Where an answer was written into, and the first step that revealed something behind that.
+fn written_in(answer: &Shown) -> (Vec<usize>, Option<usize>) {
+    let offsets = (0..answer.steps.len()).filter(|at| answer.steps[*at].is_none()).collect();
+    (offsets, answer.steps.iter().flatten().min().copied())
+}
+
+#[test]
+fn words_are_written_where_the_sampler_revealed_first_and_as_soon_as_it_did() {
+    for device in devices() {
+        let runtime = start("llada", device);
+        let plain = one(&runtime, &ask(0, "question")).unwrap();
+        for (count, length) in
+            [(1, 20), (2, 20), (5, 20), (11, 20), (13, 20), (20, 20), (99, 20), (23, 24), (24, 24), (3, 99)]
+        {
+            let mut order: Vec<usize> = (0..length.min(24)).collect();
+            let key = |at: &usize| (plain.steps[*at], -plain.confidences[*at].unwrap());
+            order.sort_by(|a, b| key(a).partial_cmp(&key(b)).unwrap());
+            let mut first = order[..count.min(order.len())].to_vec();
+            let due = first.iter().filter_map(|at| plain.steps[*at]).max().unwrap() + 1;
+            first.sort_unstable();
+            let written = vec![revealed(count, length)];
+            let answer = one(&runtime, &Ask { written, ..ask(0, "question") }).unwrap();
+            let (offsets, next) = written_in(&answer);
+            assert_eq!((&offsets, next), (&first, (offsets.len() < 24).then_some(due)), "{count} of {length}");
+            let until = first.last().unwrap() + 1;
+            assert_eq!(answer.texts.after_forced.is_some(), until > 0);
+        }
+        // None is a plain answer, and no error.
+        let none = one(&runtime, &Ask { written: vec![revealed(0, 20)], ..ask(0, "question") }).unwrap();
+        assert_eq!((&none.pieces, &none.texts.after_forced), (&plain.pieces, &None));
+    }
+}
+
+#[test]
+fn what_masks_again_takes_back_an_answer_that_is_complete_before_its_time() {
+    for device in devices() {
+        let runtime = start("llada", device);
+        let late = Written { when: When::Step(1000), remask: true, ..text(6, "the answer") };
+        let answer = one(&runtime, &Ask { written: vec![late.clone()], ..ask(0, "question") }).unwrap();
+        assert_eq!((written_in(&answer).1, answer.finish.as_str()), (Some(12), "length"));
+        // A row that ends sooner: behind a block with a stop, or at an end token.
+        let plain = runtime.answered(&options(&runtime), &[ask(0, "question")]).unwrap().remove(0).unwrap();
+        let stop = plain.answer.ids[3];
+        let ends = Ends { eos: stop, eot: None };
+        let stops = Options { block_stops: vec![stop], ..options(&runtime) };
+        let early = Options { stop_at_end: true, ends, ..options(&runtime) };
+        for (own, latest) in [(stops, 6), (early, 6)] {
+            for written in [late.clone(), revealed(20, 22)] {
+                let is_counted = written.when == When::Revealed(20);
+                let asked = Ask { written: vec![written], ..ask(0, "question") };
+                let answer = runtime.answer(&own, &[asked]).unwrap().remove(0).unwrap();
+                let (offsets, next) = written_in(&answer);
+                assert!(next.is_some_and(|step| step <= latest), "{next:?}");
+                assert!(!is_counted || offsets.len() == 20, "{offsets:?}");
+            }
+        }
     }
 }
 
@@ -153,7 +221,10 @@ fn a_request_that_does_not_fit_fails_alone() {
         let asked = [
             Ask { written: vec![text(23, "words beyond the end of the response")], ..ask(0, "question") },
             long,
-            Ask { written: vec![Written { step: 2, ..text(23, "words beyond the end") }], ..ask(2, "question") },
+            Ask {
+                written: vec![Written { when: When::Step(2), ..text(23, "words beyond the end") }],
+                ..ask(2, "question")
+            },
             ask(3, "question"),
         ];
         let answers = runtime.answer(&options(&runtime), &asked).unwrap();

@@ -11,7 +11,7 @@ use serde_json::json;
 #[serde(default, deny_unknown_fields)]
 pub struct TrajHijack {
     /// Steps before everything revealed is masked again. Published: refusals are committed in the first 8 to 16 of
-    /// 64. Where a plain answer is complete in fewer steps it is taken back before the last of them.
+    /// 64. An answer that is complete in fewer steps is taken back then.
     pub after: usize,
     /// The beginning, 8 to 12 tokens in the paper; `{target}` stands for the data's target.
     pub text: String,
@@ -24,7 +24,7 @@ impl Default for TrajHijack {
 }
 
 impl TrajHijack {
-    /// Two queries whatever the profile.
+    /// One query whatever the profile.
     pub fn profile(_profile: Profile) -> Self {
         Self::default()
     }
@@ -39,18 +39,10 @@ impl TrajHijack {
 impl CanvasAttack for TrajHijack {
     const NAME: &'static str = "traj-hijack";
 
-    /// The plain answer, which says when the refusal is complete, and the one that is taken back.
-    fn count(&self) -> usize {
-        2
-    }
-
     fn requests(&self, case: &Case, cx: &Cx<'_>) -> Result<Vec<(String, Generate)>, Stop> {
-        let plain = cx.generate("plain", Generate::to(case.goal()))?;
-        let last = plain.steps.iter().flatten().copied().max().unwrap_or(0);
-        let step = self.after.min(last);
-        cx.note("hijacked", "taken_back", json!({ "before_step": step, "plain_steps": last + 1 }));
+        cx.note("hijacked", "taken_back", json!({ "before_step": self.after }));
         let text = self.text.replace("{target}", &case.target());
-        let forced = Forced { text, step, remask: true, ..Forced::default() };
+        let forced = Forced { text, step: self.after, remask: true, ..Forced::default() };
         Ok(vec![("hijacked".into(), Generate { forced: vec![forced], ..Generate::to(case.goal()) })])
     }
 }

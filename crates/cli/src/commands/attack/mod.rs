@@ -102,6 +102,13 @@ fn say_broken(cases: &[CaseRecord], silent: &[String], quiet: bool) -> Option<Fa
             output::say(&format!("warning: {said}"));
         }
     }
+    let unusable = |c: &CaseRecord| matches!(c.reason, Reason::HelperUnusable) && c.candidates.is_empty();
+    if !cases.is_empty() && cases.iter().all(unusable) {
+        let of = cases.len();
+        return Some(Failure::Check(format!(
+            "nothing was measured: in none of {of} behaviours could a helper's reply be used; the journal in the run folder has the replies"
+        )));
+    }
     let mut why: BTreeMap<&str, usize> = BTreeMap::new();
     for case in cases.iter().filter(|c| is_broken(c)) {
         *why.entry(case.error.as_deref().unwrap_or("no reason is recorded")).or_default() += 1;

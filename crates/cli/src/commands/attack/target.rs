@@ -105,7 +105,7 @@ fn local(args: &AttackArgs, model: &str, asked: &Asked<'_>) -> Result<Opened> {
     });
     hub::record(&mut said, &loaded.dir);
     let place = Place::of(&loaded, &args.compute);
-    let named = defences::identity(&loaded.dir, named.adapter.as_deref(), &args.defences)?;
+    let named = defences::identity(&mut fingerprints, &loaded.dir, named.adapter.as_deref(), &args.defences)?;
     let runtime = started(loaded, batching, args)?;
     let Defended { runtime, said: defences } = defended(runtime, &options, &args.defences, &named)?;
     let target = asked.watched(Local::new(runtime, options.clone()), &defences)?;

@@ -6,10 +6,11 @@ use crate::defences::{self, Defended, defended};
 use crate::failure::Failure;
 use crate::interrupt;
 use crate::load::Loaded;
+use crate::manifest::Fingerprints;
 use crate::room::Room;
 use anyhow::{Context, Result, ensure};
 use mosa_engine::Options;
-use mosa_runtime::{Ask, Runtime, RuntimeError, Settings, Words, Written};
+use mosa_runtime::{Ask, Runtime, RuntimeError, Settings, When, Words, Written};
 use mosa_text::PromptRecord;
 use std::io::BufWriter;
 
@@ -53,7 +54,8 @@ fn opened(args: &GenerateArgs, loaded: Loaded, options: &Options) -> Result<Runt
         !args.infill,
         "--infill fills the gaps of prompts as they are, and --defence may change them: give one of them"
     );
-    let identity = defences::identity(&loaded.dir, args.model.adapter.as_deref(), &args.defences)?;
+    let identity =
+        defences::identity(&mut Fingerprints::default(), &loaded.dir, args.model.adapter.as_deref(), &args.defences)?;
     let batching = args.sampling.batching(loaded.model.device());
     let runtime = loaded.started(Settings { batching, batch_size: args.batch_size, stop: interrupt::stop() })?;
     let Defended { runtime, .. } = defended(runtime, options, &args.defences, &identity)?;
@@ -62,7 +64,8 @@ fn opened(args: &GenerateArgs, loaded: Loaded, options: &Options) -> Result<Runt
 
 fn asks(args: &GenerateArgs, runtime: &Runtime, prompts: &[PromptRecord]) -> Result<Vec<Ask>> {
     let forced = forced(runtime.text(), args)?;
-    let word = |&(offset, token)| Written { offset, words: Words::Tokens(vec![token]), step: 0, remask: false };
+    let word =
+        |&(offset, token)| Written { offset, words: Words::Tokens(vec![token]), when: When::Step(0), remask: false };
     let written: Vec<Written> = forced.iter().map(word).collect();
     let ask = |p: &PromptRecord| Ask { written: written.clone(), ..Ask::new(&p.id, p.prompt.clone()) };
     Ok(prompts.iter().map(ask).collect())

@@ -58,9 +58,11 @@ impl<'a> Opened<'a> {
         let options = loaded.options(sampling)?;
         let (batching, stop) = (sampling.batching(loaded.model.device()), interrupt::stop());
         let said = Said { name, settings, reading: file.said };
-        let manifest = manifest(said, args, &loaded)?.sampled(&options, batching)?;
+        let mut fingerprints = Fingerprints::default();
+        let identity =
+            defences::identity(&mut fingerprints, &loaded.dir, args.model.adapter.as_deref(), &args.defences)?;
+        let manifest = manifest(said, args, &loaded, fingerprints)?.sampled(&options, batching)?;
         let adapted = loaded.adapter.is_some();
-        let identity = defences::identity(&loaded.dir, args.model.adapter.as_deref(), &args.defences)?;
         let runtime = loaded.started(Settings { batching, batch_size: args.batch_size, stop })?;
         let Defended { runtime, said } = defended(runtime, &options, &args.defences, &identity)?;
         let manifest = manifest.defended(said);
@@ -136,9 +138,8 @@ struct Said<'a> {
     reading: Value,
 }
 
-fn manifest(said: Said<'_>, args: &ProbeArgs, loaded: &Loaded) -> Result<Manifest> {
+fn manifest(said: Said<'_>, args: &ProbeArgs, loaded: &Loaded, mut fingerprints: Fingerprints) -> Result<Manifest> {
     let Said { name, settings, reading } = said;
-    let mut fingerprints = Fingerprints::default();
     let mut hashes = json!({
         "model": fingerprints.of(&loaded.dir)?,
         "adapter": fingerprints.of_any(args.model.adapter.as_deref())?,

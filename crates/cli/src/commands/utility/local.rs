@@ -162,7 +162,7 @@ pub(super) fn open(args: &UtilityArgs, model: &str, ask: &Asked, batch_size: usi
     });
     hub::record(&mut said["hashes"], &loaded.dir);
     let place = Some(Place::of(&loaded, &args.compute));
-    let identity = defences::identity(&loaded.dir, named.adapter.as_deref(), &args.defences)?;
+    let identity = defences::identity(&mut fingerprints, &loaded.dir, named.adapter.as_deref(), &args.defences)?;
     let runtime = loaded.started(Settings { batching, batch_size, stop: interrupt::stop() })?;
     let Defended { runtime, said: defences } = defended(runtime, &options, &args.defences, &identity)?;
     said["defences"] = defences;
