@@ -22,6 +22,7 @@ from typing import Any
 import maturin  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
 ROOT = Path(__file__).resolve().parents[2]
+SOURCES = ROOT / "python" / "src" / "mosa"
 BINARY = "mosa/bin/mosa"
 RUNPATH = "$ORIGIN/../../torch/lib"
 # maturin takes no scripts beside a binary.
@@ -41,21 +42,44 @@ def build_sdist(sdist_directory: str, config_settings: Settings | None = None) -
 
 
 def build_wheel(wheel_directory: str, config_settings: Settings | None = None, metadata_directory: str | None = None) -> str:
-    """Builds the binary with cargo (into target/ of the checkout), packs it, and returns the name of the wheel."""
+    """Builds the binary with cargo (into target/ of the checkout), packs it, and returns the name of the wheel.
+
+    A binary that is built already is packed as it is: the environment variable MOSA_BINARY names it.
+    """
     if not sys.platform.startswith("linux"):
         raise SystemExit("mosa: wheels are made on Linux; elsewhere run ./mosa in a checkout")
-    os.environ["LIBTORCH"], os.environ["LIBTORCH_CXX11_ABI"] = _libtorch(), "1"
     with tempfile.TemporaryDirectory() as work:
-        made = Path(work, maturin.build_wheel(work, config_settings, metadata_directory))
-        contents = Path(work, "contents")
-        with zipfile.ZipFile(made) as wheel:
-            wheel.extractall(contents)
-        binary = _place(contents)
-        tag = f"py3-none-{_platform(binary)}"
-        name = "-".join([*made.name.split("-")[:2], tag]) + ".whl"
-        _settle(contents, tag)
-        _pack(contents, Path(wheel_directory, name))
+        contents, given = Path(work, "contents"), os.environ.get("MOSA_BINARY")
+        if given:
+            _gather(contents, Path(given))
+        else:
+            _build(contents, work, config_settings, metadata_directory)
+        tag = f"py3-none-{_platform(_place(contents))}"
+        (info,) = contents.glob("*.dist-info")
+        name = f"{info.name.removesuffix('.dist-info')}-{tag}.whl"
+        _settle(info, tag)
+        _pack(contents, info.name, Path(wheel_directory, name))
     return name
+
+
+def _build(contents: Path, work: str, config_settings: Settings | None, metadata_directory: str | None) -> None:
+    """maturin's wheel, unpacked, with the binary in the package."""
+    os.environ["LIBTORCH"], os.environ["LIBTORCH_CXX11_ABI"] = _libtorch(), "1"
+    with zipfile.ZipFile(Path(work, maturin.build_wheel(work, config_settings, metadata_directory))) as wheel:
+        wheel.extractall(contents)
+    (scripts,) = contents.glob("*.data")
+    (contents / BINARY).parent.mkdir(parents=True)
+    shutil.move(scripts / "scripts" / "mosa", contents / BINARY)
+    shutil.rmtree(scripts)
+
+
+def _gather(contents: Path, binary: Path) -> None:
+    """The same with a binary that is there."""
+    contents.mkdir()
+    maturin.prepare_metadata_for_build_wheel(str(contents))
+    shutil.copytree(SOURCES, contents / "mosa", ignore=shutil.ignore_patterns("__pycache__"))
+    (contents / BINARY).parent.mkdir(parents=True)
+    shutil.copy(binary, contents / BINARY)
 
 
 def _libtorch() -> str:
@@ -68,12 +92,8 @@ def _libtorch() -> str:
 
 
 def _place(contents: Path) -> Path:
-    """Moves the binary into the package. It keeps no path of this machine, and no symbols if there is a `strip`."""
-    (scripts,) = contents.glob("*.data")
+    """Tells the binary where libtorch will be. It keeps no path of this machine, and no symbols if there is a `strip`."""
     binary = contents / BINARY
-    binary.parent.mkdir(parents=True)
-    shutil.move(scripts / "scripts" / "mosa", binary)
-    shutil.rmtree(scripts)
     binary.chmod(0o755)
     if shutil.which("strip"):
         subprocess.run(["strip", str(binary)], check=True)
@@ -87,19 +107,20 @@ def _platform(binary: Path) -> str:
     return f"manylinux_2_{minor}_{os.uname().machine}"
 
 
-def _settle(contents: Path, tag: str) -> None:
-    """Writes down the platform, and that there is a command."""
-    (info,) = contents.glob("*.dist-info")
+def _settle(info: Path, tag: str) -> None:
+    """Writes down the platform and that there is a command, and adds the licences."""
     wheel = info / "WHEEL"
     wheel.write_text(re.sub(r"(?m)^Tag: .*$", f"Tag: {tag}", wheel.read_text()))
     (info / "entry_points.txt").write_text(ENTRY_POINTS)
+    (info / "licenses").mkdir()
+    for licence in ROOT.glob("LICENSE-*"):
+        shutil.copy(licence, info / "licenses")
 
 
-def _pack(contents: Path, wheel: Path) -> None:
+def _pack(contents: Path, info: str, wheel: Path) -> None:
     """Writes the wheel with a new RECORD; equal contents are equal bytes."""
-    (info,) = contents.glob("*.dist-info")
-    record = f"{info.name}/RECORD"
-    (contents / record).unlink()
+    record = f"{info}/RECORD"
+    (contents / record).unlink(missing_ok=True)
     files = sorted(path.relative_to(contents).as_posix() for path in contents.rglob("*") if path.is_file())
     lines = []
     with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as archive:
