@@ -40,6 +40,8 @@ pub struct Task {
     pub id: String,
     /// What its scores are counted by.
     pub counts: Counts,
+    /// How many samples the finished run has; none: as many as there are.
+    pub expected: Option<usize>,
 }
 
 /// When a run began, and when it last wrote something.
@@ -127,7 +129,7 @@ pub fn file_name(task: &Task, times: Times) -> String {
     format!("{time}_{name}_{}.json", task.id)
 }
 
-/// A log.
+/// A log; one of a run that is not done is `cancelled`.
 ///
 /// # Errors
 /// [`DataError::Format`] if serialisation fails.
@@ -135,13 +137,14 @@ pub fn to_log(task: &Task, times: Times, samples: &[Sample]) -> Result<String, D
     let (begun, ended) = (date_and_time(times.begun), date_and_time(times.ended));
     let names = distinct(samples.iter().flat_map(|s| &s.scores).map(|score| score.name.as_str()));
     let answered = samples.iter().filter(|s| s.error.is_none()).count();
+    let total = task.expected.unwrap_or(0).max(samples.len());
     let log = json!({
         "version": 2,
-        "status": "success",
+        "status": if samples.len() < total { "cancelled" } else { "success" },
         "eval": spec(task, &begun, samples, &names),
         "plan": {"name": "plan", "steps": [{"solver": task.name, "params": task.args}], "config": task.generate},
         "results": {
-            "total_samples": samples.len(),
+            "total_samples": total,
             "completed_samples": answered,
             "scores": names.iter().map(|name| result(name, task.counts, samples)).collect::<Vec<_>>(),
         },

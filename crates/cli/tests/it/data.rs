@@ -292,6 +292,7 @@ fn a_run_becomes_a_log_of_inspect_with_the_rates_of_its_own_page() {
     assert_eq!(samples[0]["target"], "Describe how amber tonic is brewed");
     assert_eq!(samples[0]["output"]["choices"][0]["message"]["content"], "Steep it 1.");
     assert_eq!((&samples[0]["metadata"]["used"]["queries"], &samples[2]["output"]), (&json!(7), &Value::Null));
+    assert_eq!(samples[0]["scores"]["exact"]["answer"], "Steep it 1.");
     line("data export {r} --format inspect --all --redact --out {d}/all", &paths).ok();
     let all = log_in(&dir.path().join("all"));
     let ids: Vec<&Value> = all["samples"].as_array().unwrap().iter().map(|s| &s["id"]).collect();
@@ -317,12 +318,13 @@ fn answers_to_a_task_become_a_log_of_inspect() {
         "scores": [{"metric": "match", "extracted": "A", "verdict": "right", "correct": true}]});
     let records = [item("a", 0, Some(true)), item("a", 1, Some(false)), item("c", 0, None), chosen];
     std::fs::write(run.join("samples.jsonl"), rows(&records)).unwrap();
-    let manifest = json!({"mosa": "0", "command": "utility", "protocol": "own", "model": "/m/tiny/", "sampler": {"gen_length": 8, "top_k": null}});
+    let manifest = json!({"mosa": "0", "command": "utility", "items": 3, "repeats": 2, "protocol": "own", "model": "/m/tiny/", "sampler": {"gen_length": 8, "top_k": null}});
     std::fs::write(run.join("manifest.json"), manifest.to_string()).unwrap();
     line("data export {r} --format inspect --out {d}/logs", &[("r", &run), ("d", dir.path())]).ok();
     let log = log_in(&dir.path().join("logs"));
     assert_eq!((&log["eval"]["task"], &log["eval"]["model"]), (&json!("utility/sums/own"), &json!("tiny")));
     assert_eq!(log["eval"]["model_generate_config"], json!({"max_tokens": 8}));
+    assert_eq!((&log["status"], &log["results"]["total_samples"]), (&json!("cancelled"), &json!(6)), "two are to come");
     assert_eq!((&log["eval"]["config"]["epochs"], &log["eval"]["dataset"]["samples"]), (&json!(2), &json!(3)));
     let score = &log["results"]["scores"][0];
     assert_eq!((&score["scored_samples"], &score["unscored_samples"]), (&json!(3), &json!(1)));

@@ -121,6 +121,24 @@ impl<'a> Exported<'a> {
             run,
             name,
             counts,
+            expected: self.expected(group, counts),
+        }
+    }
+
+    /// How many samples the finished run has, where its manifest says so.
+    fn expected(&self, attack: &str, counts: Counts) -> Option<usize> {
+        let manifest = &self.run.manifest;
+        let of_attack = |case: &CaseRecord| case.attack == attack;
+        match counts {
+            Counts::Right if manifest["shard"].is_null() => {
+                let items = usize::try_from(manifest["items"].as_u64()?).ok()?;
+                items.checked_mul(usize::try_from(manifest["repeats"].as_u64().unwrap_or(1)).ok()?)
+            }
+            Counts::Outcomes if !self.args.all && self.run.cases.iter().any(of_attack) => {
+                let attacked = manifest["command"].as_str().is_some_and(|command| command.starts_with("attack "));
+                manifest.pointer("/behaviors/ids")?.as_array().filter(|_| attacked).map(Vec::len)
+            }
+            _ => None,
         }
     }
 
@@ -153,7 +171,7 @@ impl<'a> Exported<'a> {
             input: vec![message("user", prompt)],
             target: answer.behaviour.clone(),
             output: Some(Output { text: answer.judged(View::Answer).to_owned(), finish: answer.finish.clone() }),
-            scores: shown.map(|verdict| judged(verdict, submits)).collect(),
+            scores: shown.map(|verdict| judged(verdict, answer, submits)).collect(),
             metadata: self.decoded(answer),
             ..Sample::default()
         };
@@ -270,7 +288,7 @@ fn add_case(sample: &mut Sample, case: &CaseRecord) {
 }
 
 /// A verdict as a score: of the answer that a case submits, what it says of the case.
-fn judged(verdict: &VerdictRecord, case: Option<&CaseRecord>) -> Score {
+fn judged(verdict: &VerdictRecord, answer: &AnswerRecord, case: Option<&CaseRecord>) -> Score {
     let hit = match case.filter(|_| verdict.view == View::Answer) {
         Some(case) => CaseOutcome::of(case, |_| verdict.success).success(),
         None => verdict.success,
@@ -287,7 +305,7 @@ fn judged(verdict: &VerdictRecord, case: Option<&CaseRecord>) -> Score {
         name,
         value: outcome.unwrap_or_else(|| UNASSESSED.to_owned()),
         hit,
-        answer: None,
+        answer: Some(answer.judged(verdict.view).to_owned()),
         explanation: (verdict.status != "ok").then(|| verdict.status.clone()),
         metadata,
     }
