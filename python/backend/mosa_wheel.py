@@ -1,7 +1,7 @@
 """The build backend: maturin's wheel, with the binary beside the Python modules and told where libtorch is.
 
-maturin puts a binary among the scripts of an environment, from where torch is found under no fixed path. Inside the package
-it is: `site-packages/mosa/bin/mosa` and `site-packages/torch/lib`, whatever the environment and the version of Python.
+maturin puts a binary among the scripts of an environment, from where torch is under no fixed path. Inside the package
+it is: `site-packages/mosa/bin/mosa`, `site-packages/torch/lib`, whatever the environment and Python.
 """
 
 from __future__ import annotations
@@ -38,10 +38,12 @@ def get_requires_for_build_wheel(config_settings: Settings | None = None) -> lis
 
 def build_sdist(sdist_directory: str, config_settings: Settings | None = None) -> str:
     """There is none: the crates are beside this folder, not in it."""
-    raise SystemExit("mosa: there is no source distribution; build the wheel from a checkout: pip wheel --no-deps ./python")
+    raise SystemExit("mosa: there is no source distribution; in a checkout: pip wheel --no-deps ./python")
 
 
-def build_wheel(wheel_directory: str, config_settings: Settings | None = None, metadata_directory: str | None = None) -> str:
+def build_wheel(
+    wheel_directory: str, config_settings: Settings | None = None, metadata_directory: str | None = None
+) -> str:
     """Builds the binary with cargo (into target/ of the checkout), packs it, and returns the name of the wheel.
 
     A binary that is built already is packed as it is: the environment variable MOSA_BINARY names it.
@@ -92,7 +94,7 @@ def _libtorch() -> str:
 
 
 def _place(contents: Path) -> Path:
-    """Tells the binary where libtorch will be. It keeps no path of this machine, and no symbols if there is a `strip`."""
+    """Tells the binary where libtorch will be. It keeps no path of this machine, and no symbols if there is `strip`."""
     binary = contents / BINARY
     binary.chmod(0o755)
     if shutil.which("strip"):

@@ -1,4 +1,4 @@
-"""Run folders that the real binary makes, once for all tests: tiny checkpoints of fixtures/, the model of the embedded world."""
+"""Run folders that the real binary makes, once for all tests: checkpoints of fixtures/, the embedded world."""
 
 from __future__ import annotations
 
@@ -45,7 +45,8 @@ def _lines(path: Path, rows: list[object]) -> Path:
 
 
 def _probes(at: Path) -> None:
-    prompts = _lines(at / "prompts.jsonl", [{"id": f"q{i}", "prompt": f"What is the capital of island {i}?"} for i in range(4)])
+    rows: list[object] = [{"id": f"q{i}", "prompt": f"What is the capital of island {i}?"} for i in range(4)]
+    prompts = _lines(at / "prompts.jsonl", rows)
     phrases = at / "phrases.txt"
     phrases.write_text("ab cd\nxy\n")
     (at / "no.txt").write_text("a\nb\n")
@@ -54,7 +55,8 @@ def _probes(at: Path) -> None:
         more = flags.format(phrases=phrases, prompts=prompts, at=at).split()
         short: list[Argument] = ["--gen-length", 24, "--steps", 8]
         mosa.run(["probe", name, "--model", MODEL, "--behaviors", prompts, "--out", at / name, *short, *more])
-    mosa.run(["align", "--model", MODEL, "--data", prompts, "--out", at / "align", "--set", "steps=2", "--set", "canvas_length=64"])
+    settings = ["--set", "steps=2", "--set", "canvas_length=64"]
+    mosa.run(["align", "--model", MODEL, "--data", prompts, "--out", at / "align", *settings])
 
 
 def _tasks(at: Path) -> None:
@@ -76,7 +78,8 @@ def _attack(at: Path) -> None:
     behaviours = at / "world" / "harmbench" / "harmbench_behaviors_text_all.csv"
     places: list[Argument] = ["--model", WORLD, "--behaviors", behaviours, "--out", at / "attack"]
     decode: list[Argument] = ["--gen-length", 96, "--threshold", 0.9, "--eos-stop"]
-    mosa.run(["attack", "tap", *places, "--limit", 2, "--profile", "smoke", "--helper", "world", "--judge", "exact", *decode])
+    helped: list[Argument] = ["--limit", 2, "--profile", "smoke", "--helper", "world", "--judge", "exact"]
+    mosa.run(["attack", "tap", *places, *helped, *decode])
 
 
 @pytest.fixture(scope="session")

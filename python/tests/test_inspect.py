@@ -10,7 +10,7 @@ import pytest
 from conftest import EXPECTED
 
 log_api: Any = pytest.importorskip("inspect_ai.log", reason="inspect_ai is not installed: its logs are not checked")
-analysis: Any = pytest.importorskip("inspect_ai.analysis", reason="inspect_ai has no data frames: pip install pandas pyarrow")
+analysis: Any = pytest.importorskip("inspect_ai.analysis", reason="inspect_ai lacks pandas and pyarrow")
 
 EXPORTED = sorted(name for name, kinds in EXPECTED.items() if kinds & {"answer", "sample"})
 

@@ -50,7 +50,8 @@ def test_columns_have_the_names_of_the_records(runs: Path) -> None:
     assert any(re.fullmatch(r"readings\..+\.value", key) for key in reading)
     assert mosa.records(runs / "align")[1]["step"] == 2
     verdicts = mosa.records(runs / "attack", kind="verdict")
-    assert {row["answer"] for row in verdicts} <= {f"tap/{row['id']}" for row in mosa.records(runs / "attack", kind="answer")}
+    answers = mosa.records(runs / "attack", kind="answer")
+    assert {row["answer"] for row in verdicts} <= {f"tap/{row['id']}" for row in answers}
 
 
 def test_the_journal_is_read_if_it_is_asked_for(runs: Path) -> None:
@@ -83,7 +84,8 @@ def test_numbers_that_json_has_no_words_for_come_back_as_floats(tmp_path: Path) 
     assert math.isnan(losses[2]) and math.isnan(losses[3]), "earlier versions wrote null"
     assert all(isinstance(loss, float) for loss in losses)
     assert rows[0]["text"] == "inf", "a text stays one"
-    sample = {"schema": "sample/1", "choices": [{"text": "NaN", "log_p": "-inf"}], "scores": [], "defences": [{"value": None}]}
+    choices = [{"text": "NaN", "log_p": "-inf"}]
+    sample = {"schema": "sample/1", "choices": choices, "scores": [], "defences": [{"value": None}]}
     (row,) = mosa.records(_file(tmp_path, json.dumps(sample) + "\n", name="samples.jsonl"))
     assert row["choices"] == [{"text": "NaN", "log_p": -math.inf}] and row["defences"] == [{"value": None}]
 
@@ -131,7 +133,8 @@ def test_a_folder_that_is_no_run_says_where_runs_are(runs: Path, tmp_path: Path)
 
 
 def _sources() -> list[str]:
-    return [file.read_text() for name in ("records", "attack") for file in (ROOT / "crates" / name / "src").rglob("*.rs")]
+    folders = [ROOT / "crates" / name / "src" for name in ("records", "attack")]
+    return [file.read_text() for folder in folders for file in folder.rglob("*.rs")]
 
 
 def test_the_schemas_are_those_of_the_binary() -> None:

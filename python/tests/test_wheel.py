@@ -15,7 +15,12 @@ import pytest
 from conftest import ROOT
 from mosa._torch import BINARY, PACKAGE, TORCH, torch_folder
 
-LAUNCH = "import sys; sys.path[:0] = sys.argv[1:]; sys.argv = ['mosa', '--version']; from mosa._launcher import main; main()"
+LAUNCH = """
+import sys
+sys.path[:0], sys.argv = sys.argv[1:], ["mosa", "--version"]
+from mosa._launcher import main
+main()
+"""
 
 
 def _launched(*path: Path) -> subprocess.CompletedProcess[str]:

@@ -23,10 +23,10 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """Runs `mosa` with these arguments and waits for it: `mosa.run(["verify", folder])`.
 
-    What it writes is in `stdout` and `stderr` of the result; with `capture=False` it goes where this process writes, and
-    progress is shown. `env` stands for the whole environment. Raises `CommandError` if the command fails and `check` is set,
-    `MosaError` if this environment cannot run it, `subprocess.TimeoutExpired` after `timeout` seconds (the command is
-    killed; the same command goes on where it was).
+    What it writes is in `stdout` and `stderr` of the result; with `capture=False` it goes where this process writes and
+    progress is shown. `env` is the whole environment. Raises `CommandError` if the command fails and `check` is set,
+    `MosaError` if this environment cannot run it, `subprocess.TimeoutExpired` after `timeout` seconds (the command
+    is killed; the same command goes on where it was).
     """
     if isinstance(args, (str, bytes)):
         raise TypeError(f"mosa.run takes a list of arguments, not one text: mosa.run({str(args).split()!r})")

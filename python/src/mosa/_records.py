@@ -1,9 +1,9 @@
 """Records of runs as rows: plain dicts of what pandas, polars and pyarrow take.
 
-A run folder holds files of one JSON object a line. Every line says its schema (`answer/1`); lines of training metrics and of
-prompts do not, and their schema is the name of their file. Objects become columns of dotted names (`texts.to_end`), lists
-stay lists. What has a name in a list is a column of that name: the scores of a sample (`scores.accuracy.correct`), the
-readings of monitors (`readings.d-ppl.value`). What is free in form is its JSON.
+A run folder holds files of one JSON object a line. Every line says its schema (`answer/1`); lines of training metrics
+and of prompts do not, and their schema is the name of their file. Objects become columns of dotted names
+(`texts.to_end`), lists stay lists. What has a name in a list is a column of that name: the scores of a sample
+(`scores.accuracy.correct`), the readings of monitors (`readings.d-ppl.value`). What is free in form is its JSON.
 """
 
 from __future__ import annotations
@@ -21,7 +21,17 @@ Row = dict[str, Any]
 MANIFEST = "manifest.json"
 
 FILES = (
-    "answers", "verdicts", "cases", "seconds", "samples", "orders", "curves", "landscapes", "monitors", "metrics", "prompts",
+    "answers",
+    "verdicts",
+    "cases",
+    "seconds",
+    "samples",
+    "orders",
+    "curves",
+    "landscapes",
+    "monitors",
+    "metrics",
+    "prompts",
 )
 """The files of a run folder, in the order they are read. The journal of an attack (every call of it) may be larger than
 memory and is read if it is named."""
@@ -38,8 +48,8 @@ NUMBERS: dict[str, tuple[str, ...]] = {
     "monitor": ("readings[].value?", "readings[].peak?", "readings[].values[]"),
     "sample": ("choices[].log_p", "defences[].value?"),
 }
-"""Where numbers stand that may be infinite or no number: mosa writes those as words, and earlier versions wrote null for
-all three. `?`: null says that there is none."""
+"""Where numbers stand that may be infinite or no number: mosa writes those as words, and earlier versions wrote null
+for all three. `?`: null says that there is none."""
 
 WORDS = {"inf": float("inf"), "-inf": float("-inf"), "NaN": float("nan")}
 
@@ -54,14 +64,14 @@ class Records(list[Row]):
     """Rows, with what was left out."""
 
     unfinished: int = 0
-    """Files whose last line was only half written, by a kill or by a command that still writes; it is left out."""
+    """Files whose last line is half written, by a kill or by a command that still writes; it is left out."""
     repeated: int = 0
     """Lines that stood there before, word for word, and are left out: two commands wrote at once."""
 
 
 def records(path: str | os.PathLike[str], kind: str | None = None) -> Records:
-    """The records of a run folder, or of one of its files, as rows; `kind` (`"answer"`, `"verdict"`, `"case"`, ...) takes
-    those of one schema.
+    """The records of a run folder, or of one of its files, as rows; `kind` (`"answer"`, `"verdict"`, `"case"`, ...)
+    takes those of one schema.
 
     Raises `RecordsError` naming file and line if a line cannot be read, `FileNotFoundError` if there is no such path.
     """
@@ -93,7 +103,8 @@ def _files(path: Path, kind: str | None) -> list[Path]:
     found = [path / f"{name}.jsonl" for name in names if (path / f"{name}.jsonl").is_file()]
     if not found:
         below = sorted(str(file.parent) for file in path.glob(f"*/**/{MANIFEST}"))
-        where = f"; run folders below it: {', '.join(below[:5])}" if below else "; give the folder named by a command's --out"
+        hint = "; give the folder named by a command's --out"
+        where = f"; run folders below it: {', '.join(below[:5])}" if below else hint
         raise RecordsError(f"{path}: holds no records{where}")
     return found
 
@@ -124,8 +135,8 @@ def _add(found: Records, file: Path, kind: str | None) -> None:
 
 
 def _lines(whole: bytes) -> Iterator[tuple[int, bytes]]:
-    """The lines with their numbers, from 1. A crash fills with zero bytes what did not reach the disk, and what stands before
-    them is half a line."""
+    """The lines with their numbers, from 1. A crash fills with zero bytes what did not reach the disk, and what stands
+    before them is half a line."""
     for number, line in enumerate(whole.split(b"\n")[:-1], start=1):
         line = line[line.rfind(b"\0") + 1 :]
         if line:

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 
 TORCH = "2.11"
 """The version of torch that the binary is built with."""
+INSTALL = f"pip install 'torch=={TORCH}.*'"
 
 PACKAGE = os.path.dirname(os.path.abspath(__file__))
 BINARY = os.path.join(PACKAGE, "bin", "mosa")
@@ -23,7 +24,7 @@ def environment(given: dict[str, str]) -> dict[str, str]:
     Raises `Unusable` if there is no binary, no torch, or one of another version.
     """
     if not os.path.isfile(BINARY):
-        raise Unusable(f"{BINARY} is missing: these modules are not installed from a wheel (pip wheel --no-deps ./python makes one)")
+        raise Unusable(f"{BINARY} is missing: install the wheel (in a checkout, pip wheel --no-deps ./python makes it)")
     folder = torch_folder()
     if folder == os.path.join(os.path.dirname(PACKAGE), "torch"):
         return given
@@ -36,13 +37,14 @@ def torch_folder() -> str:
     spec = find_spec("torch")
     places = spec.submodule_search_locations if spec else None
     if not places:
-        raise Unusable(f"torch is not installed in this environment; mosa runs on its libtorch: pip install 'torch=={TORCH}.*'")
+        raise Unusable(f"torch is not installed in this environment; mosa runs on its libtorch: {INSTALL}")
     folder = os.path.abspath(places[0])
     version = version_of(folder)
     if not version.startswith(TORCH + "."):
-        raise Unusable(f"{folder} is torch {version or 'of an unknown version'}, and this mosa is built with {TORCH}: pip install 'torch=={TORCH}.*'")
+        found = version or "of an unknown version"
+        raise Unusable(f"{folder} is torch {found}, and this mosa is built with {TORCH}: {INSTALL}")
     if not os.path.isfile(os.path.join(folder, "lib", "libtorch_cpu.so")):
-        raise Unusable(f"{folder} has no lib/libtorch_cpu.so: install torch from PyPI: pip install --force-reinstall 'torch=={TORCH}.*'")
+        raise Unusable(f"{folder} has no lib/libtorch_cpu.so; install the torch of PyPI: {INSTALL}")
     return folder
 
 
