@@ -1,7 +1,7 @@
 //! Logs of inspect_ai (version 2, as JSON): one task on one model, with a sample for every answer.
 //!
-//! `inspect view` shows them, and `inspect_ai.analysis` makes data frames of them. A log is found in a folder by its name,
-//! which begins with the time ([`file_name`]). Rates are over what was assessed, and every log says how much was not.
+//! `inspect view` shows them, and `inspect_ai.analysis` makes data frames of them. A log is found in a folder by its
+//! name, which begins with the time ([`file_name`]). Rates are over what was assessed; every log says how much was not.
 
 use crate::{DataError, date_and_time};
 use mosa_records::Outcome;
@@ -195,8 +195,8 @@ fn result(name: &str, counts: Counts, samples: &[Sample]) -> Value {
             add(&value, json!(scores.iter().filter(|score| score.value == value).count()));
         }
     }
-    json!({"name": name, "scorer": name, "scored_samples": assessed, "unscored_samples": scores.len() - assessed, "params": {},
-        "metrics": metrics})
+    json!({"name": name, "scorer": name, "scored_samples": assessed, "unscored_samples": scores.len() - assessed,
+        "params": {}, "metrics": metrics})
 }
 
 /// An outcome as records have it: `broke_off`.

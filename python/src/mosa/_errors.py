@@ -15,7 +15,7 @@ class CommandError(MosaError):
         self.command = command
         """What was typed."""
         self.returncode = returncode
-        """1: a check failed; 2: wrong use or bad input; 3: no memory or disk left; 130: interrupted; negative: signal."""
+        """1: a check failed; 2: wrong use or bad input; 3: no memory or disk left; 130: interrupted; -N: signal N."""
         self.message = message
         """The line."""
         self.stdout = stdout

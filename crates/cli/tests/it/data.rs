@@ -310,15 +310,17 @@ fn answers_to_a_task_become_a_log_of_inspect() {
     std::fs::create_dir(&run).unwrap();
     let item = |id: &str, attempt: usize, correct: Option<bool>| {
         json!({"schema": "sample/1", "task": "sums", "protocol": "own", "id": id, "attempt": attempt, "index": 0,
-            "prompt": [{"role": "user", "content": "1 + 1"}], "gold": "2", "answer": "it is 2", "finish": "length", "forwards": 4,
-            "scores": [{"metric": "match", "extracted": "2", "verdict": "right", "correct": correct}]})
+            "prompt": [{"role": "user", "content": "1 + 1"}], "gold": "2", "answer": "it is 2", "finish": "length",
+            "forwards": 4, "scores": [{"metric": "match", "extracted": "2", "verdict": "right", "correct": correct}]})
     };
-    let chosen = json!({"schema": "sample/1", "task": "sums", "protocol": "own", "id": "b", "index": 1, "prompt": "2 + 2?",
-        "gold": "A", "choices": [{"text": "4", "log_p": -0.5}, {"text": "5", "log_p": "-inf"}], "finish": "chosen", "forwards": 2,
-        "scores": [{"metric": "match", "extracted": "A", "verdict": "right", "correct": true}]});
+    let chosen = json!({"schema": "sample/1", "task": "sums", "protocol": "own", "id": "b", "index": 1,
+        "prompt": "2 + 2?", "gold": "A", "choices": [{"text": "4", "log_p": -0.5}, {"text": "5", "log_p": "-inf"}],
+        "finish": "chosen", "forwards": 2, "scores": [{"metric": "match", "extracted": "A", "verdict": "right", "correct": true}]});
     let records = [item("a", 0, Some(true)), item("a", 1, Some(false)), item("c", 0, None), chosen];
     std::fs::write(run.join("samples.jsonl"), rows(&records)).unwrap();
-    let manifest = json!({"mosa": "0", "command": "utility", "items": 3, "repeats": 2, "protocol": "own", "model": "/m/tiny/", "sampler": {"gen_length": 8, "top_k": null}});
+    let sampler = json!({"gen_length": 8, "top_k": null});
+    let manifest = json!({"mosa": "0", "command": "utility", "items": 3, "repeats": 2, "protocol": "own",
+        "model": "/m/tiny/", "sampler": sampler});
     std::fs::write(run.join("manifest.json"), manifest.to_string()).unwrap();
     line("data export {r} --format inspect --out {d}/logs", &[("r", &run), ("d", dir.path())]).ok();
     let log = log_in(&dir.path().join("logs"));

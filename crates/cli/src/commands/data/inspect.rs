@@ -26,7 +26,7 @@ pub(super) fn write(args: &DataExportArgs) -> Result<Vec<PathBuf>> {
     let silent = run.answers.is_empty() && run.cases.is_empty() && run.samples.is_empty();
     ensure!(
         !silent,
-        "{dir}: holds no {ANSWERS} and no {SAMPLES}; give the run of an attack, a probe or a task, with its first answer"
+        "{dir}: holds no {ANSWERS} and no {SAMPLES}; give the run of an attack, a probe or a task with an answer"
     );
     check_answers(&args.run, &run.answers)?;
     if run.outdated > 0 {
