@@ -28,11 +28,11 @@ pub(crate) fn run(args: &DataExportArgs) -> Result<()> {
     Ok(())
 }
 
+/// Writes submissions in one format, with the verdicts of a judge where it has place for them.
+type Writer = fn(&DataExportArgs, &Records, Vec<Submission>, Option<&str>) -> Result<Vec<PathBuf>>;
+
 /// Writes the submissions of a run as one of the formats that have them.
-fn exchanged(
-    args: &DataExportArgs,
-    write: fn(&DataExportArgs, &Records, Vec<Submission>, Option<&str>) -> Result<Vec<PathBuf>>,
-) -> Result<Vec<PathBuf>> {
+fn exchanged(args: &DataExportArgs, write: Writer) -> Result<Vec<PathBuf>> {
     let records = Records::read(&args.run)?;
     let judge = records.judge(args)?;
     let mut submissions = records.submissions(args)?;
