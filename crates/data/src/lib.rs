@@ -9,6 +9,7 @@
 //! check           Benchmark -> Check         counts, hash, duplicates, lengths
 //! overlap         two Benchmarks -> Overlap  what stands in both: does training data hold what is evaluated?
 //! Submission      what was sent and came back; JSONL, harmbench (three stage files), jailbreakbench (artifacts)
+//! inspect         the answers of a run as logs of inspect_ai
 //! ```
 //!
 //! What a reader should know about a file and cannot see in its rows (mis-paired targets, rows left out, targets
@@ -19,8 +20,10 @@ mod behaviour;
 mod benchmark;
 mod by_id;
 mod check;
+mod civil;
 mod error;
 pub mod harmbench;
+pub mod inspect;
 pub mod jailbreakbench;
 mod json;
 mod jsonl;
@@ -40,6 +43,7 @@ pub use answers::join_answers;
 pub use behaviour::{Behaviour, Functional, Label};
 pub use benchmark::Benchmark;
 pub use check::{Check, Lengths, check};
+pub use civil::{date, date_and_time};
 pub use error::DataError;
 pub use json::{load, save};
 pub use jsonl::{from_jsonl, to_jsonl};

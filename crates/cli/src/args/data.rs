@@ -10,7 +10,7 @@ use std::path::PathBuf;
 pub(crate) enum DataCommand {
     /// Say what a benchmark file is and holds: counts, hash, duplicates, lengths; never its texts.
     Check(DataCheckArgs),
-    /// Write the answers of a run as HarmBench, JailbreakBench or JSONL files.
+    /// Write the answers of a run as HarmBench, JailbreakBench, JSONL or inspect files.
     Export(DataExportArgs),
     /// Make a run folder of attack artifacts from elsewhere, to judge and report.
     Import(DataImportArgs),
@@ -57,17 +57,31 @@ pub(crate) enum ExchangeFormat {
     Jsonl,
 }
 
+/// A way to write the answers of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "lower")]
+pub(crate) enum ExportFormat {
+    /// A folder with test_cases.json, completions.json and, if judged, results.json.
+    HarmBench,
+    /// One artifact file of one attack on one model.
+    JailbreakBench,
+    /// One submission a line; nothing is lost.
+    Jsonl,
+    /// A folder with a log of inspect_ai for every attack, probe group or task, for `inspect view` and its data frames.
+    Inspect,
+}
+
 #[derive(Debug, ClapArgs)]
 pub(crate) struct DataExportArgs {
-    /// Run folder of an attack or a probe.
+    /// Run folder of an attack or a probe; for inspect also of a task.
     pub run: PathBuf,
     /// Whose files to write.
     #[arg(long, value_enum, value_name = "NAME")]
-    pub format: ExchangeFormat,
-    /// The file, for harmbench the folder, to write.
+    pub format: ExportFormat,
+    /// The file, for harmbench and inspect the folder, to write.
     #[arg(long, value_name = "PATH")]
     pub out: PathBuf,
-    /// The judge whose verdicts are written; needed where there are several.
+    /// The judge whose verdicts are written; needed where there are several. Inspect has place for all.
     #[arg(long, value_name = "NAME")]
     pub judge: Option<String>,
     /// Only this attack; needed where the run has several and the format has place for one.

@@ -1,21 +1,38 @@
 //! `mosa data export`: the answers of a run in the files of other projects.
 
-use super::{REDACTED, STAGES};
-use crate::args::{DataExportArgs, ExchangeFormat};
+use super::{REDACTED, STAGES, inspect};
+use crate::args::{DataExportArgs, ExportFormat};
 use crate::files::check_answers;
 use crate::{folder, output, written};
 use anyhow::{Context, Result, bail, ensure};
 use mosa_attack::{CaseRecord, Reason};
 use mosa_data::jailbreakbench::Parameters;
-use mosa_data::{Judgement, Submission, harmbench, jailbreakbench, to_jsonl};
+use mosa_data::{Judgement, Submission, date, harmbench, jailbreakbench, to_jsonl};
 use mosa_records::names::{ANSWERS, CASES, VERDICTS};
 use mosa_records::{AnswerRecord, Record, RunFolder, VerdictRecord, View, tell_judges_apart};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 pub(crate) fn run(args: &DataExportArgs) -> Result<()> {
+    let written = match args.format {
+        ExportFormat::HarmBench => exchanged(args, write_harmbench),
+        ExportFormat::JailbreakBench => exchanged(args, write_artifact),
+        ExportFormat::Jsonl => exchanged(args, write_jsonl),
+        ExportFormat::Inspect => inspect::write(args),
+    };
+    for path in written? {
+        output::line(&path.display().to_string())?;
+    }
+    Ok(())
+}
+
+/// Writes submissions in one format, with the verdicts of a judge where it has place for them.
+type Writer = fn(&DataExportArgs, &Records, Vec<Submission>, Option<&str>) -> Result<Vec<PathBuf>>;
+
+/// Writes the submissions of a run as one of the formats that have them.
+fn exchanged(args: &DataExportArgs, write: Writer) -> Result<Vec<PathBuf>> {
     let records = Records::read(&args.run)?;
     let judge = records.judge(args)?;
     let mut submissions = records.submissions(args)?;
@@ -26,16 +43,10 @@ pub(crate) fn run(args: &DataExportArgs) -> Result<()> {
     if let Some(judge) = judge.as_ref().filter(|_| args.judge.is_some()) {
         submissions.iter_mut().for_each(|s| s.labels.retain(|name, _| name == judge));
     }
-    let written = match args.format {
-        ExchangeFormat::HarmBench => write_harmbench(args, submissions, judge.as_deref()),
-        ExchangeFormat::JailbreakBench => write_artifact(args, &records, &submissions, judge.as_deref()),
-        ExchangeFormat::Jsonl => written::file(&args.out, &to_jsonl(&submissions)?, "--out"),
-    };
-    for path in written.with_context(|| format!("{}: cannot be exported", args.run.display()))? {
-        output::line(&path.display().to_string())?;
-    }
+    let written = write(args, &records, submissions, judge.as_deref())
+        .with_context(|| format!("{}: cannot be exported", args.run.display()))?;
     records.say_unassessed(args);
-    Ok(())
+    Ok(written)
 }
 
 /// What a run folder holds of an attack.
@@ -82,11 +93,11 @@ impl Records {
             (Some(name), []) => bail!("{dir}: nothing is judged; run `mosa judge {dir} --judge {name}` first"),
             (Some(name), _) if self.judges.contains(name) => Ok(Some(name.clone())),
             (Some(name), _) => bail!("{dir}: judged by {list}, not by {name}; give one of these as --judge"),
-            (None, []) if args.format == ExchangeFormat::JailbreakBench => {
+            (None, []) if args.format == ExportFormat::JailbreakBench => {
                 bail!("{dir}: nothing is judged, and JailbreakBench's files say what is; run `mosa judge {dir}` first")
             }
             (None, [only]) => Ok(Some((*only).to_owned())),
-            (None, [_, ..]) if args.format != ExchangeFormat::Jsonl => {
+            (None, [_, ..]) if args.format != ExportFormat::Jsonl => {
                 bail!("{dir}: judged by {list}; name one with --judge")
             }
             (None, _) => Ok(None),
@@ -129,7 +140,7 @@ impl Records {
         let dir = self.dir.display();
         match &args.attack {
             Some(name) => ensure!(attacks.contains(name.as_str()), "{dir}: holds {}, not {name} (--attack)", list()),
-            None if args.format != ExchangeFormat::Jsonl => {
+            None if args.format != ExportFormat::Jsonl => {
                 ensure!(attacks.len() < 2, "{dir}: holds several attacks ({}); name one with --attack", list());
             }
             None => {}
@@ -154,17 +165,17 @@ impl Records {
 }
 
 /// Whether an attack is asked for.
-fn wanted(args: &DataExportArgs, attack: &str) -> bool {
+pub(super) fn wanted(args: &DataExportArgs, attack: &str) -> bool {
     args.attack.as_deref().is_none_or(|a| a == attack)
 }
 
 /// The behaviour an answer is for; answers of probes bear its id.
-fn case_of(answer: &AnswerRecord) -> &str {
+pub(super) fn case_of(answer: &AnswerRecord) -> &str {
     answer.tags.get("case").unwrap_or(&answer.id)
 }
 
 /// Whether the attack would submit the answer; a probe submits them all.
-fn is_selected(answer: &AnswerRecord, case: Option<&CaseRecord>) -> bool {
+pub(super) fn is_selected(answer: &AnswerRecord, case: Option<&CaseRecord>) -> bool {
     match (case, answer.tags.get("selected")) {
         (Some(case), _) => case.selected.as_ref() == Some(&answer.key()),
         (None, Some(tag)) => tag == "true",
@@ -196,7 +207,12 @@ fn redact(submission: &mut Submission) {
 }
 
 /// The stage files; behaviours without a prompt have no place in them.
-fn write_harmbench(args: &DataExportArgs, all: Vec<Submission>, judge: Option<&str>) -> Result<Vec<PathBuf>> {
+fn write_harmbench(
+    args: &DataExportArgs,
+    _: &Records,
+    all: Vec<Submission>,
+    judge: Option<&str>,
+) -> Result<Vec<PathBuf>> {
     let (sent, left): (Vec<_>, Vec<_>) = all.into_iter().partition(|s| s.prompt.is_some());
     let [results, completions, test_cases] = STAGES;
     let mut files =
@@ -216,15 +232,24 @@ fn write_harmbench(args: &DataExportArgs, all: Vec<Submission>, judge: Option<&s
 fn write_artifact(
     args: &DataExportArgs,
     records: &Records,
-    submissions: &[Submission],
+    submissions: Vec<Submission>,
     judge: Option<&str>,
 ) -> Result<Vec<PathBuf>> {
     let (Some(path), Some(judge)) = (&args.benchmark, judge) else {
         bail!("JailbreakBench's files need --benchmark and a judge")
     };
     let benchmark = args.read.read(path, false)?;
-    let artifact = jailbreakbench::to_artifact(&benchmark, submissions, judge, parameters(args, records, judge))?;
+    let artifact = jailbreakbench::to_artifact(&benchmark, &submissions, judge, parameters(args, records, judge))?;
     written::file(&args.out, &jailbreakbench::to_json(&artifact)?, "--out")
+}
+
+fn write_jsonl(
+    args: &DataExportArgs,
+    _: &Records,
+    submissions: Vec<Submission>,
+    _: Option<&str>,
+) -> Result<Vec<PathBuf>> {
+    written::file(&args.out, &to_jsonl(&submissions)?, "--out")
 }
 
 /// What the run says of itself; rates and counts are filled in from the submissions.
@@ -239,31 +264,5 @@ fn parameters(args: &DataExportArgs, records: &Records, judge: &str) -> Paramete
         evaluation_llm_provider: "local".to_owned(),
         method_parameters: settings.into_iter().map(|(k, v)| (k.to_owned(), v)).collect(),
         ..Parameters::default()
-    }
-}
-
-/// `YYYY-MM-DD` of a time, in UTC (days to civil dates by eras of 400 years from March; Hinnant 2013).
-fn date(time: SystemTime) -> String {
-    let days = time.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs() / 86_400) + 719_468;
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let of_year = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * of_year + 2) / 153;
-    let (d, m) = (of_year - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
-    format!("{:04}-{m:02}-{d:02}", era * 400 + year + u64::from(m < 3))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::time::Duration;
-
-    #[test]
-    fn days_become_dates() {
-        let on = |days: u64| date(UNIX_EPOCH + Duration::from_secs(days * 86_400 + 5));
-        assert_eq!(
-            [on(0), on(11_016), on(11_017), on(20_088)],
-            ["1970-01-01", "2000-02-29", "2000-03-01", "2024-12-31"]
-        );
     }
 }

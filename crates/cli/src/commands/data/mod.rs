@@ -3,6 +3,7 @@
 mod check;
 mod export;
 mod import;
+mod inspect;
 
 use crate::args::DataCommand;
 use crate::failure::Failure;
