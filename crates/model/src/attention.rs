@@ -247,13 +247,14 @@ impl Inputs {
     /// Queries [b, t, h, c], keys and values [b, t, g, c] of activations [b, t, d].
     fn project(&self, x: &Input<'_>, heads: Heads, [b, t]: [i64; 2]) -> Result<[Tensor; 3], ModelError> {
         let Heads { query, key, channels, .. } = heads;
-        let split = |linear: &Linear, n: i64| -> Result<Tensor, ModelError> {
-            Ok(linear.forward(x)?.f_view([b, t, n, channels])?)
-        };
+        let split = |made: Tensor, n: i64| made.f_view([b, t, n, channels]);
         match self {
-            Self::Apart { q, k, v } => Ok([split(q, query)?, split(k, key)?, split(v, key)?]),
+            Self::Apart { q, k, v } => {
+                let [q, k, v] = Linear::all([q, k, v], x)?;
+                Ok([split(q, query)?, split(k, key)?, split(v, key)?])
+            }
             Self::Fused(qkv) => {
-                let all = split(qkv, query + 2 * key)?;
+                let all = split(qkv.forward(x)?, query + 2 * key)?;
                 Ok([all.f_narrow(2, 0, query)?, all.f_narrow(2, query, key)?, all.f_narrow(2, query + key, key)?])
             }
         }
@@ -263,7 +264,8 @@ impl Inputs {
     fn keys_and_values(&self, x: &Input<'_>, heads: Heads, size: [i64; 2]) -> Result<[Tensor; 2], ModelError> {
         let Self::Apart { k, v, .. } = self else { return self.project(x, heads, size).map(|[_, k, v]| [k, v]) };
         let size = [size[0], size[1], heads.key, heads.channels];
-        Ok([k.forward(x)?.f_view(size)?, v.forward(x)?.f_view(size)?])
+        let [k, v] = Linear::all([k, v], x)?;
+        Ok([k.f_view(size)?, v.f_view(size)?])
     }
 }
 

@@ -52,6 +52,20 @@ fn find() -> Instructions {
     Instructions::Plain
 }
 
+/// Whether pairs of bf16 may be multiplied and added to f32 in one instruction (AVX-512 BF16).
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn dots() -> bool {
+    static FOUND: OnceLock<bool> = OnceLock::new();
+    let find = || is_x86_feature_detected!("avx512bf16") && allows(held_to().as_deref(), "BF16");
+    *FOUND.get_or_init(|| instructions() == Instructions::Avx512 && find())
+}
+
+/// The same elsewhere: no.
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) fn dots() -> bool {
+    false
+}
+
 /// What multiplies bf16 in hardware here, or `None`: then products of bf16 are many times slower than those of f32.
 pub fn bf16_units() -> Option<&'static str> {
     static FOUND: OnceLock<Option<&'static str>> = OnceLock::new();

@@ -46,12 +46,12 @@ pub(crate) trait Narrow: Copy {
 }
 
 /// The bits of a bf16.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 #[repr(transparent)]
 pub(crate) struct Bf16(u16);
 
 /// The bits of an f16.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 #[repr(transparent)]
 pub(crate) struct F16(u16);
 

@@ -53,6 +53,7 @@ mod names;
 mod naming;
 mod neutral;
 mod norm;
+mod pair;
 mod parameters;
 mod parts;
 mod pass;

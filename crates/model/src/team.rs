@@ -4,6 +4,7 @@
 //! for the cores.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// Calls `work` for parts of 0..total that together are all of it, each a multiple of `grain` long (but the last), as many
 /// at a time as the calling thread may use. `work` must not panic.
@@ -16,6 +17,21 @@ pub(crate) fn in_parts(total: usize, grain: usize, work: &(dyn Fn(Range<usize>) 
     // As evenly as whole grains allow.
     let edge = |i: usize| (grains * i / threads * grain).min(total);
     together(threads, &|i: usize| work(edge(i)..edge(i + 1)));
+}
+
+/// Calls `work` with each number below `total`, as many at a time as the calling thread may use; a thread that is done takes
+/// the next one. `work` must not panic.
+pub(crate) fn in_turns(total: usize, work: &(dyn Fn(usize) + Sync)) {
+    let threads = usize::try_from(tch::get_num_threads()).unwrap_or(1).min(total).max(1);
+    let next = AtomicUsize::new(0);
+    let take = |_| loop {
+        let i = next.fetch_add(1, Relaxed);
+        if i >= total {
+            break;
+        }
+        work(i);
+    };
+    if threads == 1 { take(0) } else { together(threads, &take) }
 }
 
 /// Calls `work` with each number below `threads`.
@@ -66,7 +82,6 @@ fn together(threads: usize, work: &(dyn Fn(usize) + Sync)) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
     #[test]
     fn every_part_is_worked_on_once() {
@@ -78,6 +93,10 @@ mod tests {
                 })
             });
             assert!(seen.iter().all(|n| n.load(Relaxed) == 1), "{total} in {grain}");
+            in_turns(total, &|i| {
+                seen[i].fetch_add(1, Relaxed);
+            });
+            assert!(seen.iter().all(|n| n.load(Relaxed) == 2), "{total} in turns");
         }
     }
 }
