@@ -50,7 +50,7 @@ struct Piece<'a> {
 // SAFETY: threads read x and W, and every element of y is written by one of them.
 unsafe impl Sync for Piece<'_> {}
 
-/// Rows of W that are worked on together, and those that stay in the nearest cache while all rows of x pass.
+/// Rows of W that are worked on together, and those that stay in a near cache while all rows of x pass.
 const TOGETHER: usize = 4;
 const NEAR: usize = 16;
 /// Rows of x that share a register of W.
@@ -225,15 +225,21 @@ unsafe fn tile<P: Pair, const R: usize, const M: usize>(job: &Typed<P>, x: usize
     unsafe {
         let xs: [*const P::X; M] = std::array::from_fn(|m| job.x.data.add((x + m) * k));
         let ws: [*const P::W; R] = std::array::from_fn(|r| job.w.data.add((w + r) * k));
+        // A row is often a page, and processors read ahead to the end of a page only. What is near next is asked for by all
+        // strips in turn, so that memory is never idle while the later ones compute.
+        let (strips, strip) = (job.x.rows.div_ceil(SHARE), x / SHARE);
+        let mut mine = [false; R];
+        for r in 0..R {
+            mine[r] = r % strips == strip;
+        }
         let mut sums = [[P::zero(); M]; R];
         let mut at = 0;
         while at < whole {
             // No closures here: they would not be compiled with the instructions.
             let mut right = [P::right(ws[0].add(at)); R];
             for r in 0..R {
-                if x == 0 && (at * size_of::<P::W>()).is_multiple_of(LINE) {
-                    // A row is often a page, and processors read ahead to the end of a page only: ask for the next tile.
-                    P::prefetch(ws[r].wrapping_add(R * k + at).cast());
+                if mine[r] && (at * size_of::<P::W>()).is_multiple_of(LINE) {
+                    P::prefetch(ws[r].wrapping_add(NEAR * k + at).cast());
                 }
                 right[r] = P::right(ws[r].add(at));
             }

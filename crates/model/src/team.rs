@@ -19,19 +19,26 @@ pub(crate) fn in_parts(total: usize, grain: usize, work: &(dyn Fn(Range<usize>) 
     together(threads, &|i: usize| work(edge(i)..edge(i + 1)));
 }
 
-/// Calls `work` with each number below `total`, as many at a time as the calling thread may use; a thread that is done takes
-/// the next one. `work` must not panic.
+/// Calls `work` with each number below `total`, as many at a time as the calling thread may use. Every thread goes through a
+/// share of its own in order, and then helps others with theirs. `work` must not panic.
 pub(crate) fn in_turns(total: usize, work: &(dyn Fn(usize) + Sync)) {
     let threads = usize::try_from(tch::get_num_threads()).unwrap_or(1).min(total).max(1);
-    let next = AtomicUsize::new(0);
-    let take = |_| loop {
-        let i = next.fetch_add(1, Relaxed);
-        if i >= total {
-            break;
+    if threads == 1 {
+        return (0..total).for_each(work);
+    }
+    let edge = |i: usize| total * i / threads;
+    let next: Vec<AtomicUsize> = (0..threads).map(|i| AtomicUsize::new(edge(i))).collect();
+    together(threads, &|me: usize| {
+        for whose in (me..threads).chain(0..me) {
+            loop {
+                let i = next[whose].fetch_add(1, Relaxed);
+                if i >= edge(whose + 1) {
+                    break;
+                }
+                work(i);
+            }
         }
-        work(i);
-    };
-    if threads == 1 { take(0) } else { together(threads, &take) }
+    });
 }
 
 /// Calls `work` with each number below `threads`.
