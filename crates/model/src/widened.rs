@@ -131,8 +131,8 @@ impl Laid {
 
     /// For a few rows.
     fn job(&self) -> Result<Job, ModelError> {
-        let rows = self.x.size()[0];
-        job(&self.x, &self.w, &self.y.f_view([rows, -1])?, 0..rows as usize)
+        let (rows, outputs) = (self.x.size()[0], self.w.size()[0]);
+        job(&self.x, &self.w, &self.y.f_view([rows, outputs])?, 0..rows as usize)
     }
 
     /// For any number of rows, of f32.
@@ -303,6 +303,8 @@ mod tests {
             all.iter().zip(&xs).map(|(h, x)| (Narrowed { values: &h.values, scale: h.scale.as_ref() }, x)).collect();
         for (y, &(w, x)) in products(&pairs).unwrap().iter().zip(&pairs) {
             assert!(y.equal(&w.product(x).unwrap()));
+            let none = w.product(&x.narrow(0, 0, 0)).unwrap();
+            assert_eq!(none.size(), [0, w.values.size()[0]], "an expert that nobody goes through");
         }
     }
 
