@@ -217,6 +217,10 @@ impl SelfAttention {
             (q, k) = (of_q.forward(&q)?, of_k.forward(&k)?);
         }
         let (q, k) = (pass.rotation.apply(&q)?, pass.rotation.apply(&k)?);
+        if pass.is_beside() {
+            let y = self.mix_apart(block, [&q, &k, &v], pass)?;
+            return Ok(y.f_reshape([b, t, query * channels])?);
+        }
         let [k, v] = pass.gather(block, [k, v])?;
         let (q, k, v) = (q.f_transpose(1, 2)?, k.f_transpose(1, 2)?, v.f_transpose(1, 2)?);
         let y = match pass.spans() {
@@ -224,6 +228,22 @@ impl SelfAttention {
             None => self.heads.attend([&q, &k, &v], pass.bias.as_ref())?,
         };
         Ok(y.f_transpose(1, 2)?.f_reshape([b, t, query * channels])?)
+    }
+
+    /// Queries, keys and values [1, t, .., c] of two rows of which the second is what the canvas of the first may become: each attends
+    /// as it does alone, -> [1, t, h, c].
+    fn mix_apart(&self, block: usize, qkv: [&Tensor; 3], pass: &mut Pass<'_>) -> Result<Tensor, ModelError> {
+        let spans = pass.spans().unwrap_or_default();
+        let (mut end, mut all) = (spans.iter().sum::<i64>(), Vec::with_capacity(spans.len()));
+        for (r, &len) in spans.iter().enumerate().rev() {
+            end -= len;
+            let [q, k, v] = qkv.map(|x| x.f_narrow(1, end, len));
+            let ([k, v], bias) = pass.gather_apart(block, r, [k?, v?])?;
+            let (q, k, v) = (q?.f_transpose(1, 2)?, k.f_transpose(1, 2)?, v.f_transpose(1, 2)?);
+            all.push(self.heads.attend([&q, &k, &v], bias)?.f_transpose(1, 2)?);
+        }
+        all.reverse();
+        Ok(Tensor::f_cat(&all, 1)?)
     }
 
     /// Brings the caches of the pass up to date and computes nothing else.

@@ -12,6 +12,17 @@ pub(crate) enum Instructions {
     Avx512,
 }
 
+impl Instructions {
+    /// Whether a product of a few rows still waits for memory if it has a few more.
+    pub(crate) fn are_wide(self) -> bool {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => true,
+            _ => false,
+        }
+    }
+}
+
 /// What libtorch's kernels are held to by the environment (`ONEDNN_MAX_CPU_ISA`), so that mosa's are held to the same:
 /// whoever wants to know how a smaller processor does says it once.
 fn held_to() -> Option<String> {

@@ -50,6 +50,15 @@ impl DenseConfig {
     }
 }
 
+/// silu of [.., channels], row by row: where libtorch ends a vector or a thread's share decides last digits, and a row of a few has
+/// the same whatever stands beside it.
+fn silu_by_rows(x: &Tensor) -> Result<Tensor, ModelError> {
+    for mut row in x.f_view([-1, 1, x.size()[x.dim() - 1]])?.f_unbind(0)? {
+        let _ = row.f_silu_()?;
+    }
+    Ok(x.shallow_clone())
+}
+
 /// down(silu(gate(x)) * up(x)).
 #[derive(Debug)]
 pub(crate) struct Dense {
@@ -68,7 +77,8 @@ impl Dense {
     pub(crate) fn forward(&self, x: &Tensor, adapter: Option<&Adapter>) -> Result<Tensor, ModelError> {
         let input = Input::new(x, adapter);
         let [gate, up] = Linear::all([&self.gate, &self.up], &input)?;
-        self.down.forward(&Input::new(&gate.f_silu()?.f_mul(&up)?, adapter))
+        let gate = if self.down.takes_few(&gate) { silu_by_rows(&gate)? } else { gate.f_silu()? };
+        self.down.forward(&Input::new(&gate.f_mul(&up)?, adapter))
     }
 
     /// What several such parts make of their own positions of x [n, d], which stand one behind the other: the weights of all are

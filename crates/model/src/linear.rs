@@ -107,9 +107,8 @@ impl Linear {
 
     /// Whether [`Linear::in_a_row`] takes the layer for inputs like this one.
     pub(crate) fn stands_in_a_row(&self, x: &Tensor) -> bool {
-        let own = x.kind() == Kind::Float && self.is_narrow() || self.own_few && x.kind() == self.weight.kind();
         let plain = self.bias.is_none() && self.scale.is_none();
-        own && plain && !x.requires_grad() && self.weight.device() == Device::Cpu
+        plain && !x.requires_grad() && self.is_own_for_few(x.kind())
     }
 
     /// Plus what the adapter makes of the input.
@@ -149,15 +148,20 @@ impl Linear {
 
     /// The weight, if mosa's own product is the one for `x`: it is narrower, or that is faster and may be done.
     fn narrow_for(&self, x: &Tensor) -> Option<Narrowed<'_>> {
-        let few = self.own_few && x.kind() == self.weight.kind() && self.is_few(x);
         let narrower = x.kind() == Kind::Float && self.is_narrow();
-        (narrower || few).then(|| self.held())
+        (narrower || self.takes_few(x)).then(|| self.held())
     }
 
-    /// Whether `x` has so few rows that the product takes as long as reading the weight, on the CPU and outside of training.
-    fn is_few(&self, x: &Tensor) -> bool {
+    /// Whether `x` has so few rows that the product takes as long as reading the weight, and mosa's own is the one for them.
+    pub(crate) fn takes_few(&self, x: &Tensor) -> bool {
         let few = x.numel() <= FEW * self.weight.size()[1] as usize;
-        few && !x.requires_grad() && self.weight.device() == Device::Cpu
+        few && !x.requires_grad() && self.is_own_for_few(x.kind())
+    }
+
+    /// Whether mosa multiplies a few rows of this type itself, outside of training.
+    pub(crate) fn is_own_for_few(&self, kind: Kind) -> bool {
+        let own = self.own_few && kind == self.weight.kind();
+        own && self.weight.device() == Device::Cpu || kind == Kind::Float && self.is_narrow()
     }
 
     /// Whether the weight is narrower than f32 and widened for each product with it.
