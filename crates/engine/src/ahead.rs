@@ -1,8 +1,9 @@
 //! Looking ahead: what a row's next pass will most likely ask for is computed beside the pass that decides it.
 //!
-//! Where no block sees a later one, a pass computes a few positions and takes as long as reading the weights, so a few more
-//! cost little. The guess is what the policy would choose now if this pass said what the last one did. If the row then asks
-//! for exactly that, the answer is there, with the bits it would have had; if not, it is thrown away.
+//! Where no block sees a later one, a pass computes a few positions and takes as long as reading the weights, so a
+//! few more cost little. The guess is what the policy would choose now if this pass said what the last one did. If
+//! the row then asks for exactly that, the answer is there, with the bits it would have had; if not, it is thrown
+//! away.
 
 use crate::reach::{JobCache, Reach};
 use crate::schedule::{Block, Frame, RevealSchedule};
@@ -54,8 +55,8 @@ impl Ahead {
         same.then_some(logits)
     }
 
-    /// What will be asked for behind the pass at hand, where the latest step has a word on all it asks for. `choose` is the
-    /// policy at the pass at hand.
+    /// What will be asked for behind the pass at hand, where the latest step has a word on all it asks for. `choose`
+    /// is the policy at the pass at hand.
     pub(crate) fn guess(&self, sight: &Sight<'_>, choose: impl FnOnce(&[Candidate]) -> Vec<Choice>) -> Option<Guess> {
         let asked = |c: &&Candidate| sight.positions.contains(&c.position);
         let known: Vec<Candidate> = self.last.iter().filter(asked).copied().collect();

@@ -230,8 +230,8 @@ impl SelfAttention {
         Ok(y.f_transpose(1, 2)?.f_reshape([b, t, query * channels])?)
     }
 
-    /// Queries, keys and values [1, t, .., c] of two rows of which the second is what the canvas of the first may become: each attends
-    /// as it does alone, -> [1, t, h, c].
+    /// Queries, keys and values [1, t, .., c] of two rows of which the second is what the canvas of the first may
+    /// become: each attends as it does alone, -> [1, t, h, c].
     fn mix_apart(&self, block: usize, qkv: [&Tensor; 3], pass: &mut Pass<'_>) -> Result<Tensor, ModelError> {
         let spans = pass.spans().unwrap_or_default();
         let (mut end, mut all) = (spans.iter().sum::<i64>(), Vec::with_capacity(spans.len()));

@@ -179,8 +179,8 @@ impl Batch {
         Ok([joined(all_keys)?, joined(all_values)?])
     }
 
-    /// The same of row `r` of two of which the second is what the canvas of the first may become. That one comes first: the row
-    /// itself is what the cache holds in the end.
+    /// The same of row `r` of two of which the second is what the canvas of the first may become. That one comes
+    /// first: the row itself is what the cache holds in the end.
     pub(crate) fn gather_apart(
         &self,
         block: usize,

@@ -64,8 +64,8 @@ impl KvCache {
         block >= self.blocks.len()
     }
 
-    /// Sets aside keys and values of what may stand on the canvas from `start` on, and returns those of everything it would see.
-    /// What was held from there on is lost: the row itself writes it again in the same pass.
+    /// Sets aside keys and values of what may stand on the canvas from `start` on, and returns those of everything it
+    /// would see. What was held from there on is lost: the row itself writes it again in the same pass.
     pub(crate) fn set_aside(
         &mut self,
         block: usize,

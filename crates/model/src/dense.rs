@@ -50,8 +50,8 @@ impl DenseConfig {
     }
 }
 
-/// silu of [.., channels], row by row: where libtorch ends a vector or a thread's share decides last digits, and a row of a few has
-/// the same whatever stands beside it.
+/// silu of [.., channels], row by row: where libtorch ends a vector or a thread's share decides last digits, and a
+/// row of a few has the same whatever stands beside it.
 fn silu_by_rows(x: &Tensor) -> Result<Tensor, ModelError> {
     for mut row in x.f_view([-1, 1, x.size()[x.dim() - 1]])?.f_unbind(0)? {
         let _ = row.f_silu_()?;
@@ -81,8 +81,8 @@ impl Dense {
         self.down.forward(&Input::new(&gate.f_mul(&up)?, adapter))
     }
 
-    /// What several such parts make of their own positions of x [n, d], which stand one behind the other: the weights of all are
-    /// read in one go. None where that would not be faster, or has to be done part by part.
+    /// What several such parts make of their own positions of x [n, d], which stand one behind the other: the weights
+    /// of all are read in one go. None where that would not be faster, or has to be done part by part.
     pub(crate) fn in_a_row(x: &Tensor, parts: &[(&Self, usize)]) -> Result<Option<Tensor>, ModelError> {
         let few = x.size()[0] as usize <= FEW * parts.len();
         let fits = |(part, _): &(&Self, usize)| part.linears().iter().all(|linear| linear.stands_in_a_row(x));

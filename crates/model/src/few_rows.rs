@@ -1,7 +1,8 @@
 //! Products of a few rows with large matrices, which may be held narrower than f32; several products at a time.
 //!
-//! Such a product takes as long as reading its matrix, so half the bytes are half the time. Every element is a sum over the
-//! inputs in an order that depends on their number, the types and the processor alone: not on the rows, nor on the threads.
+//! Such a product takes as long as reading its matrix, so half the bytes are half the time. Every element is a sum
+//! over the inputs in an order that depends on their number, the types and the processor alone: not on the rows, nor
+//! on the threads.
 
 #![allow(unsafe_code, reason = "instructions and pointers are the promise of whoever calls")]
 
@@ -225,8 +226,8 @@ unsafe fn tile<P: Pair, const R: usize, const M: usize>(job: &Typed<P>, x: usize
     unsafe {
         let xs: [*const P::X; M] = std::array::from_fn(|m| job.x.data.add((x + m) * k));
         let ws: [*const P::W; R] = std::array::from_fn(|r| job.w.data.add((w + r) * k));
-        // A row is often a page, and processors read ahead to the end of a page only. What is near next is asked for by all
-        // strips in turn, so that memory is never idle while the later ones compute.
+        // A row is often a page, and processors read ahead to the end of a page only. What is near next is asked for
+        // by all strips in turn, so that memory is never idle while the later ones compute.
         let (strips, strip) = (job.x.rows.div_ceil(SHARE), x / SHARE);
         let mut mine = [false; R];
         for r in 0..R {

@@ -133,8 +133,9 @@ pub trait DenoisingModel {
     /// [`ModelError`] if the call is inconsistent or libtorch fails (for example out of memory).
     fn forward(&self, call: Call<'_>) -> Result<Tensor, ModelError>;
 
-    /// Up to how many positions of a pass on the CPU, in all of its rows together, have the bits they have with nothing beside
-    /// them ([`Row::beside`]), and cost little more than fewer; 0 where that is not so. Without an adapter.
+    /// Up to how many positions of a pass on the CPU, in all of its rows together, have the bits they have with
+    /// nothing beside them ([`Row::beside`]), and cost little more than fewer; 0 where that is not so. Without an
+    /// adapter.
     fn beside(&self) -> usize {
         0
     }

@@ -94,8 +94,8 @@ impl Linear {
         all.try_into().map_err(|_| ModelError::Call("a layer made nothing".into()))
     }
 
-    /// What layers without bias make of their own rows of x [rows, in], which stand one behind the other; of several lists of
-    /// layers a result each, [rows, out]. All weights are read in one go. See [`Linear::stands_in_a_row`].
+    /// What layers without bias make of their own rows of x [rows, in], which stand one behind the other; of several
+    /// lists of layers a result each, [rows, out]. All weights are read in one go. See [`Linear::stands_in_a_row`].
     pub(crate) fn in_a_row(x: &Tensor, lists: &[Vec<(&Self, usize)>]) -> Result<Vec<Tensor>, ModelError> {
         let mut weights: Vec<Vec<(&Tensor, usize)>> = Vec::with_capacity(lists.len());
         for list in lists {
@@ -152,7 +152,8 @@ impl Linear {
         (narrower || self.takes_few(x)).then(|| self.held())
     }
 
-    /// Whether `x` has so few rows that the product takes as long as reading the weight, and mosa's own is the one for them.
+    /// Whether `x` has so few rows that the product takes as long as reading the weight, and mosa's own is the one
+    /// for them.
     pub(crate) fn takes_few(&self, x: &Tensor) -> bool {
         let few = x.numel() <= FEW * self.weight.size()[1] as usize;
         few && !x.requires_grad() && self.is_own_for_few(x.kind())

@@ -86,7 +86,8 @@ mod x86 {
     use crate::lanes::Bf16;
     use std::arch::x86_64::*;
 
-    /// AVX-512 BF16: each lane adds the products of two neighbours to a sum in f32. Numbers below the normal ones count as zero.
+    /// AVX-512 BF16: each lane adds the products of two neighbours to a sum in f32. Numbers below the normal ones
+    /// count as zero.
     pub(crate) struct Dots;
 
     impl Pair for Dots {

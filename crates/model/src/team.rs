@@ -19,8 +19,8 @@ pub(crate) fn in_parts(total: usize, grain: usize, work: &(dyn Fn(Range<usize>) 
     together(threads, &|i: usize| work(edge(i)..edge(i + 1)));
 }
 
-/// Calls `work` with each number below `total`, as many at a time as the calling thread may use. Every thread goes through a
-/// share of its own in order, and then helps others with theirs. `work` must not panic.
+/// Calls `work` with each number below `total`, as many at a time as the calling thread may use. Every thread goes
+/// through a share of its own in order, and then helps others with theirs. `work` must not panic.
 pub(crate) fn in_turns(total: usize, work: &(dyn Fn(usize) + Sync)) {
     let threads = usize::try_from(tch::get_num_threads()).unwrap_or(1).min(total).max(1);
     if threads == 1 {

@@ -1,8 +1,8 @@
-//! Products with weights that mosa multiplies itself: held narrower than f32 (bf16, f16, or whole numbers with a scale per
-//! row), or met by a few rows only.
+//! Products with weights that mosa multiplies itself: held narrower than f32 (bf16, f16, or whole numbers with a
+//! scale per row), or met by a few rows only.
 //!
-//! Narrow weights are widened just before each product, a tile at a time, so that memory holds them as they are stored and
-//! the numbers are those of f32 weights, up to the order of sums.
+//! Narrow weights are widened just before each product, a tile at a time, so that memory holds them as they are
+//! stored and the numbers are those of f32 weights, up to the order of sums.
 
 use crate::ModelError;
 use crate::few_rows::{self, Factors, Job, Matrix};
@@ -22,8 +22,8 @@ pub(crate) struct Narrowed<'a> {
     pub scale: Option<&'a Tensor>,
 }
 
-/// The products x Wᵀ of all pairs of x [.., in], of f32 or of the type of bf16 weights, and W: f32 [.., out] each. Those of
-/// few rows are shared by the threads together.
+/// The products x Wᵀ of all pairs of x [.., in], of f32 or of the type of bf16 weights, and W: f32 [.., out] each.
+/// Those of few rows are shared by the threads together.
 pub(crate) fn products(pairs: &[(Narrowed<'_>, &Tensor)]) -> Result<Vec<Tensor>, ModelError> {
     let laid = pairs.iter().map(|(w, x)| Laid::new(*w, x)).collect::<Result<Vec<_>, _>>()?;
     let (few, many): (Vec<&Laid>, _) = laid.iter().partition(|laid| laid.x.size()[0] <= FEW as i64);
@@ -43,8 +43,9 @@ pub(crate) fn products(pairs: &[(Narrowed<'_>, &Tensor)]) -> Result<Vec<Tensor>,
     laid.into_iter().zip(pairs).map(scaled).collect()
 }
 
-/// The products of matrices [out, in] with their own numbers of rows of x [rows, in], which stand one behind the other; of every list
-/// of matrices f32 [rows, out]. All are shared by the threads together, whatever the numbers are.
+/// The products of matrices [out, in] with their own numbers of rows of x [rows, in], which stand one behind the
+/// other; of every list of matrices f32 [rows, out]. All are shared by the threads together, whatever the numbers
+/// are.
 pub(crate) fn in_a_row(x: &Tensor, lists: &[Vec<(&Tensor, usize)>]) -> Result<Vec<Tensor>, ModelError> {
     let kind = |w: &Tensor| if w.kind() == Kind::BFloat16 { x.kind() } else { Kind::Float };
     let first = lists.iter().flatten().next().map_or(Kind::Float, |(w, _)| kind(w));
@@ -76,7 +77,8 @@ pub(crate) fn in_a_row(x: &Tensor, lists: &[Vec<(&Tensor, usize)>]) -> Result<Ve
     Ok(made)
 }
 
-/// The job that multiplies these rows of x [rows, in] with W [out, in], into the same rows of y [rows, out]; all contiguous.
+/// The job that multiplies these rows of x [rows, in] with W [out, in], into the same rows of y [rows, out]; all
+/// contiguous.
 fn job(x: &Tensor, w: &Tensor, y: &Tensor, rows: Range<usize>) -> Result<Job, ModelError> {
     fn part<T>(x: &Tensor, rows: &Range<usize>) -> Matrix<T> {
         let whole = matrix::<T>(x);
