@@ -5,6 +5,7 @@
 //! stored and the numbers are those of f32 weights, up to the order of sums.
 
 use crate::ModelError;
+use crate::cpu::dots;
 use crate::few_rows::{self, Factors, Job, Matrix};
 use crate::lanes::{Bf16, F16, Narrow};
 use crate::many_rows::{self, Back, Forth};
@@ -47,8 +48,8 @@ pub(crate) fn products(pairs: &[(Narrowed<'_>, &Tensor)]) -> Result<Vec<Tensor>,
 /// other; of every list of matrices f32 [rows, out]. All are shared by the threads together, whatever the numbers
 /// are.
 pub(crate) fn in_a_row(x: &Tensor, lists: &[Vec<(&Tensor, usize)>]) -> Result<Vec<Tensor>, ModelError> {
-    let kind = |w: &Tensor| if w.kind() == Kind::BFloat16 { x.kind() } else { Kind::Float };
-    let first = lists.iter().flatten().next().map_or(Kind::Float, |(w, _)| kind(w));
+    let given = x;
+    let first = lists.iter().flatten().next().map_or(Kind::Float, |(w, _)| kind_beside(w, given));
     let x = x.f_detach()?.f_to_kind(first)?.f_contiguous()?;
     let (rows, inputs) = x.size2()?;
     let (mut jobs, mut made) = (Vec::new(), Vec::with_capacity(lists.len()));
@@ -57,7 +58,7 @@ pub(crate) fn in_a_row(x: &Tensor, lists: &[Vec<(&Tensor, usize)>]) -> Result<Ve
         let y = Tensor::f_empty([rows, outputs], (Kind::Float, Device::Cpu))?;
         let mut from = 0;
         for &(w, n) in list {
-            let fits = w.size() == [outputs, inputs] && w.is_contiguous() && kind(w) == first;
+            let fits = w.size() == [outputs, inputs] && w.is_contiguous() && kind_beside(w, given) == first;
             if !fits || from + n > rows as usize {
                 return Err(ModelError::Call(format!("products of {:?} with weights {:?}", x.size(), w.size())));
             }
@@ -75,6 +76,12 @@ pub(crate) fn in_a_row(x: &Tensor, lists: &[Vec<(&Tensor, usize)>]) -> Result<Ve
         few_rows::products(&jobs);
     }
     Ok(made)
+}
+
+/// The type of a few activations for a product with these weights: as they are where the processor multiplies pairs
+/// of bf16, else widened once instead of in every tile.
+fn kind_beside(w: &Tensor, x: &Tensor) -> Kind {
+    if w.kind() == Kind::BFloat16 && dots() { x.kind() } else { Kind::Float }
 }
 
 /// The job that multiplies these rows of x [rows, in] with W [out, in], into the same rows of y [rows, out]; all
@@ -109,7 +116,7 @@ impl Laid {
     /// x Wᵀ, without scales.
     fn new(w: Narrowed<'_>, x: &Tensor) -> Result<Self, ModelError> {
         let few = x.numel() <= FEW * w.values.size()[1] as usize;
-        let kind = if few && w.values.kind() == Kind::BFloat16 { x.kind() } else { Kind::Float };
+        let kind = if few { kind_beside(w.values, x) } else { Kind::Float };
         Self::of(w.values, x, kind, true)
     }
 
