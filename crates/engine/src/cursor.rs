@@ -1,5 +1,6 @@
 //! One row on its way through the schedule.
 
+use crate::ahead::{Ahead, Guess, Sight};
 use crate::commit::Pace;
 use crate::intervention::Flow;
 use crate::options::{CacheMode, Options};
@@ -11,6 +12,7 @@ use crate::{Answer, Candidate, Choice, EngineError, Finish, Intervention, Moment
 use mosa_core::{Canvas, TokenId};
 use mosa_model::{Attention, KvCache, ModelSpec};
 use std::ops::Range;
+use tch::Tensor;
 
 /// A pass a row asks for.
 pub(crate) struct Job {
@@ -64,6 +66,8 @@ pub(crate) struct Cursor {
     planned: usize,
     /// What the cached keys and values belong to.
     kept: Kept,
+    /// What is known of passes to come.
+    pub ahead: Ahead,
     /// Positions before a window that are computed with it (see [`ModelSpec::lookback`]).
     lookback: usize,
     /// Whether the prompt has masks to fill.
@@ -115,6 +119,7 @@ impl Cursor {
             budget: 0,
             planned: 0,
             kept: Kept::default(),
+            ahead: Ahead::default(),
             lookback: spec.lookback,
             infill: request.infill,
             rest: false,
@@ -161,15 +166,9 @@ impl Cursor {
         self.forwards += 1;
         self.stepped = Some(job.step.clock);
         self.kept.remember(&job.reach, self.canvas.tokens());
-        let moment = Moment {
-            seed: options.seed,
-            clock: job.step.clock,
-            sample: self.sample,
-            quota: job.share.quota.min(job.masked),
-            reveal: job.share.reveal,
-            rank_temperature: options.rank_temperature.unwrap_or(0.0),
-        };
+        let moment = self.moment(job, options);
         let (masked, revealed) = candidates.split_at(job.masked.min(candidates.len()));
+        self.ahead.last = masked.to_vec();
         let picked = if masked.is_empty() { Vec::new() } else { self.picked(job.step, &moment, options, masked)? };
         let chosen =
             Chosen { commits: picked.into_iter().map(|i| masked[i]).collect(), revisions: self.revisions(revealed) };
@@ -179,6 +178,53 @@ impl Cursor {
         self.finish_step(job, chosen)?;
         // Where tokens may be revised, a later step of the block may change what stands there.
         if self.schedule.editing().is_some() { Ok(()) } else { self.end_early(job.step, options) }
+    }
+
+    fn moment(&self, job: &Job, options: &Options) -> Moment {
+        Moment {
+            seed: options.seed,
+            clock: job.step.clock,
+            sample: self.sample,
+            quota: job.share.quota.min(job.masked),
+            reveal: job.share.reveal,
+            rank_temperature: options.rank_temperature.unwrap_or(0.0),
+        }
+    }
+
+    /// The logits of `job`, if they were computed beside the latest pass; its keys and values are held from then on.
+    pub(crate) fn known(&mut self, job: &Job) -> Result<Option<Tensor>, EngineError> {
+        let logits = self.ahead.known(&self.canvas, &job.positions, &job.reach);
+        if logits.is_some() {
+            self.cache.adopt()?;
+            self.ahead.right += 1;
+        }
+        Ok(logits)
+    }
+
+    /// What is worth computing beside `job` in a pass of up to `room` positions.
+    pub(crate) fn guess(&self, job: &Job, options: &Options, room: usize) -> Option<Guess> {
+        let Reach { computed, cache, .. } = &job.reach;
+        // Only then does the next pass begin where this one does.
+        let alone = *cache == JobCache::Read && *computed == self.range && !self.rest;
+        let drawn = options.temperature > 0.0 || options.rank_temperature.is_some_and(|t| t > 0.0);
+        let watched = self.acts() || self.interventions.iter().any(|i| i.wants_hidden());
+        if !alone || drawn || watched || job.attention.is_none() || self.schedule.editing().is_some() {
+            return None;
+        }
+        let mut ends = options.block_stops.clone();
+        ends.extend(std::iter::once(options.ends.eos).chain(options.ends.eot).filter(|_| options.stop_at_end));
+        let sight = Sight {
+            canvas: &self.canvas,
+            schedule: &*self.schedule,
+            frame: &self.frame,
+            block: self.block,
+            range: &self.range,
+            positions: &job.positions,
+            ends: &ends,
+        };
+        let policy = options.commit.policy();
+        let guess = self.ahead.guess(&sight, |known| policy.choose(&self.moment(job, options), known))?;
+        (computed.len() + guess.reach.computed.len() <= room).then_some(guess)
     }
 
     /// The candidates to commit: the policy's choice, or what the row's interventions prefer.
@@ -242,6 +288,7 @@ impl Cursor {
     fn forget(&mut self) {
         self.kept.forget();
         self.cache.clear();
+        self.ahead.beside = None;
     }
 
     /// The steps recorded so far.
@@ -272,6 +319,7 @@ impl Cursor {
             prompt,
             finish: self.finish.unwrap_or(natural),
             forwards: self.forwards,
+            ahead: self.ahead.right,
             trace: self.trace,
         }
     }

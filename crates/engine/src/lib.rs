@@ -25,6 +25,7 @@
 //! ([`Batching::Rows`]), so the batch an answer was computed in cannot change it. Rows that share passes
 //! ([`Batching::Shared`]) are equal up to rounding.
 
+mod ahead;
 mod candidates;
 mod choose;
 pub mod commit;

@@ -1,5 +1,6 @@
 //! One forward pass over rows of a session.
 
+use crate::ahead::Guess;
 use crate::candidates::{Asked, CandidateError, Draw, candidates};
 use crate::cursor::Job;
 use crate::error::not_a_number;
@@ -26,6 +27,13 @@ impl PassRow<'_> {
         let whole =
             std::iter::once(canvas.tokens().to_vec()).chain((self.live.copies() > 1).then(|| canvas.unconditional()));
         whole.map(|tokens| tokens[self.job.reach.computed.clone()].to_vec()).collect()
+    }
+
+    /// What may be computed beside it.
+    fn guess(&self, subject: Adapted<'_>) -> Option<Guess> {
+        let Live { cursor, options, .. } = &*self.live;
+        let room = if subject.adapter.is_none() && self.live.copies() == 1 { subject.model.beside() } else { 0 };
+        (room > 0).then(|| cursor.guess(self.job, options, room)).flatten()
     }
 
     /// The logits as the row's interventions leave them.
@@ -81,6 +89,13 @@ pub(crate) fn absorb(
 
 /// The logits of each job, guidance applied: [positions, vocabulary] in the model's type.
 pub(crate) fn logits_of(subject: Adapted<'_>, rows: &mut [PassRow<'_>]) -> Result<Vec<Tensor>, EngineError> {
+    let mut guess = None;
+    if let [row] = rows {
+        if let Some(known) = row.live.cursor.known(row.job)? {
+            return Ok(vec![known]);
+        }
+        guess = row.guess(subject);
+    }
     let views: Vec<Vec<Vec<TokenId>>> = rows.iter().map(PassRow::views).collect();
     let (mut want, mut sizes): (Vec<Slot>, Vec<i64>) = (Vec::new(), Vec::new());
     for (row, copies) in rows.iter().zip(&views) {
@@ -89,7 +104,11 @@ pub(crate) fn logits_of(subject: Adapted<'_>, rows: &mut [PassRow<'_>]) -> Resul
             sizes.push(row.job.positions.len() as i64);
         }
     }
-    let logits = forward(subject, rows, &views, &want)?;
+    if let Some(guess) = &guess {
+        want.extend(guess.positions.iter().map(|&p| (sizes.len(), p)));
+        sizes.push(guess.positions.len() as i64);
+    }
+    let logits = forward(subject, rows, &views, (&want, guess.as_ref()))?;
     let mut parts = logits.f_split_with_sizes(&sizes, 0)?.into_iter();
     let mut all = Vec::with_capacity(rows.len());
     for row in rows.iter() {
@@ -99,15 +118,20 @@ pub(crate) fn logits_of(subject: Adapted<'_>, rows: &mut [PassRow<'_>]) -> Resul
             own => own[0].shallow_clone(),
         });
     }
+    if let (Some(guess), Some(logits), [row]) = (guess, parts.next(), rows) {
+        // Candidates are computed in place: in a tensor of its own it is as it would have been.
+        row.live.cursor.ahead.beside = Some((guess, logits.f_alias_copy()?));
+    }
     Ok(all)
 }
 
-/// Runs the model with the rows' caches and the interventions' view of the hidden states.
+/// Runs the model with the rows' caches and the interventions' view of the hidden states. `want` is asked for, a guess
+/// computed beside the one row there is then.
 fn forward(
     subject: Adapted<'_>,
     rows: &mut [PassRow<'_>],
     views: &[Vec<Vec<TokenId>>],
-    want: &[Slot],
+    (want, guess): (&[Slot], Option<&Guess>),
 ) -> Result<Tensor, EngineError> {
     let width = views.iter().flatten().map(Vec::len).max().unwrap_or(0);
     let (mut seen, mut caches) = (Vec::new(), Vec::new());
@@ -132,6 +156,11 @@ fn forward(
         let mut asked = Vec::new();
         for ((row, views), cache) in rows.iter().zip(views).zip(&mut caches) {
             asked.extend(rows_of(row, views, cache));
+        }
+        if let (Some(Guess { tokens, reach, .. }), [row]) = (guess, &*rows) {
+            let computed = reach.computed.clone();
+            let start = computed.start;
+            asked.push(Row { attention: row.job.attention, ..Row::beside(&tokens[computed], start) });
         }
         let tapped: Option<&mut dyn HiddenTap> = if watched { Some(&mut tap) } else { None };
         subject.forward(Call { rows: asked, want, adapter: None, tap: tapped, pack: false })

@@ -14,7 +14,7 @@ pub(crate) enum JobCache {
 }
 
 /// How far a pass reaches.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Reach {
     /// The canvas positions to compute.
     pub computed: Range<usize>,

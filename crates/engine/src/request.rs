@@ -151,8 +151,10 @@ pub struct Answer {
     pub prompt: Option<Vec<TokenId>>,
     /// Why it ended.
     pub finish: Finish,
-    /// Model calls.
+    /// Steps that looked at logits: model calls, but for those of `ahead`.
     pub forwards: usize,
+    /// How many of them found their logits computed beside an earlier pass: a guess was right, and no pass was made.
+    pub ahead: usize,
     /// What happened when.
     pub trace: Trace,
 }

@@ -217,6 +217,10 @@ impl SelfAttention {
             (q, k) = (of_q.forward(&q)?, of_k.forward(&k)?);
         }
         let (q, k) = (pass.rotation.apply(&q)?, pass.rotation.apply(&k)?);
+        if pass.is_beside() {
+            let y = self.mix_apart(block, [&q, &k, &v], pass)?;
+            return Ok(y.f_reshape([b, t, query * channels])?);
+        }
         let [k, v] = pass.gather(block, [k, v])?;
         let (q, k, v) = (q.f_transpose(1, 2)?, k.f_transpose(1, 2)?, v.f_transpose(1, 2)?);
         let y = match pass.spans() {
@@ -224,6 +228,22 @@ impl SelfAttention {
             None => self.heads.attend([&q, &k, &v], pass.bias.as_ref())?,
         };
         Ok(y.f_transpose(1, 2)?.f_reshape([b, t, query * channels])?)
+    }
+
+    /// Queries, keys and values [1, t, .., c] of two rows of which the second is what the canvas of the first may
+    /// become: each attends as it does alone, -> [1, t, h, c].
+    fn mix_apart(&self, block: usize, qkv: [&Tensor; 3], pass: &mut Pass<'_>) -> Result<Tensor, ModelError> {
+        let spans = pass.spans().unwrap_or_default();
+        let (mut end, mut all) = (spans.iter().sum::<i64>(), Vec::with_capacity(spans.len()));
+        for (r, &len) in spans.iter().enumerate().rev() {
+            end -= len;
+            let [q, k, v] = qkv.map(|x| x.f_narrow(1, end, len));
+            let ([k, v], bias) = pass.gather_apart(block, r, [k?, v?])?;
+            let (q, k, v) = (q?.f_transpose(1, 2)?, k.f_transpose(1, 2)?, v.f_transpose(1, 2)?);
+            all.push(self.heads.attend([&q, &k, &v], bias)?.f_transpose(1, 2)?);
+        }
+        all.reverse();
+        Ok(Tensor::f_cat(&all, 1)?)
     }
 
     /// Brings the caches of the pass up to date and computes nothing else.
@@ -247,13 +267,14 @@ impl Inputs {
     /// Queries [b, t, h, c], keys and values [b, t, g, c] of activations [b, t, d].
     fn project(&self, x: &Input<'_>, heads: Heads, [b, t]: [i64; 2]) -> Result<[Tensor; 3], ModelError> {
         let Heads { query, key, channels, .. } = heads;
-        let split = |linear: &Linear, n: i64| -> Result<Tensor, ModelError> {
-            Ok(linear.forward(x)?.f_view([b, t, n, channels])?)
-        };
+        let split = |made: Tensor, n: i64| made.f_view([b, t, n, channels]);
         match self {
-            Self::Apart { q, k, v } => Ok([split(q, query)?, split(k, key)?, split(v, key)?]),
+            Self::Apart { q, k, v } => {
+                let [q, k, v] = Linear::all([q, k, v], x)?;
+                Ok([split(q, query)?, split(k, key)?, split(v, key)?])
+            }
             Self::Fused(qkv) => {
-                let all = split(qkv, query + 2 * key)?;
+                let all = split(qkv.forward(x)?, query + 2 * key)?;
                 Ok([all.f_narrow(2, 0, query)?, all.f_narrow(2, query, key)?, all.f_narrow(2, query + key, key)?])
             }
         }
@@ -263,7 +284,8 @@ impl Inputs {
     fn keys_and_values(&self, x: &Input<'_>, heads: Heads, size: [i64; 2]) -> Result<[Tensor; 2], ModelError> {
         let Self::Apart { k, v, .. } = self else { return self.project(x, heads, size).map(|[_, k, v]| [k, v]) };
         let size = [size[0], size[1], heads.key, heads.channels];
-        Ok([k.forward(x)?.f_view(size)?, v.forward(x)?.f_view(size)?])
+        let [k, v] = Linear::all([k, v], x)?;
+        Ok([k.f_view(size)?, v.f_view(size)?])
     }
 }
 

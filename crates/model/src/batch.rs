@@ -26,19 +26,24 @@ pub(crate) struct Batch {
     places: Vec<Place>,
     width: usize,
     cached: bool,
+    /// Whether rows stand one behind the other.
     packed: bool,
+    /// Whether the second row is what the canvas of the first may become.
+    beside: bool,
 }
 
 impl Batch {
     /// Checks the call and pads its rows.
     pub(crate) fn new(call: &Call<'_>, spec: &ModelSpec, device: Device) -> Result<Self, ModelError> {
         let places = call.rows.iter().map(|row| place(row, spec)).collect::<Result<Vec<_>, _>>()?;
+        let beside = has_beside(call, &places, device)?;
         let width = places.iter().map(|p| p.len).max().unwrap_or(0);
         if width == 0 {
             return Err(ModelError::Call("a batch needs at least one row, and every row at least one token".into()));
         }
         let cached = call.rows.iter().any(|row| row.cache.is_some());
-        let packed = call.pack && device == Device::Cpu && !cached && call.tap.is_none() && packable(&places);
+        let may_pack = call.pack && device == Device::Cpu && !cached && call.tap.is_none();
+        let packed = beside || may_pack && packable(&places);
         let mut flat: Vec<i64> = Vec::with_capacity(places.len() * width);
         for row in &call.rows {
             let padding = if packed { 0 } else { width - row.tokens.len() };
@@ -47,12 +52,17 @@ impl Batch {
         }
         let size = if packed { [1, flat.len()] } else { [places.len(), width] };
         let ids = Tensor::f_from_slice(&flat)?.f_view(size.map(|n| n as i64))?.f_to_device(device)?;
-        Ok(Self { ids, places, width, cached, packed })
+        Ok(Self { ids, places, width, cached, packed, beside })
     }
 
     /// The lengths of rows that stand one behind the other.
     pub(crate) fn spans(&self) -> Option<Vec<i64>> {
         self.packed.then(|| self.places.iter().map(|p| p.len as i64).collect())
+    }
+
+    /// Whether the second row is what the canvas of the first may become.
+    pub(crate) fn is_beside(&self) -> bool {
+        self.beside
     }
 
     /// Whether any row is padded.
@@ -101,19 +111,28 @@ impl Batch {
         if self.packed {
             return Ok(None);
         }
-        let keys = self.keys();
-        let masked = self.places.iter().any(|p| !p.attention.hides_nothing(p.start, p.keys));
-        let queries = if masked { self.width } else { 1 };
-        if queries == 1 && self.places.iter().all(|p| p.keys == keys) {
+        self.bias_of(&self.places, [self.width, self.keys()], kind)
+    }
+
+    /// The same of every row by itself, where rows stand one behind the other.
+    pub(crate) fn biases(&self, kind: Kind) -> Result<Vec<Option<Tensor>>, ModelError> {
+        self.places.iter().map(|p| self.bias_of(&[*p], [p.len, p.keys], kind)).collect()
+    }
+
+    /// The same of some rows, padded to this width and so many keys.
+    fn bias_of(&self, places: &[Place], [width, keys]: [usize; 2], kind: Kind) -> Result<Option<Tensor>, ModelError> {
+        let masked = places.iter().any(|p| !p.attention.hides_nothing(p.start, p.keys));
+        let queries = if masked { width } else { 1 };
+        if queries == 1 && places.iter().all(|p| p.keys == keys) {
             return Ok(None);
         }
         let low: f32 = if kind == Kind::Half { -65504.0 } else { LOWEST_BF16 };
-        let mut flat = vec![0f32; self.places.len() * queries * keys];
-        for (row, p) in flat.chunks_mut(queries * keys).zip(&self.places) {
+        let mut flat = vec![0f32; places.len() * queries * keys];
+        for (row, p) in flat.chunks_mut(queries * keys).zip(places) {
             let hidden = keys - p.keys;
             for (q, seen) in row.chunks_mut(keys).enumerate() {
                 // What a padded query sees is of no consequence.
-                let query = (q + p.len).checked_sub(self.width).map(|at| p.start + at);
+                let query = (q + p.len).checked_sub(width).map(|at| p.start + at);
                 seen[..hidden].fill(low);
                 if let (Some(query), true) = (query, queries > 1) {
                     let own = seen[hidden..].iter_mut().enumerate();
@@ -121,7 +140,7 @@ impl Batch {
                 }
             }
         }
-        let bias = Tensor::f_from_slice(&flat)?.f_view([self.places.len() as i64, 1, queries as i64, keys as i64])?;
+        let bias = Tensor::f_from_slice(&flat)?.f_view([places.len() as i64, 1, queries as i64, keys as i64])?;
         Ok(Some(bias.f_to_device(self.device())?.f_to_kind(kind)?))
     }
 
@@ -160,6 +179,22 @@ impl Batch {
         Ok([joined(all_keys)?, joined(all_values)?])
     }
 
+    /// The same of row `r` of two of which the second is what the canvas of the first may become. That one comes
+    /// first: the row itself is what the cache holds in the end.
+    pub(crate) fn gather_apart(
+        &self,
+        block: usize,
+        r: usize,
+        caches: &mut [Option<&mut KvCache>],
+        fresh: [Tensor; 2],
+    ) -> Result<[Tensor; 2], ModelError> {
+        match (r, caches) {
+            (0, [Some(cache), _]) => cache.write(block, self.places[0].start, fresh),
+            (1, [Some(cache), _]) => cache.set_aside(block, self.places[1].start, fresh),
+            _ => Err(ModelError::Call("a row beside another without a cache".into())),
+        }
+    }
+
     /// Indices into the flattened positions that give the logits of `want`. For a shifted model the row
     /// `back` = 1 before a position scores it; position 0 is scored by row 0, as published.
     pub(crate) fn scored(&self, want: &[(usize, usize)], back: usize) -> Result<Tensor, ModelError> {
@@ -183,6 +218,25 @@ impl Batch {
         }
         Ok(Tensor::f_from_slice(&flat)?.f_to_device(self.device())?)
     }
+}
+
+/// Whether the second row is what the canvas of the first may become.
+fn has_beside(call: &Call<'_>, places: &[Place], device: Device) -> Result<bool, ModelError> {
+    if !call.rows.iter().any(|row| row.beside) {
+        return Ok(false);
+    }
+    let fits = match (call.rows.as_slice(), places) {
+        ([own, other], [a, b]) => {
+            let shares = own.cache.is_some() && !own.beside && other.cache.is_none();
+            shares && a.start == b.start && a.start > 0 && a.keys == a.start + a.len && b.keys >= a.keys
+        }
+        _ => false,
+    };
+    if !fits || device != Device::Cpu || call.tap.is_some() {
+        let what = "a row beside another begins where that does, behind what its cache holds, on the CPU and unwatched";
+        return Err(ModelError::Call(what.into()));
+    }
+    Ok(true)
 }
 
 /// Whether rows can stand one behind the other: there are several, and all see all of their own.
@@ -215,7 +269,7 @@ fn place(row: &Row<'_>, spec: &ModelSpec) -> Result<Place, ModelError> {
         return Err(ModelError::Call(format!("token {bad} is outside the vocabulary of {}", spec.vocab)));
     }
     let held = row.cache.as_ref().map_or(0, |c| c.positions());
-    if start > held {
+    if start > held && !row.beside {
         let what = format!("a row starts at canvas position {start}, but keys and values are held of {held} positions");
         return Err(ModelError::Call(what));
     }

@@ -12,6 +12,15 @@ use tch::Tensor;
 #[derive(Debug, Default)]
 pub struct KvCache {
     blocks: Vec<Held>,
+    /// What a row beside that of the cache made of every block of the model, and from which position on.
+    aside: Vec<Aside>,
+}
+
+/// Keys and values that are not held.
+#[derive(Debug)]
+struct Aside {
+    start: usize,
+    fresh: [Tensor; 2],
 }
 
 /// What is held of one block of the model.
@@ -36,11 +45,44 @@ impl KvCache {
     /// Forgets everything.
     pub fn clear(&mut self) {
         self.blocks.clear();
+        self.aside.clear();
+    }
+
+    /// Holds what a row beside that of the cache made in the last pass, as if its tokens had been the cache's own.
+    ///
+    /// # Errors
+    /// [`ModelError::Torch`] if memory runs out.
+    pub fn adopt(&mut self) -> Result<(), ModelError> {
+        for (held, Aside { start, fresh }) in self.blocks.iter_mut().zip(self.aside.drain(..)) {
+            held.write(start as i64, fresh)?;
+        }
+        Ok(())
     }
 
     /// Whether nothing is held of block `block` of the model.
     pub(crate) fn is_new(&self, block: usize) -> bool {
         block >= self.blocks.len()
+    }
+
+    /// Sets aside keys and values of what may stand on the canvas from `start` on, and returns those of everything it
+    /// would see. What was held from there on is lost: the row itself writes it again in the same pass.
+    pub(crate) fn set_aside(
+        &mut self,
+        block: usize,
+        start: usize,
+        fresh: [Tensor; 2],
+    ) -> Result<[Tensor; 2], ModelError> {
+        let held = self.blocks.get_mut(block);
+        let held = held.ok_or_else(|| ModelError::Call("the cache was never filled".into()))?;
+        if block == 0 {
+            self.aside.clear();
+        }
+        held.len = start as i64;
+        held.write(start as i64, [fresh[0].shallow_clone(), fresh[1].shallow_clone()])?;
+        let all = held.all()?;
+        held.len = start as i64;
+        self.aside.push(Aside { start, fresh });
+        Ok(all)
     }
 
     /// Writes keys and values of a row from canvas position `start` on, over those held or behind them, and returns those of

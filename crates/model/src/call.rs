@@ -18,17 +18,28 @@ pub struct Row<'a> {
     pub cache: Option<&'a mut KvCache>,
     /// Whom the tokens see; none: as the model was trained.
     pub attention: Option<Attention>,
+    /// Whether it is what the canvas of the row before it may become: it has no cache of its own, attends to what the
+    /// cache of that row holds before `start`, and leaves it as it is. See [`Row::beside`].
+    pub beside: bool,
 }
 
 impl<'a> Row<'a> {
     /// A whole canvas, without a cache.
     pub fn new(tokens: &'a [TokenId]) -> Self {
-        Self { tokens, start: 0, cache: None, attention: None }
+        Self { tokens, start: 0, cache: None, attention: None, beside: false }
     }
 
     /// The tokens from canvas position `start` on, with what `cache` holds of the rest.
     pub fn cached(tokens: &'a [TokenId], start: usize, cache: &'a mut KvCache) -> Self {
-        Self { tokens, start, cache: Some(cache), attention: None }
+        Self { tokens, start, cache: Some(cache), attention: None, beside: false }
+    }
+
+    /// What the canvas of a cached row may become: these tokens from the same `start` on, and at least as many. It
+    /// stands behind that row in a pass of these two, is computed without touching it, and its keys and values are
+    /// set aside in the cache ([`KvCache::adopt`]). Where [`DenoisingModel::beside`](crate::DenoisingModel::beside)
+    /// allows so many positions, both have the bits they have alone.
+    pub fn beside(tokens: &'a [TokenId], start: usize) -> Self {
+        Self { tokens, start, cache: None, attention: None, beside: true }
     }
 
     /// The number of canvas positions its tokens may see.

@@ -12,6 +12,17 @@ pub(crate) enum Instructions {
     Avx512,
 }
 
+impl Instructions {
+    /// Whether a product of a few rows still waits for memory if it has a few more.
+    pub(crate) fn are_wide(self) -> bool {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => true,
+            _ => false,
+        }
+    }
+}
+
 /// What libtorch's kernels are held to by the environment (`ONEDNN_MAX_CPU_ISA`), so that mosa's are held to the same:
 /// whoever wants to know how a smaller processor does says it once.
 fn held_to() -> Option<String> {
@@ -50,6 +61,20 @@ fn find() -> Instructions {
 #[cfg(not(target_arch = "x86_64"))]
 fn find() -> Instructions {
     Instructions::Plain
+}
+
+/// Whether pairs of bf16 may be multiplied and added to f32 in one instruction (AVX-512 BF16).
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn dots() -> bool {
+    static FOUND: OnceLock<bool> = OnceLock::new();
+    let find = || is_x86_feature_detected!("avx512bf16") && allows(held_to().as_deref(), "BF16");
+    *FOUND.get_or_init(|| instructions() == Instructions::Avx512 && find())
+}
+
+/// The same elsewhere: no.
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) fn dots() -> bool {
+    false
 }
 
 /// What multiplies bf16 in hardware here, or `None`: then products of bf16 are many times slower than those of f32.

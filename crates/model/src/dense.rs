@@ -3,6 +3,7 @@
 use crate::linear::{Input, Linear};
 use crate::parts::Parts;
 use crate::spec::LinearShape;
+use crate::widened::FEW;
 use crate::{Adapter, ModelError};
 use tch::Tensor;
 
@@ -49,6 +50,15 @@ impl DenseConfig {
     }
 }
 
+/// silu of [.., channels], row by row: where libtorch ends a vector or a thread's share decides last digits, and a
+/// row of a few has the same whatever stands beside it.
+fn silu_by_rows(x: &Tensor) -> Result<Tensor, ModelError> {
+    for mut row in x.f_view([-1, 1, x.size()[x.dim() - 1]])?.f_unbind(0)? {
+        let _ = row.f_silu_()?;
+    }
+    Ok(x.shallow_clone())
+}
+
 /// down(silu(gate(x)) * up(x)).
 #[derive(Debug)]
 pub(crate) struct Dense {
@@ -66,9 +76,23 @@ impl Dense {
 
     pub(crate) fn forward(&self, x: &Tensor, adapter: Option<&Adapter>) -> Result<Tensor, ModelError> {
         let input = Input::new(x, adapter);
-        let gate = self.gate.forward(&input)?.f_silu()?;
-        let up = self.up.forward(&input)?;
+        let [gate, up] = Linear::all([&self.gate, &self.up], &input)?;
+        let gate = if self.down.takes_few(&gate) { silu_by_rows(&gate)? } else { gate.f_silu()? };
         self.down.forward(&Input::new(&gate.f_mul(&up)?, adapter))
+    }
+
+    /// What several such parts make of their own positions of x [n, d], which stand one behind the other: the weights
+    /// of all are read in one go. None where that would not be faster, or has to be done part by part.
+    pub(crate) fn in_a_row(x: &Tensor, parts: &[(&Self, usize)]) -> Result<Option<Tensor>, ModelError> {
+        let few = x.size()[0] as usize <= FEW * parts.len();
+        let fits = |(part, _): &(&Self, usize)| part.linears().iter().all(|linear| linear.stands_in_a_row(x));
+        if !few || !parts.iter().all(fits) {
+            return Ok(None);
+        }
+        let list = |layer: fn(&Self) -> &Linear| parts.iter().map(|&(part, n)| (layer(part), n)).collect::<Vec<_>>();
+        let inner = Linear::in_a_row(x, &[list(|part| &part.gate), list(|part| &part.up)])?;
+        let inner = inner[0].f_silu()?.f_mul(&inner[1])?;
+        Ok(Linear::in_a_row(&inner, &[list(|part| &part.down)])?.pop())
     }
 
     pub(crate) fn linears(&self) -> [&Linear; 3] {

@@ -94,9 +94,9 @@ impl Experts {
             x.f_index_select(0, &order.f_floor_divide_scalar(k)?)?
         };
         let adapted = self.experts.iter().any(|expert| factors(expert, adapter).next().is_some());
-        let y = match self.stack.as_ref().filter(|_| !adapted) {
-            Some(stack) => stack.forward(&sorted, &counts)?,
-            None => self.one_by_one(&sorted, &counts, adapter)?,
+        let y = match &self.stack {
+            Some(stack) if !adapted => stack.forward(&sorted, &counts)?,
+            _ => self.on_the_host(&sorted, &counts, adapter.filter(|_| adapted))?,
         };
         let y = y.f_index_select(0, &order.f_argsort(0, false)?)?.f_view([n, k, -1])?;
         let y = y.f_mul(&choice.weights.f_unsqueeze(-1)?)?;
@@ -106,8 +106,15 @@ impl Experts {
 
     /// Every expert that has positions, with its slice of them: [n * k, d] -> [n * k, d]. The counts are the one thing of a
     /// block that comes to the host.
-    fn one_by_one(&self, sorted: &Tensor, counts: &Tensor, adapter: Option<&Adapter>) -> Result<Tensor, ModelError> {
+    fn on_the_host(&self, sorted: &Tensor, counts: &Tensor, adapter: Option<&Adapter>) -> Result<Tensor, ModelError> {
         let counts = Vec::<i64>::try_from(counts)?;
+        if adapter.is_none() {
+            let parts = self.experts.iter().zip(&counts).map(|(expert, &n)| (expert, n as usize));
+            let visited: Vec<_> = parts.filter(|(_, n)| *n > 0).collect();
+            if let Some(made) = Dense::in_a_row(sorted, &visited)? {
+                return Ok(made);
+            }
+        }
         let slices = sorted.f_split_with_sizes(counts.as_slice(), 0)?;
         let mut all = Vec::with_capacity(counts.len());
         for ((expert, x), n) in self.experts.iter().zip(&slices).zip(counts) {

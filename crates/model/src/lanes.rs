@@ -46,12 +46,12 @@ pub(crate) trait Narrow: Copy {
 }
 
 /// The bits of a bf16.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 #[repr(transparent)]
 pub(crate) struct Bf16(u16);
 
 /// The bits of an f16.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 #[repr(transparent)]
 pub(crate) struct F16(u16);
 
@@ -256,7 +256,7 @@ mod x86 {
 
         #[inline(always)]
         unsafe fn prefetch(at: *const u8) {
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+            unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }
         }
     }
 
@@ -322,7 +322,7 @@ mod x86 {
 
         #[inline(always)]
         unsafe fn prefetch(at: *const u8) {
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+            unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }
         }
     }
 }

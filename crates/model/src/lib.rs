@@ -53,6 +53,7 @@ mod names;
 mod naming;
 mod neutral;
 mod norm;
+mod pair;
 mod parameters;
 mod parts;
 mod pass;
@@ -131,6 +132,13 @@ pub trait DenoisingModel {
     /// # Errors
     /// [`ModelError`] if the call is inconsistent or libtorch fails (for example out of memory).
     fn forward(&self, call: Call<'_>) -> Result<Tensor, ModelError>;
+
+    /// Up to how many positions of a pass on the CPU, in all of its rows together, have the bits they have with
+    /// nothing beside them ([`Row::beside`]), and cost little more than fewer; 0 where that is not so. Without an
+    /// adapter.
+    fn beside(&self) -> usize {
+        0
+    }
 
     /// The first weight that holds NaN or infinity, if the model can tell: asked when its logits are not numbers.
     fn broken_weight(&self) -> Option<String> {

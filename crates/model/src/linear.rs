@@ -3,7 +3,7 @@
 use crate::error::ModelError;
 use crate::lora::Adapter;
 use crate::tape::{Leaf, Tape};
-use crate::widened::{FEW, Narrowed};
+use crate::widened::{FEW, Narrowed, in_a_row, products};
 use std::cell::OnceCell;
 use tch::{Device, Kind, Tensor};
 
@@ -69,12 +69,61 @@ impl Linear {
 
     /// [.., in] -> [.., out]; where the adapter has factors for it, plus scale * B A x computed in the adapter's type.
     pub(crate) fn forward(&self, input: &Input<'_>) -> Result<Tensor, ModelError> {
-        let y = self.without_adapter(input)?;
+        let [y] = Self::all([self], input)?;
+        Ok(y)
+    }
+
+    /// What several layers make of the same activations. Where these are a few rows, all weights are read in one go.
+    pub(crate) fn all<const N: usize>(layers: [&Self; N], input: &Input<'_>) -> Result<[Tensor; N], ModelError> {
+        let x = input.x;
+        let narrow: Option<Vec<_>> = layers.iter().map(|layer| layer.narrow_for(x)).collect();
+        let made = match narrow.filter(|_| !x.requires_grad()) {
+            Some(narrow) => {
+                products(&narrow.into_iter().map(|w| (w, x)).collect::<Vec<_>>())?.into_iter().map(Some).collect()
+            }
+            None => (0..N).map(|_| None).collect::<Vec<_>>(),
+        };
+        let mut all = Vec::with_capacity(N);
+        for (layer, made) in layers.into_iter().zip(made) {
+            let y = match made {
+                Some(y) => layer.biased(y, x.kind())?,
+                None => layer.without_adapter(input)?,
+            };
+            all.push(layer.adapted(y, input)?);
+        }
+        all.try_into().map_err(|_| ModelError::Call("a layer made nothing".into()))
+    }
+
+    /// What layers without bias make of their own rows of x [rows, in], which stand one behind the other; of several
+    /// lists of layers a result each, [rows, out]. All weights are read in one go. See [`Linear::stands_in_a_row`].
+    pub(crate) fn in_a_row(x: &Tensor, lists: &[Vec<(&Self, usize)>]) -> Result<Vec<Tensor>, ModelError> {
+        let mut weights: Vec<Vec<(&Tensor, usize)>> = Vec::with_capacity(lists.len());
+        for list in lists {
+            weights.push(list.iter().map(|&(layer, n)| (&layer.weight, n)).collect());
+        }
+        let made = in_a_row(x, &weights)?;
+        made.into_iter().map(|y| Ok(y.f_to_kind(x.kind())?)).collect()
+    }
+
+    /// Whether [`Linear::in_a_row`] takes the layer for inputs like this one.
+    pub(crate) fn stands_in_a_row(&self, x: &Tensor) -> bool {
+        let plain = self.bias.is_none() && self.scale.is_none();
+        plain && !x.requires_grad() && self.is_own_for_few(x.kind())
+    }
+
+    /// Plus what the adapter makes of the input.
+    fn adapted(&self, y: Tensor, input: &Input<'_>) -> Result<Tensor, ModelError> {
         let pair = input.adapter.zip(self.slot).and_then(|(adapter, slot)| adapter.pair(slot));
         let Some(pair) = pair else { return Ok(y) };
         let down = input.in_kind(pair.a.kind())?.f_linear::<&Tensor>(&pair.a, None)?;
         let up = down.f_linear::<&Tensor>(&pair.b, None)?.f_mul_scalar(pair.scale)?;
         Ok(y.f_add(&up.f_to_kind(y.kind())?)?)
+    }
+
+    /// A product in f32, plus the bias, in the type of the activations. Sums are f32 whatever that is, as libtorch's.
+    fn biased(&self, y: Tensor, kind: Kind) -> Result<Tensor, ModelError> {
+        let y = if let Some(bias) = &self.bias { y.f_add(bias)? } else { y };
+        Ok(y.f_to_kind(kind)?)
     }
 
     fn without_adapter(&self, input: &Input<'_>) -> Result<Tensor, ModelError> {
@@ -87,29 +136,33 @@ impl Linear {
             };
         };
         let y = if !x.requires_grad() {
-            // Sums are f32 whatever `x` is, as libtorch's.
-            narrow.product(&x.f_to_kind(Kind::Float)?)?
+            narrow.product(x)?
         } else if let Some(leaf) = input.leaf()? {
             Tape::product(narrow.product(x)?, leaf, narrow)?
         } else {
             // Autograd keeps the widened weight.
             x.f_linear::<&Tensor>(&narrow.whole()?, None)?
         };
-        let y = if let Some(bias) = &self.bias { y.f_add(bias)? } else { y };
-        Ok(y.f_to_kind(x.kind())?)
+        self.biased(y, x.kind())
     }
 
     /// The weight, if mosa's own product is the one for `x`: it is narrower, or that is faster and may be done.
     fn narrow_for(&self, x: &Tensor) -> Option<Narrowed<'_>> {
-        let few = self.own_few && x.kind() == self.weight.kind() && self.is_few(x);
         let narrower = x.kind() == Kind::Float && self.is_narrow();
-        (narrower || few).then(|| self.held())
+        (narrower || self.takes_few(x)).then(|| self.held())
     }
 
-    /// Whether `x` has so few rows that the product takes as long as reading the weight, on the CPU and outside of training.
-    fn is_few(&self, x: &Tensor) -> bool {
+    /// Whether `x` has so few rows that the product takes as long as reading the weight, and mosa's own is the one
+    /// for them.
+    pub(crate) fn takes_few(&self, x: &Tensor) -> bool {
         let few = x.numel() <= FEW * self.weight.size()[1] as usize;
-        few && !x.requires_grad() && self.weight.device() == Device::Cpu
+        few && !x.requires_grad() && self.is_own_for_few(x.kind())
+    }
+
+    /// Whether mosa multiplies a few rows of this type itself, outside of training.
+    pub(crate) fn is_own_for_few(&self, kind: Kind) -> bool {
+        let own = self.own_few && kind == self.weight.kind();
+        own && self.weight.device() == Device::Cpu || kind == Kind::Float && self.is_narrow()
     }
 
     /// Whether the weight is narrower than f32 and widened for each product with it.

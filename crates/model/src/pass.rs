@@ -23,6 +23,8 @@ pub(crate) struct Pass<'a> {
     pub rotation: Rotation,
     /// Additive attention bias; none where everybody sees everything.
     pub bias: Option<Tensor>,
+    /// The same of each row, where one stands beside another.
+    biases: Vec<Option<Tensor>>,
     pub adapter: Option<&'a Adapter>,
     /// The token ids [rows, width]; packed [1, positions].
     pub ids: Tensor,
@@ -41,9 +43,20 @@ impl<'a> Pass<'a> {
             adapter.check_fits(body.spec)?;
         }
         let positions = batch.positions(body.positions_skip_padding)?;
+        let rotation = |positions: &Tensor| Rotation::new(body.rope, body.head_dim, positions, body.kind);
+        let (rotation, biases) = if batch.is_beside() {
+            // Each as it is alone: where libtorch ends a vector decides last digits.
+            let spans = batch.spans().unwrap_or_default();
+            let parts = positions.f_split_with_sizes(spans.as_slice(), 1)?;
+            let parts = parts.iter().map(rotation).collect::<Result<Vec<_>, _>>()?;
+            (Rotation::joined(&parts)?, batch.biases(body.kind)?)
+        } else {
+            (rotation(&positions)?, Vec::new())
+        };
         Ok(Self {
-            rotation: Rotation::new(body.rope, body.head_dim, &positions, body.kind)?,
+            rotation,
             bias: batch.bias(body.kind)?,
+            biases,
             adapter: call.adapter,
             ids: batch.ids.shallow_clone(),
             scored,
@@ -55,6 +68,22 @@ impl<'a> Pass<'a> {
     /// The lengths of rows that stand one behind the other and attend by themselves.
     pub(crate) fn spans(&self) -> Option<Vec<i64>> {
         self.batch.spans()
+    }
+
+    /// Whether the second of two rows is what the canvas of the first may become.
+    pub(crate) fn is_beside(&self) -> bool {
+        self.batch.is_beside()
+    }
+
+    /// Keys and values of everything row `r` of two such rows sees, and its bias; the second row comes first.
+    pub(crate) fn gather_apart(
+        &mut self,
+        block: usize,
+        r: usize,
+        fresh: [Tensor; 2],
+    ) -> Result<([Tensor; 2], Option<&Tensor>), ModelError> {
+        let all = self.batch.gather_apart(block, r, &mut self.caches, fresh)?;
+        Ok((all, self.biases[r].as_ref()))
     }
 
     /// Indices of `positions` into the flattened ones.

@@ -46,6 +46,14 @@ impl Rotation {
         })
     }
 
+    /// The rotation of positions one behind the other; there is at least one part.
+    pub(crate) fn joined(parts: &[Self]) -> Result<Self, ModelError> {
+        let [first, ..] = parts else { return Err(ModelError::Call("a pass without rows".into())) };
+        let join = |table: fn(&Self) -> &Tensor| Tensor::f_cat(&parts.iter().map(table).collect::<Vec<_>>(), 1);
+        let (cos, signed_sin) = (join(|part| &part.cos)?, join(|part| &part.signed_sin)?);
+        Ok(Self { cos, signed_sin, ..*first })
+    }
+
     /// Rotates x [rows, positions, heads, channels].
     pub(crate) fn apply(&self, x: &Tensor) -> Result<Tensor, ModelError> {
         let Some(parts) = self.rest else { return self.rotate(x) };

@@ -4,6 +4,7 @@
 //! for the cores.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// Calls `work` for parts of 0..total that together are all of it, each a multiple of `grain` long (but the last), as many
 /// at a time as the calling thread may use. `work` must not panic.
@@ -16,6 +17,28 @@ pub(crate) fn in_parts(total: usize, grain: usize, work: &(dyn Fn(Range<usize>) 
     // As evenly as whole grains allow.
     let edge = |i: usize| (grains * i / threads * grain).min(total);
     together(threads, &|i: usize| work(edge(i)..edge(i + 1)));
+}
+
+/// Calls `work` with each number below `total`, as many at a time as the calling thread may use. Every thread goes
+/// through a share of its own in order, and then helps others with theirs. `work` must not panic.
+pub(crate) fn in_turns(total: usize, work: &(dyn Fn(usize) + Sync)) {
+    let threads = usize::try_from(tch::get_num_threads()).unwrap_or(1).min(total).max(1);
+    if threads == 1 {
+        return (0..total).for_each(work);
+    }
+    let edge = |i: usize| total * i / threads;
+    let next: Vec<AtomicUsize> = (0..threads).map(|i| AtomicUsize::new(edge(i))).collect();
+    together(threads, &|me: usize| {
+        for whose in (me..threads).chain(0..me) {
+            loop {
+                let i = next[whose].fetch_add(1, Relaxed);
+                if i >= edge(whose + 1) {
+                    break;
+                }
+                work(i);
+            }
+        }
+    });
 }
 
 /// Calls `work` with each number below `threads`.
@@ -66,7 +89,6 @@ fn together(threads: usize, work: &(dyn Fn(usize) + Sync)) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
     #[test]
     fn every_part_is_worked_on_once() {
@@ -78,6 +100,10 @@ mod tests {
                 })
             });
             assert!(seen.iter().all(|n| n.load(Relaxed) == 1), "{total} in {grain}");
+            in_turns(total, &|i| {
+                seen[i].fetch_add(1, Relaxed);
+            });
+            assert!(seen.iter().all(|n| n.load(Relaxed) == 2), "{total} in turns");
         }
     }
 }

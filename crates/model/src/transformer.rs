@@ -5,7 +5,8 @@
 use crate::block::Block;
 use crate::broken::first_broken;
 use crate::config::ModelConfig;
-use crate::feed_forward::FeedForwardConfig;
+use crate::cpu::instructions;
+use crate::feed_forward::{FeedForward, FeedForwardConfig};
 use crate::linear::{Input, Linear};
 use crate::lora::Adapter;
 use crate::naming::Naming;
@@ -14,8 +15,9 @@ use crate::parts::Parts;
 use crate::pass::{Body, Pass, select};
 use crate::random::{Purpose, RandomWeights};
 use crate::tape::Tape;
-use crate::threads::share_out;
+use crate::threads::{all_threads, share_out, threads_for};
 use crate::weights::{Source, Weights};
+use crate::widened::FEW;
 use crate::{
     Attention, Call, Checkpoint, DenoisingModel, HiddenTap, ModelError, ModelSpec, Precision, TrainableModel,
     WeightsChoice,
@@ -170,6 +172,17 @@ impl DenoisingModel for Transformer {
             return Ok(Tensor::f_empty([0, self.config.vocab as i64], (self.kind(), self.device))?);
         }
         self.score(&hidden, adapter)
+    }
+
+    fn beside(&self) -> usize {
+        let dense = self.blocks.iter().all(|block| matches!(block.feed_forward, FeedForward::Dense(_)));
+        let own = self.linears().all(|linear| linear.is_own_for_few(self.kind()));
+        // Narrower registers compute longer than they wait for memory, and so do any for half the bytes.
+        let waits = instructions().are_wide() && self.linears().all(|linear| linear.scale.is_none());
+        // More positions are worth more threads, and these decide last digits: unless each is worth all of them.
+        let all = all_threads();
+        let busy = threads_for(self.config.multiply_adds(1, 1, 1), all) == all;
+        if dense && own && waits && busy { FEW } else { 0 }
     }
 
     fn broken_weight(&self) -> Option<String> {

@@ -119,6 +119,7 @@ fn said(text: &TextModel, id: &str, shown: &Shown) -> Result<Answer, RuntimeErro
         prompt: None,
         finish: Finish::Stopped(shown.finish.clone()),
         forwards: shown.forwards,
+        ahead: 0,
         trace: Trace::default(),
     })
 }

@@ -3,6 +3,7 @@
 // A test fails by panicking.
 #![allow(clippy::unwrap_used)]
 
+mod ahead;
 mod block_causal;
 mod block_diffusion;
 mod caches;

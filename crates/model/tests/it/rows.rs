@@ -240,7 +240,7 @@ fn random_calls_are_answered_or_refused_and_a_refused_one_leaves_the_caches_alon
             .iter()
             .map(|row| {
                 let cache = row.cache.and_then(|c| free[c].take());
-                Row { tokens: &row.tokens, start: row.start, cache, attention: row.attention }
+                Row { start: row.start, cache, attention: row.attention, ..Row::new(&row.tokens) }
             })
             .collect();
         match tch::no_grad(|| model.forward(Call::of(call, &want))) {
@@ -257,4 +257,53 @@ fn random_calls_are_answered_or_refused_and_a_refused_one_leaves_the_caches_alon
         }
     }
     assert!(answered > 40 && refused > 40, "{answered} answered, {refused} refused");
+}
+
+#[test]
+fn what_stands_beside_a_row_leaves_its_bits_alone_and_has_its_own() {
+    let model = load("sdar");
+    let row = canvas(&model, 9, 6);
+    let mut next = row.clone();
+    next[10] = 17;
+    let want = |row: usize, span: std::ops::Range<usize>| span.map(move |p| (row, p)).collect::<Vec<Slot>>();
+    let filled = || {
+        let mut cache = KvCache::new();
+        let _ = forward(&model, vec![Row::cached(&row[..12], 0, &mut cache)], &[(0, 9)]);
+        cache
+    };
+    let alone = |tokens: &[TokenId], span: std::ops::Range<usize>, cache: &mut KvCache| {
+        forward(&model, vec![Row::cached(&tokens[span.clone()], span.start, cache)], &want(0, span))
+    };
+    // The same block as it may become, and the next block behind it.
+    for end in [12, 15] {
+        let (mut cache, mut own, mut other) = (filled(), filled(), filled());
+        let rows = vec![Row::cached(&row[9..12], 9, &mut cache), Row::beside(&next[9..end], 9)];
+        let both = forward(&model, rows, &[want(0, 9..12), want(1, 9..end)].concat());
+        assert!(both.narrow(0, 0, 3).equal(&alone(&row, 9..12, &mut own)));
+        assert!(both.narrow(0, 3, end as i64 - 9).equal(&alone(&next, 9..end, &mut other)));
+        assert_eq!(cache.positions(), 12);
+        let behind = |cache: &mut KvCache, from: usize| {
+            forward(&model, vec![Row::cached(&next[from..15], from, cache)], &want(0, from..15))
+        };
+        if end == 15 {
+            cache.adopt().unwrap();
+            assert_eq!(cache.positions(), 15);
+            assert!(behind(&mut cache, 12).equal(&behind(&mut other, 12)));
+        } else {
+            assert!(behind(&mut cache, 12).equal(&behind(&mut own, 12)));
+        }
+    }
+}
+
+#[test]
+fn a_row_beside_another_needs_one_to_stand_beside() {
+    let model = load("sdar");
+    let row = canvas(&model, 9, 6);
+    let refused = |rows: Vec<Row<'_>>| matches!(model.forward(Call::of(rows, &[(0, 9)])), Err(ModelError::Call(_)));
+    assert!(refused(vec![Row::beside(&row[9..12], 9)]));
+    assert!(refused(vec![Row::new(&row), Row::beside(&row[9..12], 9)]));
+    let mut cache = KvCache::new();
+    let _ = forward(&model, vec![Row::cached(&row[..12], 0, &mut cache)], &[(0, 9)]);
+    assert!(refused(vec![Row::cached(&row[9..12], 9, &mut cache), Row::beside(&row[6..12], 6)]), "another start");
+    assert!(refused(vec![Row::cached(&row[9..12], 9, &mut cache), Row::beside(&row[9..11], 9)]), "fewer positions");
 }

@@ -75,6 +75,10 @@ struct Timed<'a> {
 }
 
 impl DenoisingModel for Timed<'_> {
+    fn beside(&self) -> usize {
+        self.model.beside()
+    }
+
     fn spec(&self) -> &ModelSpec {
         self.model.spec()
     }
@@ -157,6 +161,7 @@ impl Report<'_> {
             "tokens_per_s": tokens as f64 / self.seconds,
             "threads": all_threads(),
             "forwards": forwards,
+            "ahead": self.answers.iter().map(|answer| answer.ahead).sum::<usize>(),
             "ms_per_forward": 1e3 * model_seconds / forwards.max(1) as f64,
             "share_outside_model": 1.0 - model_seconds / self.seconds,
             "peak_rss_bytes": self.peak,
