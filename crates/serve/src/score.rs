@@ -21,7 +21,8 @@ use std::sync::Arc;
 
 /// Scores the prompts of a request.
 pub(crate) async fn scored(state: Arc<State>, asked: Asked) -> Result<Response, Fault> {
-    let Some(tail) = asked.extension.score_tail.or(state.settings.score_tail) else {
+    let own = asked.extension.score_tail.map(Tail::Asked);
+    let Some(tail) = own.or(state.settings.score_tail.map(Tail::Most)) else {
         let message = "how many tokens at the end of the prompt are scored has to be said: \"mosa\": {\"score_tail\": N}, or \
                        start the server with --score-tail N";
         return Err(Fault::field("mosa.score_tail", message));
@@ -52,8 +53,33 @@ pub(crate) async fn scored(state: Arc<State>, asked: Asked) -> Result<Response, 
     let head = Head { way, id: state.id(way), model: one.served.name.clone(), created: now(), fingerprint };
     let mut response = head.wrap(false, &choices);
     response["usage"] = json!({"prompt_tokens": tokens, "completion_tokens": 0, "total_tokens": tokens});
-    response["mosa"] = json!({"estimator": "chain", "score_tail": tail});
+    response["mosa"] = json!({"estimator": "chain", "score_tail": tail.tokens()});
     Ok(Json(response).into_response())
+}
+
+/// How many tokens at the end of a prompt are scored.
+#[derive(Clone, Copy)]
+enum Tail {
+    /// As the request says.
+    Asked(usize),
+    /// As the server was started: shorter prompts are scored from their second token on.
+    Most(usize),
+}
+
+impl Tail {
+    fn tokens(self) -> usize {
+        match self {
+            Self::Asked(tokens) | Self::Most(tokens) => tokens,
+        }
+    }
+
+    /// Of a prompt of this length.
+    fn of(self, len: usize) -> usize {
+        match self {
+            Self::Asked(tokens) => tokens,
+            Self::Most(tokens) => tokens.min(len.saturating_sub(1)).max(1),
+        }
+    }
 }
 
 /// A prompt whose end was scored.
@@ -63,9 +89,9 @@ struct Scored {
 }
 
 impl Scored {
-    fn new(runtime: &Runtime, options: &Options, prompt: &Prompt, tail: usize) -> Result<Self, RuntimeError> {
+    fn new(runtime: &Runtime, options: &Options, prompt: &Prompt, tail: Tail) -> Result<Self, RuntimeError> {
         let ids = runtime.text().encode(prompt)?;
-        let tail = runtime.tail(options, ids.clone(), tail)?;
+        let tail = runtime.tail(options, ids.clone(), tail.of(ids.len()))?;
         Ok(Self { ids, tail })
     }
 
