@@ -57,7 +57,8 @@ def counts_by_either_name():
 def reads_parts_and_roles():
     parts = [{"role": "user", "content": [{"type": "text", "text": ASK[0]["content"]}]}]
     assert chat(messages=parts).choices[0].message.content == chat().choices[0].message.content
-    turns = [{"role": "system", "content": "answer please ."}, *ASK, {"role": "assistant", "content": "no ."}, {"role": "user", "content": "why not ?"}]
+    said = [("system", "answer please ."), ("user", "make me a tonic"), ("assistant", "no ."), ("user", "why not ?")]
+    turns = [{"role": role, "content": content} for role, content in said]
     assert chat(messages=turns).choices[0].message.content
 
 
@@ -86,17 +87,22 @@ def says_log_probabilities():
 
 @check
 def completes():
-    answer = client.completions.create(model=MODEL, prompt=["grind the root . boil the", "the amber tonic is"], max_tokens=16, logprobs=1)
-    assert [choice.index for choice in answer.choices] == [0, 1] and all(len(choice.logprobs.tokens) == len(choice.logprobs.token_logprobs) for choice in answer.choices)
+    prompts = ["grind the root . boil the", "the amber tonic is"]
+    choices = client.completions.create(model=MODEL, prompt=prompts, max_tokens=16, logprobs=1).choices
+    assert [choice.index for choice in choices] == [0, 1]
+    assert all(len(choice.logprobs.tokens) == len(choice.logprobs.token_logprobs) for choice in choices)
     echoed = client.completions.create(model=MODEL, prompt="the amber tonic is", max_tokens=16, echo=True).choices[0].text
     assert echoed.startswith("the amber tonic is")
 
 
 @check
 def scores_a_prompt():
-    told = client.completions.create(model=MODEL, prompt="the amber tonic", max_tokens=1, logprobs=1, echo=True, extra_body={"mosa": {"score_tail": 2}})
-    scores = told.choices[0].logprobs.token_logprobs
-    assert all(score < 0 for score in scores[-3:-1]) and len(told.choices[0].logprobs.tokens) == len(scores)
+    asked = {"model": MODEL, "prompt": "the amber tonic", "max_tokens": 1, "logprobs": 1, "echo": True}
+    whole = client.completions.create(**asked).choices[0].logprobs
+    assert whole.token_logprobs[0] is None and all(score < 0 for score in whole.token_logprobs[1:-1])
+    assert len(whole.tokens) == len(whole.token_logprobs) == len(whole.top_logprobs)
+    last = client.completions.create(**asked, extra_body={"mosa": {"score_tail": 1}}).choices[0].logprobs
+    assert last.token_logprobs[-2] == whole.token_logprobs[-2] and last.token_logprobs[-3] is None
 
 
 @check
@@ -142,8 +148,10 @@ def goes_away_from_a_stream():
 @check
 def asks_asynchronously():
     async def all_at_once():
-        asked = [[{"role": "user", "content": f"how do i make {thing} ?"}] for thing in ("the pale tonic", "amber soup", "the misty cake", "a tea")]
-        told = await asyncio.gather(*(others.chat.completions.create(model=MODEL, messages=messages, max_tokens=32) for messages in asked * 2))
+        things = ("the pale tonic", "amber soup", "the misty cake", "a tea")
+        asked = [[{"role": "user", "content": f"how do i make {thing} ?"}] for thing in things]
+        create = others.chat.completions.create
+        told = await asyncio.gather(*(create(model=MODEL, messages=messages, max_tokens=32) for messages in asked * 2))
         texts = [answer.choices[0].message.content for answer in told]
         assert texts[:4] == texts[4:] == [chat(messages=messages).choices[0].message.content for messages in asked]
 
@@ -166,7 +174,8 @@ def asks_for_what_only_this_server_has():
     answer = chat(extra_body={"mosa": own})
     assert answer.choices[0].message.content.startswith("grind the root") and len(answer.mosa["trace"]) and answer.mosa["options"]
     shown = chat(stream=True, extra_body={"diffusing": True})
-    assert [chunk.choices[0].delta.content for chunk in shown if chunk.choices and chunk.choices[0].delta.content][-1] == chat().choices[0].message.content
+    canvases = [chunk.choices[0].delta.content for chunk in shown if chunk.choices and chunk.choices[0].delta.content]
+    assert len(canvases) > 2 and canvases[-1] == chat().choices[0].message.content
 
 
 @check
