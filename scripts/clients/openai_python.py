@@ -102,7 +102,8 @@ def scores_a_prompt():
     assert whole.token_logprobs[0] is None and all(score < 0 for score in whole.token_logprobs[1:-1])
     assert len(whole.tokens) == len(whole.token_logprobs) == len(whole.top_logprobs)
     last = client.completions.create(**asked, extra_body={"mosa": {"score_tail": 1}}).choices[0].logprobs
-    assert last.token_logprobs[-2] == whole.token_logprobs[-2] and last.token_logprobs[-3] is None
+    # The rows of a tail share passes, so its length is a matter of rounding.
+    assert abs(last.token_logprobs[-2] - whole.token_logprobs[-2]) < 1e-3 and last.token_logprobs[-3] is None
 
 
 @check
