@@ -73,7 +73,7 @@ def answers_several_times():
 @check
 def stops():
     whole = chat().choices[0].message.content
-    word = whole.split()[2]
+    word = whole[len(whole) // 2 :][:5]
     choice = chat(stop=[word, "nowhere"]).choices[0]
     assert choice.message.content == whole[: whole.find(word)] and choice.finish_reason == "stop"
 
@@ -81,7 +81,9 @@ def stops():
 @check
 def says_log_probabilities():
     choice = chat(logprobs=True).choices[0]
-    assert "".join(token.token for token in choice.logprobs.content).strip() == choice.message.content.strip()
+    said, whole = "".join(token.token for token in choice.logprobs.content), choice.message.content
+    # A token may hold a part of a character.
+    assert said.strip() == whole.strip() or "\ufffd" in said + whole
     assert all(token.logprob <= 0 for token in choice.logprobs.content)
 
 
@@ -99,7 +101,8 @@ def completes():
 def scores_a_prompt():
     asked = {"model": MODEL, "prompt": "the amber tonic", "max_tokens": 1, "logprobs": 1, "echo": True}
     whole = client.completions.create(**asked).choices[0].logprobs
-    assert whole.token_logprobs[0] is None and all(score < 0 for score in whole.token_logprobs[1:-1])
+    # The server was started with --score-tail 8, which may be more than this prompt has.
+    assert whole.token_logprobs[0] is None and all(score < 0 for score in whole.token_logprobs[1:-1][-8:])
     assert len(whole.tokens) == len(whole.token_logprobs) == len(whole.top_logprobs)
     last = client.completions.create(**asked, extra_body={"mosa": {"score_tail": 1}}).choices[0].logprobs
     # The rows of a tail share passes, so its length is a matter of rounding.
