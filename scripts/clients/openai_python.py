@@ -100,7 +100,9 @@ def completes():
 @check
 def scores_a_prompt():
     asked = {"model": MODEL, "prompt": "the amber tonic", "max_tokens": 1, "logprobs": 1, "echo": True}
-    whole = client.completions.create(**asked).choices[0].logprobs
+    choice = client.completions.create(**asked).choices[0]
+    whole = choice.logprobs
+    assert "".join(whole.tokens) == choice.text and whole.text_offset[-1] == len(choice.text)
     # The server was started with --score-tail 8, which may be more than this prompt has.
     assert whole.token_logprobs[0] is None and all(score < 0 for score in whole.token_logprobs[1:-1][-8:])
     assert len(whole.tokens) == len(whole.token_logprobs) == len(whole.top_logprobs)

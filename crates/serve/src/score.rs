@@ -9,7 +9,7 @@ use crate::asked::Asked;
 use crate::completing::now;
 use crate::reply::Way;
 use crate::server::State;
-use crate::stream::Head;
+use crate::stream::{Head, pieces};
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use mosa_core::TokenId;
@@ -99,14 +99,14 @@ impl Scored {
     fn choice(&self, index: usize, text: &TextModel) -> Result<Value, Fault> {
         let decode = |ids: &[TokenId]| text.tokenizer.decode(ids, Specials::Keep).map_err(RuntimeError::from);
         let first = self.ids.len() - self.tail.len();
-        let (mut pieces, mut log_p, mut top) = (Vec::new(), Vec::new(), Vec::new());
-        for (at, id) in self.ids.iter().enumerate() {
-            let piece = decode(&[*id])?;
+        let mut pieces: Vec<String> = pieces(text, &self.ids).into_iter().map(Option::unwrap_or_default).collect();
+        let (mut log_p, mut top) = (Vec::new(), Vec::new());
+        for (at, (id, piece)) in self.ids.iter().zip(&pieces).enumerate() {
             match at.checked_sub(first).map(|at| &self.tail[at]) {
                 Some(TailToken { log_p: own, best: (best, most) }) => {
                     log_p.push(json!(own));
                     let mut likely = Map::new();
-                    likely.insert(decode(&[*best])?, json!(most));
+                    likely.insert(if best == id { piece.clone() } else { decode(&[*best])? }, json!(most));
                     likely.insert(piece.clone(), json!(own));
                     top.push(Value::Object(likely));
                 }
@@ -115,7 +115,6 @@ impl Scored {
                     top.push(Value::Null);
                 }
             }
-            pieces.push(piece);
         }
         let whole = decode(&self.ids)?;
         let offsets = offsets(&pieces);
