@@ -193,7 +193,8 @@ impl Run<'_> {
 
     fn fail(&mut self, question: usize, error: EngineError) {
         let id = self.questions[question].id.clone();
-        let named = matches!(error, EngineError::Request { .. } | EngineError::TooLong { .. });
+        let named =
+            matches!(error, EngineError::Request { .. } | EngineError::NoRoom { .. } | EngineError::TooLong { .. });
         let error = if named { error } else { EngineError::Question { id, error: Box::new(error) } };
         self.sheets[question].failed.get_or_insert(error);
     }

@@ -23,6 +23,23 @@ pub enum EngineError {
         /// What is wrong.
         what: String,
     },
+    /// A prompt and the canvas behind it are longer than the model's context.
+    #[error(
+        "prompt {id}: {tokens} tokens plus gen-length {gen_length}{} exceed the model's context of {context}",
+        blocks(.gen_length, .on_canvas)
+    )]
+    NoRoom {
+        /// The request's id.
+        id: String,
+        /// Tokens of the prompt.
+        tokens: usize,
+        /// Positions that were asked for.
+        gen_length: usize,
+        /// Positions on the canvas, which may be whole blocks.
+        on_canvas: usize,
+        /// Positions the model has.
+        context: usize,
+    },
     /// The prompt of a question and its longest choice are longer than the model's context.
     #[error(
         "question {id}: {tokens} tokens of the prompt and {behind} of its longest choice do not fit the model's context of \
@@ -118,4 +135,9 @@ pub(crate) fn not_a_number(subject: Adapted<'_>, position: usize, step: u64) -> 
         }
     };
     EngineError::NotANumber { position, step, cause }
+}
+
+/// What a canvas of whole blocks takes, where that is more than was asked for.
+fn blocks(gen_length: &usize, on_canvas: &usize) -> String {
+    if on_canvas > gen_length { format!(" ({on_canvas} in whole blocks)") } else { String::new() }
 }

@@ -58,7 +58,7 @@ impl Request {
     /// nobody asked to fill, forced tokens outside the response or that are masks.
     ///
     /// # Errors
-    /// [`EngineError::Request`].
+    /// [`EngineError::Request`], [`EngineError::NoRoom`].
     pub fn check(&self, spec: &ModelSpec) -> Result<(), EngineError> {
         self.canvas(spec).map(|_| ())
     }
@@ -76,11 +76,8 @@ impl Request {
         }
         let on_canvas = self.options.response_on_canvas(len);
         if len.saturating_add(on_canvas) > spec.max_length {
-            let whole = if on_canvas > gen_length { format!(" ({on_canvas} in whole blocks)") } else { String::new() };
-            return Err(wrong(format!(
-                "{len} tokens plus gen-length {gen_length}{whole} exceed the model's context of {}",
-                spec.max_length
-            )));
+            let (id, context) = (self.id.clone(), spec.max_length);
+            return Err(EngineError::NoRoom { id, tokens: len, gen_length, on_canvas, context });
         }
         let tokens = self.prompt.iter().chain(self.forced.iter().map(|(_, t)| t));
         if let Some(bad) = tokens.copied().find(|&t| t as usize >= spec.vocab) {

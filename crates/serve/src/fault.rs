@@ -62,7 +62,9 @@ impl From<RuntimeError> for Fault {
     fn from(error: RuntimeError) -> Self {
         let message = error.to_string();
         let (status, code) = match error {
-            RuntimeError::Engine(EngineError::TooLong { .. }) => (StatusCode::BAD_REQUEST, "context_length_exceeded"),
+            RuntimeError::Engine(EngineError::TooLong { .. } | EngineError::NoRoom { .. }) => {
+                (StatusCode::BAD_REQUEST, "context_length_exceeded")
+            }
             RuntimeError::Engine(EngineError::Option { .. } | EngineError::Request { .. })
             | RuntimeError::Request(_)
             | RuntimeError::Text(_) => (StatusCode::BAD_REQUEST, "invalid_value"),

@@ -9,7 +9,7 @@ use crate::asked::Asked;
 use crate::completing::now;
 use crate::reply::Way;
 use crate::server::State;
-use crate::stream::Head;
+use crate::stream::{Head, pieces};
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use mosa_core::TokenId;
@@ -21,7 +21,8 @@ use std::sync::Arc;
 
 /// Scores the prompts of a request.
 pub(crate) async fn scored(state: Arc<State>, asked: Asked) -> Result<Response, Fault> {
-    let Some(tail) = asked.extension.score_tail.or(state.settings.score_tail) else {
+    let own = asked.extension.score_tail.map(Tail::Asked);
+    let Some(tail) = own.or(state.settings.score_tail.map(Tail::Most)) else {
         let message = "how many tokens at the end of the prompt are scored has to be said: \"mosa\": {\"score_tail\": N}, or \
                        start the server with --score-tail N";
         return Err(Fault::field("mosa.score_tail", message));
@@ -52,8 +53,33 @@ pub(crate) async fn scored(state: Arc<State>, asked: Asked) -> Result<Response, 
     let head = Head { way, id: state.id(way), model: one.served.name.clone(), created: now(), fingerprint };
     let mut response = head.wrap(false, &choices);
     response["usage"] = json!({"prompt_tokens": tokens, "completion_tokens": 0, "total_tokens": tokens});
-    response["mosa"] = json!({"estimator": "chain", "score_tail": tail});
+    response["mosa"] = json!({"estimator": "chain", "score_tail": tail.tokens()});
     Ok(Json(response).into_response())
+}
+
+/// How many tokens at the end of a prompt are scored.
+#[derive(Clone, Copy)]
+enum Tail {
+    /// As the request says.
+    Asked(usize),
+    /// As the server was started: shorter prompts are scored from their second token on.
+    Most(usize),
+}
+
+impl Tail {
+    fn tokens(self) -> usize {
+        match self {
+            Self::Asked(tokens) | Self::Most(tokens) => tokens,
+        }
+    }
+
+    /// Of a prompt of this length.
+    fn of(self, len: usize) -> usize {
+        match self {
+            Self::Asked(tokens) => tokens,
+            Self::Most(tokens) => tokens.min(len.saturating_sub(1)).max(1),
+        }
+    }
 }
 
 /// A prompt whose end was scored.
@@ -63,9 +89,9 @@ struct Scored {
 }
 
 impl Scored {
-    fn new(runtime: &Runtime, options: &Options, prompt: &Prompt, tail: usize) -> Result<Self, RuntimeError> {
+    fn new(runtime: &Runtime, options: &Options, prompt: &Prompt, tail: Tail) -> Result<Self, RuntimeError> {
         let ids = runtime.text().encode(prompt)?;
-        let tail = runtime.tail(options, ids.clone(), tail)?;
+        let tail = runtime.tail(options, ids.clone(), tail.of(ids.len()))?;
         Ok(Self { ids, tail })
     }
 
@@ -73,14 +99,14 @@ impl Scored {
     fn choice(&self, index: usize, text: &TextModel) -> Result<Value, Fault> {
         let decode = |ids: &[TokenId]| text.tokenizer.decode(ids, Specials::Keep).map_err(RuntimeError::from);
         let first = self.ids.len() - self.tail.len();
-        let (mut pieces, mut log_p, mut top) = (Vec::new(), Vec::new(), Vec::new());
-        for (at, id) in self.ids.iter().enumerate() {
-            let piece = decode(&[*id])?;
+        let mut pieces: Vec<String> = pieces(text, &self.ids).into_iter().map(Option::unwrap_or_default).collect();
+        let (mut log_p, mut top) = (Vec::new(), Vec::new());
+        for (at, (id, piece)) in self.ids.iter().zip(&pieces).enumerate() {
             match at.checked_sub(first).map(|at| &self.tail[at]) {
                 Some(TailToken { log_p: own, best: (best, most) }) => {
                     log_p.push(json!(own));
                     let mut likely = Map::new();
-                    likely.insert(decode(&[*best])?, json!(most));
+                    likely.insert(if best == id { piece.clone() } else { decode(&[*best])? }, json!(most));
                     likely.insert(piece.clone(), json!(own));
                     top.push(Value::Object(likely));
                 }
@@ -89,7 +115,6 @@ impl Scored {
                     top.push(Value::Null);
                 }
             }
-            pieces.push(piece);
         }
         let whole = decode(&self.ids)?;
         let offsets = offsets(&pieces);

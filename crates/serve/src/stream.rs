@@ -249,7 +249,7 @@ fn canvas(text: &TextModel, frame: &Frame) -> Value {
 }
 
 /// What every token adds to the one before it, since a token alone may lack the space between them; none for a mask.
-fn pieces(text: &TextModel, tokens: &[TokenId]) -> Vec<Option<String>> {
+pub(crate) fn pieces(text: &TextModel, tokens: &[TokenId]) -> Vec<Option<String>> {
     let mask = text.special.mask;
     let decode = |ids: &[TokenId]| text.tokenizer.decode(ids, Specials::Keep).unwrap_or_default();
     let mut before: Option<(TokenId, String)> = None;

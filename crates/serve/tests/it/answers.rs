@@ -171,6 +171,19 @@ fn the_end_of_a_prompt_is_scored_as_the_engine_scores_it() {
 }
 
 #[test]
+fn a_prompt_shorter_than_the_tail_of_the_server_is_scored_from_its_second_token_on() {
+    let server = Server::start(|settings| settings.score_tail = Some(64));
+    let ids = server.runtime.text().tokenizer.encode("once upon a time").unwrap();
+    let body = json!({"prompt": [ids], "echo": true, "logprobs": 1, "max_tokens": 1});
+    let (status, scored) = server.post("/v1/completions", &body);
+    assert_eq!(status, 200, "{scored}");
+    let log_p = scored["choices"][0]["logprobs"]["token_logprobs"].as_array().unwrap();
+    assert!(log_p[0].is_null() && log_p[1..ids.len()].iter().all(Value::is_number), "{scored}");
+    let asked = server.post("/v1/completions", &with(body, &json!({"mosa": {"score_tail": 64}})));
+    assert_eq!(asked.0, 400, "what a request asks for and cannot have is refused");
+}
+
+#[test]
 fn models_words_and_counts_can_be_asked_for() {
     let server = Server::start(|_| {});
     let (_, models) = server.get("/v1/models");

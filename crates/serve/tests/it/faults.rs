@@ -48,6 +48,8 @@ fn every_field_that_is_not_honoured_is_named() {
     assert_eq!((status, &answer["error"]["code"]), (404, &json!("model_not_found")));
     let (status, answer) = server.post("/v1/chat/completions", &with(chat("x"), &json!({"max_tokens": 100_000})));
     assert_eq!(status, 400, "{answer}");
+    let (status, answer) = server.post("/v1/chat/completions", &chat(&"word ".repeat(500)));
+    assert_eq!((status, &answer["error"]["code"]), (400, &json!("context_length_exceeded")), "{answer}");
     assert_eq!(server.post("/v1/completions", &json!({"prompt": [999_999]})).0, 400, "an id outside the vocabulary");
 }
 
