@@ -113,8 +113,10 @@ fn name(args: &ServeArgs, dir: &Path) -> Result<String> {
         text.split('@').next().unwrap_or(text).rsplit('/').find(|part| !part.is_empty()).map(str::to_owned)
     };
     let of_folder = || dir.canonicalize().ok().and_then(|dir| Some(dir.file_name()?.to_string_lossy().into_owned()));
-    let given =
-        args.name.clone().or_else(|| last(&args.model).filter(|name| name.trim_matches('.') != "").or_else(of_folder));
+    let given = args
+        .name
+        .clone()
+        .or_else(|| last(&args.model).filter(|name| !name.trim_matches('.').is_empty()).or_else(of_folder));
     given.filter(|name| !name.trim().is_empty()).context("--model has no last part to be called by: give --name")
 }
 
