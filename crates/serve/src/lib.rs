@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Rows that share a worker take turns, each in a pass of its own, so an answer has the bytes it has alone. A reader's slowness
-//! costs nothing but their own connection: what is kept for them is the latest canvas ([`follow`]), and who goes away frees
+//! costs nothing but their own connection: what is kept for them is the latest canvas, and who goes away frees
 //! their row within a step.
 
 mod answer;

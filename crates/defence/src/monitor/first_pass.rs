@@ -48,7 +48,7 @@ impl FirstPass {
         }
     }
 
-    /// What it reads off logits [n, vocabulary] of such positions: [n], whose mean over all of them is its value.
+    /// What it reads off logits [n, vocabulary] of such positions, a tensor of n, whose mean over all of them is its value.
     ///
     /// # Errors
     /// What the tensor library reports.

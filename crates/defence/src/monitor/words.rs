@@ -85,7 +85,7 @@ impl Tokens {
         })
     }
 
-    /// The probability of an end token, of logits [n, vocabulary]: [n], f32. It has a derivative.
+    /// The probability of an end token, of logits [n, vocabulary], for each of the n, f32. It has a derivative.
     ///
     /// # Errors
     /// What the tensor library reports.
@@ -95,7 +95,7 @@ impl Tokens {
         Ok(p.f_sum_dim_intlist([-1i64].as_slice(), false, Kind::Float)?)
     }
 
-    /// ln of the sum of exp(logit) over words of refusal minus the same over words of compliance, of logits [n, vocabulary]: [n],
+    /// ln of the sum of exp(logit) over words of refusal minus the same over words of compliance, of logits [n, vocabulary], one of each,
     /// f32. The energy of a set of words is minus the first; what is common to all logits of a position falls out. It has a
     /// derivative.
     ///
