@@ -196,7 +196,9 @@ fn a_checkpoint_in_this_process_helps_by_role() {
     let paths = [("m", world_model()), ("b", behaviours.clone()), ("o", out.clone()), ("h", helpers.clone())];
     let paths: Vec<(&str, &Path)> = paths.iter().map(|(n, p)| (*n, p.as_path())).collect();
     let typed = "attack aos --model {m} --behaviors {b} --out {o} --helpers {h} --profile smoke --gen-length 96 --threshold 0.9 --quiet --limit 2";
-    line(typed, &paths).ok();
+    // Eight words of the embedded model are no prompt of an optimiser, and a run without an answer says so.
+    let run = line(typed, &paths);
+    assert_eq!((run.code, run.stderr.contains("nothing was measured")), (1, true), "{}", run.stderr);
     let calls = lines(&out.join("journal.jsonl"));
     let said = |kind: &str| calls.iter().filter(|c| c["kind"] == kind).collect::<Vec<_>>();
     assert!(!said("aos/optimiser").is_empty());

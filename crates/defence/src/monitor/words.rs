@@ -95,9 +95,9 @@ impl Tokens {
         Ok(p.f_sum_dim_intlist([-1i64].as_slice(), false, Kind::Float)?)
     }
 
-    /// ln of the sum of exp(logit) over words of refusal minus the same over words of compliance, of logits [n, vocabulary], one of each,
-    /// f32. The energy of a set of words is minus the first; what is common to all logits of a position falls out. It has a
-    /// derivative.
+    /// ln of the sum of exp(logit) over words of refusal minus the same over words of compliance, one for each of logits
+    /// [n, vocabulary], f32. The energy of a set of words is minus the first; what is common to all logits of a position
+    /// falls out. It has a derivative.
     ///
     /// # Errors
     /// What the tensor library reports.
