@@ -9,6 +9,7 @@ use crate::sampling::Shipped;
 use crate::{interrupt, output};
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
+use mosa_core::Interrupt;
 use mosa_engine::{Batching, Ends, Options};
 use mosa_model::{Adapter, ModelConfig, ModelSpec, all_threads, set_threads, threads_for};
 use mosa_runtime::{Model, Runtime, Settings};
@@ -92,7 +93,8 @@ impl Making<'_> {
         let all = all_threads();
         set_threads(i32::try_from((all / workers).max(1)).unwrap_or(1));
         let start = |_| {
-            let settings = Settings { batching, batch_size: args.max_running, stop: interrupt::stop() };
+            // What is under way when a stop is asked for may end: the server sees to that.
+            let settings = Settings { batching, batch_size: args.max_running, stop: Interrupt::new() };
             Ok(Runtime::start(model()?, settings)?)
         };
         let workers = (0..workers).map(start).collect::<Result<Vec<Runtime>>>();

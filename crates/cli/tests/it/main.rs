@@ -25,6 +25,8 @@ mod probe;
 mod reading;
 mod replies;
 mod safety;
+#[cfg(target_os = "linux")]
+mod serve;
 mod stacks;
 #[cfg(target_os = "linux")]
 mod terminal;

@@ -1,0 +1,111 @@
+//! `mosa serve` as a process: it starts, answers, stops, and starts again.
+
+use crate::{command, fixture, mosa, press_ctrl_c, words};
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// A server, killed with the test.
+struct Served {
+    child: Child,
+    addr: String,
+}
+
+impl Served {
+    fn start(more: &str) -> Self {
+        let model = fixture("llada");
+        let typed = format!("serve --model {{m}} --quiet {more}");
+        let mut child = command(&words(typed.trim(), &[("m", &model)])).stderr(Stdio::piped()).spawn().unwrap();
+        let mut said = String::new();
+        let mut lines = BufReader::new(child.stderr.take().unwrap());
+        while !said.contains("http://") {
+            said.clear();
+            assert!(lines.read_line(&mut said).unwrap() > 0, "it ended before it listened");
+        }
+        // Nobody reads what else it says; a pipe that is gone would end it.
+        thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
+        let addr = said.split("http://").nth(1).unwrap().split('/').next().unwrap().to_owned();
+        Self { child, addr }
+    }
+
+    /// The body of a response.
+    fn ask(&self, head: &str, body: &str) -> String {
+        let mut stream = TcpStream::connect(&self.addr).unwrap();
+        let kind = "Host: x\r\nConnection: close\r\nContent-Type: application/json";
+        write!(stream, "{head} HTTP/1.1\r\n{kind}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{answer:?} is no answer")).1.to_owned()
+    }
+
+    /// A long answer, at a temperature.
+    fn answer(&self) -> Value {
+        let body = json!({
+            "messages": [{"role": "user", "content": "the sea"}],
+            "temperature": 1, "seed": 3, "mosa": {"gen_length": 200, "steps": 200},
+        });
+        let answer: Value = serde_json::from_str(&self.ask("POST /v1/chat/completions", &body.to_string())).unwrap();
+        json!([answer["choices"], answer["usage"], answer["mosa"]])
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_server_that_is_told_to_stop_ends_its_answers_first() {
+    let mut served = Served::start("--addr 127.0.0.1:0");
+    let expected = served.answer();
+    assert!(expected[0][0]["message"]["content"].is_string(), "{expected}");
+    let given = thread::scope(|scope| {
+        let asked = scope.spawn(|| served.answer());
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !served.ask("GET /metrics", "").contains("\nmosa_running 1") && !asked.is_finished() {
+            assert!(Instant::now() < deadline, "it never ran");
+        }
+        press_ctrl_c(&served.child);
+        asked.join().unwrap()
+    });
+    assert_eq!(given, expected);
+    assert!(served.child.wait().unwrap().success());
+    assert!(TcpStream::connect(&served.addr).is_err());
+}
+
+#[test]
+fn a_server_that_was_killed_starts_again_at_its_address_and_answers_the_same() {
+    let mut served = Served::start("--addr 127.0.0.1:0");
+    let (first, addr) = (served.answer(), served.addr.clone());
+    served.child.kill().unwrap();
+    served.child.wait().unwrap();
+    let again = Served::start(&format!("--addr {addr}"));
+    assert_eq!(again.answer(), first);
+}
+
+#[test]
+fn what_a_server_cannot_do_is_said_before_it_listens() {
+    let served = Served::start("--addr 127.0.0.1:0");
+    let model = fixture("llada");
+    let nowhere = Path::new("nowhere");
+    let paths = [("m", model.as_path()), ("n", nowhere)];
+    for (typed, said) in [
+        (format!("serve --model {{m}} --addr {}", served.addr), "cannot listen at"),
+        ("serve --model {n} --addr 127.0.0.1:0".to_owned(), "nowhere"),
+        ("serve --model {m} --addr 127.0.0.1:0 --adapter x={n}".to_owned(), "nowhere"),
+        ("serve --model {m} --addr 127.0.0.1:0 --adapter x".to_owned(), "is not NAME=DIR"),
+        ("serve --model {m} --addr 127.0.0.1:0 --defence wall".to_owned(), "wall"),
+        ("serve --model {m} --addr 127.0.0.1:0 --gen-length 12 --block-length 5".to_owned(), "block"),
+        ("serve --model {m} --addr here".to_owned(), "here"),
+    ] {
+        let run = mosa(&words(&typed, &paths));
+        assert_eq!(run.code, 2, "{typed}: {}", run.stderr);
+        assert!(run.stderr.contains(said), "{typed}: {}", run.stderr);
+    }
+}
