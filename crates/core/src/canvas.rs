@@ -16,6 +16,18 @@ pub enum Cause {
     Remasked,
 }
 
+impl Cause {
+    /// In a word, as traces have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Forced => "forced",
+            Self::Committed => "committed",
+            Self::Revised => "revised",
+            Self::Remasked => "remasked",
+        }
+    }
+}
+
 /// One change of one position.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Edit {

@@ -1,9 +1,9 @@
 //! One answer: what is asked of a runtime, and what is made of what it says.
 
+use crate::Fault;
 use crate::asked::{Asked, Prefill, Prompted};
 use crate::follow::Watch;
 use crate::served::One;
-use crate::{Fault, Knobs};
 use mosa_core::TokenId;
 use mosa_engine::{Finish, Options};
 use mosa_runtime::{Answered, Ask, Follower, Stack, When, Words, Written};
@@ -38,13 +38,16 @@ pub(crate) struct Said {
 
 impl Plan {
     pub(crate) fn new(one: &One, asked: &Asked) -> Result<Self, Fault> {
-        let knobs = Knobs { seed: Some(seed(&asked.knobs)), ..asked.knobs.clone() };
-        let options = (one.served.sampler)(&knobs).map_err(|what| Fault::field("mosa", what))?;
+        let mut options = one.options(&asked.knobs)?;
+        // Chance has a say and nobody said which: asking again is to give another answer, and this one says its seed.
+        if asked.knobs.seed.is_none() && options.temperature > 0.0 {
+            options.seed = RandomState::new().build_hasher().finish() >> 12;
+        }
         let stack = one.stack(asked.extension.defences.as_deref())?;
         // The length of a canvas is what people ask for by a number of tokens, unless they say both.
         let (gen_length, most) = match asked.knobs.gen_length {
             Some(_) => (None, asked.max_tokens),
-            None => (asked.max_tokens.map(|n| n.max(1)), None),
+            None => (asked.max_tokens, None),
         };
         let settles = stack.only_before() && options.schedule.plan().editing().is_none();
         let prefill = asked.extension.prefill.clone();
@@ -127,14 +130,6 @@ impl Plan {
         };
         self.stop.iter().map(begins).max().unwrap_or(0)
     }
-}
-
-/// The seed that was asked for; else one nobody can guess if chance has a say, so that asking again gives another answer.
-fn seed(knobs: &Knobs) -> u64 {
-    knobs.seed.unwrap_or_else(|| match knobs.temperature {
-        Some(t) if t > 0.0 => RandomState::new().build_hasher().finish() >> 12,
-        _ => 0,
-    })
 }
 
 /// Where an answer ends: its first end token.

@@ -228,9 +228,16 @@ impl Extension {
     }
 }
 
+impl Asked {
+    /// A prompt as it is meant: the strings of special tokens in it are words, unless they were asked for.
+    pub(crate) fn meant(&self, prompted: &Prompted, text: &TextModel) -> Prompted {
+        if self.extension.allow_special { prompted.clone() } else { prompted.clone().literal(text) }
+    }
+}
+
 impl Prompted {
     /// The same, with the strings of special tokens as words.
-    pub(crate) fn literal(self, text: &TextModel) -> Self {
+    fn literal(self, text: &TextModel) -> Self {
         let prompt = match self.prompt {
             Prompt::Chat(messages) => {
                 let literal = |m: Message| Message { content: text.literal(&m.content), ..m };

@@ -9,14 +9,13 @@ use crate::server::State;
 use crate::stream::{Choice, Head, Outcome, Sending};
 use crate::{Fault, score};
 use axum::Json;
-use axum::http::StatusCode;
 use axum::response::sse::{KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use mosa_runtime::Runtime;
 use mosa_text::{Prompt, Specials, TextModel};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// A request whose answers are being decoded.
@@ -33,6 +32,12 @@ pub(crate) async fn complete(state: Arc<State>, way: Way, asked: Asked) -> Resul
         return score::scored(state, asked).await;
     }
     let (stream, logprobs) = (asked.stream, asked.logprobs);
+    if asked.max_tokens == Some(0) {
+        return Err(Fault::field(
+            "max_tokens",
+            "`max_tokens` = 0 asks for nothing: with `echo` and `logprobs` the prompt is scored",
+        ));
+    }
     if logprobs && asked.echo {
         let message = "`logprobs` with `echo` scores the prompt and generates nothing: say \"max_tokens\": 1";
         return Err(Fault::field("logprobs", message));
@@ -55,7 +60,7 @@ pub(crate) async fn complete(state: Arc<State>, way: Way, asked: Asked) -> Resul
 async fn whole(head: Head, choices: Vec<Choice>, logprobs: bool) -> Result<Response, Fault> {
     let (mut sent, mut all, mut beside) = (Vec::new(), Vec::new(), Value::Null);
     for (index, one) in choices.into_iter().enumerate() {
-        let (said, own) = one.outcome.await.map_err(|_| lost())??;
+        let (said, own) = one.outcome.await.map_err(|_| Fault::lost())??;
         let log_p = logprobs.then(|| revealed(head.way, &said));
         let mut made = choice(head.way, index, &said, &one.before, log_p);
         if index == 0 {
@@ -79,19 +84,12 @@ fn begin(state: &Arc<State>, way: Way, asked: Asked) -> Result<Begun, Fault> {
     let runtime = one.served.workers[0].clone();
     let places = state.queue.enter(asked.n * asked.prompts.len())?;
     let model = one.served.name.clone();
-    let head = Head {
-        way,
-        id: state.id(way),
-        model: model.clone(),
-        created: now(),
-        fingerprint: one.served.fingerprint.clone(),
-    };
+    let head = state.head(way, one);
     let mut places = places.into_iter();
     let mut choices = Vec::new();
     for prompted in &asked.prompts {
-        let before = if asked.echo { echoed(runtime.text(), &prompted.prompt)? } else { String::new() };
-        let prompted =
-            if asked.extension.allow_special { prompted.clone() } else { prompted.clone().literal(runtime.text()) };
+        let before = if asked.echo { echoed(one.text(), &prompted.prompt)? } else { String::new() };
+        let prompted = asked.meant(prompted, one.text());
         for number in 0..asked.n {
             let Some(place) = places.next() else { break };
             let (watch, tell) = (Arc::<Watch>::default(), oneshot::channel());
@@ -129,9 +127,8 @@ struct Answering {
 }
 
 impl Answering {
-    async fn run(self, mut place: Place, tell: oneshot::Sender<Outcome>) {
+    async fn run(self, mut place: Place, mut tell: oneshot::Sender<Outcome>) {
         let (state, watch, began) = (Arc::clone(&self.state), Arc::clone(&self.watch), Instant::now());
-        let mut tell = Some(tell);
         let outcome = tokio::select! {
             turn = place.turn() => match turn {
                 Ok(()) => {
@@ -140,28 +137,24 @@ impl Answering {
                 }
                 Err(fault) => Err(fault),
             },
-            () = closed(&mut tell) => Err(Fault::new(StatusCode::REQUEST_TIMEOUT, "cancelled", "cancelled")),
-            () = tokio::time::sleep(state.settings.timeout) => Err(late(&state)),
+            () = tell.closed() => Err(Fault::cancelled()),
+            () = tokio::time::sleep(state.settings.timeout) => Err(Fault::late(state.settings.timeout)),
         };
         // Whoever decodes it sees that within a step.
         drop(Wanted(watch));
         drop(place);
         state.count(&outcome, began.elapsed());
-        if let Some(tell) = tell {
-            let _ = tell.send(outcome);
-        }
+        let _ = tell.send(outcome);
     }
 
     /// Decodes on a thread that may wait; gives up when nobody waits for it or time is up.
-    async fn decoded(self, tell: &mut Option<oneshot::Sender<Outcome>>, began: Instant) -> Outcome {
-        let state = Arc::clone(&self.state);
-        let watch = Arc::clone(&self.watch);
+    async fn decoded(self, tell: &mut oneshot::Sender<Outcome>, began: Instant) -> Outcome {
+        let (timeout, watch) = (self.state.settings.timeout, Arc::clone(&self.watch));
         let mut thread = tokio::task::spawn_blocking(move || self.answer());
-        let left = state.settings.timeout.saturating_sub(began.elapsed());
         let given_up = tokio::select! {
-            outcome = &mut thread => return outcome.unwrap_or_else(|_| Err(lost())),
-            () = closed(tell) => Err(Fault::new(StatusCode::REQUEST_TIMEOUT, "cancelled", "cancelled")),
-            () = tokio::time::sleep(left) => Err(late(&state)),
+            outcome = &mut thread => return outcome.unwrap_or_else(|_| Err(Fault::lost())),
+            () = tell.closed() => Err(Fault::cancelled()),
+            () = tokio::time::sleep(timeout.saturating_sub(began.elapsed())) => Err(Fault::late(timeout)),
         };
         drop(Wanted(watch));
         // Its place is free once its row is.
@@ -182,23 +175,14 @@ impl Answering {
             "defences": said.answered.shown.defences,
         });
         if self.with_trace {
-            let text = one.served.workers[0].text();
             beside["options"] = serde_json::to_value(&self.plan.options).unwrap_or_default();
-            beside["trace"] = Value::Array(trace(text, &said));
+            beside["trace"] = Value::Array(trace(one.text(), &said));
             let shown = &said.answered.shown;
             beside["answer"] = json!({
                 "texts": shown.texts, "pieces": shown.pieces, "steps": shown.steps, "confidences": shown.confidences,
             });
         }
         Ok((said, beside))
-    }
-}
-
-/// Until nobody waits for the outcome any more.
-async fn closed(tell: &mut Option<oneshot::Sender<Outcome>>) {
-    match tell {
-        Some(tell) => tell.closed().await,
-        None => std::future::pending().await,
     }
 }
 
@@ -210,20 +194,4 @@ fn echoed(text: &TextModel, prompt: &Prompt) -> Result<String, Fault> {
         }
         other => Ok(other.words()),
     }
-}
-
-fn late(state: &State) -> Fault {
-    let seconds = state.settings.timeout.as_secs_f64();
-    let message =
-        format!("the answer was not there after {seconds} s: ask for a shorter one, or start with a longer --timeout");
-    Fault::new(StatusCode::GATEWAY_TIMEOUT, "timeout", message)
-}
-
-fn lost() -> Fault {
-    Fault::new(StatusCode::INTERNAL_SERVER_ERROR, "no_answer", "the answer was lost")
-}
-
-/// Seconds since 1970.
-pub(crate) fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use mosa_engine::EngineError;
 use mosa_runtime::RuntimeError;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// Why a request has no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +35,25 @@ impl Fault {
     /// A request that is no request.
     pub fn malformed(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "malformed_request", message)
+    }
+
+    /// An answer that nobody will give any more.
+    pub(crate) fn lost() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "no_answer", "the answer was lost")
+    }
+
+    /// An answer that was not there in time.
+    pub(crate) fn late(timeout: Duration) -> Self {
+        let seconds = timeout.as_secs_f64();
+        let message = format!(
+            "the answer was not there after {seconds} s: ask for a shorter one, or start with a longer --timeout"
+        );
+        Self::new(StatusCode::GATEWAY_TIMEOUT, "timeout", message)
+    }
+
+    /// An answer nobody waits for.
+    pub(crate) fn cancelled() -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "cancelled", "cancelled")
     }
 
     /// The body of the response.

@@ -1,7 +1,6 @@
 //! Answers in the shapes of OpenAI's API.
 
 use crate::answer::Said;
-use mosa_core::Cause;
 use mosa_engine::StepRecord;
 use mosa_text::{Specials, TextModel};
 use serde_json::{Value, json};
@@ -78,12 +77,7 @@ pub(crate) fn revealed(way: Way, said: &Said) -> Value {
         Way::Completion => {
             let log_p: Vec<Option<f64>> = log_p.collect();
             let top: Vec<Value> = pieces.iter().zip(&log_p).map(|(piece, p)| json!({piece.as_str(): p})).collect();
-            let mut offsets = Vec::with_capacity(pieces.len());
-            let mut at = 0;
-            for piece in pieces {
-                offsets.push(at);
-                at += piece.chars().count();
-            }
+            let offsets = &offsets(pieces)[..pieces.len()];
             json!({"tokens": pieces, "token_logprobs": log_p, "top_logprobs": top, "text_offset": offsets})
         }
     }
@@ -98,7 +92,7 @@ pub(crate) fn trace(text: &TextModel, said: &Said) -> Vec<Value> {
                 "offset": edit.position as i64 - prompt as i64,
                 "token": edit.token,
                 "text": text.tokenizer.decode(&[edit.token], Specials::Keep).unwrap_or_default(),
-                "cause": cause(edit.cause),
+                "cause": edit.cause.name(),
                 "confidence": edit.confidence,
             })
         };
@@ -108,11 +102,12 @@ pub(crate) fn trace(text: &TextModel, said: &Said) -> Vec<Value> {
     said.answered.answer.trace.steps.iter().map(step).collect()
 }
 
-fn cause(cause: Cause) -> &'static str {
-    match cause {
-        Cause::Forced => "forced",
-        Cause::Committed => "committed",
-        Cause::Revised => "revised",
-        Cause::Remasked => "remasked",
-    }
+/// Where every piece begins, and where the last one ends, in characters.
+pub(crate) fn offsets(pieces: &[String]) -> Vec<usize> {
+    let mut at = 0;
+    let ends = pieces.iter().map(|piece| {
+        at += piece.chars().count();
+        at
+    });
+    std::iter::once(0).chain(ends).collect()
 }

@@ -86,13 +86,13 @@ async fn metrics(Shared(state): Shared<Arc<State>>) -> impl IntoResponse {
 }
 
 /// A model as `/v1/models` lists it.
-fn listed(served: &crate::Served) -> Value {
+fn listed(state: &State, served: &crate::Served) -> Value {
     let runtime = &served.workers[0];
     let spec = runtime.spec();
     json!({
         "id": served.name,
         "object": "model",
-        "created": served.created,
+        "created": state.born,
         "owned_by": "mosa",
         "max_model_len": spec.max_length,
         "mosa": {
@@ -107,11 +107,11 @@ fn listed(served: &crate::Served) -> Value {
 }
 
 async fn models(Shared(state): Shared<Arc<State>>) -> Json<Value> {
-    Json(json!({"object": "list", "data": state.models.all().map(listed).collect::<Vec<_>>()}))
+    Json(json!({"object": "list", "data": state.models.all().map(|served| listed(&state, served)).collect::<Vec<_>>()}))
 }
 
 async fn model(Shared(state): Shared<Arc<State>>, axum::extract::Path(name): axum::extract::Path<String>) -> Told {
-    Ok(Json(listed(&state.models.named(Some(&name))?.served)).into_response())
+    Ok(Json(listed(&state, &state.models.named(Some(&name))?.served)).into_response())
 }
 
 async fn chat(Shared(state): Shared<Arc<State>>, request: Request) -> Told {

@@ -5,11 +5,11 @@
 //! of a harness does not say how many tokens it will read, so the server has to be told. Nothing is generated.
 
 use crate::Fault;
-use crate::asked::Asked;
-use crate::completing::now;
-use crate::reply::Way;
+use crate::asked::{Asked, Prompted};
+use crate::reply::{Way, offsets};
+use crate::served::One;
 use crate::server::State;
-use crate::stream::{Head, pieces};
+use crate::stream::pieces;
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use mosa_core::TokenId;
@@ -28,33 +28,44 @@ pub(crate) async fn scored(state: Arc<State>, asked: Asked) -> Result<Response, 
         return Err(Fault::field("mosa.score_tail", message));
     };
     let one = state.models.named(asked.model.as_deref())?;
-    let options = (one.served.sampler)(&asked.knobs).map_err(|what| Fault::field("mosa", what))?;
+    let options = one.options(&asked.knobs)?;
     let mut choices = Vec::new();
     let mut tokens = 0;
-    for (index, prompted) in asked.prompts.into_iter().enumerate() {
-        let mut place = state.queue.enter(1)?.pop();
-        if let Some(place) = &mut place {
-            place.turn().await?;
-        }
-        let prompted =
-            if asked.extension.allow_special { prompted } else { prompted.literal(one.served.workers[0].text()) };
-        let (state, options, name) = (Arc::clone(&state), options.clone(), one.served.name.clone());
-        let score = move || {
-            let one = state.models.named(Some(&name))?;
-            let turn = one.turn();
-            Scored::new(turn.runtime(), &options, &prompted.prompt, tail).map_err(Fault::from)
-        };
-        let scored = tokio::task::spawn_blocking(score).await;
-        let scored = scored.unwrap_or_else(|_| Err(RuntimeError::Interrupted.into()))?;
+    for (index, prompted) in asked.prompts.iter().enumerate() {
+        let Prompted { prompt, .. } = asked.meant(prompted, one.text());
+        let scoring = scoring(&state, one, Scoring { prompt, options: options.clone(), tail });
+        let late = |_| Fault::late(state.settings.timeout);
+        let scored = tokio::time::timeout(state.settings.timeout, scoring).await.map_err(late)??;
         tokens += scored.ids.len();
-        choices.push(scored.choice(index, one.served.workers[0].text())?);
+        choices.push(scored.choice(index, one.text())?);
     }
-    let (way, fingerprint) = (Way::Completion, one.served.fingerprint.clone());
-    let head = Head { way, id: state.id(way), model: one.served.name.clone(), created: now(), fingerprint };
+    let head = state.head(Way::Completion, one);
     let mut response = head.wrap(false, &choices);
     response["usage"] = json!({"prompt_tokens": tokens, "completion_tokens": 0, "total_tokens": tokens});
     response["mosa"] = json!({"estimator": "chain", "score_tail": tail.tokens()});
     Ok(Json(response).into_response())
+}
+
+/// A prompt that is scored.
+struct Scoring {
+    prompt: Prompt,
+    options: Options,
+    tail: Tail,
+}
+
+/// Scores a prompt on a thread that may wait, once it is its turn; its place is free when the thread is done.
+async fn scoring(state: &Arc<State>, one: &One, asked: Scoring) -> Result<Scored, Fault> {
+    let mut places = state.queue.enter(1)?;
+    for place in &mut places {
+        place.turn().await?;
+    }
+    let (state, name) = (Arc::clone(state), one.served.name.clone());
+    let score = move || {
+        let _places = places;
+        let one = state.models.named(Some(&name))?;
+        Scored::new(one.turn().runtime(), &asked).map_err(Fault::from)
+    };
+    tokio::task::spawn_blocking(score).await.unwrap_or_else(|_| Err(Fault::lost()))
 }
 
 /// How many tokens at the end of a prompt are scored.
@@ -89,9 +100,9 @@ struct Scored {
 }
 
 impl Scored {
-    fn new(runtime: &Runtime, options: &Options, prompt: &Prompt, tail: Tail) -> Result<Self, RuntimeError> {
-        let ids = runtime.text().encode(prompt)?;
-        let tail = runtime.tail(options, ids.clone(), tail.of(ids.len()))?;
+    fn new(runtime: &Runtime, asked: &Scoring) -> Result<Self, RuntimeError> {
+        let ids = runtime.text().encode(&asked.prompt)?;
+        let tail = runtime.tail(&asked.options, ids.clone(), asked.tail.of(ids.len()))?;
         Ok(Self { ids, tail })
     }
 
@@ -124,14 +135,4 @@ impl Scored {
         let logprobs = json!({"tokens": pieces, "token_logprobs": log_p, "top_logprobs": top, "text_offset": offsets});
         Ok(json!({"index": index, "text": whole, "logprobs": logprobs, "finish_reason": "length"}))
     }
-}
-
-/// Where every piece begins, and where the last one ends, in characters.
-fn offsets(pieces: &[String]) -> Vec<usize> {
-    let mut at = 0;
-    let ends = pieces.iter().map(|piece| {
-        at += piece.chars().count();
-        at
-    });
-    std::iter::once(0).chain(ends).collect()
 }

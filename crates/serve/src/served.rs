@@ -3,6 +3,7 @@
 use crate::{Fault, Knobs};
 use mosa_engine::Options;
 use mosa_runtime::{Defence, Runtime, RuntimeError, Stack};
+use mosa_text::TextModel;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -21,8 +22,6 @@ pub struct Served {
     pub defences: Vec<Arc<dyn Defence>>,
     /// Hash of weights and adapter.
     pub fingerprint: String,
-    /// Seconds since 1970 at which it was loaded.
-    pub created: u64,
 }
 
 /// All models of a server.
@@ -74,6 +73,16 @@ impl One {
         let least = (0..self.busy.len()).min_by_key(|&at| self.busy[at].load(Ordering::Relaxed)).unwrap_or(0);
         self.busy[least].fetch_add(1, Ordering::Relaxed);
         Turn { one: self, at: least }
+    }
+
+    /// How a request is decoded.
+    pub(crate) fn options(&self, knobs: &Knobs) -> Result<Options, Fault> {
+        (self.served.sampler)(knobs).map_err(|what| Fault::field("mosa", what))
+    }
+
+    /// Its words.
+    pub(crate) fn text(&self) -> &TextModel {
+        self.served.workers[0].text()
     }
 
     /// The defences of these names, in the order the server has them; all of them where none are named.

@@ -3,8 +3,8 @@
 use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::reply::Way;
-use crate::served::Models;
-use crate::stream::Outcome;
+use crate::served::{Models, One};
+use crate::stream::{Head, Outcome};
 use crate::{Fault, ServeError, Served, routes};
 use axum::Router;
 use hyper::server::conn::http1;
@@ -15,7 +15,7 @@ use mosa_core::Interrupt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::net::TcpListener;
 
 /// How a server behaves.
@@ -49,14 +49,20 @@ pub(crate) struct State {
     pub queue: Arc<Queue>,
     pub metrics: Metrics,
     answered: AtomicU64,
-    /// Tells this server's ids from those of another.
-    born: u64,
+    /// Seconds since 1970 at which it began; tells its ids from those of another.
+    pub born: u64,
 }
 
 impl State {
     /// A name for a response.
-    pub(crate) fn id(&self, way: Way) -> String {
+    fn id(&self, way: Way) -> String {
         format!("{}-{:x}-{}", way.id(), self.born, self.answered.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// What all parts of a response say.
+    pub(crate) fn head(&self, way: Way, one: &One) -> Head {
+        let Served { name, fingerprint, .. } = &one.served;
+        Head { way, id: self.id(way), model: name.clone(), created: now(), fingerprint: fingerprint.clone() }
     }
 
     /// Counts an answer.
@@ -99,7 +105,7 @@ pub fn serve(
         queue,
         metrics: Metrics::new(),
         answered: AtomicU64::new(0),
-        born: crate::completing::now(),
+        born: now(),
         settings,
     });
     let served = runtime.block_on(async {
@@ -188,6 +194,11 @@ async fn terminated() {
 #[cfg(not(unix))]
 async fn terminated() {
     std::future::pending().await
+}
+
+/// Seconds since 1970.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 /// Whether a caller may ask.

@@ -143,11 +143,11 @@ impl Sending {
         let choice = &mut self.choices[index];
         let outcome = match choice.outcome.try_recv() {
             Ok(outcome) => Some(outcome),
-            Err(TryRecvError::Closed) => return Err(lost()),
+            Err(TryRecvError::Closed) => return Err(Fault::lost()),
             Err(TryRecvError::Empty) => {
                 let watch: &Watch = &choice.watch.0;
                 tokio::select! {
-                    outcome = &mut choice.outcome => Some(outcome.unwrap_or_else(|_| Err(lost()))),
+                    outcome = &mut choice.outcome => Some(outcome.unwrap_or_else(|_| Err(Fault::lost()))),
                     () = watch.stepped() => None,
                 }
             }
@@ -206,10 +206,6 @@ impl Sending {
         choice.said = Some(said);
         Ok(())
     }
-}
-
-fn lost() -> Fault {
-    Fault::new(axum::http::StatusCode::INTERNAL_SERVER_ERROR, "no_answer", "the answer was lost")
 }
 
 fn event(value: &Value) -> Event {

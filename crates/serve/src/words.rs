@@ -13,7 +13,7 @@ pub(crate) fn tokenize(state: &State, body: Value) -> Result<Value, Fault> {
     let mut fields = Fields::of(body)?;
     let model: Option<String> = fields.take("model")?;
     let one = state.models.named(model.as_deref())?;
-    let text = one.served.workers[0].text();
+    let text = one.text();
     let Some(words) = fields.take::<String>("prompt")? else {
         return Err(Fault::field("prompt", "`prompt` is missing"));
     };
@@ -33,7 +33,7 @@ pub(crate) fn detokenize(state: &State, body: Value) -> Result<Value, Fault> {
         return Err(Fault::field("tokens", "`tokens` is missing"));
     };
     fields.end()?;
-    let tokenizer = &one.served.workers[0].text().tokenizer;
+    let tokenizer = &one.text().tokenizer;
     if let Some(unknown) = ids.iter().find(|id| tokenizer.token(**id).is_none()) {
         return Err(Fault::field("tokens", format!("{unknown} is no token of this model")));
     }
@@ -43,7 +43,7 @@ pub(crate) fn detokenize(state: &State, body: Value) -> Result<Value, Fault> {
 /// Names of the special tokens, and the chat template.
 pub(crate) fn info(state: &State, model: Option<&str>) -> Result<Value, Fault> {
     let one = state.models.named(model)?;
-    let text = one.served.workers[0].text();
+    let text = one.text();
     let token = |id: TokenId| text.tokenizer.token(id);
     Ok(json!({
         "tokenizer_class": "PreTrainedTokenizerFast",

@@ -22,11 +22,6 @@ impl TextModel {
         out
     }
 
-    /// A text without the marks of [`TextModel::literal`].
-    pub fn unmarked(text: &str) -> String {
-        text.replace(CUT, "")
-    }
-
     /// The strings of the tokens that mean something; one of a single character cannot be cut.
     fn controls(&self) -> Vec<String> {
         let special = &self.special;

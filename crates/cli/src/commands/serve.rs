@@ -16,7 +16,7 @@ use mosa_runtime::{Model, Runtime, Settings};
 use mosa_serve::{Knobs, Sampler, Served, Settings as ServerSettings, serve};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 pub(crate) fn run(args: &ServeArgs) -> Result<(), Failure> {
     more_files();
@@ -104,8 +104,7 @@ impl Making<'_> {
         let fingerprint = defences::fingerprint(&mut Fingerprints::default(), dir, folder)?;
         let Defended { runtime, .. } = defended(workers[0].clone(), &options, &args.defences, &fingerprint)?;
         let defences = runtime.defences().all().to_vec();
-        let created = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        Ok(Served { name, workers, sampler: Arc::clone(sampler), defences, fingerprint, created })
+        Ok(Served { name, workers, sampler: Arc::clone(sampler), defences, fingerprint })
     }
 }
 

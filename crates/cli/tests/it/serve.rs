@@ -80,6 +80,22 @@ fn a_server_that_is_told_to_stop_ends_its_answers_first() {
 }
 
 #[test]
+fn a_seed_is_the_requests_else_one_of_its_own_at_a_temperature_else_the_servers() {
+    let served = Served::start("--addr 127.0.0.1:0 --gen-length 8 --seed 5");
+    let warm = Served::start("--addr 127.0.0.1:0 --gen-length 8 --seed 5 --temperature 1");
+    let seed = |served: &Served, more: Value| -> u64 {
+        let mut body = json!({"messages": [{"role": "user", "content": "the sea"}]});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let answer: Value = serde_json::from_str(&served.ask("POST /v1/chat/completions", &body.to_string())).unwrap();
+        answer["mosa"]["seed"].as_u64().unwrap_or_else(|| panic!("{answer}"))
+    };
+    assert_eq!([seed(&served, json!({})), seed(&served, json!({"seed": 9}))], [5, 9]);
+    assert_eq!(seed(&warm, json!({"seed": 9})), 9);
+    assert_ne!(seed(&warm, json!({})), seed(&warm, json!({})));
+    assert_ne!(seed(&served, json!({"temperature": 1})), seed(&served, json!({"temperature": 1})));
+}
+
+#[test]
 fn a_server_that_was_killed_starts_again_at_its_address_and_answers_the_same() {
     let mut served = Served::start("--addr 127.0.0.1:0");
     let (first, addr) = (served.answer(), served.addr.clone());

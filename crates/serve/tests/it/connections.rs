@@ -50,7 +50,11 @@ fn an_answer_that_takes_too_long_says_so_and_leaves_nothing_behind() {
     let long = with(chat("x"), &json!({"mosa": {"gen_length": 200, "steps": 200}}));
     let (status, answer) = server.post("/v1/chat/completions", &long);
     assert_eq!((status, &answer["error"]["code"]), (504, &json!("timeout")));
-    Server::until("nothing is left", || server.metric("mosa_running") == 0.0);
+    let tail =
+        json!({"prompt": "w ".repeat(100), "echo": true, "logprobs": 1, "max_tokens": 1, "mosa": {"score_tail": 90}});
+    let (status, answer) = server.post("/v1/completions", &tail);
+    assert_eq!((status, &answer["error"]["code"]), (504, &json!("timeout")));
+    Server::until("nothing is left", || server.metric("mosa_running") + server.metric("mosa_waiting") == 0.0);
 }
 
 #[test]

@@ -20,6 +20,7 @@ fn every_field_that_is_not_honoured_is_named() {
     let server = Server::start(|_| {});
     for (more, param) in [
         (json!({"max_tokns": 4}), "max_tokns"),
+        (json!({"max_tokens": 0}), "max_tokens"),
         (json!({"temperature": 9}), "temperature"),
         (json!({"temperature": "hot"}), "temperature"),
         (json!({"presence_penalty": 0.5}), "presence_penalty"),

@@ -114,7 +114,6 @@ impl Server {
             sampler: Arc::new(move |knobs| options(of, knobs)),
             defences: vec![Arc::new(Prefix)],
             fingerprint: "f".into(),
-            created: 1,
         };
         let (stop, (tell, told)) = (Interrupt::new(), mpsc::channel());
         let own = stop.clone();

@@ -1,5 +1,6 @@
 //! `mosa data export`: the answers of a run in the files of other projects.
 
+use super::submitted::{case_of, is_selected, wanted};
 use super::{REDACTED, STAGES, inspect};
 use crate::args::{DataExportArgs, ExportFormat};
 use crate::files::check_answers;
@@ -161,25 +162,6 @@ impl Records {
             queries: case.map(|c| c.used.queries).filter(|q| *q > 0),
             ..Submission::default()
         }
-    }
-}
-
-/// Whether an attack is asked for.
-pub(super) fn wanted(args: &DataExportArgs, attack: &str) -> bool {
-    args.attack.as_deref().is_none_or(|a| a == attack)
-}
-
-/// The behaviour an answer is for; answers of probes bear its id.
-pub(super) fn case_of(answer: &AnswerRecord) -> &str {
-    answer.tags.get("case").unwrap_or(&answer.id)
-}
-
-/// Whether the attack would submit the answer; a probe submits them all.
-pub(super) fn is_selected(answer: &AnswerRecord, case: Option<&CaseRecord>) -> bool {
-    match (case, answer.tags.get("selected")) {
-        (Some(case), _) => case.selected.as_ref() == Some(&answer.key()),
-        (None, Some(tag)) => tag == "true",
-        (None, None) => true,
     }
 }
 

@@ -1,7 +1,7 @@
 //! `mosa data export --format inspect`: the records of a run as logs of inspect_ai.
 
 use super::REDACTED;
-use super::export::{case_of, is_selected, wanted};
+use super::submitted::{case_of, is_selected, wanted};
 use crate::args::DataExportArgs;
 use crate::files::check_answers;
 use crate::{digest, folder, output, written};

@@ -4,6 +4,7 @@ mod check;
 mod export;
 mod import;
 mod inspect;
+mod submitted;
 
 use crate::args::DataCommand;
 use crate::failure::Failure;

@@ -157,7 +157,7 @@ struct TraceEdit {
     token: TokenId,
     text: String,
     before: TokenId,
-    cause: String,
+    cause: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     confidence: Option<f32>,
 }
@@ -173,7 +173,7 @@ fn write_trace(file: &mut BufWriter<File>, text: &TextModel, answer: &Answer, pr
                     token: e.token,
                     text: text.tokenizer.decode(&[e.token], Specials::Keep)?,
                     before: e.before,
-                    cause: format!("{:?}", e.cause).to_lowercase(),
+                    cause: e.cause.name(),
                     confidence: e.confidence,
                 })
             })
