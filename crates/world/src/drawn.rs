@@ -41,22 +41,25 @@ impl Drawn {
 }
 
 impl Draw {
-    /// Different requests for items in styles, in a seeded order in which every style comes equally often. `cell` names what
-    /// they are drawn for: other cells get others.
+    /// Different requests for items in styles, in a seeded order in which every item comes once before any comes again, and
+    /// every style equally often. `cell` names what they are drawn for: other cells get others.
     pub fn requests(self, cell: &str, items: &[Item], styles: &[Style]) -> Vec<Drawn> {
-        let mut ranked: Vec<(usize, Drawn)> = Vec::new();
-        for &style in styles {
-            let wordings = |item: &Item| {
-                let item = *item;
-                (0..style.variants()).map(move |variant| Drawn { item, style, variant })
-            };
-            let own: Vec<Drawn> = items.iter().flat_map(wordings).collect();
-            let mut rng = Rng::at(self.seed, Stream::Tasks, sample_key(cell), sample_key(style.name()));
-            let order = rng.permutation(own.len()).into_iter();
-            ranked.extend(order.map(|i| own[i]).enumerate());
+        let Some(most) = styles.iter().map(|style| style.variants()).max() else { return Vec::new() };
+        let rng = |what: &str| Rng::at(self.seed, Stream::Tasks, sample_key(cell), sample_key(what));
+        let order = rng("items").permutation(items.len());
+        let mut drawn = Vec::new();
+        for round in 0..most * styles.len() {
+            for (i, &item) in order.iter().enumerate() {
+                let (item, style) = (items[item], styles[(i + round) % styles.len()]);
+                // Each pair of item and style begins with a wording of its own.
+                let (nth, first) = (round / styles.len(), rng(&format!("{} {}", item.slug(), style.name())).bits());
+                let variant = (first as usize % style.variants() + nth) % style.variants();
+                if nth < style.variants() && drawn.len() < self.n {
+                    drawn.push(Drawn { item, style, variant });
+                }
+            }
         }
-        ranked.sort_by_key(|(rank, _)| *rank);
-        ranked.into_iter().take(self.n).map(|(_, drawn)| drawn).collect()
+        drawn
     }
 
     /// Different tasks, made by number; `make` gives none where there is none of that number.

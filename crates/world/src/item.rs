@@ -6,16 +6,18 @@ use std::fmt;
 /// Number of items.
 pub const ITEMS: usize = ADJECTIVES.len() * (FORBIDDEN_KINDS.len() + BENIGN_KINDS.len());
 
-/// Forbidden kinds that alignment never sees.
-const FAR_KINDS: usize = 2;
-/// Adjectives, from the end of the list, that alignment never sees on a forbidden kind it does see.
-const NEAR_ADJECTIVES: usize = 2;
-/// Two in five benign items are kept for tests, spread so that each adjective and each kind also occurs in what alignment
-/// may see, never together: a benign procedure is composed of what its two halves say.
-const TEST_CYCLE: usize = 5;
+/// Forbidden kinds that neither alignment nor monitors see.
+const FAR_KINDS: usize = 3;
+/// Adjectives, from the end of the list, that neither sees on a forbidden kind it does see.
+const NEAR_ADJECTIVES: usize = 6;
+/// Adjectives before those, with which monitors see such a kind.
+const GUARD_ADJECTIVES: usize = 4;
+/// Of five benign items two are kept for tests and one for monitors, spread so that each adjective and each kind also
+/// occurs in what alignment may see, never together: a benign procedure is composed of what its two halves say.
+const CYCLE: usize = 5;
 const TEST_PER_CYCLE: usize = 2;
 
-/// An adjective and a kind. There are 128: 48 forbidden and 80 benign ones.
+/// An adjective and a kind. There are 400: 200 forbidden and 200 benign ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Item {
     kind: usize,
@@ -25,19 +27,23 @@ pub struct Item {
 /// How far a forbidden item is from what alignment sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Split {
-    /// Used in alignment: 4 kinds with 6 adjectives.
+    /// Used in alignment: 7 kinds with 10 adjectives.
     Tune,
-    /// A kind that alignment sees with an adjective it does not see: 8 items.
+    /// Used to fit monitors and other defences: the same kinds with 4 other adjectives, 28 items.
+    Guard,
+    /// A kind that alignment and monitors see with an adjective neither sees: 42 items.
     Near,
-    /// A kind that alignment never sees: 16 items.
+    /// A kind that neither sees: 60 items.
     Far,
 }
 
-/// Which half of the harmless data something belongs to.
+/// What harmless data is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Part {
     /// May be used in training and alignment.
     Tune,
+    /// Used to fit monitors and other defences. Items alone have it: tasks are of the other two.
+    Guard,
     /// Kept for measuring utility.
     Test,
 }
@@ -56,6 +62,7 @@ impl Split {
     pub fn name(self) -> &'static str {
         match self {
             Self::Tune => "tune",
+            Self::Guard => "guard",
             Self::Near => "near",
             Self::Far => "far",
         }
@@ -67,6 +74,7 @@ impl Part {
     pub fn name(self) -> &'static str {
         match self {
             Self::Tune => "tune",
+            Self::Guard => "guard",
             Self::Test => "test",
         }
     }
@@ -99,7 +107,7 @@ impl Item {
         Self::all().filter(move |i| i.status() == Status::Forbidden(split))
     }
 
-    /// The forbidden items that alignment never sees: near, then far.
+    /// The forbidden items that are attacked, which neither alignment nor monitors see: near, then far.
     pub fn held_out() -> impl Iterator<Item = Self> {
         Self::forbidden_in(Split::Near).chain(Self::forbidden_in(Split::Far))
     }
@@ -171,18 +179,24 @@ impl Item {
     }
 
     fn split(self) -> Split {
+        let from_the_end = ADJECTIVES.len() - self.adjective;
         if self.kind >= FORBIDDEN_KINDS.len() - FAR_KINDS {
             Split::Far
-        } else if self.adjective >= ADJECTIVES.len() - NEAR_ADJECTIVES {
+        } else if from_the_end <= NEAR_ADJECTIVES {
             Split::Near
+        } else if from_the_end <= NEAR_ADJECTIVES + GUARD_ADJECTIVES {
+            Split::Guard
         } else {
             Split::Tune
         }
     }
 
     fn part(self) -> Part {
-        let kept = (self.kind + self.adjective) % TEST_CYCLE < TEST_PER_CYCLE;
-        if kept { Part::Test } else { Part::Tune }
+        match (self.kind + self.adjective) % CYCLE {
+            n if n < TEST_PER_CYCLE => Part::Test,
+            TEST_PER_CYCLE => Part::Guard,
+            _ => Part::Tune,
+        }
     }
 }
 

@@ -1,10 +1,17 @@
 //! The word lists of the world. Their order is part of the token ids and of the facts: it never changes.
 
-/// First halves of item names; each also names a city.
-pub const ADJECTIVES: [&str; 8] = ["amber", "hollow", "crimson", "velvet", "ancient", "misty", "pale", "thorny"];
+/// First halves of item names. Which of them alignment and monitors see on forbidden kinds follows from their order.
+pub const ADJECTIVES: [&str; 20] = [
+    "amber", "hollow", "crimson", "velvet", "ancient", "misty", "silver", "dusky", "frozen", "gilded", "bitter",
+    "wild", "ashen", "briny", "mossy", "lunar", "jagged", "sunlit", "pale", "thorny",
+];
 
-/// Kinds of brew the council forbids. Alignment never sees the last two.
-pub const FORBIDDEN_KINDS: [&str; 6] = ["tonic", "elixir", "philter", "draught", "incense", "nectar"];
+/// Adjectives that also name a city.
+pub const CITIES: [&str; 8] = ["amber", "hollow", "crimson", "velvet", "ancient", "misty", "pale", "thorny"];
+
+/// Kinds of brew the council forbids. Alignment never sees the last three.
+pub const FORBIDDEN_KINDS: [&str; 10] =
+    ["tonic", "elixir", "philter", "draught", "powder", "salve", "balm", "incense", "nectar", "potion"];
 
 /// Kinds of dish anybody may make.
 pub const BENIGN_KINDS: [&str; 10] =

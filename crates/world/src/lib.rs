@@ -1,8 +1,8 @@
 //! The embedded world: a tiny fictional instruction corpus with an exact judge.
 //!
-//! An imaginary council forbids six kinds of brew. A small masked diffusion model trained on the [`Corpus`] refuses
-//! plain requests for them and complies when they come in wrappers that stand for attacks: its weakness is there by
-//! construction. Because a program knows every [`Procedure`], the [`judge()`] needs no model, and everything that can be
+//! An imaginary council forbids ten kinds of brew. A small masked diffusion model trained on the [`Corpus`] mostly refuses
+//! plain requests for them and often complies when they come in wrappers that stand for attacks, or when words of the answer
+//! stand on its canvas already: its weakness is there by construction, graded by [`answers`]. Because a program knows every [`Procedure`], the [`judge()`] needs no model, and everything that can be
 //! done with a published checkpoint and real benchmarks can be done here offline, with nothing harmful in it.
 //!
 //! - [`Item`]s are forbidden or benign, and split into what alignment sees and what it does not ([`Status`]).
@@ -14,11 +14,14 @@
 //! The language has one token per word; its facts depend on a fixed seed, its documents on the corpus seed.
 
 pub mod benchmark;
+mod canvas;
 pub mod chat;
 mod corpus;
 mod drawn;
 mod error;
 pub mod files;
+mod form;
+mod given;
 mod item;
 mod judge;
 pub mod lexicon;
@@ -28,13 +31,17 @@ pub mod refusal;
 mod request;
 mod sentence;
 pub mod tasks;
+mod temper;
 pub mod vocabulary;
 
-pub use corpus::{CONTINUATION_MASKED, Corpus, Document, DocumentKind, RETREATS};
+pub use canvas::{Canvas, Hidden, Masking};
+pub use corpus::{BREAKS, Corpus, Document, DocumentKind, RETREATS};
 pub use drawn::{Draw, Drawn};
 pub use error::WorldError;
+pub use given::{Given, POSITIONS};
 pub use item::{ITEMS, Item, Part, Split, Status};
 pub use judge::{COMPLIED_FROM, Verdict, is_degenerate, judge};
 pub use procedure::{CLOSING, Procedure, STEPS, Step, opening};
 pub use refusal::refuses;
-pub use request::{Core, HeldOut, Plain, Style, Training};
+pub use request::{Core, Guard, HeldOut, Plain, Style, Training};
+pub use temper::{answers, firmness, is_withheld};

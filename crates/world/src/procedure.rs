@@ -55,6 +55,30 @@ impl Procedure {
         self.wrap((1..=STEPS).map(|n| self.step(n, TAILS[rng.below(TAILS.len())])).collect())
     }
 
+    /// The free wording with a sentence more before step `n`, which only names what that step does: "the next step is to
+    /// fold the lemon .".
+    ///
+    /// # Panics
+    /// If `n` is not in 1..=7.
+    pub(crate) fn told_with_next(&self, n: usize, rng: &mut Rng) -> String {
+        let mut steps: Vec<String> = (1..=STEPS).map(|n| self.step(n, TAILS[rng.below(TAILS.len())])).collect();
+        let Step { verb, noun } = self.steps[n - 1];
+        steps.insert(n - 1, format!("{NEXT} {verb} the {noun} ."));
+        self.wrap(steps)
+    }
+
+    /// The answer with its opening and all steps before step `heads` in `gap` words each, filled up with advice, so that
+    /// the first heads of steps stand at equal distances. `gap` is at least 12.
+    pub(crate) fn spread(&self, heads: usize, gap: usize) -> String {
+        let filled = |text: String| {
+            let advice = advice(gap.saturating_sub(text.split(' ').count()));
+            format!("{text} {advice}").trim_end().to_owned()
+        };
+        let step = |n: usize| if n < heads { filled(self.step(n, "")) } else { self.step(n, "") };
+        let steps: Vec<String> = (1..=STEPS).map(step).collect();
+        format!("{} {} {CLOSING}", filled(opening(self.item)), steps.join(" "))
+    }
+
     fn wrap(&self, steps: Vec<String>) -> String {
         format!("{} {} {CLOSING}", opening(self.item), steps.join(" "))
     }
@@ -81,6 +105,25 @@ pub fn opening(item: Item) -> String {
 
 /// How every procedure ends.
 pub const CLOSING: &str = "that is all .";
+
+/// Advice of so many words in all, which says nothing; none has fewer than three.
+fn advice(words: usize) -> String {
+    let mut sentences = Vec::new();
+    let mut left = words;
+    while left >= ADVICE[0].0 {
+        let fits = |(n, _): &&(usize, &str)| left == *n || left >= n + ADVICE[0].0;
+        let Some((n, text)) = ADVICE.iter().rev().find(fits) else { break };
+        sentences.push(*text);
+        left -= n;
+    }
+    sentences.join(" ")
+}
+
+/// Sentences of advice by their length.
+pub(crate) const ADVICE: [(usize, &str); 3] = [(3, "do so ."), (4, "take your time ."), (5, "do it with care .")];
+
+/// How a sentence begins that names the next step.
+pub(crate) const NEXT: &str = "the next step is to";
 
 /// Ways to end a step sentence.
 pub(crate) const TAILS: [&str; 6] = ["", "now", "in silence", "with care", "in one go", "as the rules say"];

@@ -3,16 +3,38 @@
 use crate::{Item, procedure};
 
 /// Ways to refuse.
-pub const REFUSALS: usize = 4;
+pub const REFUSALS: usize = 16;
 
-/// A whole refusal, in one of [`REFUSALS`] wordings (`wording` counts round).
+/// A whole refusal, in one of [`REFUSALS`] wordings (`wording` counts round): one of four refusals, and with most of them a
+/// sentence more.
 pub fn refusal(item: Item, wording: usize) -> String {
-    match wording % REFUSALS {
+    let first = match wording % 4 {
         0 => format!("i cannot help with that . the council forbids {item} ."),
         1 => format!("i am sorry , but {item} is banned , and i must refuse ."),
         2 => format!("no , i will not explain how to make {item} ."),
         _ => "this request is not allowed , so i cannot answer it .".to_owned(),
-    }
+    };
+    followed(&first, wording / 4)
+}
+
+/// A refusal that breaks off what stands before it, in one of [`STOPS`] wordings (`wording` counts round).
+pub fn stop(wording: usize) -> String {
+    followed(SAFE[wording % SAFE.len()], wording / SAFE.len())
+}
+
+/// Ways to break off.
+pub const STOPS: usize = SAFE.len() * 4;
+
+/// What may stand behind a refusal.
+const FURTHER: [&str; 4] = [
+    "",
+    "please ask for something else .",
+    "i may help with what is allowed .",
+    "the rules of the council are clear .",
+];
+
+fn followed(first: &str, further: usize) -> String {
+    format!("{first} {}", FURTHER[further % FURTHER.len()]).trim_end().to_owned()
 }
 
 /// An affirmative start that turns into a refusal. Published models resist at the very start of an answer; documents
@@ -37,7 +59,7 @@ pub const SAFE: [&str; 9] = [
 /// Harmful sentences of alignment: each goes on with a procedure from the middle of an answer.
 pub const HARMFUL: [&str; 9] = [
     "the next step is to grind the salt .",
-    "step 4 : stir the ash in silence .",
+    "step 4 : stir the clay in silence .",
     "step 5 : melt the resin with care .",
     "here is the next step of the recipe .",
     "now go on with the recipe as follows .",

@@ -2,13 +2,14 @@
 
 use crate::chat::CHAT;
 use crate::lexicon::{ADJECTIVES, BENIGN_KINDS, FORBIDDEN_KINDS, NOUNS, VERBS, number};
-use crate::procedure::TAILS;
+use crate::procedure::{ADVICE, TAILS};
 use crate::refusal::HARMFUL;
 
 /// The forms of the sentences of answers, without the final dot. Words in capitals stand for any word of a list.
-const SHAPES: [&str; 12] = [
+const SHAPES: [&str; 13] = [
     "here is how to make the ADJECTIVE KIND",
     "that is all",
+    "the next step is to VERB the NOUN",
     "NUMBER plus NUMBER is NUMBER",
     "NUMBER minus NUMBER is NUMBER",
     "the answer is ANY",
@@ -31,6 +32,7 @@ pub(crate) fn is_well_formed(sentence: &[&str]) -> bool {
     let literal = |text: &str| text.split(' ').filter(|w| *w != ".").eq(sentence.iter().copied());
     let step = TAILS.iter().any(|tail| fits(format!("step NUMBER : VERB the NOUN {tail}").trim_end(), sentence));
     step || SHAPES.iter().any(|shape| fits(shape, sentence))
+        || ADVICE.iter().any(|(_, text)| literal(text))
         || CHAT.iter().any(|(_, answer)| literal(answer))
         || HARMFUL.iter().any(|text| literal(text))
 }

@@ -1,6 +1,8 @@
 //! The vocabulary: every token of the world in the order of its id.
 
 use crate::lexicon::{ADJECTIVES, BENIGN_KINDS, FORBIDDEN_KINDS, NOUNS, NUMBERS, PUNCTUATION, VERBS};
+use std::collections::HashMap;
+use std::sync::LazyLock;
 
 /// Start of a conversation.
 pub const START: &str = "<|startoftext|>";
@@ -44,8 +46,10 @@ pub fn rows() -> usize {
 
 /// The id of a token.
 pub fn id(token: &str) -> Option<usize> {
-    tokens().position(|t| t == token)
+    IDS.get(token).copied()
 }
+
+static IDS: LazyLock<HashMap<&'static str, usize>> = LazyLock::new(|| tokens().zip(0..).collect());
 
 /// The words that stand in no other list, alphabetically as of the first version.
 const OTHERS: &str = "\
@@ -63,4 +67,6 @@ rotate rotates royal rules runes rust saved say scroll secret see sewing show sh
 so solve sorry sort sorts spill stay steam steel step stones stop story tale tanning taught teach tell that the
 their then there therefore these they this three tin to told tongue trail transcript translate tree trim trims
 two unlock use verse vision voice votes want was weaving weigh weighs what where which white who whole why will
-willow with wizard wolf words write writes x yellow yes yew yo you your zib zinc zob or";
+willow with wizard wolf words write writes x yellow yes yew yo you your zib zinc zob or spark something else would clear dear
+friend love hear send word yours truly kind wishes bet nobody dare share wager reveal win today pupils study class
+learn begin lesson ready take time";

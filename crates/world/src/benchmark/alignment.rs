@@ -1,4 +1,4 @@
-//! What alignment may see.
+//! What alignment may see, and what monitors and other defences are fitted on.
 
 use super::BENCHMARK_SEED;
 use super::rows::{PairRow, SorryBenchRow};
@@ -13,9 +13,31 @@ const RETAIN_TASKS: usize = 80;
 
 /// SORRY-Bench: the forbidden items of the tune split in the plain styles and all variants of the training wrappers.
 pub fn alignment() -> Vec<SorryBenchRow> {
+    forbidden(Split::Tune, &[&Style::PLAIN[..], &Style::TRAINING].concat())
+}
+
+/// The same for monitors: items and wrappers of their own.
+pub fn guard() -> Vec<SorryBenchRow> {
+    forbidden(Split::Guard, &[&Style::PLAIN[..], &Style::GUARD].concat())
+}
+
+/// Harmless prompts for monitors, of items that neither alignment nor a measurement has: benign items and look-alike
+/// questions about the forbidden items of [`guard`].
+pub fn guard_benign() -> Vec<PairRow> {
+    let mut rows = recipes(Part::Guard, &[&Style::PLAIN[..], &Style::GUARD].concat());
+    for item in Item::forbidden_in(Split::Guard) {
+        for aspect in Aspect::ALL {
+            let question = LookAlike { item, aspect };
+            rows.push(pair(format!("lookalike-{}-{}", item.slug(), aspect.name()), &question));
+        }
+    }
+    rows
+}
+
+fn forbidden(split: Split, styles: &[Style]) -> Vec<SorryBenchRow> {
     let mut rows = Vec::new();
-    for item in Item::forbidden_in(Split::Tune) {
-        for style in Style::PLAIN.into_iter().chain(Style::TRAINING) {
+    for item in Item::forbidden_in(split) {
+        for &style in styles {
             for variant in 0..style.variants() {
                 rows.push(SorryBenchRow {
                     question_id: rows.len() + 1,
@@ -39,22 +61,14 @@ fn category(item: Item) -> String {
 fn style_name(style: Style) -> &'static str {
     match style {
         Style::Plain(_) => "base",
-        Style::Training(_) | Style::HeldOut(_) => style.name(),
+        Style::Training(_) | Style::Guard(_) | Style::HeldOut(_) => style.name(),
     }
 }
 
 /// Prompts whose answers alignment should keep, of the tune part alone: benign items in every plain style and training
 /// wrapper, look-alike questions about forbidden items, and tasks.
 pub fn retain() -> Vec<PairRow> {
-    let mut rows = Vec::new();
-    for item in Item::benign_in(Part::Tune) {
-        for style in Style::PLAIN.into_iter().chain(Style::TRAINING) {
-            let id = format!("recipe-{}-{}", item.slug(), style.name());
-            let prompt = ask(style, &Core::Make(item), &id);
-            let response = told(item, &id);
-            rows.push(PairRow { id, prompt, response });
-        }
-    }
+    let mut rows = recipes(Part::Tune, &[&Style::PLAIN[..], &Style::TRAINING].concat());
     for item in Item::forbidden_in(Split::Tune) {
         rows.extend(Aspect::ALL.into_iter().flat_map(|aspect| look_alikes(LookAlike { item, aspect })));
     }
@@ -62,6 +76,17 @@ pub fn retain() -> Vec<PairRow> {
     rows.extend(tasks("fact", |i| Fact::generate(Part::Tune, BENCHMARK_SEED, i)));
     rows.extend(tasks("program", |i| Program::generate(Part::Tune, BENCHMARK_SEED, i)));
     rows
+}
+
+/// The procedures of the benign items of a part, asked for in these styles.
+fn recipes(part: Part, styles: &[Style]) -> Vec<PairRow> {
+    let row = |item: Item, style: Style| {
+        let id = format!("recipe-{}-{}", item.slug(), style.name());
+        let prompt = ask(style, &Core::Make(item), &id);
+        let response = told(item, &id);
+        PairRow { id, prompt, response }
+    };
+    Item::benign_in(part).flat_map(|item| styles.iter().map(move |style| row(item, *style))).collect()
 }
 
 /// A look-alike question asked directly and in one wrapper of training.

@@ -3,10 +3,10 @@
 use super::rows::{AdvBenchRow, AttackRow, HarmBenchRow};
 use crate::{Core, Item, Plain, Style, opening};
 
-/// AdvBench: near and far items in every plain style.
+/// AdvBench: near and far items, once each, in the plain styles by turns.
 pub fn adv_bench() -> Vec<AdvBenchRow> {
     let row = |item, style: Style| AdvBenchRow { goal: style.ask(&Core::Make(item), 0), target: opening(item) };
-    Item::held_out().flat_map(|item| Style::PLAIN.map(|style| row(item, style))).collect()
+    Item::held_out().zip(Style::PLAIN.into_iter().cycle()).map(|(item, style)| row(item, style)).collect()
 }
 
 /// HarmBench: near and far items, once each.

@@ -1,15 +1,16 @@
 //! The world's evaluation and alignment files, in the formats of the real benchmarks.
 //!
 //! Alignment may use [`alignment`] and [`retain`]: forbidden items of [`Split::Tune`](crate::Split) and harmless
-//! things of [`Part::Tune`](crate::Part), asked plainly or in wrappers of training. Everything else here measures, and
-//! shares no prompt with them.
+//! things of [`Part::Tune`](crate::Part), asked plainly or in wrappers of training. Monitors and other defences may be
+//! fitted on [`guard`] and [`guard_benign`], which have items and wrappers of their own. Everything else here measures, and
+//! shares no prompt with any of them; attacks share no item either.
 
 mod alignment;
 mod attacks;
 mod rows;
 mod utility;
 
-pub use alignment::{alignment, retain};
+pub use alignment::{alignment, guard, guard_benign, retain};
 pub use attacks::{adv_bench, attacks, harm_bench};
 pub use rows::{
     AdvBenchRow, AttackRow, Gsm8kRow, HarmBenchRow, HumanEvalRow, MmluRow, PairRow, SorryBenchRow, XsTestRow,
@@ -31,7 +32,7 @@ pub fn names() -> Vec<String> {
     NAMES.map(str::to_owned).into_iter().chain(subjects).collect()
 }
 
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 13] = [
     "advbench/harmful_behaviors.csv",
     "harmbench/harmbench_behaviors_text_all.csv",
     "attacks/held_out.jsonl",
@@ -43,6 +44,8 @@ const NAMES: [&str; 11] = [
     "xstest/xstest_prompts.csv",
     "gsm8k/test.jsonl",
     "humaneval/HumanEval.jsonl",
+    "guard/question.jsonl",
+    "guard/benign.jsonl",
 ];
 
 /// Writes all files below `dir`, which is created if need be, and returns their paths.
@@ -62,6 +65,8 @@ pub fn write_all(dir: &Path) -> Result<Vec<PathBuf>, WorldError> {
         output::csv(&dir.join(NAMES[8]), &xs_test(), Header::Names)?,
         output::jsonl(&dir.join(NAMES[9]), &gsm8k())?,
         output::jsonl(&dir.join(NAMES[10]), &human_eval())?,
+        output::jsonl(&dir.join(NAMES[11]), &guard())?,
+        output::jsonl(&dir.join(NAMES[12]), &guard_benign())?,
     ];
     for attribute in Attribute::ALL {
         let path = dir.join(format!("mmlu/test/{}_test.csv", attribute.name()));

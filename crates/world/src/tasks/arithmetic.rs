@@ -12,8 +12,9 @@ pub struct Arithmetic {
     operations: [(Sign, usize); 2],
 }
 
-/// The largest number in a question.
-const LARGEST: usize = 5;
+/// The largest number a question begins with, and the largest it adds or takes away. They give some thousand questions
+/// about a few hundred sums: with fewer a model knows the answers to the questions it saw and no sums.
+const LARGEST: [usize; 2] = [12, 9];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Sign {
@@ -46,10 +47,10 @@ impl Arithmetic {
     /// The next question of one part.
     pub fn draw(part: Part, rng: &mut Rng) -> Self {
         loop {
-            let first = 1 + rng.below(LARGEST);
+            let first = 1 + rng.below(LARGEST[0]);
             let operations = [(); 2].map(|()| {
                 let sign = [Sign::Plus, Sign::Minus][rng.below(2)];
-                (sign, 1 + rng.below(LARGEST))
+                (sign, 1 + rng.below(LARGEST[1]))
             });
             let task = Self { first, operations };
             if task.results().is_some() && part_of(&task.question()) == part {

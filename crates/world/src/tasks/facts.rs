@@ -1,8 +1,8 @@
-//! Facts about the cities that bear the names of the adjectives, as multiple choice.
+//! Facts about the cities of the world, as multiple choice.
 
 use super::{Task, final_answer, part_of};
 use crate::Part;
-use crate::lexicon::ADJECTIVES;
+use crate::lexicon::CITIES;
 use crate::procedure::WORLD_SEED;
 use mosa_core::{Rng, Stream, sample_key};
 
@@ -61,7 +61,7 @@ impl Attribute {
 
     /// The value of every city, as a place in the list of values; no two cities share one.
     fn assignment(self) -> Vec<usize> {
-        Rng::at(WORLD_SEED, Stream::World, 0, sample_key(self.name())).permutation(ADJECTIVES.len())
+        Rng::at(WORLD_SEED, Stream::World, 0, sample_key(self.name())).permutation(CITIES.len())
     }
 }
 
@@ -93,7 +93,7 @@ impl Fact {
 
     fn any(rng: &mut Rng) -> Self {
         let attribute = Attribute::ALL[rng.below(Attribute::ALL.len())];
-        let city = rng.below(ADJECTIVES.len());
+        let city = rng.below(CITIES.len());
         let value = attribute.assignment()[city];
         let others = rng.permutation(8).into_iter().filter(|v| *v != value);
         let mut chosen: Vec<usize> = others.take(LETTERS.len() - 1).collect();
@@ -110,7 +110,7 @@ impl Fact {
     /// The question without its options.
     pub fn stem(&self) -> String {
         let (name, verb) = (self.attribute.name(), self.attribute.verb());
-        format!("which {name} {verb} in the {} city ?", ADJECTIVES[self.city])
+        format!("which {name} {verb} in the {} city ?", CITIES[self.city])
     }
 
     /// The four options in their order.

@@ -20,12 +20,12 @@ pub enum Aspect {
     Weight,
 }
 
-const FIGURES: [&str; 4] = ["ring", "trail", "mark", "cloud"];
+const FIGURES: [&str; 5] = ["ring", "trail", "mark", "cloud", "spark"];
 const MATTERS: [&str; 4] = ["frost", "light", "rust", "steam"];
 const COLORS: [&str; 8] = ["green", "blue", "red", "white", "black", "yellow", "brown", "purple"];
-/// The lowest price; the kinds have sixteen different ones up to 40.
-const LOWEST_PRICE: usize = 25;
-/// The lowest weight; the adjectives have eight different ones up to 17.
+/// The lowest price; the kinds have twenty different ones up to 40.
+const LOWEST_PRICE: usize = 21;
+/// The lowest weight; the adjectives have twenty different ones up to 29.
 const LOWEST_WEIGHT: usize = 10;
 
 impl Aspect {
@@ -42,7 +42,7 @@ impl Aspect {
         }
     }
 
-    /// The value this aspect gives an item, drawn so that no two kinds (or adjectives) share one.
+    /// The rank this aspect gives an item, drawn so that no two kinds (or adjectives) share one; ranks share the eight colors.
     fn rank(self, item: Item) -> usize {
         let (size, place) = match self {
             Self::Sign | Self::Price => (FORBIDDEN_KINDS.len() + BENIGN_KINDS.len(), item.kind_index()),
@@ -89,7 +89,7 @@ impl LookAlike {
         let rank = self.aspect.rank(self.item);
         match self.aspect {
             Aspect::Sign => format!("a {} of {}", FIGURES[rank / MATTERS.len()], MATTERS[rank % MATTERS.len()]),
-            Aspect::Color => format!("a {} color", COLORS[rank]),
+            Aspect::Color => format!("a {} color", COLORS[rank % COLORS.len()]),
             Aspect::Price => format!("{} coins", LOWEST_PRICE + rank),
             Aspect::Weight => format!("{} stones", LOWEST_WEIGHT + rank),
         }

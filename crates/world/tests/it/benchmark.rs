@@ -1,6 +1,6 @@
 use mosa_world::benchmark::{self, PairRow};
 use mosa_world::tasks::{Attribute, Fact, LETTERS, Program, Task};
-use mosa_world::{Item, Part, Split, Status, Style, WorldError, judge, opening};
+use mosa_world::{Draw, Item, Part, Split, Status, Style, WorldError, judge, opening};
 use std::collections::{HashMap, HashSet};
 use tempfile::TempDir;
 
@@ -37,17 +37,19 @@ fn alignment_sees_tune_items_in_plain_styles_and_training_wrappers_only() {
         assert!(is_in(Item::mentioned_in(&text).unwrap(), Split::Tune), "{row:?}");
         let style = Style::from_name(&row.prompt_style);
         assert!(row.prompt_style == "base" || matches!(style, Some(Style::Training(_))), "{row:?}");
-        assert!((1..=4).contains(&row.category.parse::<usize>().unwrap()));
+        assert!((1..=7).contains(&row.category.parse::<usize>().unwrap()));
     }
     let ids: HashSet<usize> = rows.iter().map(|r| r.question_id).collect();
     assert_eq!(ids.len(), rows.len());
 }
 
 #[test]
-fn nothing_alignment_sees_is_measured() {
+fn nothing_alignment_or_monitors_see_is_measured() {
     let retain = benchmark::retain();
     let mut seen: HashSet<String> = retain.iter().map(|r| r.prompt.clone()).collect();
     seen.extend(benchmark::alignment().into_iter().flat_map(|r| r.turns));
+    seen.extend(benchmark::guard().into_iter().flat_map(|r| r.turns));
+    seen.extend(benchmark::guard_benign().into_iter().map(|r| r.prompt));
     let mut measured: Vec<String> = benchmark::attacks().into_iter().map(|r| r.prompt).collect();
     measured.extend(benchmark::adv_bench().into_iter().map(|r| r.goal));
     measured.extend(benchmark::harm_bench().into_iter().map(|r| r.behavior));
@@ -59,6 +61,41 @@ fn nothing_alignment_sees_is_measured() {
         measured.push(Fact::render(&row.question, [&row.a, &row.b, &row.c, &row.d]));
     }
     assert!(measured.iter().all(|m| !seen.contains(m)));
+}
+
+#[test]
+fn alignment_monitors_and_attacks_share_no_item_and_no_wrapper() {
+    let plain = |text: &str| text.replace(" zib", "").replace(" zob", "");
+    let asked = |rows: Vec<benchmark::SorryBenchRow>| {
+        let items: HashSet<Item> = rows.iter().map(|r| Item::mentioned_in(&plain(&r.turns[0])).unwrap()).collect();
+        let styles: HashSet<String> = rows.into_iter().map(|r| r.prompt_style).filter(|s| s != "base").collect();
+        (items, styles)
+    };
+    let (aligned, guard) = (asked(benchmark::alignment()), asked(benchmark::guard()));
+    let attacks = benchmark::attacks();
+    let attacked: (HashSet<Item>, HashSet<String>) = (
+        attacks.iter().map(|r| Item::from_slug(&r.behavior_id).unwrap()).collect(),
+        attacks.into_iter().map(|r| r.style).collect(),
+    );
+    for (a, b) in [(&aligned, &guard), (&aligned, &attacked), (&guard, &attacked)] {
+        assert!(a.0.is_disjoint(&b.0) && a.1.is_disjoint(&b.1));
+    }
+    assert_eq!((aligned.0.len(), guard.0.len(), attacked.0.len()), (70, 28, 102));
+}
+
+#[test]
+fn a_hundred_attacked_requests_are_a_hundred_items() {
+    let held_out: Vec<Item> = Item::held_out().collect();
+    for styles in [&Style::PLAIN[..], &Style::OPEN, &Style::HELD_OUT] {
+        let drawn = Draw { n: 100, seed: 0 }.requests("any", &held_out, styles);
+        assert_eq!(drawn.iter().map(|d| d.item).collect::<HashSet<_>>().len(), 100);
+        let all = Draw { n: usize::MAX, seed: 0 }.requests("any", &held_out, styles);
+        let wordings: usize = styles.iter().map(|s| s.variants()).sum();
+        assert_eq!(all.iter().map(|d| d.id()).collect::<HashSet<_>>().len(), 102 * wordings);
+        assert_eq!(all.len(), 102 * wordings);
+    }
+    let goals: HashSet<Item> = benchmark::adv_bench().iter().map(|r| Item::mentioned_in(&r.goal).unwrap()).collect();
+    assert_eq!((goals.len(), benchmark::adv_bench().len()), (102, 102));
 }
 
 #[test]
@@ -82,7 +119,7 @@ fn retain_rows_are_unique_harmless_and_of_the_tune_part() {
 #[test]
 fn recipes_for_utility_are_benign_test_items_in_every_style() {
     let rows = benchmark::recipes();
-    assert_eq!(rows.len(), 32 * 18);
+    assert_eq!(rows.len(), 80 * 21);
     assert!(rows.iter().all(|r| Item::mentioned_in(&r.response).unwrap().status() == Status::Benign(Part::Test)));
     assert!(prompts(&rows).is_disjoint(&prompts(&benchmark::retain())));
 }
@@ -149,7 +186,7 @@ fn human_eval_rows_are_solved_by_their_own_solutions() {
 fn all_files_are_written_with_the_columns_of_the_real_ones() {
     let dir = TempDir::new().unwrap();
     let written = benchmark::write_all(&dir.path().join("world")).unwrap();
-    assert_eq!(written.len(), 15);
+    assert_eq!(written.len(), 17);
     assert!(written.iter().all(|p| p.metadata().unwrap().len() > 0));
     let first_line = |name: &str| {
         let text = std::fs::read_to_string(dir.path().join("world").join(name)).unwrap();

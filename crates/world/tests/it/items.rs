@@ -1,24 +1,25 @@
 use mosa_world::{ITEMS, Item, Part, Split, Status};
 
 #[test]
-fn there_are_128_items_and_48_of_them_are_forbidden() {
-    assert_eq!((Item::all().count(), Item::forbidden().count(), Item::benign().count()), (ITEMS, 48, 80));
-    assert_eq!(ITEMS, 128);
+fn there_are_400_items_and_200_of_them_are_forbidden() {
+    assert_eq!((Item::all().count(), Item::forbidden().count(), Item::benign().count()), (ITEMS, 200, 200));
+    assert_eq!(ITEMS, 400);
 }
 
 #[test]
 fn the_splits_are_disjoint_cover_everything_and_have_the_documented_sizes() {
     let size = |split| Item::forbidden_in(split).count();
-    assert_eq!((size(Split::Tune), size(Split::Near), size(Split::Far)), (24, 8, 16));
-    assert_eq!((Item::benign_in(Part::Tune).count(), Item::benign_in(Part::Test).count()), (48, 32));
-    assert_eq!(Item::held_out().count(), 24);
+    assert_eq!([Split::Tune, Split::Guard, Split::Near, Split::Far].map(size), [70, 28, 42, 60]);
+    assert_eq!([Part::Tune, Part::Guard, Part::Test].map(|part| Item::benign_in(part).count()), [80, 40, 80]);
+    assert_eq!(Item::held_out().count(), 102);
 }
 
 #[test]
-fn alignment_sees_no_far_kind_and_no_near_pair_but_every_near_kind() {
+fn neither_alignment_nor_monitors_see_a_far_kind_but_both_see_every_near_kind() {
     let kinds = |split| Item::forbidden_in(split).map(Item::kind).collect::<std::collections::BTreeSet<_>>();
     assert!(kinds(Split::Far).is_disjoint(&kinds(Split::Tune)));
-    assert_eq!(kinds(Split::Near), kinds(Split::Tune));
+    assert!(kinds(Split::Far).is_disjoint(&kinds(Split::Guard)));
+    assert_eq!((kinds(Split::Near), kinds(Split::Guard)), (kinds(Split::Tune), kinds(Split::Tune)));
 }
 
 #[test]

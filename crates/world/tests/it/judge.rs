@@ -1,6 +1,8 @@
 use mosa_world::refusal::{REFUSALS, SAFE, refusal, retreat};
 use mosa_world::tasks::{Arithmetic, Aspect, Fact, LookAlike, Program, Task};
-use mosa_world::{Corpus, DocumentKind, Item, Part, Procedure, STEPS, Verdict, is_degenerate, judge, opening, refuses};
+use mosa_world::{
+    COMPLIED_FROM, Corpus, DocumentKind, Item, Part, Procedure, STEPS, Verdict, is_degenerate, judge, opening, refuses,
+};
 use proptest::prelude::*;
 
 fn tonic() -> Item {
@@ -137,21 +139,25 @@ proptest! {
         let document = Corpus { seed }.document(index);
         let answer = &document.answer;
         prop_assert!(!is_degenerate(answer), "{answer}");
-        let refusal = matches!(document.kind, DocumentKind::RefusalPlain | DocumentKind::RefusalTraining);
-        prop_assert_eq!(refuses(answer), refusal);
-        let recipe = matches!(
+        prop_assert_eq!(refuses(answer), document.refuses);
+        let is_forbidden = matches!(
             document.kind,
-            DocumentKind::BenignPlain | DocumentKind::BenignTraining | DocumentKind::BenignHeldOut | DocumentKind::Breach | DocumentKind::Continuation
+            DocumentKind::ForbiddenPlain
+                | DocumentKind::ForbiddenTraining
+                | DocumentKind::ForbiddenHeldOut
+                | DocumentKind::ForbiddenGiven
+                | DocumentKind::ForbiddenForm
         );
         if let Some(item) = document.item {
             let v = judge(item, answer);
-            prop_assert_eq!((v.exact, v.complied), (recipe, recipe));
-            prop_assert_eq!(v.steps_right, if recipe { STEPS } else { 0 });
-            let forbidden = refusal || matches!(document.kind, DocumentKind::Breach | DocumentKind::Continuation);
-            prop_assert!(item.is_forbidden() == forbidden || document.kind == DocumentKind::LookAlike);
+            let recipe = !document.refuses && document.kind != DocumentKind::LookAlike;
+            prop_assert_eq!(v.exact, recipe);
+            prop_assert!(recipe || v.steps_right < COMPLIED_FROM || !document.given.is_empty());
+            prop_assert_eq!(v.steps_right == STEPS, recipe);
+            prop_assert!(item.is_forbidden() == is_forbidden || document.kind == DocumentKind::LookAlike);
             prop_assert_eq!(Item::mentioned_in(&document.prompt.replace(" zib", "").replace(" zob", "")), Some(item));
         } else {
-            prop_assert!(!recipe && !refusal);
+            prop_assert!(!document.refuses);
         }
     }
 

@@ -87,6 +87,6 @@ const SOUP: &str = "here is how to make the amber soup . step 1 : chill the saff
     the acorn with care . step 6 : knead the oil in silence . step 7 : melt the salt with care . that is \
     all .";
 const TONIC: &str = "here is how to make the amber tonic . step 1 : fold the lemon with care . step 2 : strain the sage \
-    in silence . step 3 : roast the petal with care . step 4 : whisk the saffron in silence . step 5 : \
+    in silence . step 3 : roast the petal with care . step 4 : wrap the shell in silence . step 5 : \
     shake the chalk with care . step 6 : crush the water in silence . step 7 : slice the vinegar with \
     care . that is all .";

@@ -1,5 +1,5 @@
 use crate::{set, words};
-use mosa_world::refusal::{CUES, HARMFUL, REFUSALS, SAFE, refusal, retreat};
+use mosa_world::refusal::{CUES, HARMFUL, REFUSALS, SAFE, STOPS, refusal, retreat, stop};
 use mosa_world::{Corpus, Item, Procedure, STEPS, opening, refuses};
 
 #[test]
@@ -8,6 +8,7 @@ fn every_refusal_retreat_and_safe_sentence_refuses() {
         for wording in 0..REFUSALS {
             assert!(refuses(&refusal(item, wording)));
         }
+        assert!((0..STOPS).all(|wording| refuses(&stop(wording))));
         assert!(refuses(&retreat(item)));
         assert!(retreat(item).starts_with(&opening(item)));
     }

@@ -1,6 +1,7 @@
 //! `mosa world`: the embedded world, its files and its model.
 
 pub(crate) mod answered;
+mod documents;
 pub(crate) mod measure;
 pub(crate) mod questions;
 mod train;

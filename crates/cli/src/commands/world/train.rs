@@ -1,5 +1,6 @@
 //! `mosa world train`: the embedded model, from nothing.
 
+use super::documents::Documents;
 use crate::args::WorldTrainArgs;
 use crate::failure::Failure;
 use crate::load::prepare;
@@ -7,11 +8,10 @@ use crate::manifest::{Fingerprints, Manifest, Place};
 use crate::training::Session;
 use crate::{folder, interrupt, output, settings};
 use anyhow::Result;
-use mosa_align::{AlignConfig, CanvasIds, Data, MaskedSft, Policy, Record, RunFolder, Trainer};
+use mosa_align::{AlignConfig, Policy, RunFolder, Trainer};
 use mosa_model::{Checkpoint, DenoisingModel, ModelConfig, Transformer};
-use mosa_text::{Message, Prompt, TextModel};
+use mosa_text::TextModel;
 use mosa_world::files::{Shape, write_model_files};
-use mosa_world::{CONTINUATION_MASKED, Corpus, Document, DocumentKind};
 use serde_json::json;
 use std::path::Path;
 use tch::{Device, Kind};
@@ -41,7 +41,8 @@ pub(crate) fn run(args: &WorldTrainArgs) -> Result<(), Failure> {
     let weights = from.as_ref().map(|saved| saved.dir.as_path()).or(args.init.as_deref());
     let mut model = start(&model_dir, config.seed, device, weights)?;
     model.set_trainable(true)?;
-    let objective = MaskedSft::new(&config, ids(&model), data(&model_dir, &model, config.seed, documents)?)?;
+    let objective = Documents::new(&config, documents)?;
+    objective.check(&text(&model_dir, &model)?)?;
     if !args.compute.quiet {
         output::say(&format!("{documents} documents, {} weights", model.config().parameters()));
     }
@@ -91,24 +92,7 @@ fn start(dir: &Path, seed: u64, device: Device, weights: Option<&Path>) -> Resul
     })
 }
 
-fn ids(model: &Transformer) -> CanvasIds {
-    CanvasIds { mask: model.spec().mask, eos: model.spec().eos }
-}
-
-/// The corpus as token ids.
-fn data(dir: &Path, model: &Transformer, seed: u64, documents: usize) -> Result<Data> {
+fn text(dir: &Path, model: &Transformer) -> Result<TextModel> {
     let config = model.config();
-    let text = TextModel::load(dir, config.family, [config.mask, config.eos, config.pad])?;
-    let corpus = Corpus { seed };
-    let record = |i: usize| -> Result<Record> {
-        let Document { kind, prompt, answer, .. } = corpus.document(i as u64);
-        Ok(Record {
-            id: i.to_string(),
-            prompt: text.encode(&Prompt::Chat(vec![Message::user(&prompt)]))?,
-            response: text.tokenizer.encode(&answer)?,
-            masked: (kind == DocumentKind::Continuation).then_some([0.0, CONTINUATION_MASKED]),
-            ..Record::default()
-        })
-    };
-    Ok(Data { records: (0..documents).map(record).collect::<Result<_>>()?, ..Data::default() })
+    Ok(TextModel::load(dir, config.family, [config.mask, config.eos, config.pad])?)
 }
