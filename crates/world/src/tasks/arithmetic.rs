@@ -1,20 +1,23 @@
-//! Arithmetic: two operations on small numbers, worked out step by step.
+//! Arithmetic: three operations on small numbers, worked out step by step.
 
 use super::{Task, final_answer, part_of};
 use crate::Part;
 use crate::lexicon::number;
 use mosa_core::{Rng, Stream, sample_key};
 
-/// A sum such as "what is 7 plus 5 minus 3 ?"; no intermediate result is negative.
+/// A sum such as "what is 7 plus 5 minus 3 plus 1 ?"; no intermediate result is negative.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Arithmetic {
     first: usize,
-    operations: [(Sign, usize); 2],
+    operations: [(Sign, usize); OPERATIONS],
 }
 
-/// The largest number a question begins with, and the largest it adds or takes away. They give some thousand questions
-/// about a few hundred sums: with fewer a model knows the answers to the questions it saw and no sums.
-const LARGEST: [usize; 2] = [12, 9];
+/// Operations of a question. With two of them there are a few hundred questions about about as many sums, and a model learns
+/// the answers to the questions it saw and no sums; with three there are more than ten thousand.
+const OPERATIONS: usize = 3;
+
+/// The largest number a question begins with, and the largest it adds or takes away.
+const LARGEST: [usize; 2] = [9, 7];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Sign {
@@ -48,7 +51,7 @@ impl Arithmetic {
     pub fn draw(part: Part, rng: &mut Rng) -> Self {
         loop {
             let first = 1 + rng.below(LARGEST[0]);
-            let operations = [(); 2].map(|()| {
+            let operations = [(); OPERATIONS].map(|()| {
                 let sign = [Sign::Plus, Sign::Minus][rng.below(2)];
                 (sign, 1 + rng.below(LARGEST[1]))
             });
@@ -61,28 +64,36 @@ impl Arithmetic {
 
     /// The right number.
     pub fn result(&self) -> usize {
-        self.results().map_or(0, |[_, last]| last)
+        self.results().map_or(0, |[.., last]| last)
     }
 
-    /// Both results, if neither is negative.
-    fn results(&self) -> Option<[usize; 2]> {
-        let [(s, b), (t, c)] = self.operations;
-        let middle = s.apply(self.first, b)?;
-        Some([middle, t.apply(middle, c)?])
+    /// The results of all operations, if none is negative.
+    fn results(&self) -> Option<[usize; OPERATIONS]> {
+        let mut results = [0; OPERATIONS];
+        let mut last = self.first;
+        for (result, (sign, number)) in results.iter_mut().zip(self.operations) {
+            last = sign.apply(last, number)?;
+            *result = last;
+        }
+        Some(results)
     }
 
     /// The working without the final sentence.
     pub fn working(&self) -> String {
-        let [(s, b), (t, c)] = self.operations;
-        let [middle, last] = self.results().unwrap_or_default();
-        format!("{} {} {b} is {middle} . {middle} {} {c} is {last} .", self.first, s.word(), t.word())
+        let mut last = self.first;
+        let mut sentence = |((sign, number), result): ((Sign, usize), usize)| {
+            let before = std::mem::replace(&mut last, result);
+            format!("{before} {} {number} is {result} .", sign.word())
+        };
+        let sums = self.operations.into_iter().zip(self.results().unwrap_or_default());
+        sums.map(&mut sentence).collect::<Vec<_>>().join(" ")
     }
 }
 
 impl Task for Arithmetic {
     fn question(&self) -> String {
-        let [(s, b), (t, c)] = self.operations;
-        format!("what is {} {} {b} {} {c} ?", self.first, s.word(), t.word())
+        let operations = self.operations.map(|(sign, number)| format!("{} {number}", sign.word()));
+        format!("what is {} {} ?", self.first, operations.join(" "))
     }
 
     fn answer(&self) -> String {
