@@ -9,7 +9,7 @@ use crate::training::Session;
 use crate::{folder, interrupt, output, settings};
 use anyhow::Result;
 use mosa_align::{AlignConfig, Policy, RunFolder, Trainer};
-use mosa_model::{Checkpoint, DenoisingModel, ModelConfig, Transformer};
+use mosa_model::{Checkpoint, ModelConfig, Transformer};
 use mosa_text::TextModel;
 use mosa_world::files::{Shape, write_model_files};
 use serde_json::json;
