@@ -3,7 +3,7 @@
 use crate::AlignError;
 use crate::options::{
     A2d, CanvasState, Contaminate, EndToken, KlSettings, LoraSettings, Optimiser, Pick, Placing, Recovery, Reduction,
-    Retain, Schedule, Sft, Share, Vrpo, Windows,
+    Refusal, Retain, Schedule, Sft, Share, Vrpo, Windows,
 };
 use mosa_core::Window;
 use mosa_model::{Attention, ModelSpec};
@@ -65,6 +65,8 @@ pub struct AlignConfig {
     pub pick: Pick,
     /// Temperature of `pick = "logsumexp"`.
     pub tau: f64,
+    /// Weight of the safe sentence's score in R. Paper: 1.
+    pub safe_weight: f64,
     /// Weight of the harmful sentence's score in R. Paper: 1.
     pub harmful_weight: f64,
     /// The harmful score counts as no lower than this, so that it cannot dominate. Paper: no floor.
@@ -85,6 +87,8 @@ pub struct AlignConfig {
     pub block_length: Option<usize>,
     /// Canvases on which part of a harmful answer already stands. Paper: none.
     pub contaminate: Contaminate,
+    /// A refusal that is learned word by word. Paper: none.
+    pub refusal: Refusal,
     /// Harmless prompts on which the model must stay what it was. Paper: none.
     pub retain: Retain,
     /// Settings of the objective `sft`.
@@ -130,6 +134,7 @@ impl Default for AlignConfig {
             reduction: Reduction::Sum,
             pick: Pick::Max,
             tau: 1.0,
+            safe_weight: 1.0,
             harmful_weight: 1.0,
             harmful_floor: None,
             sentences: Share::Step,
@@ -139,6 +144,7 @@ impl Default for AlignConfig {
             canvas: CanvasState::Masked,
             block_length: None,
             contaminate: Contaminate::default(),
+            refusal: Refusal::default(),
             retain: Retain::default(),
             sft: Sft::default(),
             a2d: A2d::default(),
@@ -226,9 +232,12 @@ impl AlignConfig {
             ("clip", self.clip),
             ("beta", self.beta),
             ("tau", self.tau),
+            ("safe_weight", self.safe_weight),
             ("harmful_weight", self.harmful_weight),
             ("harmful_floor", self.harmful_floor.unwrap_or(0.0)),
             ("lora.alpha", self.lora.alpha),
+            ("refusal.weight", self.refusal.weight),
+            ("refusal.eos_weight", self.refusal.eos_weight),
             ("retain.weight", self.retain.weight),
             ("sft.eos_weight", self.sft.eos_weight),
             ("vrpo.beta", self.vrpo.beta),
@@ -289,6 +298,7 @@ impl AlignConfig {
         match self {
             c if !from_zero(c.beta) => wrong("beta", "must be a number from 0 up"),
             c if !positive(c.tau) => wrong("tau", "must be a positive number"),
+            c if !from_zero(c.safe_weight) => wrong("safe_weight", "must be a number from 0 up"),
             c if !from_zero(c.harmful_weight) => wrong("harmful_weight", "must be a number from 0 up"),
             c if c.harmful_floor.is_some_and(|f| !(f.is_finite() && f <= 0.0)) => {
                 wrong("harmful_floor", "is a log-probability: a number up to 0")
@@ -297,6 +307,9 @@ impl AlignConfig {
             c if c.contaminate.tokens[0] > c.contaminate.tokens[1] => {
                 wrong("contaminate.tokens", "must be [fewest, most]")
             }
+            c if !from_zero(c.refusal.weight) => wrong("refusal.weight", "must be a number from 0 up"),
+            c if !share(c.refusal.partly) => wrong("refusal.partly", "must be between 0 and 1"),
+            c if !from_zero(c.refusal.eos_weight) => wrong("refusal.eos_weight", "must be a number from 0 up"),
             c if !share(c.retain.partly) => wrong("retain.partly", "must be between 0 and 1"),
             c if !from_zero(c.retain.weight) => wrong("retain.weight", "must be a number from 0 up"),
             c if !share(c.sft.nearly_masked) => wrong("sft.nearly_masked", "must be between 0 and 1"),

@@ -47,7 +47,8 @@ pub use objective::{
 pub use optimiser::{AdamW, AdamWSettings, Rule, Trained};
 pub use options::{
     A2d, CanvasState, Contaminate, EndToken, KlDirection, KlPositions, KlSettings, LoraSettings, LoraTargets,
-    Normalise, Optimiser, Pick, Placing, Recovery, Reduction, Retain, Reveal, Schedule, Sft, Share, Vrpo, Windows,
+    Normalise, Optimiser, Pick, Placing, Recovery, Reduction, Refusal, Retain, Reveal, Schedule, Sft, Share, Vrpo,
+    Windows,
 };
 pub use preference::{Likelihoods, Pair};
 pub use reward::{Columns, RewardRule, RewardTerms, SentencePair, SentenceScore, WindowReward};

@@ -175,7 +175,8 @@ impl RewardMetrics {
         if rewards.is_empty() {
             return None;
         }
-        let references: Option<Vec<f64>> = terms.iter().map(|t| t.reward_reference).collect();
+        let rewarded = terms.iter().filter(|t| t.reward.is_some());
+        let references: Option<Vec<f64>> = rewarded.map(|t| t.reward_reference).collect();
         let best =
             |all: &[f64], tokens: usize| all.iter().copied().fold(f64::NEG_INFINITY, f64::max) / tokens.max(1) as f64;
         Some(Self {

@@ -222,6 +222,29 @@ pub enum Reveal {
     Random,
     /// A run of neighbours that starts anywhere.
     Segment,
+    /// One of these, drawn for every canvas, and few tokens more often than many: the logarithm of their number is uniform.
+    Mixed,
+}
+
+/// A safe sentence that is learned word by word, at the first place that the canvas leaves for it: the mean cross entropy of
+/// its words, and of the end tokens behind it, on a canvas in the state that `contaminate` says.
+///
+/// The window reward alone rises as the harmful sentence becomes impossible; this term makes the refusal likely.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Refusal {
+    /// Weight of the term in the loss. Paper: no such term, 0.
+    pub weight: f64,
+    /// Share of the canvases on which part of the refusal stands as well (uniform in how much). They have no reward.
+    pub partly: f64,
+    /// Weight of the end tokens behind the first, against 1 of every other token.
+    pub eos_weight: f64,
+}
+
+impl Default for Refusal {
+    fn default() -> Self {
+        Self { weight: 0.0, partly: 0.5, eos_weight: 0.1 }
+    }
 }
 
 /// Harmless prompts on which KL(policy || reference) is kept low as well.

@@ -26,6 +26,8 @@ pub struct RewardRule {
     pub pick: Pick,
     /// Temperature of [`Pick::Logsumexp`].
     pub tau: f64,
+    /// Weight of the safe score.
+    pub safe_weight: f64,
     /// Weight of the harmful score.
     pub harmful_weight: f64,
     /// The harmful score counts as no lower than this.
@@ -153,8 +155,9 @@ impl WindowReward {
             let s = self.sentence(columns[0], &self.pair.safe, 0, safe);
             let h = self.sentence(columns[1], &self.pair.harmful, first_harmful, harmful);
             let floor = self.rule.harmful_floor.unwrap_or(f64::NEG_INFINITY);
-            terms.reward += share * (s.score - self.rule.harmful_weight * h.score.max(floor));
-            linear.extend(self.weighed(&self.pair.safe, (safe, &s.weights), -share).map(|l| (0, l)));
+            terms.reward += share * (self.rule.safe_weight * s.score - self.rule.harmful_weight * h.score.max(floor));
+            let weight = -share * self.rule.safe_weight;
+            linear.extend(self.weighed(&self.pair.safe, (safe, &s.weights), weight).map(|l| (0, l)));
             if h.score >= floor {
                 let weight = share * self.rule.harmful_weight;
                 linear.extend(self.weighed(&self.pair.harmful, (harmful, &h.weights), weight).map(|l| (1, l)));

@@ -4,6 +4,7 @@ mod a2d_eos;
 mod covered;
 mod mosa;
 mod recovery;
+mod refusal;
 mod retain;
 mod sft;
 mod vrpo;

@@ -1,5 +1,6 @@
 //! MOSA and Initial Alignment: -R + beta KL on a (mostly) masked response.
 
+use super::refusal::Refused;
 use super::retain::Retained;
 use super::{CanvasIds, Objective};
 use crate::data::batch;
@@ -21,6 +22,7 @@ pub struct Mosa {
     goes_on: bool,
     sentences: Share,
     contaminate: Contaminate,
+    refused: Refused,
     retained: Option<Retained>,
     seed: u64,
     batch_size: usize,
@@ -42,6 +44,7 @@ impl Mosa {
                 reduction: config.reduction,
                 pick: config.pick,
                 tau: config.tau,
+                safe_weight: config.safe_weight,
                 harmful_weight: config.harmful_weight,
                 harmful_floor: config.harmful_floor,
             },
@@ -52,6 +55,7 @@ impl Mosa {
             goes_on: config.harmful_end == EndToken::None,
             sentences: config.sentences,
             contaminate: config.contaminate,
+            refused: Refused { settings: config.refusal, ids },
             retained,
             seed: config.seed,
             batch_size: config.batch_size,
@@ -101,6 +105,10 @@ impl Mosa {
     /// Where a sentence is scored behind what stands before it, its start cannot be searched for: it is drawn.
     fn check_teacher(&self) -> Result<(), AlignError> {
         let wrong = |key, what: String| Err(AlignError::Setting { key, what });
+        if self.refused.is_wanted() {
+            let what = "must be 0 with canvas = \"teacher\", where the sentence stands on the canvas already";
+            return wrong("refusal.weight", what.into());
+        }
         if self.contaminate.share > 0.0 {
             let what = "must be 0 with canvas = \"teacher\", where an answer stands before the sentence already";
             return wrong("contaminate.share", what.into());
@@ -149,12 +157,13 @@ impl Mosa {
         if rng.unit() < self.contaminate.share {
             reveal(&mut response, source, &self.contaminate, &mut rng);
         }
+        let laid = self.refused.lay(&mut response, &source.response, &pair.safe, &mut rng);
         let free = |response: &[TokenId]| response.iter().map(|t| *t == self.ids.mask).collect::<Vec<_>>();
-        let mut reward = WindowReward::new(&self.rule, pair.clone(), &free(&response), draw)?;
-        if reward.is_none() {
+        let mut reward = if laid.is_partly_written { None } else { self.reward(&pair, &free(&response), draw)? };
+        if reward.is_none() && !self.refused.is_wanted() {
             // What was revealed leaves no place for a sentence: this canvas stays masked.
             response.fill(self.ids.mask);
-            reward = WindowReward::new(&self.rule, pair, &free(&response), draw)?;
+            reward = self.reward(&pair, &free(&response), draw)?;
         }
         let kl = self.divergence(&free(&response));
         Ok(Example {
@@ -164,13 +173,22 @@ impl Mosa {
             canvas: source.prompt.iter().copied().chain(response).collect(),
             written: Vec::new(),
             share: 1.0 / self.batch_size as f64,
-            linear: Vec::new(),
+            linear: laid.terms,
             kl,
             direction: self.kl.direction,
             reward,
             preference: None,
             windows: self.rule.windows.clone(),
         })
+    }
+
+    /// The reward on a canvas of which `free` says what is masked; `None` if it leaves a sentence no place, or neither
+    /// sentence has a weight.
+    fn reward(&self, pair: &SentencePair, free: &[bool], draw: f64) -> Result<Option<WindowReward>, AlignError> {
+        if self.rule.safe_weight == 0.0 && self.rule.harmful_weight == 0.0 {
+            return Ok(None);
+        }
+        Ok(WindowReward::new(&self.rule, pair.clone(), free, draw)?)
     }
 
     /// A masked canvas whose blocks see, of those before them, the beginning of the answer and the sentence itself: the
@@ -244,11 +262,18 @@ impl Objective for Mosa {
 fn reveal(response: &mut [TokenId], record: &Record, how: &Contaminate, rng: &mut Rng) {
     let answer = &record.response[..record.response.len().min(response.len())];
     let [fewest, most] = how.tokens.map(|n| n.min(answer.len()));
-    let count = fewest + rng.below(most - fewest + 1);
-    let offsets: Vec<usize> = match how.kind {
+    let kind = match how.kind {
+        Reveal::Mixed => [Reveal::Prefix, Reveal::Random, Reveal::Segment][rng.below(3)],
+        kind => kind,
+    };
+    let count = match how.kind {
+        Reveal::Mixed => log_uniform([fewest, most], rng),
+        _ => fewest + rng.below(most - fewest + 1),
+    };
+    let offsets: Vec<usize> = match kind {
         Reveal::Prefix => (0..count).collect(),
         Reveal::Random => rng.permutation(answer.len()).into_iter().take(count).collect(),
-        Reveal::Segment => {
+        Reveal::Segment | Reveal::Mixed => {
             let first = rng.below(answer.len() - count + 1);
             (first..first + count).collect()
         }
@@ -256,4 +281,11 @@ fn reveal(response: &mut [TokenId], record: &Record, how: &Contaminate, rng: &mu
     for i in offsets {
         response[i] = answer[i];
     }
+}
+
+/// A number from `fewest` to `most` whose logarithm is uniform; 0 counts as 1 there.
+fn log_uniform([fewest, most]: [usize; 2], rng: &mut Rng) -> usize {
+    let [low, high] = [fewest, most].map(|n| n.max(1) as f64);
+    let drawn = low * (high / low).powf(rng.unit());
+    (drawn.round() as usize).clamp(fewest, most)
 }

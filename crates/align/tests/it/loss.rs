@@ -1,7 +1,7 @@
 use crate::{data, fresh, ids, load, made, perturbed, settings};
 use mosa_align::{
     AlignConfig, AlignError, Contaminate, Example, KlDirection, KlPositions, KlSettings, Linear, Normalise, Part, Pick,
-    Policy, Reduction, Retain, Reveal, Sft, Terms, Vrpo, Windows, objective,
+    Policy, Reduction, Refusal, Retain, Reveal, Sft, Terms, Vrpo, Windows, objective,
 };
 use mosa_model::{Adapter, Call, DenoisingModel, Transformer};
 use tch::{Kind, Tensor};
@@ -23,6 +23,15 @@ fn variants() -> Vec<(&'static str, AlignConfig)> {
         ("mosa", AlignConfig { pick: Pick::Logsumexp, tau: 2.0, harmful_weight: 0.5, ..settings() }),
         ("mosa", AlignConfig { pick: Pick::Mean, window: Windows::Several(vec![[2, 6], [9, 15]]), ..settings() }),
         ("mosa", AlignConfig { pick: Pick::Random, harmful_floor: Some(-5.0), ..settings() }),
+        (
+            "mosa",
+            AlignConfig {
+                refusal: Refusal { weight: 1.5, ..Refusal::default() },
+                contaminate: contaminate(Reveal::Mixed),
+                safe_weight: 0.5,
+                ..settings()
+            },
+        ),
         (
             "mosa",
             AlignConfig {

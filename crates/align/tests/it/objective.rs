@@ -1,7 +1,7 @@
 use crate::{data, ids, load, made, record, settings};
 use mosa_align::{
-    AlignConfig, AlignError, Contaminate, Data, EndToken, KlPositions, KlSettings, Normalise, Part, Retain, Reveal,
-    Sft, Share, Windows, objective,
+    AlignConfig, AlignError, Contaminate, Data, EndToken, KlPositions, KlSettings, Normalise, Part, Refusal, Retain,
+    Reveal, Sft, Share, Windows, objective,
 };
 use mosa_model::{DenoisingModel, Transformer};
 use std::collections::BTreeSet;
@@ -63,7 +63,9 @@ fn every_epoch_visits_every_prompt_once_in_a_fresh_order() {
 #[test]
 fn contaminated_canvases_hold_part_of_the_answer_and_the_rest_is_masked() {
     let model = load("llada");
-    for (kind, tokens) in [(Reveal::Prefix, [2, 4]), (Reveal::Random, [1, 3]), (Reveal::Segment, [3, 3])] {
+    for (kind, tokens) in
+        [(Reveal::Prefix, [2, 4]), (Reveal::Random, [1, 3]), (Reveal::Segment, [3, 3]), (Reveal::Mixed, [1, 5])]
+    {
         let config = AlignConfig { contaminate: Contaminate { share: 1.0, kind, tokens }, ..settings() };
         let o = made("mosa", &config, &model);
         for e in (0..6).flat_map(|s| o.examples(s).unwrap()) {
@@ -75,13 +77,47 @@ fn contaminated_canvases_hold_part_of_the_answer_and_the_rest_is_masked() {
             match kind {
                 Reveal::Prefix => assert!(shown.iter().copied().eq(0..shown.len())),
                 Reveal::Segment => assert!(shown.windows(2).all(|w| w[1] == w[0] + 1)),
-                Reveal::Random => {}
+                Reveal::Random | Reveal::Mixed => {}
             }
             // Nothing is asked of a token that already stands there.
             assert!(e.kl.iter().all(|(i, _)| !shown.contains(i)));
             assert!(e.reward.unwrap().offsets().iter().all(|i| !shown.contains(i)));
         }
     }
+}
+
+#[test]
+fn a_refusal_is_learned_at_the_first_place_that_a_canvas_leaves_for_it() {
+    let model = load("llada");
+    let (mask, eos) = (model.spec().mask, model.spec().eos);
+    let config = AlignConfig {
+        contaminate: Contaminate { share: 0.8, kind: Reveal::Prefix, tokens: [2, 4] },
+        refusal: Refusal { weight: 2.0, partly: 0.5, eos_weight: 0.25 },
+        ..settings()
+    };
+    let o = made("mosa", &config, &model);
+    let (mut behind, mut partly) = (0, 0);
+    for e in (0..12).flat_map(|s| o.examples(s).unwrap()) {
+        let (answer, response) = (&data(&model).records[e.record].response, &e.canvas[e.prompt..]);
+        let start = (0..4).take_while(|&i| response[i] == answer[i]).count();
+        behind += usize::from(start > 0);
+        // Only what is masked is asked for, the words of the refusal at the full weight.
+        assert!(e.linear.iter().all(|l| response[l.offset] == mask && l.offset >= start));
+        let sum: f64 = e.linear.iter().map(|l| l.weight).sum();
+        assert!(e.linear.is_empty() || (sum + 2.0).abs() < 1e-9, "{sum}");
+        if e.reward.is_none() {
+            partly += 1;
+            continue;
+        }
+        // Nothing of it stands there yet: a whole sentence, then end tokens to the end of the canvas.
+        let said: Vec<u32> = e.linear.iter().map(|l| l.token).collect();
+        let sentence = data(&model).safe.into_iter().find(|s| said.starts_with(s)).unwrap();
+        assert_eq!((e.linear[0].offset, said.len()), (start, 18 - start));
+        assert!(said[sentence.len()..].iter().all(|t| *t == eos));
+        let last = e.linear.last().unwrap().weight;
+        assert!(e.linear[..sentence.len()].iter().all(|l| (l.weight * 0.25 - last).abs() < 1e-9));
+    }
+    assert!(behind > 9 && (5..31).contains(&partly), "{behind} and {partly} of 36");
 }
 
 #[test]

@@ -11,6 +11,7 @@ fn rule(first: usize, last: usize) -> RewardRule {
         reduction: Reduction::Sum,
         pick: Pick::Max,
         tau: 1.0,
+        safe_weight: 1.0,
         harmful_weight: 1.0,
         harmful_floor: None,
     }

@@ -1,4 +1,4 @@
-use mosa_align::{AlignConfig, AlignError, Contaminate, LoraTargets, Retain, Windows};
+use mosa_align::{AlignConfig, AlignError, Contaminate, LoraTargets, Refusal, Retain, Windows};
 use mosa_model::Targets;
 
 #[test]
@@ -51,6 +51,9 @@ fn values_that_cannot_be_used_are_refused_by_key() {
         ("offset_base", AlignConfig { offset_base: 2, ..base() }),
         ("betas", AlignConfig { betas: [0.9, 1.0], ..base() }),
         ("harmful_floor", AlignConfig { harmful_floor: Some(3.0), ..base() }),
+        ("safe_weight", AlignConfig { safe_weight: -1.0, ..base() }),
+        ("refusal.weight", AlignConfig { refusal: Refusal { weight: -1.0, ..Refusal::default() }, ..base() }),
+        ("refusal.partly", AlignConfig { refusal: Refusal { partly: 1.5, ..Refusal::default() }, ..base() }),
         ("tau", AlignConfig { tau: 0.0, ..base() }),
         (
             "contaminate.share",
