@@ -163,7 +163,9 @@ fn forward(
             asked.push(Row { attention: row.job.attention, ..Row::beside(&tokens[computed], start) });
         }
         let tapped: Option<&mut dyn HiddenTap> = if watched { Some(&mut tap) } else { None };
-        subject.forward(Call { rows: asked, want, adapter: None, tap: tapped, pack: false })
+        // The two halves of guidance are one row, and keep their bits.
+        let several = rows.len() > 1;
+        subject.forward(Call { rows: asked, want, adapter: None, tap: tapped, pack: several })
     };
     for ((row, seen), cache) in rows.iter_mut().zip(tap.rows).zip(caches) {
         row.live.cursor.interventions = seen.stack;

@@ -19,6 +19,8 @@ pub(crate) trait Lanes {
     unsafe fn all(value: f32) -> Self::V;
     /// a + b.
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
+    /// The larger of both; the second where one is not a number.
+    unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
     /// a b + c.
     unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// The sum of all lanes.
@@ -152,6 +154,11 @@ impl Lanes for Plain {
     }
 
     #[inline(always)]
+    unsafe fn max(a: Self::V, b: Self::V) -> Self::V {
+        std::array::from_fn(|i| if a[i] > b[i] { a[i] } else { b[i] })
+    }
+
+    #[inline(always)]
     unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
         let one = |i: usize| {
             // Where the processor has no such instruction, a function of the C library would stand in for it.
@@ -223,6 +230,11 @@ mod x86 {
         }
 
         #[inline(always)]
+        unsafe fn max(a: Self::V, b: Self::V) -> Self::V {
+            unsafe { _mm256_max_ps(a, b) }
+        }
+
+        #[inline(always)]
         unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
             unsafe { _mm256_fmadd_ps(a, b, c) }
         }
@@ -290,6 +302,11 @@ mod x86 {
         #[inline(always)]
         unsafe fn add(a: Self::V, b: Self::V) -> Self::V {
             unsafe { _mm512_add_ps(a, b) }
+        }
+
+        #[inline(always)]
+        unsafe fn max(a: Self::V, b: Self::V) -> Self::V {
+            unsafe { _mm512_max_ps(a, b) }
         }
 
         #[inline(always)]
