@@ -48,7 +48,8 @@ pub(crate) fn router(state: Arc<State>) -> Router {
 async fn around(Shared(state): Shared<Arc<State>>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map(|path| name(path.as_str()));
     let told = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let open = matches!(route, Some("/health" | "/metrics")) || request.method() == Method::GET && route == Some("/");
+    let looks = matches!(*request.method(), Method::GET | Method::HEAD);
+    let open = matches!(route, Some("/health" | "/metrics")) || looks && route == Some("/");
     let response = match allowed(&state.settings, told) {
         Err(fault) if !open => fault.into_response(),
         _ => next.run(request).await,
@@ -58,21 +59,21 @@ async fn around(Shared(state): Shared<Arc<State>>, request: Request, next: Next)
     response
 }
 
-/// A route as metrics name it.
-fn name(path: &str) -> &'static str {
-    const NAMES: [&str; 9] = [
-        "/",
-        "/health",
-        "/metrics",
-        "/v1/models",
-        "/v1/chat/completions",
-        "/v1/completions",
-        "/tokenize",
-        "/detokenize",
-        "/tokenizer_info",
-    ];
-    let found = |path: &str| NAMES.into_iter().find(|name| *name == path);
-    found(path).or_else(|| found(path.strip_prefix("/v1").unwrap_or(path))).unwrap_or("other")
+/// A route as metrics name it: one of a few names, whatever is asked for.
+fn name(route: &str) -> &'static str {
+    match route {
+        "/" => "/",
+        "/health" => "/health",
+        "/metrics" => "/metrics",
+        "/v1" | "/v1/" => "/v1",
+        "/v1/models" | "/v1/models/{name}" => "/v1/models",
+        "/v1/chat/completions" => "/v1/chat/completions",
+        "/v1/completions" => "/v1/completions",
+        "/tokenize" | "/v1/tokenize" => "/tokenize",
+        "/detokenize" | "/v1/detokenize" => "/detokenize",
+        "/tokenizer_info" | "/v1/tokenizer_info" => "/tokenizer_info",
+        _ => "other",
+    }
 }
 
 async fn health(Shared(state): Shared<Arc<State>>) -> Json<Value> {
@@ -176,5 +177,7 @@ async fn body(state: &State, request: Request) -> Result<Value, Fault> {
         Ok(Err(error)) => return Err(Fault::malformed(format!("the body broke off: {error}"))),
         Ok(Ok(bytes)) => bytes,
     };
-    serde_json::from_slice(&bytes).map_err(|error| Fault::malformed(format!("the body is no JSON: {error}")))
+    let text = std::str::from_utf8(&bytes)
+        .map_err(|error| Fault::malformed(format!("the body is no UTF-8 behind byte {}", error.valid_up_to())))?;
+    serde_json::from_str(text).map_err(|error| Fault::malformed(format!("the body is no JSON: {error}")))
 }

@@ -5,18 +5,14 @@ use crate::queue::Queue;
 use crate::reply::Way;
 use crate::served::{Models, One};
 use crate::stream::{Head, Outcome};
-use crate::{Fault, ServeError, Served, routes};
-use axum::Router;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
+use crate::{Fault, ServeError, Served, connection, routes};
 use mosa_core::Interrupt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 /// How a server behaves.
 #[derive(Clone, Debug)]
@@ -39,7 +35,7 @@ pub struct Settings {
     pub grace: Duration,
 }
 
-/// How long the head of a request, and then its body, may take to come in.
+/// How long the body of a request may take to come in.
 pub(crate) const SLOW: Duration = Duration::from_secs(30);
 
 /// What all requests share.
@@ -122,7 +118,7 @@ pub fn serve(
 /// Takes connections until a stop is asked for, and then lets what is under way end.
 async fn accept(state: &Arc<State>, listener: TcpListener, stop: &Interrupt) {
     let router = routes::router(Arc::clone(state));
-    let graceful = GracefulShutdown::new();
+    let (stopping, open) = watch::channel(());
     let stopped = stopped(stop);
     tokio::pin!(stopped);
     loop {
@@ -130,7 +126,7 @@ async fn accept(state: &Arc<State>, listener: TcpListener, stop: &Interrupt) {
             () = &mut stopped => break,
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => stream,
-                // Too many open files, most likely: those that are there go on.
+                // Too many open files, most likely: those that are there go on, and who comes waits until one of them ends.
                 Err(_) => {
                     tokio::time::sleep(Duration::from_millis(50)).await;
                     continue;
@@ -138,33 +134,21 @@ async fn accept(state: &Arc<State>, listener: TcpListener, stop: &Interrupt) {
             },
         };
         let _ = stream.set_nodelay(true);
-        let served = connection(stream, router.clone());
-        let served = graceful.watch(served);
+        // Who takes not a byte of an answer for as long as one may take is gone.
+        let served = connection::served(stream, router.clone(), open.clone(), state.settings.timeout);
         let state = Arc::clone(state);
         state.metrics.connections.inc();
         tokio::spawn(async move {
-            // A connection that breaks is its client's affair.
-            let _ = served.await;
+            served.await;
             state.metrics.connections.dec();
         });
     }
-    drop(listener);
+    drop((listener, open));
+    let _ = stopping.send(());
     tokio::select! {
-        () = graceful.shutdown() => {}
+        () = stopping.closed() => {}
         () = tokio::time::sleep(state.settings.grace) => {}
     }
-}
-
-/// One connection: as many requests as its client sends, one after another.
-fn connection(
-    stream: tokio::net::TcpStream,
-    router: Router,
-) -> http1::Connection<TokioIo<tokio::net::TcpStream>, TowerToHyperService<Router>> {
-    http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(SLOW)
-        .max_buf_size(64 * 1024)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
 }
 
 /// Until a stop is asked for, by the program or by the system.

@@ -162,7 +162,7 @@ fn the_end_of_a_prompt_is_scored_as_the_engine_scores_it() {
     let log_p = said["token_logprobs"].as_array().unwrap();
     assert_eq!(log_p.len(), ids.len() + 1);
     let options = options(ends(server.runtime.text()), &Knobs::default()).unwrap();
-    let own = server.runtime.tail(&options, ids.clone(), 2).unwrap();
+    let own = server.runtime.tail(&options, ids.clone(), 2).unwrap().tokens;
     for (at, own) in (ids.len() - 2..).zip(own) {
         assert_eq!(log_p[at].as_f64(), Some(own.log_p));
         let top = said["top_logprobs"][at].as_object().unwrap();
