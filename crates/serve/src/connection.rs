@@ -15,34 +15,44 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Sleep, sleep, timeout};
 
-/// How long a connection may be open without the whole head of a request: longer than proxies keep theirs.
-pub(crate) const IDLE: Duration = Duration::from_secs(75);
 /// How long bytes are still taken from a client that has its last answer: in all, and without any.
 const LAST: Duration = Duration::from_secs(10);
 const QUIET: Duration = Duration::from_secs(2);
 
+/// How long a client is waited for.
+#[derive(Clone, Copy)]
+pub(crate) struct Waits {
+    /// For the whole head of a request.
+    pub head: Duration,
+    /// For it to take a byte of what is said to it.
+    pub stall: Duration,
+}
+
 /// Serves a connection until it ends. Once `stop` changes, the answer under way is its last one.
-pub(crate) async fn served(stream: TcpStream, router: Router, mut stop: watch::Receiver<()>, stall: Duration) {
+pub(crate) async fn served(stream: TcpStream, router: Router, mut stop: watch::Receiver<()>, waits: Waits) {
     let service = TowerToHyperService::new(router);
     let service = service_fn(move |request| Box::pin(service.call(request)));
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(IDLE)
+        .header_read_timeout(waits.head)
         .max_buf_size(64 * 1024)
-        .serve_connection(TokioIo::new(Patient { stream, stall, stalled: None }), service);
-    {
+        .serve_connection(TokioIo::new(Patient { stream, stall: waits.stall, stalled: None }), service);
+    let ended = {
         let (mut asked, mut told) = (pin!(stop.changed()), false);
-        // A connection that breaks is its client's affair.
-        let _ = poll_fn(|cx| {
+        poll_fn(|cx| {
             if !told && asked.as_mut().poll(cx).is_ready() {
                 told = true;
                 Pin::new(&mut connection).graceful_shutdown();
             }
             connection.poll_without_shutdown(cx)
         })
-        .await;
-    }
+        .await
+    };
     drop(stop);
+    // A connection that breaks is its client's affair, and who sent no request waits for no answer.
+    if ended.is_err_and(|error| error.is_timeout()) {
+        return;
+    }
     let _ = timeout(LAST, rest(connection.into_parts().io.into_inner().stream)).await;
 }
 

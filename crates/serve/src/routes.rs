@@ -5,7 +5,7 @@ use crate::completing::complete;
 use crate::metrics::Answered;
 use crate::playground::playground;
 use crate::reply::Way;
-use crate::server::{SLOW, State, allowed};
+use crate::server::{State, allowed};
 use crate::{Fault, words};
 use axum::extract::{MatchedPath, Query, Request, State as Shared};
 use axum::http::{Method, StatusCode, header};
@@ -168,9 +168,10 @@ async fn body(state: &State, request: Request) -> Result<Value, Fault> {
         return Err(too_large());
     }
     let read = axum::body::to_bytes(request.into_body(), most);
-    let bytes = match tokio::time::timeout(SLOW, read).await {
+    let within = state.settings.body;
+    let bytes = match tokio::time::timeout(within, read).await {
         Err(_) => {
-            let message = format!("the body did not come in within {} s", SLOW.as_secs());
+            let message = format!("the body did not come in within {} s", within.as_secs_f64());
             return Err(Fault::new(StatusCode::REQUEST_TIMEOUT, "slow_request", message));
         }
         Ok(Err(error)) if error.to_string().contains("length limit") => return Err(too_large()),

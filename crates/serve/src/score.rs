@@ -154,14 +154,16 @@ impl Scored {
         let decode = |ids: &[TokenId]| text.tokenizer.decode(ids, Specials::Keep).map_err(RuntimeError::from);
         let first = self.ids.len() - self.tail.len();
         let pieces = pieces(text, &self.ids).into_iter().map(Option::unwrap_or_default);
-        let all: Vec<Spelled> = self.ids.iter().zip(pieces).map(|(&id, piece)| Spelled::new(text, id, &piece)).collect();
+        let all: Vec<Spelled> =
+            self.ids.iter().zip(pieces).map(|(&id, piece)| Spelled::new(text, id, &piece)).collect();
         let (mut log_p, mut top) = (Vec::new(), Vec::new());
         for (at, (id, Spelled { token, .. })) in self.ids.iter().zip(&all).enumerate() {
             match at.checked_sub(first).map(|at| &self.tail[at]) {
                 Some(TailToken { log_p: own, best: (best, most) }) => {
                     log_p.push(json!(own));
                     let mut likely = Map::new();
-                    let best = if best == id { token.clone() } else { Spelled::new(text, *best, &decode(&[*best])?).token };
+                    let best =
+                        if best == id { token.clone() } else { Spelled::new(text, *best, &decode(&[*best])?).token };
                     likely.insert(best, json!(most));
                     likely.insert(token.clone(), json!(own));
                     top.push(Value::Object(likely));

@@ -19,7 +19,11 @@ impl Spelled {
         let own = broken.then(|| text.tokenizer.token(id).and_then(|token| own(&token))).flatten();
         match own {
             Some(bytes) => Self { token: spelled(&bytes), bytes },
-            None => Self { token: piece.to_owned(), bytes: piece.as_bytes().to_vec() },
+            None => {
+                // What was no character before it became none with it; that is not its own.
+                let piece = if broken { piece } else { piece.trim_start_matches(char::REPLACEMENT_CHARACTER) };
+                Self { token: piece.to_owned(), bytes: piece.as_bytes().to_vec() }
+            }
         }
     }
 
@@ -91,7 +95,8 @@ mod tests {
     #[test]
     fn a_character_of_several_tokens_counts_once() {
         let one = |bytes: &[u8]| Spelled { token: String::new(), bytes: bytes.to_vec() };
-        let all = [one(b"a"), one(b"\xf0\x9f"), one(b"\x98"), one(b"\x80b"), one(b"\xff"), one("é".as_bytes()), one(b"")];
+        let all =
+            [one(b"a"), one(b"\xf0\x9f"), one(b"\x98"), one(b"\x80b"), one(b"\xff"), one("é".as_bytes()), one(b"")];
         assert_eq!(Spelled::offsets(&all), [0, 1, 1, 1, 3, 4, 5]);
     }
 }

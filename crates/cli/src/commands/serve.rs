@@ -34,6 +34,8 @@ pub(crate) fn run(args: &ServeArgs) -> Result<(), Failure> {
         api_key: args.api_key.clone().filter(|key| !key.is_empty()),
         score_tail: args.score_tail,
         grace: Duration::from_secs_f64(args.grace),
+        head: ServerSettings::HEAD,
+        body: ServerSettings::BODY,
     };
     if !args.addr.ip().is_loopback() && settings.api_key.is_none() {
         output::say("note: whoever reaches this address may ask the model: give --api-key, or listen at 127.0.0.1");
