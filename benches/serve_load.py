@@ -83,7 +83,7 @@ def mixed(a, plain):
     """The same prompts, asked in all kinds of ways."""
     models = listed(a.url)
     own = [
-        {}, {"temperature": 1.0, "seed": 7}, {"temperature": 0.5, "seed": 11, "top_p": 0.9}, {"max_tokens": a.max_tokens // 3},
+        {}, {"temperature": 1.0, "seed": 7}, {"temperature": 0.5, "seed": 11}, {"max_tokens": a.max_tokens // 3},
         {"mosa": {"prefill": [{"offset": 4, "text": " the old bridge"}]}}, {"mosa": {"defences": []}}, {"n": 1, "stop": ["."]},
     ]
     made = []

@@ -40,7 +40,8 @@ pub(crate) fn run(args: &ServeArgs) -> Result<(), Failure> {
     if !args.addr.ip().is_loopback() && settings.api_key.is_none() {
         output::say("note: whoever reaches this address may ask the model: give --api-key, or listen at 127.0.0.1");
     }
-    let _finishing = interrupt::finishing();
+    // To the very end: a busy machine that takes its time to let go of everything is not interrupted.
+    std::mem::forget(interrupt::finishing());
     serve(models, settings, &interrupt::stop(), |addr| {
         output::say(&format!("mosa: {}{behind} at http://{addr}/v1 (playground: http://{addr}/)", names.join(", ")));
     })?;

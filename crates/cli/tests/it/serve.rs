@@ -81,7 +81,8 @@ fn a_server_that_is_told_to_stop_ends_its_answers_first() {
         asked.join().unwrap()
     });
     assert_eq!(given, expected);
-    assert!(served.child.wait().unwrap().success());
+    let ended = served.child.wait().unwrap();
+    assert!(ended.success(), "{ended}");
     assert!(TcpStream::connect(&served.addr).is_err());
 }
 

@@ -244,7 +244,7 @@ fn choices_of_one_question_have_the_numbers_each_has_alone() {
     let together = server.post("/v1/completions", &body(&choices)).1;
     for (n, choice) in choices.iter().enumerate() {
         let own = server.runtime.tail(&options, choice.clone(), 3).unwrap().tokens;
-        let one = server.post("/v1/completions", &body(&[choice.clone()])).1;
+        let one = server.post("/v1/completions", &body(std::slice::from_ref(choice))).1;
         assert_eq!(one["choices"][0]["logprobs"], together["choices"][n]["logprobs"]);
         let said = one["choices"][0]["logprobs"]["token_logprobs"].as_array().unwrap();
         for (at, own) in own.iter().enumerate() {
