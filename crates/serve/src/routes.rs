@@ -49,7 +49,8 @@ async fn around(Shared(state): Shared<Arc<State>>, request: Request, next: Next)
     let route = request.extensions().get::<MatchedPath>().map(|path| name(path.as_str()));
     let told = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let looks = matches!(*request.method(), Method::GET | Method::HEAD);
-    let open = matches!(route, Some("/health" | "/metrics")) || looks && route == Some("/");
+    // What asks whether anybody is there asks without the key, and at `/v1/` too.
+    let open = matches!(route, Some("/health" | "/metrics")) || looks && matches!(route, Some("/" | "/v1"));
     let response = match allowed(&state.settings, told) {
         Err(fault) if !open => fault.into_response(),
         _ => next.run(request).await,

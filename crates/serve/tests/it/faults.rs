@@ -157,10 +157,13 @@ fn bytes_that_are_no_text_are_told_where_they_stand() {
 #[test]
 fn whatever_is_asked_for_metrics_know_a_few_routes() {
     let server = Server::start(|settings| settings.api_key = Some("secret".into()));
-    for path in ["/v1/", "/v1", "/v1/x", "/v1/models/tiny", "/x", "/x/y?z=1", "/V1/models"] {
+    assert_eq!([server.get("/v1/").0, server.get("/v1").0], [200, 200], "whether anybody is there is no secret");
+    for path in ["/v1/x", "/v1/models/tiny", "/x", "/x/y?z=1", "/V1/models"] {
         assert_eq!(server.get(path).0, 401, "{path} without a key");
     }
-    let counted = |route: &str| server.metric(&format!("mosa_responses_total{{route=\"{route}\",status=\"401\"}}"));
-    assert_eq!([counted("/v1"), counted("/v1/models"), counted("other")], [2.0, 1.0, 4.0]);
+    let counted = |route: &str, status: u16| {
+        server.metric(&format!("mosa_responses_total{{route=\"{route}\",status=\"{status}\"}}"))
+    };
+    assert_eq!([counted("/v1", 200), counted("/v1/models", 401), counted("other", 401)], [2.0, 1.0, 4.0]);
     assert!(!server.get("/metrics").1.contains("route=\"/\""));
 }
