@@ -46,4 +46,4 @@ pub use model::Model;
 pub use pending::Pending;
 pub use runtime::{Runtime, Settings};
 pub use shown::Shown;
-pub use tail::TailToken;
+pub use tail::{Tail, TailToken};

@@ -12,6 +12,7 @@
 mod answer;
 mod asked;
 mod completing;
+mod connection;
 mod fault;
 mod fields;
 mod follow;
@@ -23,6 +24,7 @@ mod routes;
 mod score;
 mod served;
 mod server;
+mod spelled;
 mod stream;
 mod words;
 

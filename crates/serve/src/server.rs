@@ -1,22 +1,19 @@
 //! What a server knows, and what it does with a connection.
 
+use crate::connection::Waits;
 use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::reply::Way;
 use crate::served::{Models, One};
 use crate::stream::{Head, Outcome};
-use crate::{Fault, ServeError, Served, routes};
-use axum::Router;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
+use crate::{Fault, ServeError, Served, connection, routes};
 use mosa_core::Interrupt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::watch;
 
 /// How a server behaves.
 #[derive(Clone, Debug)]
@@ -37,10 +34,21 @@ pub struct Settings {
     pub score_tail: Option<usize>,
     /// How long answers under way may go on once the server is told to stop.
     pub grace: Duration,
+    /// How long a connection may be open without the whole head of a request.
+    pub head: Duration,
+    /// How long the body of a request may take to come in.
+    pub body: Duration,
 }
 
-/// How long the head of a request, and then its body, may take to come in.
-pub(crate) const SLOW: Duration = Duration::from_secs(30);
+impl Settings {
+    /// Longer than proxies keep their connections.
+    pub const HEAD: Duration = Duration::from_secs(75);
+    /// Enough for any body over any line.
+    pub const BODY: Duration = Duration::from_secs(30);
+}
+
+/// Connections that may wait to be taken, as far as the system allows it.
+const CROWD: u32 = 4096;
 
 /// What all requests share.
 pub(crate) struct State {
@@ -110,7 +118,7 @@ pub fn serve(
     });
     let served = runtime.block_on(async {
         let addr = state.settings.addr;
-        let listener = TcpListener::bind(addr).await.map_err(|source| ServeError::Listen { addr, source })?;
+        let listener = listening_at(addr).map_err(|source| ServeError::Listen { addr, source })?;
         listening(listener.local_addr().map_err(|source| ServeError::Listen { addr, source })?);
         accept(&state, listener, stop).await;
         Ok(())
@@ -119,10 +127,20 @@ pub fn serve(
     served
 }
 
+/// Listens at an address, at once also where a server before this one left connections behind.
+fn listening_at(addr: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // On Windows it would let two servers have one address.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(addr)?;
+    socket.listen(CROWD)
+}
+
 /// Takes connections until a stop is asked for, and then lets what is under way end.
 async fn accept(state: &Arc<State>, listener: TcpListener, stop: &Interrupt) {
     let router = routes::router(Arc::clone(state));
-    let graceful = GracefulShutdown::new();
+    let (stopping, open) = watch::channel(());
     let stopped = stopped(stop);
     tokio::pin!(stopped);
     loop {
@@ -130,41 +148,31 @@ async fn accept(state: &Arc<State>, listener: TcpListener, stop: &Interrupt) {
             () = &mut stopped => break,
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => stream,
-                // Too many open files, most likely: those that are there go on.
+                // Too many open files, most likely: those that are there go on, and who comes waits until one of them ends.
                 Err(_) => {
+                    state.metrics.untaken.inc();
                     tokio::time::sleep(Duration::from_millis(50)).await;
                     continue;
                 }
             },
         };
         let _ = stream.set_nodelay(true);
-        let served = connection(stream, router.clone());
-        let served = graceful.watch(served);
+        // Who takes not a byte of an answer for as long as one may take is gone.
+        let waits = Waits { head: state.settings.head, stall: state.settings.timeout };
+        let served = connection::served(stream, router.clone(), open.clone(), waits);
         let state = Arc::clone(state);
         state.metrics.connections.inc();
         tokio::spawn(async move {
-            // A connection that breaks is its client's affair.
-            let _ = served.await;
+            served.await;
             state.metrics.connections.dec();
         });
     }
-    drop(listener);
+    drop((listener, open));
+    let _ = stopping.send(());
     tokio::select! {
-        () = graceful.shutdown() => {}
+        () = stopping.closed() => {}
         () = tokio::time::sleep(state.settings.grace) => {}
     }
-}
-
-/// One connection: as many requests as its client sends, one after another.
-fn connection(
-    stream: tokio::net::TcpStream,
-    router: Router,
-) -> http1::Connection<TokioIo<tokio::net::TcpStream>, TowerToHyperService<Router>> {
-    http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(SLOW)
-        .max_buf_size(64 * 1024)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
 }
 
 /// Until a stop is asked for, by the program or by the system.
