@@ -5,7 +5,7 @@ use crate::asked::{Asked, Prompted};
 use crate::follow::{Wanted, Watch};
 use crate::queue::Place;
 use crate::reply::{Way, choice, revealed, trace, usage};
-use crate::server::State;
+use crate::state::State;
 use crate::stream::{Choice, Head, Outcome, Sending};
 use crate::{Fault, score};
 use axum::Json;

@@ -5,7 +5,7 @@ use crate::completing::complete;
 use crate::metrics::Answered;
 use crate::playground::playground;
 use crate::reply::Way;
-use crate::server::{State, allowed};
+use crate::state::{State, allowed};
 use crate::{Fault, words};
 use axum::extract::{MatchedPath, Query, Request, State as Shared};
 use axum::http::{Method, StatusCode, header};

@@ -7,19 +7,19 @@
 use crate::Fault;
 use crate::asked::{Asked, Prompted};
 use crate::reply::Way;
+use crate::scores::Of;
 use crate::served::One;
-use crate::server::State;
 use crate::spelled::Spelled;
+use crate::state::State;
 use crate::stream::pieces;
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use mosa_core::TokenId;
 use mosa_engine::Options;
-use mosa_runtime::{RuntimeError, Tail, TailToken};
+use mosa_runtime::{RuntimeError, TailToken};
 use mosa_text::{Prompt, Specials, TextModel};
 use serde_json::{Map, Value, json};
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// Scores the prompts of a request.
 pub(crate) async fn scored(state: Arc<State>, asked: Asked) -> Result<Response, Fault> {
@@ -92,35 +92,6 @@ impl Length {
             Self::Asked(tokens) => tokens,
             Self::Most(tokens) => tokens.min(len.saturating_sub(1)).max(1),
         }
-    }
-}
-
-/// What was scored lately. Requests of a harness are a question with one of its choices each; where those differ in the last
-/// token alone, the passes are the same ones, and so are their numbers.
-#[derive(Default)]
-pub(crate) struct Scores(Mutex<VecDeque<(Of, Arc<Tail>)>>);
-
-/// All that the passes over a prompt depend on: not its last token, which none of them sees.
-#[derive(PartialEq, Eq)]
-struct Of {
-    before: Vec<TokenId>,
-    length: usize,
-    options: String,
-}
-
-impl Scores {
-    /// How many are kept; each holds a number for every token of the vocabulary.
-    const KEPT: usize = 64;
-
-    fn of(&self, asked: &Of) -> Option<Arc<Tail>> {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.iter().find(|(of, _)| of == asked).map(|(_, tail)| Arc::clone(tail))
-    }
-
-    fn keep(&self, of: Of, tail: Tail) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.truncate(Self::KEPT - 1);
-        kept.push_front((of, Arc::new(tail)));
     }
 }
 

@@ -1,6 +1,6 @@
 //! The models a server has, by name, and what a request may choose of them.
 
-use crate::score::Scores;
+use crate::scores::Scores;
 use crate::{Fault, Knobs};
 use mosa_engine::Options;
 use mosa_runtime::{Defence, Runtime, RuntimeError, Stack};
