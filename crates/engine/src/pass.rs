@@ -1,13 +1,14 @@
 //! One forward pass over rows of a session.
 
 use crate::ahead::Guess;
-use crate::candidates::{Asked, CandidateError, Draw, candidates};
+use crate::asked::{Asked, Draw};
+use crate::candidates::{CandidateError, candidates};
 use crate::cursor::Job;
 use crate::error::not_a_number;
 use crate::intervention::{HiddenAt, Intervention, Pass};
+use crate::live::Live;
 use crate::options::MaskRule;
 use crate::reach::JobCache;
-use crate::session::Live;
 use crate::{EngineError, Step};
 use mosa_core::TokenId;
 use mosa_model::{Adapted, Call, HiddenTap, KvCache, ModelError, Row, Slot};

@@ -27,6 +27,7 @@ mod error;
 mod follow;
 mod layout;
 mod model;
+mod owner;
 mod pending;
 mod runtime;
 mod shown;
