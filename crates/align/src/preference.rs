@@ -1,6 +1,7 @@
 //! Pairs of answers of which one is wanted: their loss, and what each log-likelihood weighs in its gradient.
 
 use crate::{AlignError, Example};
+use mosa_parallel::Shards;
 use std::collections::BTreeMap;
 
 /// The log-likelihoods of the two answers of a pair, and what follows from them (DPO, arXiv 2305.18290).
@@ -88,6 +89,19 @@ pub(crate) fn pairs(examples: &[Example], parts: &[Likelihoods]) -> Result<BTree
         }
         None => Ok(all),
     }
+}
+
+/// The examples of a step, dealt out to shards in turn, by their numbers: a pair of answers, or an example that is in none, is
+/// the next one's turn.
+pub(crate) fn dealt(examples: &[Example], shards: Shards) -> Vec<Vec<usize>> {
+    let mut all = vec![Vec::new(); shards.count];
+    let mut unit = 0;
+    for (number, example) in examples.iter().enumerate() {
+        let goes_on = number > 0 && example.pair().is_some() && examples[number - 1].pair() == example.pair();
+        unit += usize::from(number > 0 && !goes_on);
+        all[shards.at(unit)].push(number);
+    }
+    all
 }
 
 /// The examples of a step, cut into passes of `size` or, where a pair has more, of one pair.
