@@ -36,7 +36,10 @@ fn main() {
 fn shim(libtorch: &Path) -> Result<(), String> {
     let header = libtorch.join(HEADER);
     if !header.exists() {
-        return Err(format!("there is no {}; libtorch's headers come with its wheel and its zip file", header.display()));
+        return Err(format!(
+            "there is no {}; libtorch's headers come with its wheel and its zip file",
+            header.display()
+        ));
     }
     let os = env::var("CARGO_CFG_TARGET_OS").unwrap_or_default();
     if os != "linux" && os != "macos" {

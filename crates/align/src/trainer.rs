@@ -135,7 +135,8 @@ impl<'a> Trainer<'a> {
                 all.iter().map(|bytes| Part::read(bytes)).collect::<Result<Vec<_>, _>>()?
             }
         };
-        let untouched = (0..self.parameters.len()).find(|i| !parts.iter().any(|part| part.touched.get(*i) == Some(&true)));
+        let untouched =
+            (0..self.parameters.len()).find(|i| !parts.iter().any(|part| part.touched.get(*i) == Some(&true)));
         if let Some(tensor) = untouched {
             return Err(self.no_gradient(tensor));
         }

@@ -99,7 +99,10 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
         }
         if error.chain().any(|cause| is_want_of_memory(cause) || is_full_disk(cause)) {
             Self::Resource(error)
-        } else if error.chain().any(|cause| is_broken_number(cause) || of_ranks(cause).is_some_and(ParallelError::is_broken_off)) {
+        } else if error
+            .chain()
+            .any(|cause| is_broken_number(cause) || of_ranks(cause).is_some_and(ParallelError::is_broken_off))
+        {
             Self::Check(told(&error))
         } else {
             Self::Input(error)

@@ -115,7 +115,8 @@ impl Ranks {
         let Some(rank) = (1..all.len()).find(|rank| all[*rank] != all[0]) else { return Ok(()) };
         let [first, other] = [0, rank].map(|rank| String::from_utf8_lossy(&all[rank]).into_owned());
         let what = "another mosa than rank 0 (version and the beginning of the program's SHA-256:";
-        let error = anyhow::anyhow!("rank {rank} runs {what} {other}, not {first}); start the same file on every machine");
+        let error =
+            anyhow::anyhow!("rank {rank} runs {what} {other}, not {first}); start the same file on every machine");
         Err(self.agreed(error.into()))
     }
 
@@ -198,10 +199,17 @@ fn differences(first: &Value, other: &Value, rank: usize) -> String {
     let value = |all: &BTreeSet<String>, wanted: &str| {
         let found = all.iter().find(|leaf| key(leaf) == wanted).and_then(|leaf| leaf.split_once(" = "));
         let text = found.map_or("not there", |(_, value)| value);
-        if text.chars().count() <= 60 { text.to_owned() } else { format!("{}...", text.chars().take(57).collect::<String>()) }
+        if text.chars().count() <= 60 {
+            text.to_owned()
+        } else {
+            format!("{}...", text.chars().take(57).collect::<String>())
+        }
     };
     let keys: BTreeSet<String> = first.symmetric_difference(&other).map(key).collect();
-    let told = keys.iter().take(TOLD).map(|key| format!("{key} is {} on rank 0 and {} on rank {rank}", value(&first, key), value(&other, key)));
+    let told = keys
+        .iter()
+        .take(TOLD)
+        .map(|key| format!("{key} is {} on rank 0 and {} on rank {rank}", value(&first, key), value(&other, key)));
     let more = keys.len().saturating_sub(TOLD);
     let rest = if more > 0 { format!("; and {more} more") } else { String::new() };
     told.collect::<Vec<_>>().join("; ") + &rest
@@ -214,9 +222,7 @@ mod tests {
 
     #[test]
     fn the_keys_that_differ_are_named_and_paths_machines_and_card_numbers_may() {
-        let of = |lr: f64, path: &str, number: usize| {
-            json!({"settings": {"lr": lr, "seed": 0}, "data": {"path": path, "sha256": "ab"}, "device": {"kind": "cuda", "number": number}, "machine": path})
-        };
+        let of = |lr: f64, path: &str, number: usize| json!({"settings": {"lr": lr, "seed": 0}, "data": {"path": path, "sha256": "ab"}, "device": {"kind": "cuda", "number": number}, "machine": path});
         let (a, b) = (of(1e-4, "/a", 0), of(5e-5, "/b", 1));
         assert_eq!(leaves(&a), leaves(&of(1e-4, "/b", 3)));
         let text = differences(&a, &b, 2);

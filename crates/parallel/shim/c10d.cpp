@@ -12,6 +12,8 @@
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
+#include <c10/util/Logging.h>
+
 #include <cstdlib>
 #include <cstring>
 
@@ -50,6 +52,11 @@ at::Tensor bytes(const void* data, int64_t n) {
 } // namespace
 
 extern "C" {
+
+// Lets libtorch write nothing to its log below fatal.
+void mosa_quiet() {
+  FLAGS_caffe2_log_level = 3;
+}
 
 void mosa_free(void* memory) {
   std::free(memory);

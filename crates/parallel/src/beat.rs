@@ -6,12 +6,14 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{JoinHandle, sleep};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often a rank shows that it lives.
 const EVERY: Duration = Duration::from_millis(250);
 /// How often the thread looks whether it is to end.
 const LOOK: Duration = Duration::from_millis(50);
+/// How long its end is waited for.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What a rank last showed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -83,12 +85,14 @@ impl Beat {
         self.exchanges.load(Ordering::SeqCst)
     }
 
-    /// Ends the thread; it only sleeps and writes.
+    /// Ends the thread, unless it waits for a store that does not answer.
     pub(crate) fn stop(&self) {
         self.ends.store(true, Ordering::SeqCst);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+        let began = Instant::now();
+        while self.thread.borrow().as_ref().is_some_and(|thread| !thread.is_finished()) && began.elapsed() < PATIENCE {
+            sleep(LOOK / 10);
         }
+        self.thread.take();
     }
 }
 

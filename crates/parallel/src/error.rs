@@ -26,7 +26,7 @@ pub enum ParallelError {
     },
     /// Ranks did not come to the meeting.
     #[error(
-        "{missing} of {size} did not come to {at} within {} s; start all of them with the same MASTER_ADDR and MASTER_PORT, or wait longer with --rank-timeout{hint}",
+        "{missing} of {size} did not come to {at} within {} s{why}; start all of them with the same MASTER_ADDR and MASTER_PORT, or wait longer with --rank-timeout{hint}",
         waited.as_secs_f64()
     )]
     Missing {
@@ -38,6 +38,8 @@ pub enum ParallelError {
         at: String,
         /// How long they were waited for.
         waited: Duration,
+        /// What this rank saw of it, in parentheses.
+        why: String,
         /// What may be the cause.
         hint: String,
     },

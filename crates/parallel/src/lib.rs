@@ -14,6 +14,7 @@ mod exchange;
 mod gloo;
 mod launch;
 mod nccl;
+mod roster;
 mod shards;
 mod shim;
 mod store;

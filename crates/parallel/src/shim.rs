@@ -3,9 +3,9 @@
 #![allow(unsafe_code)]
 
 #[cfg(not(c10d))]
-pub(crate) use absent::{RawGloo, RawStore};
+pub(crate) use absent::{RawGloo, RawStore, quiet};
 #[cfg(c10d)]
-pub(crate) use real::{RawGloo, RawStore};
+pub(crate) use real::{RawGloo, RawStore, quiet};
 
 /// What was missing when this was built without the shim.
 pub(crate) const LACKS: Option<&str> = option_env!("MOSA_C10D_LACKS");
@@ -21,6 +21,8 @@ mod absent {
 
     #[derive(Debug)]
     pub(crate) struct RawGloo(Infallible);
+
+    pub(crate) fn quiet() {}
 
     fn none<T>() -> Result<T, String> {
         Err(super::LACKS.unwrap_or_default().into())
@@ -101,6 +103,7 @@ mod real {
     type Text = *mut *mut c_char;
 
     unsafe extern "C" {
+        fn mosa_quiet();
         fn mosa_free(memory: *mut c_void);
         fn mosa_store_tcp(
             host: *const c_char,
@@ -178,8 +181,10 @@ mod real {
             mosa_free(text.cast());
             said
         };
-        // What follows the first line is a stack.
-        Err(said.lines().next().unwrap_or("").trim().to_owned())
+        // What follows the first line is a stack, and what stands before it in brackets is a place in a source of others.
+        let first = said.lines().next().unwrap_or("").trim();
+        let plain = first.strip_prefix('[').and_then(|rest| rest.split_once("] ")).map_or(first, |(_, text)| text);
+        Err(plain.to_owned())
     }
 
     fn c(text: &str) -> Result<CString, String> {
@@ -204,6 +209,16 @@ mod real {
 
     // SAFETY: stores of c10d lock what they hold, and may be used and dropped on any thread.
     unsafe impl Send for RawStore {}
+    // SAFETY: as above: one call at a time has the connection.
+    unsafe impl Sync for RawStore {}
+
+    /// Keeps c10d from writing to stderr what its errors say as well, each with a stack; `TORCH_CPP_LOG_LEVEL` stands above it.
+    pub(crate) fn quiet() {
+        if std::env::var_os("TORCH_CPP_LOG_LEVEL").is_none() {
+            // SAFETY: sets a number; called before threads of c10d are started.
+            unsafe { mosa_quiet() }
+        }
+    }
 
     impl RawStore {
         fn made(work: impl FnOnce(*mut *mut c_void, Text) -> c_int) -> Result<Self, String> {
@@ -245,9 +260,7 @@ mod real {
         pub(crate) fn claim(&self, key: &str, value: &[u8]) -> Result<Vec<u8>, String> {
             let key = c(key)?;
             // SAFETY: the pointers live for the call, and `self.0` is a store.
-            bytes(|out, n, e| unsafe {
-                mosa_store_claim(self.0, key.as_ptr(), value.as_ptr(), value.len(), out, n, e)
-            })
+            bytes(|out, n, e| unsafe { mosa_store_claim(self.0, key.as_ptr(), value.as_ptr(), value.len(), out, n, e) })
         }
 
         pub(crate) fn get(&self, key: &str) -> Result<Vec<u8>, String> {

@@ -91,7 +91,8 @@ fn wait_for(host: &str, port: u16, launch: &Launch, timeout: Duration) -> Result
 
 fn missing_server(host: &str, port: u16, launch: &Launch, waited: Duration, what: &str) -> ParallelError {
     ParallelError::Missing {
-        missing: format!("rank 0, which all others meet ({what}),"),
+        missing: "rank 0".into(),
+        why: format!(" ({what})"),
         size: launch.size,
         at: format!("{host}:{port}"),
         waited,

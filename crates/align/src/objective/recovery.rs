@@ -135,7 +135,13 @@ impl<'r> RecoveryGroups<'r> {
 
     /// The answers from every start, a group each. Those of a shard are decoded and graded together and with no others, so that
     /// they do not depend on who else takes part.
-    fn graded(&self, step: usize, starts: Vec<Start>, policy: &Policy<'_>, team: &Team<'_>) -> Result<Groups, AlignError> {
+    fn graded(
+        &self,
+        step: usize,
+        starts: Vec<Start>,
+        policy: &Policy<'_>,
+        team: &Team<'_>,
+    ) -> Result<Groups, AlignError> {
         let (mut shards, split): (BTreeMap<usize, Vec<Start>>, _) = (BTreeMap::new(), team.split());
         let slots = starts.len();
         for start in starts {

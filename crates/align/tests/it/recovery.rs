@@ -6,8 +6,8 @@ use mosa_align::{
     advantages, objective, rewarded_objective,
 };
 use mosa_engine::{Batching, Ends, Options, Schedule};
-use mosa_parallel::Team;
 use mosa_model::{DenoisingModel, Transformer};
+use mosa_parallel::Team;
 use std::collections::BTreeSet;
 
 /// The share of an answer's tokens below a bound, or what is not a reward.
@@ -192,7 +192,8 @@ fn training_raises_the_reward() {
 fn rewards_and_settings_that_cannot_be_used_are_refused() {
     let model = load("llada");
     for reward in [Graded::Broken, Graded::Few] {
-        let error = made(&model, &config(), 18, &reward).batch(0, &Policy::new(&model, None), &Team::ALONE).unwrap_err();
+        let error =
+            made(&model, &config(), 18, &reward).batch(0, &Policy::new(&model, None), &Team::ALONE).unwrap_err();
         assert!(matches!(error, AlignError::Reward(_)), "{error}");
     }
     let reward = Graded::Below(150);

@@ -26,7 +26,14 @@ fn ranks<T: Send>(size: usize, work: impl Fn(&Gloo) -> T + Sync) -> Vec<T> {
         work(&gloo)
     };
     std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..size).map(|rank| scope.spawn({ let (one, file) = (&one, &file); move || one(rank, file) })).collect();
+        let threads: Vec<_> = (0..size)
+            .map(|rank| {
+                scope.spawn({
+                    let (one, file) = (&one, &file);
+                    move || one(rank, file)
+                })
+            })
+            .collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     })
 }
