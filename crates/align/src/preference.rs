@@ -121,3 +121,37 @@ pub(crate) fn passes(examples: &[Example], size: usize) -> Vec<&[Example]> {
     }
     all
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::example::{Part, Preference};
+    use crate::options::KlDirection;
+
+    fn example(pair: Option<usize>) -> Example {
+        let preference = pair.map(|pair| Preference { pair, chosen: true, beta: 1.0, terms: Vec::new() });
+        Example {
+            record: 0,
+            part: Part::Aligned,
+            canvas: Vec::new(),
+            written: Vec::new(),
+            prompt: 0,
+            share: 1.0,
+            linear: Vec::new(),
+            kl: Vec::new(),
+            direction: KlDirection::PolicyReference,
+            reward: None,
+            preference,
+            windows: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn examples_are_dealt_out_in_turn_and_pairs_stay_whole() {
+        let examples = [Some(0), Some(0), Some(1), Some(1), Some(1), None, None].map(example);
+        let of = |count| dealt(&examples, Shards { count, ranks: 1 });
+        assert_eq!(of(1), [vec![0, 1, 2, 3, 4, 5, 6]]);
+        assert_eq!(of(2), [vec![0, 1, 5], vec![2, 3, 4, 6]]);
+        assert_eq!(of(5), [vec![0, 1], vec![2, 3, 4], vec![5], vec![6], vec![]]);
+    }
+}

@@ -146,9 +146,12 @@ impl Ranks {
 /// the only one that the launcher lets it see.
 fn own_device(choice: DeviceChoice, launch: &Launch) -> DeviceChoice {
     let number = |count: usize| if count == 1 { 0 } else { launch.local.unwrap_or(0) };
-    match (choice, cuda_status()) {
-        (DeviceChoice::Auto | DeviceChoice::Cuda(0), Ok(count)) if count > 0 => DeviceChoice::Cuda(number(count)),
-        (choice, _) => choice,
+    match choice {
+        DeviceChoice::Auto | DeviceChoice::Cuda(0) => match cuda_status() {
+            Ok(count) if count > 0 => DeviceChoice::Cuda(number(count)),
+            _ => choice,
+        },
+        _ => choice,
     }
 }
 

@@ -255,3 +255,28 @@ impl Drop for Gloo {
         self.beat.stop();
     }
 }
+
+#[cfg(all(test, c10d))]
+mod tests {
+    use super::*;
+    use crate::shim::RawStore;
+    use std::net::TcpListener;
+
+    #[test]
+    fn ranks_meet_at_the_store_that_an_agent_keeps_and_again_after_a_restart() {
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port").port();
+        let _agent = RawStore::tcp("127.0.0.1", port, true, 60_000).expect("a store");
+        for attempt in ["0", "1"] {
+            let join = move |rank| {
+                let meeting = Meeting::Tcp { host: "127.0.0.1".into(), port, agent: true };
+                let (local, attempt) = (Some(rank), attempt.to_owned());
+                let launch = Launch { rank, size: 2, local, local_size: Some(2), meeting, attempt, by: "torchrun" };
+                let gloo = Gloo::join(&launch, Duration::from_secs(60)).expect("both come");
+                gloo.gather(&[rank as u8]).expect("both are there")
+            };
+            let both = [0, 1].map(|rank| std::thread::spawn(move || join(rank)));
+            let told = both.map(|thread| thread.join().expect("no panic"));
+            assert_eq!(told, [[[0], [1]], [[0], [1]]].map(|all| all.map(|one| one.to_vec()).to_vec()));
+        }
+    }
+}

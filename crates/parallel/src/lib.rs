@@ -9,6 +9,7 @@
 //! of the numbers up in the order of the shards, wherever each was computed.
 
 mod beat;
+mod coming;
 mod error;
 mod exchange;
 mod gloo;

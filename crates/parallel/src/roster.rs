@@ -1,12 +1,12 @@
-//! Who of the ranks is there: how they meet, which of them live, and why the job ends, as all can read it in the store.
+//! Who of the ranks lives, and why the job ends, as all can read it in the store.
 
 use crate::beat::{self, Sign};
+use crate::coming::Coming;
 use crate::launch::Meeting;
 use crate::store::{Gone, Store};
 use crate::{Launch, ParallelError};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -14,14 +14,12 @@ use std::time::{Duration, Instant};
 /// How long a rank may show no life before it counts as gone.
 const SILENCE: Duration = Duration::from_secs(3);
 /// How long rank 0 stays, if it keeps the store, for the others to read why the job ends.
-const LINGER: Duration = Duration::from_secs(5);
+pub(crate) const LINGER: Duration = Duration::from_secs(5);
 /// How long the store may take to answer; a machine that stands still keeps its connections.
 const ANSWER: Duration = Duration::from_secs(8);
-const LOOK: Duration = Duration::from_millis(50);
+pub(crate) const LOOK: Duration = Duration::from_millis(50);
 /// Why the job ends; the first rank to know writes it.
 const VERDICT: &str = "verdict";
-/// Set by rank 0 when all have come, or with those who have not.
-const ALL: &str = "all";
 
 /// Why a job ends.
 #[derive(Debug, Deserialize, Serialize)]
@@ -52,7 +50,7 @@ impl Roster {
     /// Meets the others.
     pub(crate) fn meet(launch: &Launch, timeout: Duration) -> Result<Arc<Self>, ParallelError> {
         let store = Store::open(launch, timeout)?;
-        let hosts = meet(&store, launch, timeout)?;
+        let hosts = Coming { store: &store, launch, timeout }.all()?;
         let keeps_store = launch.rank == 0 && matches!(launch.meeting, Meeting::Tcp { agent: false, .. });
         Ok(Arc::new(Self { rank: launch.rank, hosts, store, timeout, keeps_store }))
     }
@@ -162,101 +160,6 @@ impl Roster {
     }
 }
 
-/// Shows the others that this rank is there, and waits for all; gives their machines.
-fn meet(store: &Store, launch: &Launch, timeout: Duration) -> Result<Vec<String>, ParallelError> {
-    let (began, key) = (Instant::now(), |rank: usize| format!("here/{rank}"));
-    let missing = |missing: String, why: String| ParallelError::Missing {
-        missing,
-        why,
-        size: launch.size,
-        at: match &launch.meeting {
-            Meeting::Tcp { host, port, .. } => format!("{host}:{port}"),
-            Meeting::File(path) => path.display().to_string(),
-        },
-        waited: timeout,
-        hint: launch.hint(),
-    };
-    let gone = |Gone(what): Gone| missing("rank 0".into(), format!(", or has left again ({what})"));
-    // What follows the line end only tells two of one process apart.
-    static MEETINGS: AtomicUsize = AtomicUsize::new(0);
-    let me = format!("{}, process {}\n{}", host_name(), std::process::id(), MEETINGS.fetch_add(1, Ordering::SeqCst));
-    let there = store.claim(&key(launch.rank), me.as_bytes()).map_err(gone)?;
-    if there != me.as_bytes() {
-        return Err(ParallelError::Twice { rank: launch.rank, who: first_line(&there) });
-    }
-    let mut absent: Vec<usize> = (0..launch.size).collect();
-    loop {
-        // Rank 0 looks for all; the others for what it found.
-        if let Some(found) = store.look(ALL).map_err(gone)? {
-            match found.as_slice() {
-                b"here" => break,
-                _ if launch.rank == 0 => break,
-                who => {
-                    let _ = store.set(&format!("read/{}", launch.rank), b"1");
-                    let text = missing(String::from_utf8_lossy(who).into_owned(), String::new()).to_string();
-                    return Err(ParallelError::Elsewhere { text, code: 2 });
-                }
-            }
-        }
-        let late = began.elapsed() >= timeout;
-        if launch.rank == 0 || late {
-            let mut still = Vec::new();
-            for rank in absent {
-                if store.look(&key(rank)).map_err(gone)?.is_none() {
-                    still.push(rank);
-                }
-            }
-            absent = still;
-        }
-        if launch.rank == 0 && absent.is_empty() {
-            store.set(ALL, b"here").map_err(gone)?;
-        } else if late {
-            return Err(give_up(store, launch, &absent, missing));
-        }
-        sleep(LOOK);
-    }
-    let host = |rank: usize| {
-        let text = store.look(&key(rank)).map_err(gone)?.unwrap_or_default();
-        Ok(first_line(&text))
-    };
-    (0..launch.size).map(host).collect()
-}
-
-/// Tells the ranks that are there who is not, and stays until they have read it.
-fn give_up(
-    store: &Store,
-    launch: &Launch,
-    absent: &[usize],
-    missing: impl Fn(String, String) -> ParallelError,
-) -> ParallelError {
-    let who = match absent {
-        [] => "some ranks".to_owned(),
-        [one] => format!("rank {one}"),
-        all => format!("ranks {}", all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
-    };
-    let told = store.claim(ALL, who.as_bytes()).unwrap_or_default();
-    let began = Instant::now();
-    let others: Vec<usize> = (1..launch.size).filter(|rank| !absent.contains(rank)).collect();
-    let has_read = |rank: &usize| !matches!(store.look(&format!("read/{rank}")), Ok(None));
-    while launch.rank == 0 && began.elapsed() < LINGER && !others.iter().all(has_read) {
-        sleep(LOOK);
-    }
-    let first = (0..launch.size).find(|rank| !absent.contains(rank));
-    match told == who.as_bytes() && first == Some(launch.rank) {
-        true => missing(who, String::new()),
-        false => ParallelError::Elsewhere { text: missing(who, String::new()).to_string(), code: 2 },
-    }
-}
-
-fn first_line(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).lines().next().unwrap_or_default().to_owned()
-}
-
 fn read(bytes: &[u8]) -> Result<Verdict, Gone> {
     serde_json::from_slice(bytes).map_err(|error| Gone(error.to_string()))
-}
-
-fn host_name() -> String {
-    let known = std::fs::read_to_string("/proc/sys/kernel/hostname").ok().or_else(|| std::env::var("HOSTNAME").ok());
-    known.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).unwrap_or_else(|| "this machine".into())
 }

@@ -57,44 +57,59 @@ fn train(args: &AlignArgs, ranks: &Ranks) -> Result<(), Failure> {
     if ranks.told(begun.as_ref().is_some_and(|begun| begun.done))? {
         return Ok(());
     }
-    let from = begun.as_ref().and_then(|begun| begun.from.as_ref());
-    let mut adapter = match from {
-        Some(saved) => Adapter::load(&saved.dir, loaded.spec(), loaded.model.device())?,
-        None => fresh,
-    };
-    adapter.set_trainable(true);
-    let modules = adapter.pairs().count();
-    say(
-        args,
-        &format!("{} prompts, {} trainable weights in {modules} modules", data.records.len(), adapter.parameters()),
-    );
-    let recompute = config.gradient_checkpointing;
-    let policy = Policy { recompute, ..Policy::new(&loaded.model, Some(&adapter)) };
-    let trainer = Trainer::new(policy, adapter.tensors(), objective.as_ref(), config.clone())?;
-    let mut trainer = trainer.with_ranks(ranks.exchange())?;
-    let session = Session {
-        folder: begun.as_ref().map(|begun| &begun.folder),
-        from,
-        device: loaded.model.device(),
-        save_every: config.save_every,
-        keep_last: config.keep_last,
-        compute: &args.compute,
-        json: args.json,
-        save: &|dir| adapter.save(dir, loaded.spec()),
-    };
-    if !session.run(&mut trainer)? {
-        let (done, total) = (trainer.step_number(), trainer.total_steps());
-        return Err(Failure::Interrupted(format!(
-            "interrupted after {done} of {total} steps; the same command with the same --out goes on from there"
-        )));
+    let job = Job { args, config: &config, loaded: &loaded, objective: objective.as_ref(), ranks };
+    job.run(begun.as_ref(), fresh, data.records.len())
+}
+
+/// What is trained, and by whom.
+struct Job<'a> {
+    args: &'a AlignArgs,
+    config: &'a AlignConfig,
+    loaded: &'a Loaded,
+    objective: &'a dyn Objective,
+    ranks: &'a Ranks,
+}
+
+impl Job<'_> {
+    /// Trains the adapter to the end of the run and writes it.
+    fn run(&self, begun: Option<&Begun>, fresh: Adapter, prompts: usize) -> Result<(), Failure> {
+        let Self { args, config, loaded, .. } = *self;
+        let from = begun.and_then(|begun| begun.from.as_ref());
+        let mut adapter = match from {
+            Some(saved) => Adapter::load(&saved.dir, loaded.spec(), loaded.model.device())?,
+            None => fresh,
+        };
+        adapter.set_trainable(true);
+        let (weights, modules) = (adapter.parameters(), adapter.pairs().count());
+        say(args, &format!("{prompts} prompts, {weights} trainable weights in {modules} modules"));
+        let recompute = config.gradient_checkpointing;
+        let policy = Policy { recompute, ..Policy::new(&loaded.model, Some(&adapter)) };
+        let trainer = Trainer::new(policy, adapter.tensors(), self.objective, config.clone())?;
+        let mut trainer = trainer.with_ranks(self.ranks.exchange())?;
+        let session = Session {
+            folder: begun.map(|begun| &begun.folder),
+            from,
+            device: loaded.model.device(),
+            save_every: config.save_every,
+            keep_last: config.keep_last,
+            compute: &args.compute,
+            json: args.json,
+            save: &|dir| adapter.save(dir, loaded.spec()),
+        };
+        if !session.run(&mut trainer)? {
+            let (done, total) = (trainer.step_number(), trainer.total_steps());
+            return Err(Failure::Interrupted(format!(
+                "interrupted after {done} of {total} steps; the same command with the same --out goes on from there"
+            )));
+        }
+        let _finishing = interrupt::finishing();
+        if let Some(begun) = begun {
+            let finished = begun.folder.path(ADAPTER);
+            adapter.save(&finished, loaded.spec())?;
+            say(args, &format!("adapter written to {}", finished.display()));
+        }
+        Ok(())
     }
-    let _finishing = interrupt::finishing();
-    if let Some(begun) = &begun {
-        let finished = begun.folder.path(ADAPTER);
-        adapter.save(&finished, loaded.spec())?;
-        say(args, &format!("adapter written to {}", finished.display()));
-    }
-    Ok(())
 }
 
 /// The settings, checked, with what follows from the flags and the ranks.

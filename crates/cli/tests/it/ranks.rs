@@ -158,18 +158,20 @@ fn a_rank_that_does_not_come_is_named() {
 }
 
 #[test]
-fn ranks_with_other_data_or_settings_or_without_their_file_are_refused_before_anything_is_written() {
+fn ranks_that_were_not_started_alike_or_lack_files_are_refused_before_anything_is_written() {
     let room = room();
     let rows = fs::read_to_string(room.path("harmful.jsonl")).unwrap();
     fs::write(room.path("other.jsonl"), rows.replace("ask 3", "ask 4")).unwrap();
     let words = || room.words("sft", "run", " --set steps=2");
     let instead = |file: &str| words().iter().map(|word| word.replace("harmful.jsonl", file)).collect::<Vec<_>>();
-    for (others, expected) in [
-        (instead("other.jsonl"), "data.sha256 is"),
-        (more(words(), "--set lr=0.5"), "settings.lr is 0.01 on rank 0 and 0.5 on rank 1"),
-        (instead("none.jsonl"), "none.jsonl: "),
+    let nowhere = || room.words("sft", "harmful.jsonl/run", " --set steps=2");
+    for (first, second, expected) in [
+        (words(), instead("other.jsonl"), "data.sha256 is"),
+        (words(), more(words(), "--set lr=0.5"), "settings.lr is 0.01 on rank 0 and 0.5 on rank 1"),
+        (words(), instead("none.jsonl"), "none.jsonl: "),
+        (nowhere(), nowhere(), "harmful.jsonl/run: "),
     ] {
-        let runs = ended(start(2, &[0, 1], &|rank| if rank == 1 { others.clone() } else { words() }));
+        let runs = ended(start(2, &[0, 1], &|rank| if rank == 0 { first.clone() } else { second.clone() }));
         assert!(runs.iter().all(|run| run.code == 2));
         let errors = errors(&runs);
         assert!(errors.len() == 1 && errors[0].contains(expected), "{errors:?}");

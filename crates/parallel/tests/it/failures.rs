@@ -34,6 +34,16 @@ fn ranks_that_do_not_come_are_named_within_the_timeout() {
 }
 
 #[test]
+fn a_rank_that_gives_up_before_rank_0_does_ends_it_as_well() {
+    let port = free_port();
+    let first = std::thread::spawn(move || Gloo::join(&launch(0, 3, at(port)), 100 * SHORT).map(drop).unwrap_err());
+    let second = Gloo::join(&launch(1, 3, at(port)), SHORT).map(drop).unwrap_err();
+    let first = first.join().unwrap();
+    assert!(second.is_told_elsewhere() && !first.is_told_elsewhere(), "{first} / {second}");
+    assert!(first.to_string().contains("rank 2 of 3 did not come"), "{first}");
+}
+
+#[test]
 fn without_rank_0_the_others_say_where_they_looked_for_it() {
     let error = Gloo::join(&launch(1, 2, at(free_port())), SHORT).unwrap_err().to_string();
     assert!(error.contains("rank 0") && error.contains("127.0.0.1"), "{error}");
