@@ -15,6 +15,7 @@ mod load;
 mod manifest;
 mod output;
 mod page;
+mod ranks;
 mod rewarded;
 mod room;
 mod sampling;
@@ -65,7 +66,9 @@ fn main() -> ExitCode {
 }
 
 fn say(failure: &Failure) {
-    output::say(&shown::cut(&format!("mosa: {failure}"), ERROR));
+    if !matches!(failure, Failure::Elsewhere(_)) {
+        output::say(&shown::cut(&format!("mosa: {}{failure}", ranks::named()), ERROR));
+    }
 }
 
 /// Help, or what is wrong with the arguments. Arguments that no terminal should get are quoted without colours.

@@ -22,6 +22,7 @@ mod load;
 mod objectives;
 mod pairs;
 mod probe;
+mod ranks;
 mod reading;
 mod replies;
 mod safety;
