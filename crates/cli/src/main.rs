@@ -15,6 +15,7 @@ mod load;
 mod manifest;
 mod output;
 mod page;
+mod parts;
 mod rewarded;
 mod room;
 mod sampling;
@@ -97,6 +98,7 @@ fn run(args: Args) -> Result<(), Failure> {
         Command::Defence(command) => commands::defence::run(&command),
         Command::Judge(args) => commands::judge::run(&args),
         Command::Report(args) => commands::report::run(&args),
+        Command::Records(command) => commands::records::run(&command),
         Command::Data(command) => commands::data::run(&command),
         Command::World(args) => commands::world::run(&args),
         Command::Quickstart(args) => commands::quickstart::run(&args),

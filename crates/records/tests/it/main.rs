@@ -1,9 +1,11 @@
 //! Run folders and record files: resume, kills, drift.
 
+mod chunks;
 mod crash;
 mod defence;
 mod identity;
 mod lock;
+mod parts;
 mod verdict;
 
 use mosa_records::{
