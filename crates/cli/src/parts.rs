@@ -73,6 +73,7 @@ impl Parted<'_> {
     ) -> Result<(), Failure> {
         let mut worker = Worker { parted: self, begun: Instant::now(), own: 0, spent: Duration::ZERO, missing: None };
         let mut chunks = self.open()?;
+        worker.spent = worker.begun.elapsed();
         loop {
             let looked = Instant::now();
             let next = chunks.next(looked)?;
@@ -94,7 +95,11 @@ impl Parted<'_> {
 
     fn open(&self) -> Result<Chunks> {
         let Self { args, out, manifest, cases, .. } = self;
-        ensure!(!out.exists() || out.is_dir(), "{}: is a file, and records need a folder; name a new one", out.display());
+        ensure!(
+            !out.exists() || out.is_dir(),
+            "{}: is a file, and records need a folder; name a new one",
+            out.display()
+        );
         let parts = cases.chunks(args.chunk);
         let run = (*manifest).clone().in_chunks(json!({
             "size": args.chunk,

@@ -142,7 +142,8 @@ impl Chunks {
         let begun = known.iter().rev().map(|own| self.dir.join(own.name())).find(|dir| dir.join(MANIFEST).exists());
         let Some(from) = begun else { return Ok(()) };
         let mut names = records(&from)?;
-        let place = |name: &String| (FIRST.iter().position(|first| first == name).unwrap_or(FIRST.len()), name == JOURNAL);
+        let place =
+            |name: &String| (FIRST.iter().position(|first| first == name).unwrap_or(FIRST.len()), name == JOURNAL);
         names.sort_by_key(place);
         for name in names {
             // Half a line at the end is cut off when the copy is opened.

@@ -14,7 +14,7 @@ use std::path::Path;
 
 /// The file that says it.
 pub(crate) const DONE: &str = "done.json";
-const SCHEMA: &str = "done/1";
+const FORM: &str = "done/1";
 
 /// The record files of a finished part by name, each with the SHA-256 of its bytes.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,7 +31,7 @@ pub(crate) fn write(dir: &Path, judges: bool) -> Result<(), RecordsError> {
         let sum = sum(&dir.join(&name))?;
         files.insert(name, sum);
     }
-    let finished = Finished { schema: SCHEMA.into(), files };
+    let finished = Finished { schema: FORM.into(), files };
     if read(dir).is_ok_and(|there| there.as_ref() == Some(&finished)) {
         return Ok(());
     }
@@ -41,9 +41,9 @@ pub(crate) fn write(dir: &Path, judges: bool) -> Result<(), RecordsError> {
     write_whole(&path, format!("{text}\n").as_bytes()).map_err(wrong)
 }
 
-/// Refuses a part that is not finished, or whose files have changed since.
-pub(crate) fn check(dir: &Path, name: &str) -> Result<(), RecordsError> {
-    let unfinished = |what: &str| RecordsError::file(dir, format!("{name} {what}; run its command again, then merge"));
+/// Refuses a part that is not finished, or whose files have changed since. `again` is how it is made again.
+pub(crate) fn check(dir: &Path, name: &str, again: &str) -> Result<(), RecordsError> {
+    let unfinished = |what: &str| RecordsError::file(dir, format!("{name} {what}; {again}, then merge"));
     let Some(finished) = read(dir)? else { return Err(unfinished("is not finished")) };
     for (file, expected) in &finished.files {
         let path = dir.join(file);
@@ -61,7 +61,7 @@ fn read(dir: &Path) -> Result<Option<Finished>, RecordsError> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(RecordsError::file(&path, e)),
     };
-    let what = |e| format!("cannot be read ({e}); run the part's command again, which writes it anew");
+    let what = |e| format!("cannot be read ({e}); remove it and run the command of the part again");
     serde_json::from_slice(&bytes).map(Some).map_err(|e| RecordsError::file(&path, what(e)))
 }
 

@@ -65,7 +65,9 @@ impl Parts {
             if !own.is_chunk && Lock::is_held(&own.dir) {
                 return Err(RecordsError::Busy { dir: own.dir.clone(), holder: String::new() });
             }
-            finished::check(&own.dir, &format!("part {}", own.part))?;
+            // Workers pass by what says that it is finished.
+            let again = if own.is_chunk { "remove its done.json and start a worker" } else { "run its command again" };
+            finished::check(&own.dir, &format!("part {}", own.part), again)?;
         }
         Ok(Self { all, manifest, notes })
     }
@@ -133,7 +135,8 @@ impl Parts {
         let (mut judges, mut parts): (ByJudge, BTreeMap<String, usize>) = Default::default();
         for own in &self.all {
             let path = own.dir.join(VERDICTS);
-            let bytes = if path.exists() { fs::read(&path).map_err(|e| RecordsError::file(&path, e))? } else { Vec::new() };
+            let bytes =
+                if path.exists() { fs::read(&path).map_err(|e| RecordsError::file(&path, e))? } else { Vec::new() };
             let mut here = BTreeSet::new();
             for (number, line) in lines(&bytes) {
                 let verdict: VerdictRecord = record_of(&path, number, line)?;

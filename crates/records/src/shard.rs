@@ -109,7 +109,8 @@ impl Part {
         let said = manifest.get(SHARD)?.clone();
         let number = |value: &Value| value.as_u64().and_then(|n| usize::try_from(n).ok());
         let cases = number(&said["cases"][0])?..number(&said["cases"][1])?;
-        let part = Self { number: number(&said["part"])?, of: number(&said["of"])?, cases, total: number(&said["total"])? };
+        let part =
+            Self { number: number(&said["part"])?, of: number(&said["of"])?, cases, total: number(&said["total"])? };
         let whole = said["whole"].as_object().cloned().unwrap_or_default();
         if !whole.contains_key(SHARD) {
             manifest.as_object_mut()?.shift_remove(SHARD);

@@ -38,9 +38,7 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
 pub fn restore(path: &Path, bytes: &[u8]) -> Result<(), RecordsError> {
     match fs::read(path) {
         Ok(there) if there == bytes => Ok(()),
-        Ok(there) if !is_torn(&there, bytes) => {
-            Err(RecordsError::file(path, FOREIGN))
-        }
+        Ok(there) if !is_torn(&there, bytes) => Err(RecordsError::file(path, FOREIGN)),
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(RecordsError::file(path, e)),
         _ => write_whole(path, bytes).map_err(|e| RecordsError::file(path, e)),
     }

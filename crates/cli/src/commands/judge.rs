@@ -3,9 +3,9 @@
 use crate::args::{JudgeArgs, JudgingArgs, PartArgs};
 use crate::failure::Failure;
 use crate::files::check_answers;
-use crate::settings::{SettingsFile, key_of};
 use crate::manifest::Manifest;
 use crate::parts::{Done, Parted, say_budget};
+use crate::settings::{SettingsFile, key_of};
 use crate::table::{below, header, in_a_line, outcomes, rate, unassessed};
 use crate::{digest, folder, interrupt, output};
 use anyhow::{Context, Error, Result};
@@ -15,7 +15,9 @@ use mosa_judge::{
     texts,
 };
 use mosa_records::names::{ANSWERS, CASES, VERDICTS};
-use mosa_records::{AnswerRecord, CHUNKS, Cases, Lock, Log, RunFolder, VerdictRecord, drop_outdated, tell_judges_apart};
+use mosa_records::{
+    AnswerRecord, CHUNKS, Cases, Lock, Log, RunFolder, VerdictRecord, drop_outdated, tell_judges_apart,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -45,7 +47,9 @@ pub(crate) fn run(args: &JudgeArgs) -> Result<(), Failure> {
         return part(args);
     }
     if args.out.is_some() {
-        return Err(anyhow::anyhow!("--out is for --shard and --join: other verdicts stand in the folder of the run").into());
+        return Err(
+            anyhow::anyhow!("--out is for --shard and --join: other verdicts stand in the folder of the run").into()
+        );
     }
     let lock = Lock::take(&args.run, "judge")?;
     folder::warn(lock.warning());
@@ -133,7 +137,12 @@ impl Judges {
     }
 
     /// Asks each judge for what a file of verdicts lacks of some texts; what is missing behind that.
-    fn ask(&self, texts: &[Text<'_>], file: &Path, quiet: bool) -> Result<(Log<VerdictRecord>, Option<String>), Failure> {
+    fn ask(
+        &self,
+        texts: &[Text<'_>],
+        file: &Path,
+        quiet: bool,
+    ) -> Result<(Log<VerdictRecord>, Option<String>), Failure> {
         let judging: Vec<Judging<'_>> =
             self.all.iter().map(|judge| Judging::new(judge.as_ref(), &self.file.gate)).collect();
         let mut log = folder::log::<VerdictRecord>(file)?;
@@ -152,7 +161,9 @@ impl Judges {
 fn check_run(run: &Path) -> Result<()> {
     if !run.join(ANSWERS).exists() && RunFolder::manifest(run).is_ok_and(|manifest| manifest[CHUNKS].is_object()) {
         let run = run.display();
-        anyhow::bail!("{run}: its chunks are not put together yet; run mosa records merge {run} --out RUN, then judge that");
+        anyhow::bail!(
+            "{run}: its chunks are not put together yet; run mosa records merge {run} --out RUN, then judge that"
+        );
     }
     let found = run.join(ANSWERS).exists() || run.join(CASES).exists();
     anyhow::ensure!(found, "{}: holds no {ANSWERS}; it is not the run of a probe or an attack", run.display());

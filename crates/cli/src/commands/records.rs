@@ -32,7 +32,9 @@ fn merge(args: &RecordsMergeArgs) -> Result<()> {
     }
     if !args.quiet {
         let (n, cases) = parts.counts();
-        output::say(&format!("{cases} cases of {n} parts in {out}; draw them with: mosa report {out} --out report.html"));
+        output::say(&format!(
+            "{cases} cases of {n} parts in {out}; draw them with: mosa report {out} --out report.html"
+        ));
     }
     Ok(())
 }

@@ -1,7 +1,9 @@
 //! Chunks of a folder that many processes share: who has one, and what a worker may write that lost its own.
 
 use crate::record;
-use mosa_records::{Archive, Cases, Chunk, Chunks, Lease, Log, Next, OrderRecord, Part, Parts, RecordsError, RunFolder};
+use mosa_records::{
+    Archive, Cases, Chunk, Chunks, Lease, Log, Next, OrderRecord, Part, Parts, RecordsError, RunFolder,
+};
 use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -79,7 +81,11 @@ fn a_worker_on_this_machine_that_is_gone_is_followed_at_once_and_what_it_recorde
     let (mut a, mut b) = (joined(dir.path()), joined(dir.path()));
     let (folder, lease, part) = open(mine(&mut a, now));
     log(&folder).push(record(0)).unwrap();
-    fs::write(folder.path("orders.jsonl"), [fs::read(folder.path("orders.jsonl")).unwrap(), b"{\"sch".to_vec()].concat()).unwrap();
+    fs::write(
+        folder.path("orders.jsonl"),
+        [fs::read(folder.path("orders.jsonl")).unwrap(), b"{\"sch".to_vec()].concat(),
+    )
+    .unwrap();
     // As a kill leaves it: the lock is gone, the lease says what it said.
     let said = fs::read(folder.path(".mosa.lease")).unwrap();
     drop(lease);
@@ -175,7 +181,8 @@ fn workers_of_another_run_and_folders_of_somebody_else_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let (run, parts) = (dir.path().join("run"), Cases { total: 7, unit: 1 }.chunks(3));
     joined(&run);
-    let open = |dir: &PathBuf, manifest: Value| Chunks::open(dir, &manifest, parts.clone(), PATIENCE).unwrap_err().to_string();
+    let open =
+        |dir: &PathBuf, manifest: Value| Chunks::open(dir, &manifest, parts.clone(), PATIENCE).unwrap_err().to_string();
     let mut other = manifest(&parts);
     other["data"] = json!("cd");
     other["chunks"]["size"] = json!(4);

@@ -111,7 +111,11 @@ fn shards_in_any_order_become_the_bytes_of_the_run_in_one_piece_also_after_a_kil
     let parts = [3, 1, 2].map(|number| run.shard(number, 3, |_| {}));
     let all = Parts::of(&parts).unwrap();
     assert_eq!(all.counts(), (3, 7));
-    let same = || FILES.iter().for_each(|name| assert_eq!(fs::read(merged.join(name)).unwrap(), fs::read(whole.join(name)).unwrap(), "{name}"));
+    let same = || {
+        FILES.iter().for_each(|name| {
+            assert_eq!(fs::read(merged.join(name)).unwrap(), fs::read(whole.join(name)).unwrap(), "{name}")
+        })
+    };
     assert!(all.write(&merged).unwrap().is_empty());
     same();
     for name in FILES {

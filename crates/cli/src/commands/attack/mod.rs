@@ -69,7 +69,8 @@ pub(crate) fn carried_out(args: &AttackArgs) -> Result<Option<Carried>, Failure>
         budget,
         concurrency: args.limits.cases,
     };
-    let (all, judges, quiet) = (cases(&benchmark, args.sampling.seed), Judges::open(&args.judging)?, args.compute.quiet);
+    let (all, judges, quiet) =
+        (cases(&benchmark, args.sampling.seed), Judges::open(&args.judging)?, args.compute.quiet);
     judges.say_budget(&args.parts);
     let cases = Cases { total: all.len(), unit: 1 };
     let parted = Parted { args: &args.parts, out, manifest: &manifest, cases, judges: false, quiet };

@@ -55,6 +55,8 @@ fn forced(text: &TextModel, args: &GenerateArgs) -> Result<Option<ForcedPhrase>>
             let tokens = text.words(words).with_context(|| format!("--force {offset}"))?;
             Ok(Some(ForcedPhrase { offset: *offset, tokens, text: words.clone() }))
         }
-        _ => bail!("--force is given several times, and with --out one phrase can be recorded; leave --out away, or use `mosa attack`"),
+        _ => bail!(
+            "--force is given several times, and with --out one phrase can be recorded; leave --out away, or use `mosa attack`"
+        ),
     }
 }
