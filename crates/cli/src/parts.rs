@@ -13,8 +13,9 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// How long it is waited before it is looked again whether there is a chunk to do.
-const LOOK: Duration = Duration::from_millis(200);
+/// How long it is waited at least and at most before it is looked again whether there is a chunk to do: a part of a lease.
+const LOOK: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(2)];
+const LOOKS: u32 = 60;
 
 /// A run that is worked on in parts, or in one.
 pub(crate) struct Parted<'a> {
@@ -28,6 +29,9 @@ pub(crate) struct Parted<'a> {
     pub judges: bool,
     pub quiet: bool,
 }
+
+/// Works on the cases of a range in a folder.
+type Work<'w, T> = dyn FnMut(&RunFolder, Range<usize>) -> Result<Done<T>, Failure> + 'w;
 
 /// What came of a part whose cases are all recorded.
 pub(crate) struct Done<T> {
@@ -67,13 +71,11 @@ impl Parted<'_> {
     }
 
     /// Takes chunk after chunk until all are finished, by this process or another.
-    fn join<T>(
-        &self,
-        work: &mut dyn FnMut(&RunFolder, Range<usize>) -> Result<Done<T>, Failure>,
-    ) -> Result<(), Failure> {
+    fn join<T>(&self, work: &mut Work<'_, T>) -> Result<(), Failure> {
         let mut worker = Worker { parted: self, begun: Instant::now(), own: 0, spent: Duration::ZERO, missing: None };
         let mut chunks = self.open()?;
         worker.spent = worker.begun.elapsed();
+        let look = (Duration::from_secs(self.args.lease_seconds) / LOOKS).clamp(LOOK[0], LOOK[1]);
         loop {
             let looked = Instant::now();
             let next = chunks.next(looked)?;
@@ -85,7 +87,7 @@ impl Parted<'_> {
             }
             match next {
                 Next::Mine(chunk) => worker.does(*chunk, work)?,
-                Next::Wait => std::thread::sleep(LOOK),
+                Next::Wait => std::thread::sleep(look),
                 Next::Done => break,
             }
         }
@@ -128,11 +130,7 @@ struct Worker<'a> {
 
 impl Worker<'_> {
     /// Does a chunk, unless another process takes it over meanwhile.
-    fn does<T>(
-        &mut self,
-        chunk: Chunk,
-        work: &mut dyn FnMut(&RunFolder, Range<usize>) -> Result<Done<T>, Failure>,
-    ) -> Result<(), Failure> {
+    fn does<T>(&mut self, chunk: Chunk, work: &mut Work<'_, T>) -> Result<(), Failure> {
         let Parted { manifest, judges, quiet, .. } = self.parted;
         let part = chunk.part.clone();
         if let (Some(before), false) = (&chunk.before, *quiet) {

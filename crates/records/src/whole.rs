@@ -73,7 +73,10 @@ pub(crate) fn concatenate(path: &Path, parts: &[PathBuf]) -> Result<(), RecordsE
     let made = parts.iter().try_for_each(|part| append_lines(&unfinished.file, part));
     let made = made.and_then(|()| match begins_with(&unfinished.path, path).map_err(wrong)? {
         None => Err(RecordsError::file(path, FOREIGN)),
-        Some(true) => Ok(unfinished.give_up()),
+        Some(true) => {
+            unfinished.give_up();
+            Ok(())
+        }
         Some(false) => unfinished.file.sync_all().and_then(|()| fs::rename(&unfinished.path, path)).map_err(wrong),
     });
     made.inspect_err(|_| unfinished.give_up())?;
