@@ -61,7 +61,7 @@ fn workers_take_different_chunks_and_what_they_make_is_the_run_in_one_piece() {
     whole(second);
     whole(mine(&mut b, now));
     assert!(matches!(b.next(now).unwrap(), Next::Wait), "the first is still at work");
-    let open = Parts::of(&[run.clone()]).unwrap_err().to_string();
+    let open = Parts::of(std::slice::from_ref(&run)).unwrap_err().to_string();
     assert!(open.contains("1 of 3 chunks are not finished: 1;"), "{open}");
     whole(first);
     assert!(matches!(b.next(now).unwrap(), Next::Done) && matches!(a.next(now).unwrap(), Next::Done));
