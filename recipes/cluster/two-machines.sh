@@ -6,7 +6,8 @@
 #   on the second:  NODE=1 FIRST=10.0.0.1 MODEL=... PROMPTS=... OUT=/shared/runs/mosa sh recipes/cluster/two-machines.sh
 #
 # NODES (2), PER_NODE (GPUs a machine, 1) and PORT (29500) may be set; both machines see the files under the same names.
-# FLAGS="--set shards=2" fixes how a step is summed, whatever the number of ranks. On one machine, to try it: start it twice with FIRST=127.0.0.1.
+# FLAGS="--set shards=2" fixes how a step is summed, whatever the number of ranks. On one machine, to try it:
+# start it twice with FIRST=127.0.0.1.
 set -eu
 : "${NODE:?number of this machine, from 0}" "${FIRST:?address of machine 0}"
 : "${MODEL:?checkpoint folder}" "${PROMPTS:?training prompts}" "${OUT:?run folder}"
