@@ -6,6 +6,7 @@ use mosa_hub::HubError;
 use mosa_model::{ModelError, is_out_of_memory};
 use mosa_parallel::ParallelError;
 use mosa_probe::ProbeError;
+use mosa_records::RecordsError;
 use std::collections::TryReserveError;
 use std::error::Error;
 use std::fmt;
@@ -34,6 +35,12 @@ impl Failure {
     pub(crate) fn is_closed_pipe(&self) -> bool {
         let io = |e: &(dyn std::error::Error + 'static)| e.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
         matches!(self, Self::Input(error) if error.chain().any(|e| io(e) == Some(std::io::ErrorKind::BrokenPipe)))
+    }
+
+    /// Whether the chunk that was worked on is another process's now.
+    pub(crate) fn is_lost(&self) -> bool {
+        let lost = |e: &(dyn Error + 'static)| matches!(e.downcast_ref(), Some(RecordsError::Lost { .. }));
+        matches!(self, Self::Input(error) if error.chain().any(lost))
     }
 
     pub(crate) fn code(&self) -> u8 {

@@ -15,6 +15,7 @@ mod load;
 mod manifest;
 mod output;
 mod page;
+mod parts;
 mod ranks;
 mod rewarded;
 mod room;
@@ -100,6 +101,7 @@ fn run(args: Args) -> Result<(), Failure> {
         Command::Defence(command) => commands::defence::run(&command),
         Command::Judge(args) => commands::judge::run(&args),
         Command::Report(args) => commands::report::run(&args),
+        Command::Records(command) => commands::records::run(&command),
         Command::Data(command) => commands::data::run(&command),
         Command::World(args) => commands::world::run(&args),
         Command::Quickstart(args) => commands::quickstart::run(&args),

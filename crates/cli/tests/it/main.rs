@@ -28,6 +28,7 @@ mod replies;
 mod safety;
 #[cfg(target_os = "linux")]
 mod serve;
+mod shards;
 mod stacks;
 #[cfg(target_os = "linux")]
 mod terminal;
