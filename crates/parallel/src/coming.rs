@@ -1,12 +1,16 @@
 //! How ranks come together: each shows that it is there, and all wait for all.
 
 use crate::launch::Meeting;
-use crate::roster::{LINGER, LOOK};
 use crate::store::{Gone, Store};
 use crate::{Launch, ParallelError};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
+
+/// How long rank 0 stays, if it keeps the store, for the others to read why the job ends.
+pub(crate) const LINGER: Duration = Duration::from_secs(5);
+/// How often a rank looks whether something has come.
+pub(crate) const LOOK: Duration = Duration::from_millis(50);
 
 /// Where it is written who has not come, as a list of ranks, by the first to know; an empty list lets all begin.
 const ABSENT: &str = "absent";

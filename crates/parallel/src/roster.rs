@@ -1,7 +1,7 @@
 //! Who of the ranks lives, and why the job ends, as all can read it in the store.
 
 use crate::beat::{self, Sign};
-use crate::coming::Coming;
+use crate::coming::{Coming, LINGER, LOOK};
 use crate::launch::Meeting;
 use crate::store::{Gone, Store};
 use crate::{Launch, ParallelError};
@@ -13,11 +13,8 @@ use std::time::{Duration, Instant};
 
 /// How long a rank may show no life before it counts as gone.
 const SILENCE: Duration = Duration::from_secs(3);
-/// How long rank 0 stays, if it keeps the store, for the others to read why the job ends.
-pub(crate) const LINGER: Duration = Duration::from_secs(5);
 /// How long the store may take to answer; a machine that stands still keeps its connections.
 const ANSWER: Duration = Duration::from_secs(8);
-pub(crate) const LOOK: Duration = Duration::from_millis(50);
 /// Why the job ends; the first rank to know writes it.
 const VERDICT: &str = "verdict";
 

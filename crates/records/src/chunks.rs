@@ -9,8 +9,8 @@
 //! A folder of a chunk is made by one process (`mkdir` either makes it or says that it is there, on NFS too), and only that
 //! one writes into it. Of several folders of a chunk a finished one counts.
 
-use crate::fence::{Generation, LEASE};
-use crate::finished::DONE;
+use crate::fence::Generation;
+use crate::finished::{DONE, records};
 use crate::lease::Watch;
 use crate::names::{ANSWERS, CASES, JOURNAL, MANIFEST, SECONDS, VERDICTS};
 use crate::whole::link_whole;
@@ -180,19 +180,4 @@ pub(crate) fn generations(dir: &Path) -> Result<BTreeMap<usize, Vec<Generation>>
     all.remove(&0);
     all.values_mut().for_each(|own| own.sort());
     Ok(all)
-}
-
-/// The record files of a run folder.
-pub(crate) fn records(dir: &Path) -> Result<Vec<String>, RecordsError> {
-    let mut names = Vec::new();
-    for entry in fs::read_dir(dir).map_err(|e| RecordsError::file(dir, e))? {
-        let entry = entry.map_err(|e| RecordsError::file(dir, e))?;
-        let name = entry.file_name().into_string().unwrap_or_default();
-        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
-        if is_file && name.ends_with(".jsonl") && name != LEASE {
-            names.push(name);
-        }
-    }
-    names.sort();
-    Ok(names)
 }

@@ -1,7 +1,6 @@
 //! That a part of a run is whole, and what its files were then.
 
-use crate::chunks::records;
-use crate::fence::Fence;
+use crate::fence::{Fence, LEASE};
 use crate::names::VERDICTS;
 use crate::{RecordsError, write_whole};
 use mosa_core::hex;
@@ -70,4 +69,19 @@ fn sum(path: &Path) -> Result<String, RecordsError> {
     let read = File::open(path).and_then(|mut file| io::copy(&mut file, &mut hasher));
     read.map_err(|e| RecordsError::file(path, e))?;
     Ok(hex(&hasher.finalize()))
+}
+
+/// The record files of a run folder.
+pub(crate) fn records(dir: &Path) -> Result<Vec<String>, RecordsError> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(dir).map_err(|e| RecordsError::file(dir, e))? {
+        let entry = entry.map_err(|e| RecordsError::file(dir, e))?;
+        let name = entry.file_name().into_string().unwrap_or_default();
+        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+        if is_file && name.ends_with(".jsonl") && name != LEASE {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
 }

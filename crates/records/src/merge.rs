@@ -1,7 +1,8 @@
 //! Parts of a run, put together to what the run would have written in one piece.
 
-use crate::chunks::{CHUNKS, generations, is_finished, records};
+use crate::chunks::{CHUNKS, generations, is_finished};
 use crate::finished;
+use crate::finished::records;
 use crate::identity::Comparison;
 use crate::lines::lines;
 use crate::log::record_of;
