@@ -25,6 +25,8 @@ const TOLD: usize = 3;
 /// This rank among the others; the only one, if no launcher started several.
 pub(crate) struct Ranks {
     exchange: Box<dyn Exchange>,
+    /// Machines that take part, as far as the launcher says it.
+    machines: usize,
 }
 
 /// What the errors of this rank begin with.
@@ -34,14 +36,13 @@ pub(crate) fn named() -> &'static str {
 
 impl Ranks {
     /// Meets the other ranks, if a launcher started several. Settles in `args` what a rank does otherwise than a single
-    /// process: its device, its CPU threads, and that only rank 0 talks.
+    /// process: its device, and that only rank 0 talks.
     pub(crate) fn join(args: &mut AlignArgs) -> Result<Self, Failure> {
-        let Some(launch) = Launch::read()? else { return Ok(Self { exchange: Box::new(Alone) }) };
+        let Some(launch) = Launch::read()? else { return Ok(Self { exchange: Box::new(Alone), machines: 1 }) };
         let (rank, size) = (launch.rank, launch.size);
         let _ = NAMED.set(format!("rank {rank} of {size}: "));
         // libtorch_cuda has to be there before the first tensor, and c10d makes some.
         args.compute.device = own_device(args.compute.device, &launch);
-        let threads = settle_threads(&mut args.compute, &launch);
         let talks = rank == 0 && !args.compute.quiet;
         args.compute.quiet |= rank > 0;
         args.json &= rank == 0;
@@ -51,10 +52,11 @@ impl Ranks {
             ("nccl", _) => return Err(anyhow::anyhow!("--exchange nccl is for CUDA devices; leave it at gloo").into()),
             _ => Box::new(gloo),
         };
-        let this = Self { exchange };
+        let machines = launch.local_size.map_or(1, |here| size / here.max(1)).max(1);
+        let this = Self { exchange, machines };
         if talks {
             let by = launch.by;
-            output::say(&format!("{size} ranks, started by {by}, sum over {}{threads}", this.exchange.name()));
+            output::say(&format!("{size} ranks, started by {by}, sum over {}", this.exchange.name()));
         }
         this.compare_programs()?;
         Ok(this)
@@ -88,6 +90,26 @@ impl Ranks {
         // 1 is not written down, so that runs of versions without shards are the same runs.
         config.shards = (shards > 1).then_some(shards);
         Team { exchange: self.exchange(), shards }.check().map_err(|error| self.agreed(Failure::from(error)))
+    }
+
+    /// Divides the processors among the shards, unless the user has said how many threads there are: as many as ranks
+    /// need where each has one shard, and no more with fewer ranks, so that their number decides no bit. Says so.
+    pub(crate) fn settle_threads(&self, compute: &mut Compute, shards: usize) {
+        let is_set = compute.threads.is_some() || std::env::var_os("OMP_NUM_THREADS").is_some();
+        let on_gpu = matches!(compute.device, DeviceChoice::Cuda(_) | DeviceChoice::Mps);
+        if is_set || shards < 2 || on_gpu || compute.device == DeviceChoice::Auto && cuda_status().is_ok_and(|n| n > 0)
+        {
+            return;
+        }
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let threads = (cores * self.machines / shards).max(1);
+        compute.threads = Some(threads);
+        if self.leads() && !compute.quiet {
+            let what = if threads == 1 { "1 CPU thread" } else { &format!("{threads} CPU threads") };
+            output::say(&format!(
+                "{what} a rank: the cores by {shards} shards, so that any number of ranks computes the same bits (--threads says otherwise)"
+            ));
+        }
     }
 
     /// Refuses ranks that are about different things: every rank has a manifest of the same run.
@@ -153,20 +175,6 @@ fn own_device(choice: DeviceChoice, launch: &Launch) -> DeviceChoice {
         },
         _ => choice,
     }
-}
-
-/// Divides the processor among the ranks of this machine, unless the user has; says so.
-fn settle_threads(compute: &mut Compute, launch: &Launch) -> String {
-    let here = launch.local_size.unwrap_or(1);
-    let is_set = compute.threads.is_some() || std::env::var_os("OMP_NUM_THREADS").is_some();
-    let on_cpu = matches!(compute.device, DeviceChoice::Cpu | DeviceChoice::Auto);
-    if is_set || here < 2 || !on_cpu {
-        return String::new();
-    }
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let threads = (cores / here).max(1);
-    compute.threads = Some(threads);
-    format!("; {threads} CPU threads each (--threads {threads} for the same bits with other numbers of ranks)")
 }
 
 /// The shards of the run in a folder, if there is one; where its manifest cannot be read, opening the folder says so.

@@ -28,12 +28,14 @@ const ADAPTER: &str = "adapter";
 pub(crate) fn run(args: &AlignArgs) -> Result<(), Failure> {
     let mut args = args.clone();
     let ranks = Ranks::join(&mut args)?;
-    ranks.end(train(&args, &ranks))
+    ranks.end(train(&mut args, &ranks))
 }
 
 /// The whole of it on one rank, or on the only one.
-fn train(args: &AlignArgs, ranks: &Ranks) -> Result<(), Failure> {
+fn train(args: &mut AlignArgs, ranks: &Ranks) -> Result<(), Failure> {
     let config = read_settings(args, ranks)?;
+    ranks.settle_threads(&mut args.compute, config.shards.unwrap_or(1));
+    let args = &*args;
     let words = args.sentences.read()?;
     let data = args.select.read(&args.data, config.seed, args.compute.quiet)?;
     let retain = retain(args, &config)?;
