@@ -95,7 +95,7 @@ impl Ranks {
     /// Divides the processors among the shards, unless the user has said how many threads there are: as many as ranks
     /// need where each has one shard, and no more with fewer ranks, so that their number decides no bit. Says so.
     pub(crate) fn settle_threads(&self, compute: &mut Compute, shards: usize) {
-        let is_set = compute.threads.is_some() || std::env::var_os("OMP_NUM_THREADS").is_some();
+        let is_set = compute.threads.is_some() || asked_for_threads();
         let on_gpu = matches!(compute.device, DeviceChoice::Cuda(_) | DeviceChoice::Mps);
         if is_set || shards < 2 || on_gpu || compute.device == DeviceChoice::Auto && cuda_status().is_ok_and(|n| n > 0)
         {
@@ -175,6 +175,12 @@ fn own_device(choice: DeviceChoice, launch: &Launch) -> DeviceChoice {
         },
         _ => choice,
     }
+}
+
+/// Whether the user has said how many threads there are. torchrun says 1 where nobody did, but not to a single rank.
+fn asked_for_threads() -> bool {
+    let torchrun = std::env::var_os("TORCHELASTIC_RUN_ID").is_some();
+    std::env::var_os("OMP_NUM_THREADS").is_some_and(|threads| !(torchrun && threads == "1"))
 }
 
 /// The shards of the run in a folder, if there is one; where its manifest cannot be read, opening the folder says so.
