@@ -5,12 +5,12 @@ use crate::args::PartArgs;
 use crate::failure::Failure;
 use crate::manifest::{Manifest, libtorch_version};
 use crate::{digest, folder, interrupt, output};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use mosa_client::Budget;
 use mosa_records::{Cases, Chunk, Chunks, Next, RunFolder};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// How long it is waited at least and at most before it is looked again whether there is a chunk to do: a part of a lease.
@@ -109,7 +109,7 @@ impl Parted<'_> {
             "count": parts.len(),
             "mosa": env!("CARGO_PKG_VERSION"),
             "libtorch": libtorch_version(),
-            "binary": binary()?,
+            "binary": digest::of_program()?,
         }));
         let chunks = Chunks::open(out, &run, parts, Duration::from_secs(args.lease_seconds))?;
         chunks.notes().iter().for_each(|note| output::say(&format!("note: {note}")));
@@ -186,11 +186,4 @@ pub(crate) fn say_budget(args: &PartArgs, whose: &str, budget: &Budget) {
         });
         output::say(&format!("warning: the budget of the {whose}'s endpoint holds for this process alone; {all}"));
     }
-}
-
-/// A hash of this program, by which workers know that they are the same.
-fn binary() -> Result<Value> {
-    let own = PathBuf::from("/proc/self/exe");
-    let path = if own.exists() { own } else { std::env::current_exe().context("this program's file is not found")? };
-    Ok(json!(digest::of_file(&path)?))
 }

@@ -2,8 +2,8 @@
 
 use crate::args::{AlignArgs, Compute};
 use crate::failure::Failure;
-use crate::{digest, output};
-use anyhow::{Context, Result};
+use crate::{digest, output, shown};
+use anyhow::Result;
 use mosa_align::AlignConfig;
 use mosa_model::{DeviceChoice, cuda_status};
 use mosa_parallel::{Alone, Exchange, Gloo, Launch, Nccl, ParallelError, Team};
@@ -21,6 +21,8 @@ static NAMED: OnceLock<String> = OnceLock::new();
 const APART: [&str; 3] = ["machine", "asked", "device.number"];
 /// Differences that are told.
 const TOLD: usize = 3;
+/// Characters of a value that are told.
+const VALUE: usize = 60;
 
 /// This rank among the others; the only one, if no launcher started several.
 pub(crate) struct Ranks {
@@ -131,8 +133,7 @@ impl Ranks {
 
     /// All ranks have to be the same program.
     fn compare_programs(&self) -> Result<(), Failure> {
-        let path = std::env::current_exe().context("this program cannot be found")?;
-        let own = format!("{} {}", env!("CARGO_PKG_VERSION"), digest::of_file(&path)?);
+        let own = format!("{} {}", env!("CARGO_PKG_VERSION"), digest::of_program()?);
         let all = self.exchange.gather(own.as_bytes())?;
         let Some(rank) = (1..all.len()).find(|rank| all[*rank] != all[0]) else { return Ok(()) };
         let [first, other] = [0, rank].map(|rank| String::from_utf8_lossy(&all[rank]).into_owned());
@@ -215,12 +216,7 @@ fn differences(first: &Value, other: &Value, rank: usize) -> String {
     let key = |leaf: &String| leaf.split_once(" = ").map_or("", |(key, _)| key).to_owned();
     let value = |all: &BTreeSet<String>, wanted: &str| {
         let found = all.iter().find(|leaf| key(leaf) == wanted).and_then(|leaf| leaf.split_once(" = "));
-        let text = found.map_or("not there", |(_, value)| value);
-        if text.chars().count() <= 60 {
-            text.to_owned()
-        } else {
-            format!("{}...", text.chars().take(57).collect::<String>())
-        }
+        shown::cut(found.map_or("not there", |(_, value)| value), VALUE)
     };
     let keys: BTreeSet<String> = first.symmetric_difference(&other).map(key).collect();
     let told = keys

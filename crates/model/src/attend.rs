@@ -8,18 +8,17 @@
 
 use crate::ModelError;
 use crate::cpu::{Instructions, instructions};
+use crate::fused::{self, exp};
 #[cfg(target_arch = "x86_64")]
 use crate::lanes::{Avx2, Avx512};
-use crate::lanes::{Lanes, Plain};
+use crate::lanes::{Lanes, Plain, WIDEST};
 use crate::team::in_turns;
 use std::cell::RefCell;
-use tch::{Device, Kind, Tensor};
+use tch::Tensor;
 
 /// Queries that share what is read of keys and values, and registers of each.
 const QUERIES: usize = 4;
 const WIDE: usize = 2;
-/// Numbers of the widest register.
-const LANES: usize = 16;
 
 /// Queries, keys and values of rows one behind the other, and where the mixed values go: [t, heads, c] each.
 #[derive(Clone, Copy)]
@@ -45,8 +44,7 @@ struct Piece {
 
 /// Whether [`attend`] takes these.
 pub(crate) fn takes(q: &Tensor, channels: i64) -> bool {
-    let plain = q.device() == Device::Cpu && q.kind() == Kind::Float && !q.requires_grad();
-    plain && instructions() != Instructions::Plain && channels % (LANES as i64) == 0
+    fused::takes(q) && channels % (WIDEST as i64) == 0
 }
 
 /// softmax(q kᵀ / sqrt(c)) v of rows of these lengths, each to itself: queries [1, t, h, c], keys and values
@@ -192,10 +190,10 @@ unsafe fn score<L: Lanes>(q: [*const f32; QUERIES], keys: &[f32], weights: &mut 
 unsafe fn exponentials<L: Lanes>(x: &mut [f32], scale: f32) -> f32 {
     // SAFETY: the caller's promise.
     let most = scale * unsafe { highest::<L>(x) };
-    let mut sums = [0.0; LANES];
-    let mut chunks = x.chunks_exact_mut(LANES);
+    let mut sums = [0.0; WIDEST];
+    let mut chunks = x.chunks_exact_mut(WIDEST);
     for chunk in &mut chunks {
-        for i in 0..LANES {
+        for i in 0..WIDEST {
             chunk[i] = exp(scale.mul_add(chunk[i], -most));
             sums[i] += chunk[i];
         }
@@ -221,7 +219,7 @@ unsafe fn highest<L: Lanes>(x: &[f32]) -> f32 {
             most = L::max(most, L::load(x.as_ptr().add(at)));
             at += L::N;
         }
-        let mut lanes = [f32::NEG_INFINITY; LANES];
+        let mut lanes = [f32::NEG_INFINITY; WIDEST];
         L::store(lanes.as_mut_ptr(), most);
         lanes.into_iter().fold(f32::NEG_INFINITY, f32::max)
     };
@@ -229,26 +227,6 @@ unsafe fn highest<L: Lanes>(x: &[f32]) -> f32 {
         most = most.max(x);
     }
     most
-}
-
-/// e to the x of a number that is at most 0, within two units of the last digit; NaN stays NaN. Plain arithmetic, so
-/// that a loop over it becomes vectors where the processor has fused products: 2 to a whole number, times a polynomial on the rest.
-#[inline(always)]
-pub(crate) fn exp(x: f32) -> f32 {
-    const LOG2_E: f32 = std::f32::consts::LOG2_E;
-    // ln 2 in two parts, of which the first times a small whole number is exact.
-    const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
-    // Adding it rounds to a whole number, which is then in the last bits.
-    const ROUND: f32 = 12_582_912.0;
-    let bounded = if x < -87.0 { -87.0 } else { x };
-    let shifted = bounded.mul_add(LOG2_E, ROUND);
-    let n = shifted - ROUND;
-    let r = n.mul_add(-LN_2[1], n.mul_add(-LN_2[0], bounded));
-    // The terms of the series up to r^7; |r| is at most ln 2 / 2.
-    let terms = [1.0 / 5040.0, 1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0];
-    let series = terms.into_iter().fold(0.0f32, |sum, term| sum.mul_add(r, term));
-    let power = f32::from_bits((shifted.to_bits().wrapping_add(127)) << 23);
-    if x < -87.0 { 0.0 } else { series * power }
 }
 
 /// Weights of a few queries, and the values they mix.
@@ -355,20 +333,11 @@ unsafe fn write<L: Lanes, const W: usize>(sums: [[L::V; W]; QUERIES], scale: [f3
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tch::{Device, Kind};
 
     fn wave(size: [i64; 4], step: f64) -> Tensor {
         let n: i64 = size.iter().product();
         (Tensor::arange(n, (Kind::Float, Device::Cpu)) * step).sin().view(size)
-    }
-
-    #[test]
-    fn the_exponential_is_right_to_the_last_digits() {
-        for i in 0..=870_000 {
-            let x = i as f32 * -1e-4;
-            let (ours, right) = (exp(x), f64::from(x).exp());
-            assert!((f64::from(ours) - right).abs() <= 3e-7 * right, "exp({x}) = {ours}, not {right}");
-        }
-        assert!(exp(0.0) == 1.0 && exp(-1e4) == 0.0 && exp(f32::NEG_INFINITY) == 0.0 && exp(f32::NAN).is_nan());
     }
 
     #[test]

@@ -71,12 +71,12 @@ impl Batch {
     /// Packed positions behind the last row.
     fn filling(&self) -> usize {
         let own: usize = self.places.iter().map(|p| p.len).sum();
-        if self.packed && !self.beside { own.next_multiple_of(WHOLE) - own } else { 0 }
+        if self.shares() { own.next_multiple_of(WHOLE) - own } else { 0 }
     }
 
-    /// Whether rows stand one behind the other.
-    pub(crate) fn is_packed(&self) -> bool {
-        self.packed
+    /// Whether rows share the pass one behind the other, which is equal up to rounding.
+    pub(crate) fn shares(&self) -> bool {
+        self.packed && !self.beside
     }
 
     /// Whether the second row is what the canvas of the first may become.
@@ -236,7 +236,7 @@ impl Batch {
             })?;
             flat.push((ends[row] - p.len + at) as i64);
         }
-        if self.packed && !self.beside && !flat.is_empty() {
+        if self.shares() && !flat.is_empty() {
             flat.resize(flat.len().next_multiple_of(WHOLE), flat[0]);
         }
         Ok(Tensor::f_from_slice(&flat)?.f_to_device(self.device())?)

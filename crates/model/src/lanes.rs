@@ -2,6 +2,9 @@
 
 #![allow(unsafe_code, reason = "instructions and pointers are the promise of whoever calls")]
 
+/// Numbers of the widest register.
+pub(crate) const WIDEST: usize = 16;
+
 /// A register of f32.
 ///
 /// Every method may only be called where the instructions it is made of exist: inside a function that enables them, on

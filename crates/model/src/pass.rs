@@ -72,7 +72,7 @@ impl<'a> Pass<'a> {
 
     /// Whether rows share the pass one behind the other, which is equal up to rounding.
     pub(crate) fn shares(&self) -> bool {
-        self.batch.is_packed() && !self.batch.is_beside()
+        self.batch.shares()
     }
 
     /// Whether the second of two rows is what the canvas of the first may become.

@@ -106,7 +106,7 @@ impl Scored {
         let ids = one.text().encode(&asked.prompt)?;
         let length = asked.tail.of(ids.len());
         let Some((&last, before)) = ids.split_last() else { return Ok(Self { ids, tail: Vec::new() }) };
-        let of = Of { before: before.to_vec(), length, options: format!("{:?}", asked.options) };
+        let of = Of { before: before.to_vec(), length, options: asked.options.clone() };
         let known = one.scores.of(&of).and_then(|tail| tail.ending(last));
         let tail = match known {
             Some(tail) => tail,

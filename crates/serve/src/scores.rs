@@ -1,6 +1,7 @@
 //! What was scored lately.
 
 use mosa_core::TokenId;
+use mosa_engine::Options;
 use mosa_runtime::Tail;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,11 +12,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub(crate) struct Scores(Mutex<VecDeque<(Of, Arc<Tail>)>>);
 
 /// All that the passes over a prompt depend on: not its last token, which none of them sees.
-#[derive(PartialEq, Eq)]
+#[derive(PartialEq)]
 pub(crate) struct Of {
     pub before: Vec<TokenId>,
     pub length: usize,
-    pub options: String,
+    pub options: Options,
 }
 
 impl Scores {

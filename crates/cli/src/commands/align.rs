@@ -34,7 +34,7 @@ pub(crate) fn run(args: &AlignArgs) -> Result<(), Failure> {
 /// The whole of it on one rank, or on the only one.
 fn train(args: &mut AlignArgs, ranks: &Ranks) -> Result<(), Failure> {
     let config = read_settings(args, ranks)?;
-    ranks.settle_threads(&mut args.compute, config.shards.unwrap_or(1));
+    ranks.settle_threads(&mut args.compute, config.shards());
     let args = &*args;
     let words = args.sentences.read()?;
     let data = args.select.read(&args.data, config.seed, args.compute.quiet)?;
