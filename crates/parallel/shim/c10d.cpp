@@ -16,6 +16,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
 
 using std::chrono::milliseconds;
 using Store = c10::intrusive_ptr<c10d::Store>;
@@ -47,6 +48,19 @@ int guarded(char** error, F work) {
 
 at::Tensor bytes(const void* data, int64_t n) {
   return at::from_blob(const_cast<void*>(data), {n}, at::TensorOptions().dtype(at::kByte));
+}
+
+// Hands work to a group and waits for it. Of c10d's recorder of collectives there is one in a process, and it looks up the group
+// before it takes its lock: groups that threads of one process use side by side hand their work in one after the other.
+template <typename F>
+void done(F hand_in) {
+  static std::mutex turn;
+  c10::intrusive_ptr<c10d::Work> work;
+  {
+    std::lock_guard<std::mutex> mine(turn);
+    work = hand_in();
+  }
+  work->wait();
 }
 
 } // namespace
@@ -164,7 +178,7 @@ int mosa_gloo_all_to_all(
       m += out[i];
     }
     at::Tensor input = bytes(from, n), output = bytes(to, m);
-    (*static_cast<Group*>(group))->alltoall_base(output, input, out, in)->wait();
+    done([&] { return (*static_cast<Group*>(group))->alltoall_base(output, input, out, in); });
   });
 }
 
@@ -172,7 +186,7 @@ int mosa_gloo_all_to_all(
 int mosa_gloo_all_gather(void* group, const void* from, int64_t n, void* to, int size, char** error) {
   return guarded(error, [&] {
     at::Tensor input = bytes(from, n), output = bytes(to, n * size);
-    (*static_cast<Group*>(group))->_allgather_base(output, input)->wait();
+    done([&] { return (*static_cast<Group*>(group))->_allgather_base(output, input); });
   });
 }
 
@@ -181,7 +195,7 @@ int mosa_gloo_broadcast(void* group, void* data, int64_t n, int root, char** err
     std::vector<at::Tensor> all = {bytes(data, n)};
     c10d::BroadcastOptions options;
     options.rootRank = root;
-    (*static_cast<Group*>(group))->broadcast(all, options)->wait();
+    done([&] { return (*static_cast<Group*>(group))->broadcast(all, options); });
   });
 }
 

@@ -266,10 +266,11 @@ mod tests {
     fn ranks_meet_at_the_store_that_an_agent_keeps_and_again_after_a_restart() {
         let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port").port();
         let _agent = RawStore::tcp("127.0.0.1", port, true, 60_000).expect("a store");
-        for attempt in ["0", "1"] {
+        // Often enough that threads which hand in their first work at the same time would meet.
+        for attempt in 0..24 {
             let join = move |rank| {
                 let meeting = Meeting::Tcp { host: "127.0.0.1".into(), port, agent: true };
-                let (local, attempt) = (Some(rank), attempt.to_owned());
+                let (local, attempt) = (Some(rank), attempt.to_string());
                 let launch = Launch { rank, size: 2, local, local_size: Some(2), meeting, attempt, by: "torchrun" };
                 let gloo = Gloo::join(&launch, Duration::from_secs(60)).expect("both come");
                 gloo.gather(&[rank as u8]).expect("both are there")
