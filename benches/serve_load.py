@@ -2,11 +2,14 @@
 """Asks a running `mosa serve` one request at a time, and then many at a time, and holds the answers against each other.
 
 usage: serve_load.py --url http://127.0.0.1:8000 --prompts FILE.csv [--column NAME] [--clients 64] [--seconds 60]
-                     [--alone-seconds 20] [--distinct 64] [--max-tokens 96] [--model NAME] [--pid PID] [--any-bytes]
+                     [--alone-seconds 20] [--distinct 64] [--max-tokens 96] [--model NAME] [--pid PID] [--any-bytes] [--mixed]
 
 Every distinct request is first answered alone; then every client asks one after another for so many seconds. An answer
 that is not the one given alone, is lost, or belongs to another request is an error (with --any-bytes, as for `--batching
-padded`, only counted). Needs nothing but Python's standard library. One JSON object on stdout.
+padded`, only counted). --mixed asks for all kinds of answers at the same time: every other client streams, some of the
+requests go to each model the server lists (adapters too), at a temperature with a seed, without defences, with forced
+words, short, or with every step (`diffusing`). With --pid the server's memory is read every second and told as a series of at
+most 30 numbers. Needs nothing but Python's standard library. One JSON object on stdout.
 """
 import argparse
 import asyncio
@@ -15,6 +18,7 @@ import json
 import sys
 import time
 from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 
 class Client:
@@ -36,8 +40,61 @@ class Client:
         self.writer.write(head.encode() + data)
         lines = (await self.reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
         status = int(lines[0].split()[1])
+        if "transfer-encoding: chunked" in map(str.lower, lines):
+            return status, streamed(await self.chunks())
         length = next(int(line.split(":")[1]) for line in lines if line.lower().startswith("content-length:"))
         return status, json.loads(await self.reader.readexactly(length))
+
+
+    async def chunks(self):
+        whole = b""
+        while size := int((await self.reader.readline()).strip(), 16):
+            whole += await self.reader.readexactly(size)
+            await self.reader.readexactly(2)
+        await self.reader.readexactly(2)
+        return whole.decode()
+
+
+def streamed(text):
+    """A streamed answer in the shape of one that is sent whole."""
+    data = [line[6:] for line in text.split("\n") if line.startswith("data: ")]
+    if data.pop() != "[DONE]":
+        sys.exit(f"a stream has no end: {text[-300:]}")
+    events = [json.loads(line) for line in data]
+    errors = [event for event in events if "error" in event]
+    if errors:
+        return errors[0]
+    choices = [choice for event in events for choice in event["choices"]]
+    parts = [choice["delta"]["content"] for choice in choices if "content" in choice["delta"]]
+    # With `diffusing` every content is a whole canvas, the last one the answer.
+    canvases = any("tokens" in event.get("mosa", {}) for event in events)
+    content = parts[-1] if canvases else "".join(parts)
+    finish = [choice["finish_reason"] for choice in choices if choice["finish_reason"]]
+    own = next(event["mosa"] for event in events if "forwards" in event.get("mosa", {}))
+    return {"choices": [{"message": {"content": content}, "finish_reason": finish[-1]}], "usage": events[-1]["usage"], "mosa": own}
+
+
+def listed(url):
+    with urlopen(url + "/v1/models", timeout=60) as response:
+        return json.load(response)["data"]
+
+
+def mixed(a, plain):
+    """The same prompts, asked in all kinds of ways."""
+    models = listed(a.url)
+    own = [
+        {}, {"temperature": 1.0, "seed": 7}, {"temperature": 0.5, "seed": 11}, {"max_tokens": a.max_tokens // 3},
+        {"mosa": {"prefill": [{"offset": 4, "text": " the old bridge"}]}}, {"mosa": {"defences": []}}, {"n": 1, "stop": ["."]},
+    ]
+    made = []
+    for n, body in enumerate(plain):
+        made.append(body | own[n % len(own)] | {"model": models[n % len(models)]["id"]})
+    return made
+
+
+def as_stream(body, n):
+    """A request as a client that streams sends it."""
+    return body | {"stream": True, "stream_options": {"include_usage": True}, "diffusing": n % 4 == 1}
 
 
 def requests(a):
@@ -48,7 +105,8 @@ def requests(a):
     if not texts:
         sys.exit(f"{a.prompts}: no prompts")
     model = {"model": a.model} if a.model else {}
-    return [model | {"messages": [{"role": "user", "content": t}], "max_tokens": a.max_tokens} for t in texts]
+    plain = [model | {"messages": [{"role": "user", "content": t}], "max_tokens": a.max_tokens} for t in texts]
+    return mixed(a, plain) if a.mixed else plain
 
 
 def told(answer):
@@ -91,12 +149,13 @@ async def together(a, asked, known):
         client, n = Client(a.url), number
         while time.monotonic() < until:
             t = time.monotonic()
-            status, answer = await client.ask(asked[n % len(asked)])
+            body = asked[n % len(asked)]
+            status, answer = await client.ask(as_stream(body, number) if a.mixed and number % 2 else body)
             if status == 429:
                 busy += 1
                 await asyncio.sleep(0.2)
                 continue
-            if status != 200:
+            if status != 200 or "error" in answer:
                 sys.exit(f"status {status}: {answer}")
             said = told(answer)
             if said != known[n % len(asked)]:
@@ -105,9 +164,19 @@ async def together(a, asked, known):
             spent.append(time.monotonic() - t)
             n += a.clients + 1
 
-    began = time.monotonic()
-    await asyncio.gather(*(one(number) for number in range(a.clients)))
-    return measured(len(spent), tokens, time.monotonic() - began, spent) | {"busy": busy, "not_as_alone": len(wrong)}, wrong
+    async def watched():
+        while time.monotonic() < until:
+            sizes.append(memory(a.pid))
+            await asyncio.sleep(1)
+
+    began, sizes = time.monotonic(), []
+    await asyncio.gather(*(one(number) for number in range(a.clients)), watched())
+    found = measured(len(spent), tokens, time.monotonic() - began, spent) | {"busy": busy, "not_as_alone": len(wrong)}
+    if a.pid:
+        found["rss_mb"] = sizes[:: max(1, len(sizes) // 30)]
+        minute = min(60, len(sizes) // 3 or 1)
+        found["rss_mb_first_and_last_minute"] = [max(sizes[:minute]), max(sizes[-minute:])]
+    return found, wrong
 
 
 def memory(pid):
@@ -130,6 +199,7 @@ def main():
     p.add_argument("--max-tokens", type=int, default=96)
     p.add_argument("--pid", type=int)
     p.add_argument("--any-bytes", action="store_true")
+    p.add_argument("--mixed", action="store_true")
     a = p.parse_args()
     asked = requests(a)
     known, single = asyncio.run(alone(a, asked))

@@ -31,6 +31,11 @@ pub struct AlignConfig {
     pub batch_size: usize,
     /// Canvases per forward pass; gradients are accumulated over the passes of a step. 0: all of a step in one pass.
     pub micro_batch_size: usize,
+    /// Fixed parts that the examples of a step are dealt out to, by their number; the gradient of each is computed by itself, and
+    /// they are added up in order. So runs on 1, 2 or more ranks with as many shards are the same run. Default: 1, or as many as
+    /// ranks were started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shards: Option<usize>,
     /// The optimiser. Paper: AdamW.
     pub optimiser: Optimiser,
     /// Learning rate. Paper: 5e-5.
@@ -118,6 +123,7 @@ impl Default for AlignConfig {
             epochs: 1,
             batch_size: 4,
             micro_batch_size: 0,
+            shards: None,
             optimiser: Optimiser::Adamw,
             lr: 5e-5,
             schedule: Schedule::Constant,
@@ -172,6 +178,11 @@ impl AlignConfig {
         self.steps.unwrap_or(self.epochs.saturating_mul(prompts).div_ceil(self.batch_size.max(1)))
     }
 
+    /// Shards of a step.
+    pub fn shards(&self) -> usize {
+        self.shards.unwrap_or(1)
+    }
+
     /// Whom a token of the training canvases of this model sees; `None`: as the model was trained.
     ///
     /// # Errors
@@ -209,6 +220,7 @@ impl AlignConfig {
             ("epochs", self.epochs, MOST),
             ("batch_size", self.batch_size, MOST_ROWS),
             ("micro_batch_size", self.micro_batch_size, MOST_ROWS),
+            ("shards", self.shards(), MOST_ROWS),
             ("warmup_steps", self.warmup_steps, MOST),
             ("canvas_length", self.canvas_length, MOST),
             ("block_length", self.block_length.unwrap_or(0), MOST),
@@ -256,6 +268,7 @@ impl AlignConfig {
             c if c.steps == Some(0) => wrong("steps", "must be positive"),
             c if c.epochs == 0 => wrong("epochs", "must be positive"),
             c if c.batch_size == 0 => wrong("batch_size", "must be positive"),
+            c if c.shards == Some(0) => wrong("shards", "must be positive"),
             c if !positive(c.lr) => wrong("lr", "must be a positive number"),
             c if !positive(c.clip) => wrong("clip", "must be a positive number"),
             c if !positive(c.eps) => wrong("eps", "must be a positive number"),

@@ -3,6 +3,7 @@
 use mosa_core::{TokenId, WindowError};
 use mosa_engine::EngineError;
 use mosa_model::ModelError;
+use mosa_parallel::ParallelError;
 use mosa_records::RecordsError;
 use std::path::{Path, PathBuf};
 use tch::TchError;
@@ -84,6 +85,9 @@ pub enum AlignError {
     /// Answers of the policy have no reward.
     #[error("the reward of a step: {0}")]
     Reward(String),
+    /// Ranks that train together lost each other, or another one has ended.
+    #[error(transparent)]
+    Ranks(#[from] ParallelError),
     /// The policy could not answer.
     #[error(transparent)]
     Engine(#[from] EngineError),

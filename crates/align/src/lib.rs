@@ -14,7 +14,7 @@
 //! answer and asks a [`Reward`] what the answers are worth.
 //!
 //! The reference is the same model with the adapter off. An [`Objective`] turns records into [`Example`]s, [`Policy`]
-//! computes their loss and gradient, [`Trainer`] is the loop.
+//! computes their loss and gradient, [`Trainer`] is the loop, on one rank or on several ([`mosa_parallel`]).
 
 mod config;
 mod data;
@@ -32,6 +32,7 @@ mod rollout;
 mod run;
 mod sheet;
 mod trainer;
+mod wire;
 
 pub use config::{AlignConfig, MOST_RANK};
 pub use data::{Data, Record};

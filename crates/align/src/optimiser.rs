@@ -120,6 +120,14 @@ impl AdamW {
                 moment.f_copy_(saved)?;
             }
         }
+        self.go_on_after(step)
+    }
+
+    /// Counts from `step` updates on; the moments are the caller's.
+    ///
+    /// # Errors
+    /// [`AlignError::Resume`] if there cannot have been so many.
+    pub(crate) fn go_on_after(&mut self, step: usize) -> Result<(), AlignError> {
         self.step = i32::try_from(step).map_err(|_| AlignError::Resume(format!("step {step} is too large")))?;
         Ok(())
     }

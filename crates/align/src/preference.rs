@@ -1,6 +1,7 @@
 //! Pairs of answers of which one is wanted: their loss, and what each log-likelihood weighs in its gradient.
 
 use crate::{AlignError, Example};
+use mosa_parallel::Shards;
 use std::collections::BTreeMap;
 
 /// The log-likelihoods of the two answers of a pair, and what follows from them (DPO, arXiv 2305.18290).
@@ -90,6 +91,19 @@ pub(crate) fn pairs(examples: &[Example], parts: &[Likelihoods]) -> Result<BTree
     }
 }
 
+/// The examples of a step, dealt out to shards in turn, by their numbers: a pair of answers, or an example that is in none, is
+/// the next one's turn.
+pub(crate) fn dealt(examples: &[Example], shards: Shards) -> Vec<Vec<usize>> {
+    let mut all = vec![Vec::new(); shards.count];
+    let mut unit = 0;
+    for (number, example) in examples.iter().enumerate() {
+        let goes_on = number > 0 && example.pair().is_some() && examples[number - 1].pair() == example.pair();
+        unit += usize::from(number > 0 && !goes_on);
+        all[shards.at(unit)].push(number);
+    }
+    all
+}
+
 /// The examples of a step, cut into passes of `size` or, where a pair has more, of one pair.
 pub(crate) fn passes(examples: &[Example], size: usize) -> Vec<&[Example]> {
     let (mut all, mut start, mut at) = (Vec::new(), 0, 0);
@@ -106,4 +120,38 @@ pub(crate) fn passes(examples: &[Example], size: usize) -> Vec<&[Example]> {
         all.push(&examples[start..at]);
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::example::{Part, Preference};
+    use crate::options::KlDirection;
+
+    fn example(pair: Option<usize>) -> Example {
+        let preference = pair.map(|pair| Preference { pair, chosen: true, beta: 1.0, terms: Vec::new() });
+        Example {
+            record: 0,
+            part: Part::Aligned,
+            canvas: Vec::new(),
+            written: Vec::new(),
+            prompt: 0,
+            share: 1.0,
+            linear: Vec::new(),
+            kl: Vec::new(),
+            direction: KlDirection::PolicyReference,
+            reward: None,
+            preference,
+            windows: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn examples_are_dealt_out_in_turn_and_pairs_stay_whole() {
+        let examples = [Some(0), Some(0), Some(1), Some(1), Some(1), None, None].map(example);
+        let of = |count| dealt(&examples, Shards { count, ranks: 1 });
+        assert_eq!(of(1), [vec![0, 1, 2, 3, 4, 5, 6]]);
+        assert_eq!(of(2), [vec![0, 1, 5], vec![2, 3, 4, 6]]);
+        assert_eq!(of(5), [vec![0, 1], vec![2, 3, 4], vec![5], vec![6], vec![]]);
+    }
 }

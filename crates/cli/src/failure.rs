@@ -4,7 +4,9 @@ use mosa_align::AlignError;
 use mosa_engine::EngineError;
 use mosa_hub::HubError;
 use mosa_model::{ModelError, is_out_of_memory};
+use mosa_parallel::ParallelError;
 use mosa_probe::ProbeError;
+use mosa_records::RecordsError;
 use std::collections::TryReserveError;
 use std::error::Error;
 use std::fmt;
@@ -22,6 +24,10 @@ pub(crate) enum Failure {
     Resource(anyhow::Error),
     /// 130: interrupted.
     Interrupted(String),
+    /// Another rank says what happened, and ends with this code.
+    Elsewhere(u8),
+    /// What all ranks have come to together, and this one tells.
+    Agreed(Box<Failure>),
 }
 
 impl Failure {
@@ -31,12 +37,20 @@ impl Failure {
         matches!(self, Self::Input(error) if error.chain().any(|e| io(e) == Some(std::io::ErrorKind::BrokenPipe)))
     }
 
+    /// Whether the chunk that was worked on is another process's now.
+    pub(crate) fn is_lost(&self) -> bool {
+        let lost = |e: &(dyn Error + 'static)| matches!(e.downcast_ref(), Some(RecordsError::Lost { .. }));
+        matches!(self, Self::Input(error) if error.chain().any(lost))
+    }
+
     pub(crate) fn code(&self) -> u8 {
         match self {
             Self::Check(_) => 1,
             Self::Input(_) => 2,
             Self::Resource(_) => 3,
             Self::Interrupted(_) => 130,
+            Self::Elsewhere(code) => *code,
+            Self::Agreed(failure) => failure.code(),
         }
     }
 }
@@ -45,6 +59,8 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Check(text) | Self::Interrupted(text) => f.write_str(text),
+            Self::Elsewhere(_) => f.write_str("another rank says what happened"),
+            Self::Agreed(failure) => failure.fmt(f),
             Self::Input(error) => f.write_str(&told(error)),
             Self::Resource(error) => {
                 let text = told(error);
@@ -85,9 +101,15 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
         {
             return Self::Interrupted(stopped.to_string());
         }
+        if let Some(ParallelError::Elsewhere { code, .. }) = error.chain().find_map(of_ranks) {
+            return Self::Elsewhere(*code);
+        }
         if error.chain().any(|cause| is_want_of_memory(cause) || is_full_disk(cause)) {
             Self::Resource(error)
-        } else if error.chain().any(is_broken_number) {
+        } else if error
+            .chain()
+            .any(|cause| is_broken_number(cause) || of_ranks(cause).is_some_and(ParallelError::is_broken_off))
+        {
             Self::Check(told(&error))
         } else {
             Self::Input(error)
@@ -110,6 +132,14 @@ fn is_full_disk(cause: &(dyn Error + 'static)) -> bool {
 
 fn io_kind(cause: &(dyn Error + 'static)) -> Option<io::ErrorKind> {
     cause.downcast_ref::<io::Error>().map(io::Error::kind)
+}
+
+/// What went wrong between ranks; the errors of a training carry it as one of theirs.
+fn of_ranks<'e>(cause: &'e (dyn Error + 'static)) -> Option<&'e ParallelError> {
+    match cause.downcast_ref() {
+        Some(AlignError::Ranks(error)) => Some(error),
+        _ => cause.downcast_ref(),
+    }
 }
 
 /// Whether numbers went wrong, and not what was asked for: NaN, a loss that grows without bound.

@@ -15,6 +15,8 @@ mod load;
 mod manifest;
 mod output;
 mod page;
+mod parts;
+mod ranks;
 mod rewarded;
 mod room;
 mod sampling;
@@ -65,7 +67,9 @@ fn main() -> ExitCode {
 }
 
 fn say(failure: &Failure) {
-    output::say(&shown::cut(&format!("mosa: {failure}"), ERROR));
+    if !matches!(failure, Failure::Elsewhere(_)) {
+        output::say(&shown::cut(&format!("mosa: {}{failure}", ranks::named()), ERROR));
+    }
 }
 
 /// Help, or what is wrong with the arguments. Arguments that no terminal should get are quoted without colours.
@@ -97,6 +101,7 @@ fn run(args: Args) -> Result<(), Failure> {
         Command::Defence(command) => commands::defence::run(&command),
         Command::Judge(args) => commands::judge::run(&args),
         Command::Report(args) => commands::report::run(&args),
+        Command::Records(command) => commands::records::run(&command),
         Command::Data(command) => commands::data::run(&command),
         Command::World(args) => commands::world::run(&args),
         Command::Quickstart(args) => commands::quickstart::run(&args),

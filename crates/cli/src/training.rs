@@ -5,12 +5,14 @@ use crate::{folder, interrupt, output};
 use anyhow::{Result, ensure};
 use mosa_align::{AlignError, RunFolder, Saved, StepMetrics, Trainer};
 use mosa_model::{Memory, ModelError};
+use mosa_parallel::{ParallelError, Team};
 use std::path::Path;
 use tch::{Device, Kind};
 
 /// What the loop needs besides the trainer.
 pub(crate) struct Session<'a> {
-    pub folder: &'a RunFolder,
+    /// None on ranks that write nothing.
+    pub folder: Option<&'a RunFolder>,
     /// Where to go on, if the run was started before.
     pub from: Option<&'a Saved>,
     pub device: Device,
@@ -42,22 +44,31 @@ impl Session<'_> {
                 output::say(&format!("resuming after step {} of {total}", saved.step));
             }
         }
+        trainer.follow_first()?;
+        let team = trainer.team();
+        let alone = team.exchange.size() == 1;
         // A step and the checkpoint behind it are worth waiting for.
         let _finishing = interrupt::finishing();
-        let (mut log, mut done) =
-            self.folder.metrics(trainer.step_number(), self.from, |what| folder::warn(Some(&what)))?;
+        let warn = |what: String| folder::warn(Some(&what));
+        let (mut log, mut done) = match self.folder {
+            Some(folder) => {
+                let (log, done) = folder.metrics(trainer.step_number(), self.from, warn)?;
+                (Some(log), done)
+            }
+            None => (None, Vec::new()),
+        };
         let bar = output::bar(self.compute.quiet, total)?.with_position(done.len() as u64);
         bar.reset_eta();
-        while trainer.step_number() < total && !interrupt::asked() {
+        while trainer.step_number() < total && !self.any(team, interrupt::asked())? {
             let mut m = match trainer.step() {
                 // Whoever gives rewards was stopped as well; the step is made again.
-                Err(AlignError::Reward(_)) if interrupt::asked() => break,
+                Err(AlignError::Reward(_)) if alone && interrupt::asked() => break,
                 made => made.map_err(|error| self.broken_off(error))?,
             };
             let megabytes = |bytes: u64| bytes as f64 / 1e6;
             m.peak_mb = Memory::now().peak_resident.map(megabytes);
             m.device_mb = Memory::of_device(self.device).map(megabytes);
-            log.push(&m)?;
+            log.as_mut().map_or(Ok(()), |log| log.push(&m))?;
             if self.json {
                 output::json(&m)?;
             }
@@ -65,12 +76,12 @@ impl Session<'_> {
             bar.inc(1);
             done.push(m);
             if self.save_every > 0 && trainer.step_number().is_multiple_of(self.save_every) {
-                self.folder.save(trainer, self.keep_last, self.save)?;
+                self.keep(trainer)?;
             }
         }
         bar.finish_and_clear();
         if trainer.step_number() > 0 {
-            self.folder.save(trainer, self.keep_last, self.save)?;
+            self.keep(trainer)?;
         }
         if !self.compute.quiet && !done.is_empty() {
             output::say(&summary(&done));
@@ -80,17 +91,36 @@ impl Session<'_> {
 }
 
 impl Session<'_> {
+    /// Whether any rank wants it.
+    fn any(&self, team: Team<'_>, own: bool) -> Result<bool> {
+        team.any(own).map_err(|error| self.broken_off(error.into()))
+    }
+
+    /// Writes a checkpoint, if all ranks have the same to write.
+    fn keep(&self, trainer: &Trainer<'_>) -> Result<()> {
+        trainer.compare_ranks().map_err(|error| self.broken_off(error))?;
+        Ok(self.folder.map_or(Ok(()), |folder| folder.save(trainer, self.keep_last, self.save))?)
+    }
+
     /// The error of a step, and where the run is still good.
     fn broken_off(&self, error: AlignError) -> anyhow::Error {
-        if !error.is_broken_number() {
+        let lost = matches!(&error, AlignError::Ranks(error) if error.is_broken_off());
+        if !(error.is_broken_number() || lost) {
             return error.into();
         }
-        let last = match self.folder.latest(|_| ()) {
-            Ok(Some(saved)) => {
+        let last = match self.folder.map(|folder| folder.latest(|_| ())) {
+            Some(Ok(Some(saved))) => {
                 format!("its last good checkpoint is {}, after step {}", saved.dir.display(), saved.step)
             }
-            _ => "it has no checkpoint yet".to_owned(),
+            Some(_) => "it has no checkpoint yet".to_owned(),
+            // All ranks come to the same numbers, and rank 0 says so.
+            None if !lost => return ParallelError::Elsewhere { text: error.to_string(), code: 1 }.into(),
+            None => return error.into(),
         };
+        if lost {
+            let what = format!("the run broke off; {last}; the same command goes on from there");
+            return anyhow::Error::from(error).context(what);
+        }
         anyhow::Error::from(error).context(format!("the run diverged; {last}; another `lr` needs another --out"))
     }
 }

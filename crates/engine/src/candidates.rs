@@ -1,8 +1,8 @@
 //! From logits to candidates: for each masked position, the chosen token and how sure the model is of it.
 
-use crate::options::MaskRule;
+use crate::asked::Asked;
 use crate::recipe::{Found, Recipe};
-use crate::{EngineError, Options, Step};
+use crate::{EngineError, Step};
 use mosa_core::{Rng, Stream, TokenId};
 use mosa_model::waiting;
 use tch::{Device, Kind, TchError, Tensor};
@@ -25,24 +25,6 @@ impl Candidate {
     pub fn probability(&self) -> f64 {
         self.log_probability.exp()
     }
-}
-
-/// When candidates are drawn, and how.
-#[derive(Clone, Copy)]
-pub(crate) struct Draw {
-    pub step: Step,
-    pub mask: TokenId,
-    pub mask_rule: MaskRule,
-    /// Whether tokens are drawn from, and confidences read from, the tempered and filtered distribution.
-    pub tempered: bool,
-}
-
-/// The positions of one row, and their logits [positions, vocabulary] in any floating type. There is at least one.
-pub(crate) struct Asked<'a> {
-    pub logits: Tensor,
-    pub positions: &'a [usize],
-    pub options: &'a Options,
-    pub draw: Draw,
 }
 
 /// Why a row has no candidates.
@@ -220,7 +202,10 @@ fn row_candidates(row: &Asked<'_>, recipe: &Recipe, host: &Host, start: usize) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::asked::Draw;
+    use crate::options::MaskRule;
     use crate::{CacheMode, Commit, EndRule, Ends, Schedule};
+    use crate::{Options, Step};
 
     const VOCAB: i64 = 50;
 

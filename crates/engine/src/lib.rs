@@ -26,6 +26,7 @@
 //! ([`Batching::Shared`]) are equal up to rounding.
 
 mod ahead;
+mod asked;
 mod candidates;
 mod choose;
 pub mod commit;
@@ -35,6 +36,7 @@ mod error;
 mod generate;
 mod intervention;
 mod likelihood;
+mod live;
 mod noise;
 mod options;
 mod pass;
@@ -53,11 +55,12 @@ pub use error::EngineError;
 pub use generate::{Control, Observer, generate};
 pub use intervention::{Flow, HiddenAt, Intervention, Pass};
 pub use likelihood::{Estimator, Likelihood, Scores, Scoring, View, likelihood, picked};
+pub use live::RowId;
 pub use options::{Batching, CacheMode, EndRule, Ends, LARGEST, MOST_STEPS, MaskRule, Options};
 pub use request::{Answer, Finish, Request};
 pub use schedule::{
     Block, BlockDiffusion, BlockQuota, Blocks, Editing, Frame, MaskCount, Progress, RevealCount, RevealSchedule,
     Schedule, Share, Timesteps, quota, reveal_count, reveal_probabilities,
 };
-pub use session::{Event, RowId, Session};
+pub use session::{Event, Session};
 pub use trace::{Step, StepRecord, Trace};

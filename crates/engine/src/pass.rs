@@ -1,13 +1,14 @@
 //! One forward pass over rows of a session.
 
 use crate::ahead::Guess;
-use crate::candidates::{Asked, CandidateError, Draw, candidates};
+use crate::asked::{Asked, Draw};
+use crate::candidates::{CandidateError, candidates};
 use crate::cursor::Job;
 use crate::error::not_a_number;
 use crate::intervention::{HiddenAt, Intervention, Pass};
+use crate::live::Live;
 use crate::options::MaskRule;
 use crate::reach::JobCache;
-use crate::session::Live;
 use crate::{EngineError, Step};
 use mosa_core::TokenId;
 use mosa_model::{Adapted, Call, HiddenTap, KvCache, ModelError, Row, Slot};
@@ -163,7 +164,9 @@ fn forward(
             asked.push(Row { attention: row.job.attention, ..Row::beside(&tokens[computed], start) });
         }
         let tapped: Option<&mut dyn HiddenTap> = if watched { Some(&mut tap) } else { None };
-        subject.forward(Call { rows: asked, want, adapter: None, tap: tapped, pack: false })
+        // The two halves of guidance are one row, and keep their bits.
+        let several = rows.len() > 1;
+        subject.forward(Call { rows: asked, want, adapter: None, tap: tapped, pack: several })
     };
     for ((row, seen), cache) in rows.iter_mut().zip(tap.rows).zip(caches) {
         row.live.cursor.interventions = seen.stack;

@@ -1,6 +1,6 @@
 //! How tokens are chosen and judged, for a matrix of logits whose rows ask for the same.
 
-use crate::candidates::Asked;
+use crate::asked::Asked;
 use crate::device_noise::noisy_argmax_of;
 use crate::noise::{Scratch, noisy_argmax};
 use crate::options::{EndRule, MaskRule};

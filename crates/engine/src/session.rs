@@ -1,17 +1,14 @@
 //! Rows on their way: admitted, stepped, cancelled, finished.
 
 use crate::cursor::{Cursor, Job};
-use crate::options::{Batching, Options};
+use crate::live::{Live, RowId};
+use crate::options::Batching;
 use crate::pass::{PassRow, absorb, logits_of};
 use crate::reach::JobCache;
 use crate::schedule::MaskCount;
 use crate::{Answer, EngineError, Request, StepRecord};
 use mosa_core::Canvas;
 use mosa_model::Adapted;
-
-/// Names a row of a session. Rows that were admitted later compare greater.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RowId(u64);
 
 /// What became of a row.
 ///
@@ -48,13 +45,6 @@ pub struct Session<'m> {
     room: usize,
     rows: Vec<Live>,
     admitted: u64,
-}
-
-/// A row that is not finished.
-pub(crate) struct Live {
-    pub id: RowId,
-    pub cursor: Cursor,
-    pub options: Options,
 }
 
 impl<'m> Session<'m> {
@@ -280,16 +270,5 @@ impl Size {
     /// Computed positions, padding included.
     fn positions(self) -> usize {
         self.width * self.copies
-    }
-}
-
-impl Live {
-    fn counts_together(&self) -> bool {
-        self.cursor.schedule.counts_together()
-    }
-
-    /// How often its canvas is computed: with guidance a second time, without its prompt.
-    pub(crate) fn copies(&self) -> usize {
-        if self.options.cfg_scale > 0.0 { 2 } else { 1 }
     }
 }

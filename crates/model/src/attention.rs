@@ -3,6 +3,7 @@
 //! Shapes in comments: b rows, t computed positions, s positions attended to, d width, h query heads, g key heads, c
 //! channels per head.
 
+use crate::attend;
 use crate::keys::Keys;
 use crate::linear::{Input, Linear};
 use crate::norm::RmsNorm;
@@ -216,14 +217,19 @@ impl SelfAttention {
         if let Some([of_q, of_k]) = &self.norms {
             (q, k) = (of_q.forward(&q)?, of_k.forward(&k)?);
         }
-        let (q, k) = (pass.rotation.apply(&q)?, pass.rotation.apply(&k)?);
+        let turned = |x: &Tensor| if pass.shares() { pass.rotation.in_one_go(x) } else { pass.rotation.apply(x) };
+        let (q, k) = (turned(&q)?, turned(&k)?);
         if pass.is_beside() {
             let y = self.mix_apart(block, [&q, &k, &v], pass)?;
             return Ok(y.f_reshape([b, t, query * channels])?);
         }
         let [k, v] = pass.gather(block, [k, v])?;
+        let spans = pass.spans();
+        if let Some(spans) = spans.as_ref().filter(|_| attend::takes(&q, channels)) {
+            return Ok(attend::attend([&q, &k, &v], spans)?.f_reshape([b, t, query * channels])?);
+        }
         let (q, k, v) = (q.f_transpose(1, 2)?, k.f_transpose(1, 2)?, v.f_transpose(1, 2)?);
-        let y = match pass.spans() {
+        let y = match spans {
             Some(spans) => self.heads.attend_apart([&q, &k, &v], &spans)?,
             None => self.heads.attend([&q, &k, &v], pass.bias.as_ref())?,
         };

@@ -7,6 +7,10 @@ use tch::{Device, Kind, Tensor};
 /// The lowest finite bf16, finite in f32 too.
 const LOWEST_BF16: f32 = -3.389_531_4e38;
 
+/// What packed positions, and those of them that are scored, are filled up to a multiple of: oneDNN makes a program for
+/// every number of rows, which takes longer than a few more rows.
+const WHOLE: usize = 64;
+
 /// Where a row stands in the tensors of a pass. Padding is on the left, of tokens as of keys.
 #[derive(Clone, Copy, Debug)]
 struct Place {
@@ -42,7 +46,7 @@ impl Batch {
             return Err(ModelError::Call("a batch needs at least one row, and every row at least one token".into()));
         }
         let cached = call.rows.iter().any(|row| row.cache.is_some());
-        let may_pack = call.pack && device == Device::Cpu && !cached && call.tap.is_none();
+        let may_pack = call.pack && device == Device::Cpu && !cached;
         let packed = beside || may_pack && packable(&places);
         let mut flat: Vec<i64> = Vec::with_capacity(places.len() * width);
         for row in &call.rows {
@@ -50,14 +54,29 @@ impl Batch {
             flat.extend(std::iter::repeat_n(i64::from(spec.pad), padding));
             flat.extend(row.tokens.iter().map(|&t: &TokenId| i64::from(t)));
         }
+        if packed && !beside {
+            flat.resize(flat.len().next_multiple_of(WHOLE), i64::from(spec.pad));
+        }
         let size = if packed { [1, flat.len()] } else { [places.len(), width] };
         let ids = Tensor::f_from_slice(&flat)?.f_view(size.map(|n| n as i64))?.f_to_device(device)?;
         Ok(Self { ids, places, width, cached, packed, beside })
     }
 
-    /// The lengths of rows that stand one behind the other.
+    /// The lengths of rows that stand one behind the other, and of what fills them up.
     pub(crate) fn spans(&self) -> Option<Vec<i64>> {
-        self.packed.then(|| self.places.iter().map(|p| p.len as i64).collect())
+        let rows = self.places.iter().map(|p| p.len as i64);
+        self.packed.then(|| rows.chain(Some(self.filling() as i64).filter(|&n| n > 0)).collect())
+    }
+
+    /// Packed positions behind the last row.
+    fn filling(&self) -> usize {
+        let own: usize = self.places.iter().map(|p| p.len).sum();
+        if self.shares() { own.next_multiple_of(WHOLE) - own } else { 0 }
+    }
+
+    /// Whether rows share the pass one behind the other, which is equal up to rounding.
+    pub(crate) fn shares(&self) -> bool {
+        self.packed && !self.beside
     }
 
     /// Whether the second row is what the canvas of the first may become.
@@ -78,8 +97,8 @@ impl Batch {
     /// (Dream, where padded positions get 1); with caches, every token stands where it stands on its canvas.
     pub(crate) fn positions(&self, skip_padding: bool) -> Result<Tensor, ModelError> {
         if self.packed {
-            let flat: Vec<i64> =
-                self.places.iter().flat_map(|p| (p.start..p.start + p.len).map(|at| at as i64)).collect();
+            let own = self.places.iter().flat_map(|p| p.start..p.start + p.len);
+            let flat: Vec<i64> = own.chain(0..self.filling()).map(|at| at as i64).collect();
             return Ok(Tensor::f_from_slice(&flat)?.f_unsqueeze(0)?.f_to_device(self.device())?);
         }
         let alike = self.places.windows(2).all(|p| p[0].start == p[1].start);
@@ -196,7 +215,8 @@ impl Batch {
     }
 
     /// Indices into the flattened positions that give the logits of `want`. For a shifted model the row
-    /// `back` = 1 before a position scores it; position 0 is scored by row 0, as published.
+    /// `back` = 1 before a position scores it; position 0 is scored by row 0, as published. Of packed rows the first
+    /// index stands behind them as often as fills them up.
     pub(crate) fn scored(&self, want: &[(usize, usize)], back: usize) -> Result<Tensor, ModelError> {
         let mut flat = Vec::with_capacity(want.len());
         let mut end = 0;
@@ -216,6 +236,9 @@ impl Batch {
             })?;
             flat.push((ends[row] - p.len + at) as i64);
         }
+        if self.shares() && !flat.is_empty() {
+            flat.resize(flat.len().next_multiple_of(WHOLE), flat[0]);
+        }
         Ok(Tensor::f_from_slice(&flat)?.f_to_device(self.device())?)
     }
 }
@@ -232,8 +255,9 @@ fn has_beside(call: &Call<'_>, places: &[Place], device: Device) -> Result<bool,
         }
         _ => false,
     };
-    if !fits || device != Device::Cpu || call.tap.is_some() {
-        let what = "a row beside another begins where that does, behind what its cache holds, on the CPU and unwatched";
+    if !fits || !(device == Device::Cpu || device.is_cuda()) || call.tap.is_some() {
+        let what =
+            "a row beside another begins where that does, behind what its cache holds, unwatched, on a CPU or CUDA";
         return Err(ModelError::Call(what.into()));
     }
     Ok(true)

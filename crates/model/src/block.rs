@@ -58,13 +58,15 @@ impl Block {
         pass: &mut Pass<'_>,
         scored: Option<&Tensor>,
     ) -> Result<Tensor, ModelError> {
-        let mixed = self.attention.mix(self.index, &self.attention_norm.forward(&x)?, pass)?;
+        let shares = pass.shares();
+        let normed = |norm: &RmsNorm, x: &Tensor| if shares { norm.in_one_go(x) } else { norm.forward(x) };
+        let mixed = self.attention.mix(self.index, &normed(&self.attention_norm, &x)?, pass)?;
         let (x, mixed) = match scored {
             Some(scored) => (select(&x, scored)?, select(&mixed, scored)?),
             None => (x, mixed),
         };
         let x = x.f_add(&self.attention.project(&mixed, pass)?)?;
-        let y = self.feed_forward.forward(&self.feed_forward_norm.forward(&x)?, pass.adapter)?;
+        let y = self.feed_forward.forward(&normed(&self.feed_forward_norm, &x)?, pass)?;
         Ok(x.f_add(&y)?)
     }
 }

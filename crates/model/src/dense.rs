@@ -1,5 +1,6 @@
 //! The dense feed-forward part: SwiGLU.
 
+use crate::fused;
 use crate::linear::{Input, Linear};
 use crate::parts::Parts;
 use crate::spec::LinearShape;
@@ -79,6 +80,15 @@ impl Dense {
         let [gate, up] = Linear::all([&self.gate, &self.up], &input)?;
         let gate = if self.down.takes_few(&gate) { silu_by_rows(&gate)? } else { gate.f_silu()? };
         self.down.forward(&Input::new(&gate.f_mul(&up)?, adapter))
+    }
+
+    /// The same up to rounding, with less to read and write where that can be.
+    pub(crate) fn in_one_go(&self, x: &Tensor, adapter: Option<&Adapter>) -> Result<Tensor, ModelError> {
+        if !fused::takes(x) {
+            return self.forward(x, adapter);
+        }
+        let [gate, up] = Linear::all([&self.gate, &self.up], &Input::new(x, adapter))?;
+        self.down.forward(&Input::new(&fused::gated(gate, &up)?, adapter))
     }
 
     /// What several such parts make of their own positions of x [n, d], which stand one behind the other: the weights

@@ -1,11 +1,12 @@
 //! The feed-forward part of a block: which kinds there are.
 
+use crate::ModelError;
 use crate::dense::{Dense, DenseConfig};
 use crate::experts::{Experts, ExpertsConfig};
 use crate::linear::Linear;
 use crate::parts::Parts;
+use crate::pass::Pass;
 use crate::spec::LinearShape;
-use crate::{Adapter, ModelError};
 use tch::Tensor;
 
 /// The shape of a feed-forward part.
@@ -85,10 +86,11 @@ impl FeedForward {
     }
 
     /// Normed hidden states [.., d] -> [.., d].
-    pub(crate) fn forward(&self, x: &Tensor, adapter: Option<&Adapter>) -> Result<Tensor, ModelError> {
+    pub(crate) fn forward(&self, x: &Tensor, pass: &Pass<'_>) -> Result<Tensor, ModelError> {
         match self {
-            Self::Dense(dense) => dense.forward(x, adapter),
-            Self::Experts(experts) => experts.forward(x, adapter),
+            Self::Dense(dense) if pass.shares() => dense.in_one_go(x, pass.adapter),
+            Self::Dense(dense) => dense.forward(x, pass.adapter),
+            Self::Experts(experts) => experts.forward(x, pass.adapter),
         }
     }
 

@@ -2,6 +2,9 @@
 
 #![allow(unsafe_code, reason = "instructions and pointers are the promise of whoever calls")]
 
+/// Numbers of the widest register.
+pub(crate) const WIDEST: usize = 16;
+
 /// A register of f32.
 ///
 /// Every method may only be called where the instructions it is made of exist: inside a function that enables them, on
@@ -19,6 +22,8 @@ pub(crate) trait Lanes {
     unsafe fn all(value: f32) -> Self::V;
     /// a + b.
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
+    /// The larger of both; the second where one is not a number.
+    unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
     /// a b + c.
     unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// The sum of all lanes.
@@ -152,6 +157,11 @@ impl Lanes for Plain {
     }
 
     #[inline(always)]
+    unsafe fn max(a: Self::V, b: Self::V) -> Self::V {
+        std::array::from_fn(|i| if a[i] > b[i] { a[i] } else { b[i] })
+    }
+
+    #[inline(always)]
     unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
         let one = |i: usize| {
             // Where the processor has no such instruction, a function of the C library would stand in for it.
@@ -223,6 +233,11 @@ mod x86 {
         }
 
         #[inline(always)]
+        unsafe fn max(a: Self::V, b: Self::V) -> Self::V {
+            unsafe { _mm256_max_ps(a, b) }
+        }
+
+        #[inline(always)]
         unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
             unsafe { _mm256_fmadd_ps(a, b, c) }
         }
@@ -290,6 +305,11 @@ mod x86 {
         #[inline(always)]
         unsafe fn add(a: Self::V, b: Self::V) -> Self::V {
             unsafe { _mm512_add_ps(a, b) }
+        }
+
+        #[inline(always)]
+        unsafe fn max(a: Self::V, b: Self::V) -> Self::V {
+            unsafe { _mm512_max_ps(a, b) }
         }
 
         #[inline(always)]

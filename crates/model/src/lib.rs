@@ -17,6 +17,7 @@
 
 mod adapted;
 mod added_tokens;
+mod attend;
 mod attention;
 mod batch;
 mod block;
@@ -38,6 +39,7 @@ mod feed_forward;
 mod few_rows;
 mod fingerprint;
 mod footprint;
+mod fused;
 mod illada;
 mod keys;
 mod lanes;
@@ -133,9 +135,9 @@ pub trait DenoisingModel {
     /// [`ModelError`] if the call is inconsistent or libtorch fails (for example out of memory).
     fn forward(&self, call: Call<'_>) -> Result<Tensor, ModelError>;
 
-    /// Up to how many positions of a pass on the CPU, in all of its rows together, have the bits they have with
-    /// nothing beside them ([`Row::beside`]), and cost little more than fewer; 0 where that is not so. Without an
-    /// adapter.
+    /// Up to how many positions of a pass, in all of its rows together, have the bits they have with nothing beside
+    /// them ([`Row::beside`]; on CUDA the numbers up to rounding, as everywhere there), and cost little more than
+    /// fewer; 0 where that is not so. Without an adapter.
     fn beside(&self) -> usize {
         0
     }

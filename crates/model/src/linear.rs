@@ -32,11 +32,13 @@ pub(crate) struct Input<'a> {
     converted: OnceCell<Tensor>,
     /// What stands for them where a tape records.
     leaf: OnceCell<Option<Leaf>>,
+    /// The activations as oneDNN has them.
+    in_onednn: OnceCell<Tensor>,
 }
 
 impl<'a> Input<'a> {
     pub(crate) fn new(x: &'a Tensor, adapter: Option<&'a Adapter>) -> Self {
-        Self { x, adapter, converted: OnceCell::new(), leaf: OnceCell::new() }
+        Self { x, adapter, converted: OnceCell::new(), leaf: OnceCell::new(), in_onednn: OnceCell::new() }
     }
 
     fn in_kind(&self, kind: Kind) -> Result<Tensor, ModelError> {
@@ -47,6 +49,15 @@ impl<'a> Input<'a> {
         // All factors of an adapter are of one type.
         let _ = self.converted.set(x.shallow_clone());
         Ok(x)
+    }
+
+    /// The activations as oneDNN has them.
+    fn in_onednn(&self) -> Result<&Tensor, ModelError> {
+        if let Some(x) = self.in_onednn.get() {
+            return Ok(x);
+        }
+        let x = self.x.f_contiguous()?.f_to_mkldnn(Kind::Float)?;
+        Ok(self.in_onednn.get_or_init(|| x))
     }
 
     /// The leaf that stands for the activations, where a tape records.
@@ -130,7 +141,7 @@ impl Linear {
         let x = input.x;
         let Some(narrow) = self.narrow_for(x) else {
             return if self.prefers_onednn(x) {
-                self.onednn(x)
+                self.onednn(input)
             } else {
                 Ok(x.f_linear(&self.weight, self.bias.as_ref())?)
             };
@@ -198,8 +209,8 @@ impl Linear {
             && tch::utils::has_mkldnn()
     }
 
-    fn onednn(&self, x: &Tensor) -> Result<Tensor, ModelError> {
-        let y = x.f_contiguous()?.f_to_mkldnn(Kind::Float)?.f_mkldnn_linear(&self.weight, self.bias.as_ref())?;
+    fn onednn(&self, input: &Input<'_>) -> Result<Tensor, ModelError> {
+        let y = input.in_onednn()?.f_mkldnn_linear(&self.weight, self.bias.as_ref())?;
         Ok(y.f_to_dense(Kind::Float, false)?)
     }
 }

@@ -1,6 +1,6 @@
 //! RMSNorm.
 
-use crate::ModelError;
+use crate::{ModelError, fused};
 use tch::{Kind, Tensor};
 
 /// x / sqrt(mean(x^2) + eps) in f32, cast back, then times the weight in the activation type (as published).
@@ -12,6 +12,12 @@ pub(crate) struct RmsNorm {
 }
 
 impl RmsNorm {
+    /// The same in one go, up to rounding, where that can be.
+    pub(crate) fn in_one_go(&self, x: &Tensor) -> Result<Tensor, ModelError> {
+        let fits = fused::takes(x) && self.weight.kind() == Kind::Float && !self.weight.requires_grad();
+        if fits { fused::rms_norm(x, &self.weight, self.eps) } else { self.forward(x) }
+    }
+
     /// Over the last dimension of [.., channels].
     pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
         let h = x.f_to_kind(Kind::Float)?;

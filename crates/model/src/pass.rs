@@ -70,6 +70,11 @@ impl<'a> Pass<'a> {
         self.batch.spans()
     }
 
+    /// Whether rows share the pass one behind the other, which is equal up to rounding.
+    pub(crate) fn shares(&self) -> bool {
+        self.batch.shares()
+    }
+
     /// Whether the second of two rows is what the canvas of the first may become.
     pub(crate) fn is_beside(&self) -> bool {
         self.batch.is_beside()

@@ -1,6 +1,7 @@
 //! Rotary position embedding, half-split layout (channel j is paired with channel j + d/2).
 
 use crate::error::ModelError;
+use crate::fused;
 use crate::rope_config::{RopeConfig, RopePrecision};
 use tch::{Kind, Tensor};
 
@@ -59,6 +60,12 @@ impl Rotation {
         let Some(parts) = self.rest else { return self.rotate(x) };
         let parts = x.f_split_with_sizes(parts, -1)?;
         Ok(Tensor::f_cat(&[self.rotate(&parts[0])?, parts[1].shallow_clone()], -1)?)
+    }
+
+    /// The same up to rounding, in one go where that can be.
+    pub(crate) fn in_one_go(&self, x: &Tensor) -> Result<Tensor, ModelError> {
+        let all = self.rest.is_none() && self.cos.kind() == Kind::Float && self.cos.size()[0] == 1;
+        if all && fused::takes(x) { fused::rotated(x, &self.cos, &self.signed_sin) } else { self.apply(x) }
     }
 
     /// The same of channels that are all rotated.

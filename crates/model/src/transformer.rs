@@ -166,16 +166,20 @@ impl DenoisingModel for Transformer {
     }
 
     fn forward(&self, call: Call<'_>) -> Result<Tensor, ModelError> {
-        let adapter = call.adapter;
-        let hidden = self.hidden(call)?;
+        let (adapter, wanted) = (call.adapter, call.want.len());
+        let hidden = self.run(call)?;
         if hidden.size()[0] == 0 {
             return Ok(Tensor::f_empty([0, self.config.vocab as i64], (self.kind(), self.device))?);
         }
-        self.score(&hidden, adapter)
+        first(self.score(&hidden, adapter)?, wanted)
     }
 
     fn beside(&self) -> usize {
         let dense = self.blocks.iter().all(|block| matches!(block.feed_forward, FeedForward::Dense(_)));
+        if self.device().is_cuda() {
+            // A pass over a few positions waits for its kernels to be launched, and for memory.
+            return if dense { FEW } else { 0 };
+        }
         let own = self.linears().all(|linear| linear.is_own_for_few(self.kind()));
         // Narrower registers compute longer than they wait for memory, and so do any for half the bytes.
         let waits = instructions().are_wide() && self.linears().all(|linear| linear.scale.is_none());
@@ -195,10 +199,9 @@ impl DenoisingModel for Transformer {
 }
 
 impl TrainableModel for Transformer {
-    fn hidden(&self, mut call: Call<'_>) -> Result<Tensor, ModelError> {
-        let tap = call.tap.take();
-        let (x, mut pass) = self.start(call)?;
-        self.run_blocks(x, &mut pass, tap) // [n, d]
+    fn hidden(&self, call: Call<'_>) -> Result<Tensor, ModelError> {
+        let wanted = call.want.len();
+        first(self.run(call)?, wanted)
     }
 
     fn hidden_keeping_inputs(&self, call: Call<'_>, inputs: &mut Vec<Tensor>) -> Result<Tensor, ModelError> {
@@ -247,6 +250,15 @@ impl TrainableModel for Transformer {
 }
 
 impl Transformer {
+    /// Hidden states [n, d] of the positions wanted, and behind them of positions that only fill the pass up.
+    fn run(&self, mut call: Call<'_>) -> Result<Tensor, ModelError> {
+        let tap = call.tap.take();
+        // Whoever looks at hidden states is shown rows.
+        call.pack &= tap.is_none();
+        let (x, mut pass) = self.start(call)?;
+        self.run_blocks(x, &mut pass, tap)
+    }
+
     /// What every pass begins with: the embedded tokens [b, t, d], and what the blocks share.
     pub(crate) fn start<'a>(&self, call: Call<'a>) -> Result<(Tensor, Pass<'a>), ModelError> {
         if self.device == Device::Cpu {
@@ -321,4 +333,9 @@ fn random_weights(config: &ModelConfig, seed: u64, purpose: Purpose) -> RandomWe
     let outputs = config.feed_forward.iter().map(FeedForwardConfig::output);
     let residual = outputs.chain([config.attention.names.o]).collect();
     RandomWeights { seed, purpose, mask: config.mask, names: config.names, residual, layers: config.layers() }
+}
+
+/// The first n rows.
+fn first(x: Tensor, n: usize) -> Result<Tensor, ModelError> {
+    Ok(if x.size()[0] > n as i64 { x.f_narrow(0, 0, n as i64)? } else { x })
 }

@@ -1,5 +1,6 @@
 //! An append-only file of records that stay on disk.
 
+use crate::fence::Fence;
 use crate::lines::content;
 use crate::log::{append, line_of, record_of};
 use crate::{Record, RecordsError};
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 pub struct Archive<R> {
     path: PathBuf,
     file: File,
+    fence: Option<Fence>,
     end: u64,
     kind: PhantomData<fn() -> R>,
 }
@@ -49,7 +51,7 @@ impl<R: Record> Archive<R> {
         if file.metadata().map_err(wrong)?.len() > end {
             file.set_len(end).map_err(wrong)?;
         }
-        Ok(Self { path: path.to_owned(), file, end, kind: PhantomData })
+        Ok(Self { path: path.to_owned(), file, fence: Fence::of(path), end, kind: PhantomData })
     }
 
     /// The record at a place of this file.
@@ -66,9 +68,10 @@ impl<R: Record> Archive<R> {
     /// Appends a record in one write.
     ///
     /// # Errors
-    /// [`RecordsError::File`] if it cannot be written.
+    /// [`RecordsError::File`] if it cannot be written, [`RecordsError::Lost`] if it is of a chunk that another worker has now.
     pub fn push(&mut self, record: &R) -> Result<Place, RecordsError> {
         let line = line_of(&self.path, record)?;
+        self.fence.as_ref().map_or(Ok(()), Fence::check)?;
         append(&mut self.file, line.as_bytes()).map_err(|e| RecordsError::file(&self.path, e))?;
         let place = Place { start: self.end, length: line.len() };
         self.end += line.len() as u64;

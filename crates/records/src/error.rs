@@ -46,6 +46,26 @@ pub enum RecordsError {
         /// Process and command that hold it, as far as they are known.
         holder: String,
     },
+    /// Another worker has the chunk now.
+    #[error("{}: another worker has taken this chunk over, because its lease was not renewed in time; nothing more is written into it", .dir.display())]
+    Lost {
+        /// The folder of the chunk as this worker had it.
+        dir: PathBuf,
+    },
+    /// Parts do not make up a run.
+    #[error("{what}")]
+    NoPart {
+        /// What is missing, or there twice.
+        what: String,
+    },
+    /// Two folders hold parts of different runs.
+    #[error("{} and {} are parts of different runs ({differences}); merge those of one run", .dirs[1].display(), .dirs[0].display())]
+    OtherParts {
+        /// The folders.
+        dirs: [PathBuf; 2],
+        /// Key, and both values: of the second, and of the first.
+        differences: String,
+    },
     /// A file or folder of the run cannot be used.
     #[error("{}: {what}", .path.display())]
     File {

@@ -1,5 +1,7 @@
 //! The folder of a run and its manifest.
 
+use crate::fence::LEASE;
+use crate::finished;
 use crate::identity::Comparison;
 use crate::names::{MANIFEST, MANIFEST_BEGUN};
 use crate::whole::{clear_unfinished, unfinished_of};
@@ -36,11 +38,7 @@ impl RunFolder {
     /// [`RecordsError`] as for [`RunFolder::open`].
     pub fn lock(dir: &Path, command: &str) -> Result<Lock, RecordsError> {
         if !dir.join(MANIFEST).exists() {
-            let entries: Vec<_> = fs::read_dir(dir).into_iter().flatten().flatten().collect();
-            if !entries.iter().all(is_left_over) {
-                let what = "holds files but no manifest.json: not a run folder; name a new one";
-                return Err(RecordsError::file(dir, what));
-            }
+            Self::check_free(dir)?;
             fs::create_dir_all(dir).map_err(|e| RecordsError::file(dir, e))?;
         }
         Lock::take(dir, command)
@@ -56,15 +54,52 @@ impl RunFolder {
         clear_unfinished(&dir);
         let mut notes = Vec::new();
         if path.exists() {
-            let compared = Comparison::of(Self::manifest(&dir)?, run).map_err(|e| RecordsError::file(&path, e))?;
-            if !compared.differences.is_empty() {
-                return Err(RecordsError::OtherRun { dir, differences: compared.differences.join("; ") });
-            }
-            notes = compared.notes.into_iter().map(|note| format!("{}: {note}", dir.display())).collect();
+            notes = Self::compared(&dir, run)?;
         } else {
             begin(&path, run)?;
         }
         Ok(Self { dir, lock: Arc::new(lock), notes })
+    }
+
+    /// Refuses a folder without manifest that holds files of somebody else.
+    pub(crate) fn check_free(dir: &Path) -> Result<(), RecordsError> {
+        let entries: Vec<_> = fs::read_dir(dir).into_iter().flatten().flatten().collect();
+        match entries.iter().all(is_left_over) {
+            true => Ok(()),
+            false => {
+                let what = "holds files but no manifest.json: not a run folder; name a new one";
+                Err(RecordsError::file(dir, what))
+            }
+        }
+    }
+
+    /// Compares the manifest of a folder with a run; what does not matter is returned as notes.
+    pub(crate) fn compared(dir: &Path, run: &dyn Identity) -> Result<Vec<String>, RecordsError> {
+        let there = Self::manifest(dir)?;
+        let compared = Comparison::of(there, run).map_err(|e| RecordsError::file(&dir.join(MANIFEST), e))?;
+        if !compared.differences.is_empty() {
+            return Err(RecordsError::OtherRun { dir: dir.to_owned(), differences: compared.differences.join("; ") });
+        }
+        Ok(compared.notes.into_iter().map(|note| format!("{}: {note}", dir.display())).collect())
+    }
+
+    /// The bytes of the manifest of a new run, started on this machine.
+    pub(crate) fn first_manifest(run: &dyn Identity) -> Vec<u8> {
+        let mut whole = json!({"schema": MANIFEST_SCHEMA});
+        if let (Value::Object(out), Value::Object(given)) = (&mut whole, run.manifest().clone()) {
+            out.extend(given);
+            out.insert("machine".into(), machine());
+        }
+        format!("{whole:#}\n").into_bytes()
+    }
+
+    /// Says that this part of a run is whole: all its cases are recorded. `judges` is whether verdicts are what it was made
+    /// for, and not what may come later.
+    ///
+    /// # Errors
+    /// [`RecordsError`] if that cannot be written.
+    pub fn finish(&self, judges: bool) -> Result<(), RecordsError> {
+        finished::write(&self.dir, judges)
     }
 
     /// The manifest of a folder.
@@ -106,18 +141,13 @@ impl RunFolder {
 /// Whether an entry of a folder without manifest says only that a run was about to begin in it.
 fn is_left_over(entry: &fs::DirEntry) -> bool {
     let name = entry.file_name();
-    let ours = |name: &str| name == LOCK || name == MANIFEST_BEGUN || unfinished_of(name).is_some();
+    let ours = |name: &str| [LOCK, LEASE, MANIFEST_BEGUN].contains(&name) || unfinished_of(name).is_some();
     name.to_str().is_some_and(ours) && entry.file_type().is_ok_and(|kind| kind.is_file())
 }
 
 /// Writes the manifest of a new run.
 fn begin(path: &Path, run: &dyn Identity) -> Result<(), RecordsError> {
-    let mut whole = json!({"schema": MANIFEST_SCHEMA});
-    if let (Value::Object(out), Value::Object(given)) = (&mut whole, run.manifest().clone()) {
-        out.extend(given);
-        out.insert("machine".into(), machine());
-    }
-    write_whole(path, format!("{whole:#}\n").as_bytes()).map_err(|e| RecordsError::file(path, e))?;
+    write_whole(path, &RunFolder::first_manifest(run)).map_err(|e| RecordsError::file(path, e))?;
     let begun = path.with_file_name(MANIFEST_BEGUN);
     if fs::read(&begun).is_ok_and(|text| text.first().is_none_or(|&b| b == b'{' || b == 0)) {
         fs::remove_file(&begun).map_err(|e| RecordsError::file(&begun, e))?;

@@ -52,6 +52,12 @@ impl Lock {
         File::open(dir.join(LOCK)).is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
     }
 
+    /// Whether the lock is there and nobody holds it, as far as the file system can say; `false` where it cannot.
+    pub(crate) fn is_free(dir: &Path) -> bool {
+        let file = File::options().read(true).write(true).open(dir.join(LOCK));
+        file.is_ok_and(|file| file.try_lock().is_ok())
+    }
+
     /// The folder.
     pub fn dir(&self) -> &Path {
         &self.dir

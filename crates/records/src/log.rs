@@ -1,5 +1,6 @@
 //! An append-only file of records.
 
+use crate::fence::Fence;
 use crate::lines::{lines, whole_lines};
 use crate::{RecordsError, write_whole};
 use serde::de::DeserializeOwned;
@@ -31,6 +32,7 @@ pub trait Record: Serialize + DeserializeOwned {
 pub struct Log<R> {
     path: PathBuf,
     file: File,
+    fence: Option<Fence>,
     keys: HashSet<String>,
     records: Vec<R>,
     repeated: usize,
@@ -73,7 +75,7 @@ impl<R: Record> Log<R> {
             file.set_len(whole as u64).map_err(wrong)?;
         }
         let keys = records.iter().map(R::key).collect();
-        Ok(Self { path: path.to_owned(), file, keys, records, repeated })
+        Ok(Self { path: path.to_owned(), file, fence: Fence::of(path), keys, records, repeated })
     }
 
     /// Reads a file without opening it for writing; half a last line is left out. No file, no records. What there is to
@@ -123,12 +125,13 @@ impl<R: Record> Log<R> {
     /// Appends a record in one write; one that is there already is left alone.
     ///
     /// # Errors
-    /// [`RecordsError::File`] if it cannot be written.
+    /// [`RecordsError::File`] if it cannot be written, [`RecordsError::Lost`] if it is of a chunk that another worker has now.
     pub fn push(&mut self, record: R) -> Result<(), RecordsError> {
         let key = record.key();
         if self.keys.contains(&key) {
             return Ok(());
         }
+        self.fence.as_ref().map_or(Ok(()), Fence::check)?;
         append(&mut self.file, line_of(&self.path, &record)?.as_bytes())
             .map_err(|e| RecordsError::file(&self.path, e))?;
         self.keys.insert(key);
@@ -170,6 +173,7 @@ impl<R: Record> Log<R> {
 
     /// Writes the file anew with the records there are.
     fn rewrite(&mut self) -> Result<(), RecordsError> {
+        self.fence.as_ref().map_or(Ok(()), Fence::check)?;
         self.keys = self.records.iter().map(R::key).collect();
         let lines: Vec<String> = self.records.iter().map(|r| line_of(&self.path, r)).collect::<Result<_, _>>()?;
         let wrong = |e: std::io::Error| RecordsError::file(&self.path, e);

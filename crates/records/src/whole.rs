@@ -1,10 +1,14 @@
 //! A file that is whole or absent, also after a crash.
 
 use crate::RecordsError;
+use crate::lines::content;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Why a file is left alone.
+const FOREIGN: &str = "holds something else than this version of mosa writes there, and was left as it is; move it away, or name another folder";
 
 /// Writes a file under a name of its own, brings it to disk and renames it, so that a reader never sees half of it and a
 /// crash leaves the old file or the new one. Symbolic links are followed; what is no regular file (a pipe, `/dev/null`) is
@@ -34,13 +38,85 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
 pub fn restore(path: &Path, bytes: &[u8]) -> Result<(), RecordsError> {
     match fs::read(path) {
         Ok(there) if there == bytes => Ok(()),
-        Ok(there) if !is_torn(&there, bytes) => {
-            let what = "holds something else than this version of mosa writes there, and was left as it is; move it away, or name another folder";
-            Err(RecordsError::file(path, what))
-        }
+        Ok(there) if !is_torn(&there, bytes) => Err(RecordsError::file(path, FOREIGN)),
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(RecordsError::file(path, e)),
         _ => write_whole(path, bytes).map_err(|e| RecordsError::file(path, e)),
     }
+}
+
+/// Writes a file that must not be there yet, whole: of several processes that do, one succeeds, and that is no error of the
+/// others. Where the file system has no links, a reader may see the beginning of it for a moment.
+pub(crate) fn link_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let unfinished = Unfinished::beside(path)?;
+    let written = (&unfinished.file).write_all(bytes).and_then(|()| unfinished.file.sync_all());
+    let linked = written.and_then(|()| fs::hard_link(&unfinished.path, path)).or_else(|error| match error.kind() {
+        io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied => {
+            File::options().write(true).create_new(true).open(path)?.write_all(bytes)
+        }
+        _ => Err(error),
+    });
+    unfinished.give_up();
+    match linked {
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(e),
+        _ => sync_folder(path),
+    }
+}
+
+/// Puts the whole lines of several files behind one another into one, as [`restore`] does with bytes that are in memory.
+/// Files that are not there have no lines.
+///
+/// # Errors
+/// As [`restore`].
+pub(crate) fn concatenate(path: &Path, parts: &[PathBuf]) -> Result<(), RecordsError> {
+    let wrong = |e: io::Error| RecordsError::file(path, e);
+    let unfinished = Unfinished::beside(path).map_err(wrong)?;
+    let made = parts.iter().try_for_each(|part| append_lines(&unfinished.file, part));
+    let made = made.and_then(|()| match begins_with(&unfinished.path, path).map_err(wrong)? {
+        None => Err(RecordsError::file(path, FOREIGN)),
+        Some(true) => {
+            unfinished.give_up();
+            Ok(())
+        }
+        Some(false) => unfinished.file.sync_all().and_then(|()| fs::rename(&unfinished.path, path)).map_err(wrong),
+    });
+    made.inspect_err(|_| unfinished.give_up())?;
+    sync_folder(path).map_err(wrong)
+}
+
+fn append_lines(to: &File, part: &Path) -> Result<(), RecordsError> {
+    let wrong = |e: io::Error| RecordsError::file(part, e);
+    let file = match File::open(part) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        file => file.map_err(wrong)?,
+    };
+    let (mut reader, mut writer, mut line) = (BufReader::new(file), BufWriter::new(to), Vec::new());
+    while reader.read_until(b'\n', &mut line).map_err(wrong)? > 0 {
+        if let (Some(b'\n'), Some(text)) = (line.last(), content(&line)) {
+            writer.write_all(text).and_then(|()| writer.write_all(b"\n")).map_err(wrong)?;
+        }
+        line.clear();
+    }
+    writer.flush().map_err(wrong)
+}
+
+/// Whether the file `there` is the same as `whole`, or what a crash can have left of it: `Some(false)`, as where there is
+/// none.
+fn begins_with(whole: &Path, there: &Path) -> io::Result<Option<bool>> {
+    let there = match File::open(there) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Some(false)),
+        file => file?,
+    };
+    let same_length = there.metadata()?.len() == fs::metadata(whole)?.len();
+    let mut a = BufReader::new(File::open(whole)?).bytes();
+    let mut torn = false;
+    for b in BufReader::new(there).bytes() {
+        match (a.next().transpose()?, b?) {
+            (Some(a), b) if a == b && !torn => {}
+            (_, 0) => torn = true,
+            _ => return Ok(None),
+        }
+    }
+    Ok(Some(same_length && !torn))
 }
 
 /// Whether `there` is what a crash can make of `whole`: its beginning, perhaps filled up with zero bytes.

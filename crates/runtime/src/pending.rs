@@ -1,7 +1,7 @@
 //! Something that a model's thread will have done.
 
 use crate::RuntimeError;
-use crate::worker::on_a_models_thread;
+use crate::owner::on_a_models_thread;
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, OnceLock};
 

@@ -1,7 +1,8 @@
 //! A model on a thread of its own, and the handle by which everybody asks it.
 
+use crate::owner::on_a_models_thread;
 use crate::pending::{Broken, Pending, may_wait, why};
-use crate::worker::{Job, Ticket, Worker, on_a_models_thread};
+use crate::worker::{Job, Ticket, Worker};
 use crate::{Follower, Model, RuntimeError, Stack};
 use mosa_core::Interrupt;
 use mosa_engine::{Answer, Batching, Request};

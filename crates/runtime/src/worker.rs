@@ -1,24 +1,15 @@
 //! The thread that owns a model: takes requests on, steps them, hands out what is done.
 
+use crate::owner::become_a_models_thread;
 use crate::pending::Broken;
 use crate::{Follower, Model, RuntimeError, Settings};
 use mosa_engine::{Answer, Event, Request, RowId, Session};
 use mosa_model::{all_threads, set_threads};
 use std::any::Any;
-use std::cell::Cell;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Weak};
-
-thread_local! {
-    static OWNS_A_MODEL: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Whether this thread is the one of a model, and so must not wait for one.
-pub(crate) fn on_a_models_thread() -> bool {
-    OWNS_A_MODEL.get()
-}
 
 /// What the thread is asked to do.
 pub(crate) enum Job {
@@ -68,7 +59,7 @@ impl Worker {
 
     /// Works until nobody can ask any more. A panic is told to whoever waits or will ask.
     pub(crate) fn run(mut self, model: Model, threads: usize) {
-        OWNS_A_MODEL.set(true);
+        become_a_models_thread();
         // The number is kept per thread; the call also changes how MKL chooses its own, so it is made only where needed.
         if all_threads() != threads {
             set_threads(i32::try_from(threads).unwrap_or(1));

@@ -5,7 +5,7 @@ use crate::asked::{Asked, Prompted};
 use crate::follow::{Wanted, Watch};
 use crate::queue::Place;
 use crate::reply::{Way, choice, revealed, trace, usage};
-use crate::server::State;
+use crate::state::State;
 use crate::stream::{Choice, Head, Outcome, Sending};
 use crate::{Fault, score};
 use axum::Json;
@@ -52,16 +52,16 @@ pub(crate) async fn complete(state: Arc<State>, way: Way, asked: Asked) -> Resul
             let events = Sse::new(sending.events()).keep_alive(KeepAlive::new().interval(Duration::from_secs(15)));
             Ok(events.into_response())
         }
-        None => whole(head, choices, logprobs).await,
+        None => whole(head, &runtime, choices, logprobs).await,
     }
 }
 
 /// The response once every choice is there.
-async fn whole(head: Head, choices: Vec<Choice>, logprobs: bool) -> Result<Response, Fault> {
+async fn whole(head: Head, runtime: &Runtime, choices: Vec<Choice>, logprobs: bool) -> Result<Response, Fault> {
     let (mut sent, mut all, mut beside) = (Vec::new(), Vec::new(), Value::Null);
     for (index, one) in choices.into_iter().enumerate() {
         let (said, own) = one.outcome.await.map_err(|_| Fault::lost())??;
-        let log_p = logprobs.then(|| revealed(head.way, &said));
+        let log_p = logprobs.then(|| revealed(runtime.text(), head.way, &said));
         let mut made = choice(head.way, index, &said, &one.before, log_p);
         if index == 0 {
             beside = own;

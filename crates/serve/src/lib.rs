@@ -12,6 +12,7 @@
 mod answer;
 mod asked;
 mod completing;
+mod connection;
 mod fault;
 mod fields;
 mod follow;
@@ -21,15 +22,19 @@ mod queue;
 mod reply;
 mod routes;
 mod score;
+mod scores;
 mod served;
 mod server;
+mod spelled;
+mod state;
 mod stream;
 mod words;
 
 pub use asked::Knobs;
 pub use fault::Fault;
 pub use served::{Sampler, Served};
-pub use server::{Settings, serve};
+pub use server::serve;
+pub use state::Settings;
 
 use std::net::SocketAddr;
 

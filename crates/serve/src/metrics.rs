@@ -33,6 +33,8 @@ pub(crate) struct Metrics {
     running: Gauge,
     waiting: Gauge,
     pub connections: Gauge,
+    /// How often a connection could not be taken.
+    pub untaken: Counter,
 }
 
 impl Metrics {
@@ -50,6 +52,7 @@ impl Metrics {
             running: Gauge::default(),
             waiting: Gauge::default(),
             connections: Gauge::default(),
+            untaken: Counter::default(),
         };
         let r = &mut this.registry;
         r.register("responses", "Responses by route and status", this.responses.clone());
@@ -62,6 +65,11 @@ impl Metrics {
         r.register("running", "Answers under way", this.running.clone());
         r.register("waiting", "Answers that wait for their turn", this.waiting.clone());
         r.register("connections", "Open connections", this.connections.clone());
+        r.register(
+            "untaken",
+            "Times a waiting connection could not be taken: too many open files",
+            this.untaken.clone(),
+        );
         this
     }
 

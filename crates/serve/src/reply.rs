@@ -1,6 +1,7 @@
 //! Answers in the shapes of OpenAI's API.
 
 use crate::answer::Said;
+use crate::spelled::Spelled;
 use mosa_engine::StepRecord;
 use mosa_text::{Specials, TextModel};
 use serde_json::{Value, json};
@@ -65,20 +66,22 @@ pub(crate) fn usage(said: &[&Said]) -> Value {
 
 /// ln of the probability every token had when it was revealed: the estimator of an answer's log-probabilities. Tokens that
 /// were given have none.
-pub(crate) fn revealed(way: Way, said: &Said) -> Value {
+pub(crate) fn revealed(text: &TextModel, way: Way, said: &Said) -> Value {
     let shown = &said.answered.shown;
     let log_p = shown.confidences.iter().take(said.tokens).map(|p| p.map(f64::ln).filter(|log| log.is_finite()));
-    let pieces = &shown.pieces[..said.tokens.min(shown.pieces.len())];
+    let ids = said.answered.answer.ids.iter().take(said.tokens);
+    let all: Vec<Spelled> = ids.zip(&shown.pieces).map(|(&id, piece)| Spelled::new(text, id, piece)).collect();
     match way {
         Way::Chat => {
-            let one = |(piece, log_p): (&String, Option<f64>)| json!({"token": piece, "logprob": log_p, "bytes": piece.as_bytes(), "top_logprobs": []});
-            json!({"content": pieces.iter().zip(log_p).map(one).collect::<Vec<_>>()})
+            let one = |(Spelled { token, bytes }, log_p): (&Spelled, Option<f64>)| json!({"token": token, "logprob": log_p, "bytes": bytes, "top_logprobs": []});
+            json!({"content": all.iter().zip(log_p).map(one).collect::<Vec<_>>()})
         }
         Way::Completion => {
             let log_p: Vec<Option<f64>> = log_p.collect();
-            let top: Vec<Value> = pieces.iter().zip(&log_p).map(|(piece, p)| json!({piece.as_str(): p})).collect();
-            let offsets = &offsets(pieces)[..pieces.len()];
-            json!({"tokens": pieces, "token_logprobs": log_p, "top_logprobs": top, "text_offset": offsets})
+            let tokens: Vec<&str> = all.iter().map(|one| one.token.as_str()).collect();
+            let top: Vec<Value> = tokens.iter().zip(&log_p).map(|(token, p)| json!({*token: p})).collect();
+            let offsets = Spelled::offsets(&all);
+            json!({"tokens": tokens, "token_logprobs": log_p, "top_logprobs": top, "text_offset": offsets})
         }
     }
 }
@@ -100,14 +103,4 @@ pub(crate) fn trace(text: &TextModel, said: &Said) -> Vec<Value> {
         json!({"block": at.block, "step": at.step, "clock": at.clock, "edits": edits})
     };
     said.answered.answer.trace.steps.iter().map(step).collect()
-}
-
-/// Where every piece begins, and where the last one ends, in characters.
-pub(crate) fn offsets(pieces: &[String]) -> Vec<usize> {
-    let mut at = 0;
-    let ends = pieces.iter().map(|piece| {
-        at += piece.chars().count();
-        at
-    });
-    std::iter::once(0).chain(ends).collect()
 }

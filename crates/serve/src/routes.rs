@@ -5,7 +5,7 @@ use crate::completing::complete;
 use crate::metrics::Answered;
 use crate::playground::playground;
 use crate::reply::Way;
-use crate::server::{SLOW, State, allowed};
+use crate::state::{State, allowed};
 use crate::{Fault, words};
 use axum::extract::{MatchedPath, Query, Request, State as Shared};
 use axum::http::{Method, StatusCode, header};
@@ -48,7 +48,9 @@ pub(crate) fn router(state: Arc<State>) -> Router {
 async fn around(Shared(state): Shared<Arc<State>>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map(|path| name(path.as_str()));
     let told = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let open = matches!(route, Some("/health" | "/metrics")) || request.method() == Method::GET && route == Some("/");
+    let looks = matches!(*request.method(), Method::GET | Method::HEAD);
+    // What asks whether anybody is there asks without the key, and at `/v1/` too.
+    let open = matches!(route, Some("/health" | "/metrics")) || looks && matches!(route, Some("/" | "/v1"));
     let response = match allowed(&state.settings, told) {
         Err(fault) if !open => fault.into_response(),
         _ => next.run(request).await,
@@ -58,21 +60,21 @@ async fn around(Shared(state): Shared<Arc<State>>, request: Request, next: Next)
     response
 }
 
-/// A route as metrics name it.
-fn name(path: &str) -> &'static str {
-    const NAMES: [&str; 9] = [
-        "/",
-        "/health",
-        "/metrics",
-        "/v1/models",
-        "/v1/chat/completions",
-        "/v1/completions",
-        "/tokenize",
-        "/detokenize",
-        "/tokenizer_info",
-    ];
-    let found = |path: &str| NAMES.into_iter().find(|name| *name == path);
-    found(path).or_else(|| found(path.strip_prefix("/v1").unwrap_or(path))).unwrap_or("other")
+/// A route as metrics name it: one of a few names, whatever is asked for.
+fn name(route: &str) -> &'static str {
+    match route {
+        "/" => "/",
+        "/health" => "/health",
+        "/metrics" => "/metrics",
+        "/v1" | "/v1/" => "/v1",
+        "/v1/models" | "/v1/models/{name}" => "/v1/models",
+        "/v1/chat/completions" => "/v1/chat/completions",
+        "/v1/completions" => "/v1/completions",
+        "/tokenize" | "/v1/tokenize" => "/tokenize",
+        "/detokenize" | "/v1/detokenize" => "/detokenize",
+        "/tokenizer_info" | "/v1/tokenizer_info" => "/tokenizer_info",
+        _ => "other",
+    }
 }
 
 async fn health(Shared(state): Shared<Arc<State>>) -> Json<Value> {
@@ -167,14 +169,17 @@ async fn body(state: &State, request: Request) -> Result<Value, Fault> {
         return Err(too_large());
     }
     let read = axum::body::to_bytes(request.into_body(), most);
-    let bytes = match tokio::time::timeout(SLOW, read).await {
+    let within = state.settings.body;
+    let bytes = match tokio::time::timeout(within, read).await {
         Err(_) => {
-            let message = format!("the body did not come in within {} s", SLOW.as_secs());
+            let message = format!("the body did not come in within {} s", within.as_secs_f64());
             return Err(Fault::new(StatusCode::REQUEST_TIMEOUT, "slow_request", message));
         }
         Ok(Err(error)) if error.to_string().contains("length limit") => return Err(too_large()),
         Ok(Err(error)) => return Err(Fault::malformed(format!("the body broke off: {error}"))),
         Ok(Ok(bytes)) => bytes,
     };
-    serde_json::from_slice(&bytes).map_err(|error| Fault::malformed(format!("the body is no JSON: {error}")))
+    let text = std::str::from_utf8(&bytes)
+        .map_err(|error| Fault::malformed(format!("the body is no UTF-8 behind byte {}", error.valid_up_to())))?;
+    serde_json::from_str(text).map_err(|error| Fault::malformed(format!("the body is no JSON: {error}")))
 }

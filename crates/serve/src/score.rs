@@ -6,23 +6,25 @@
 
 use crate::Fault;
 use crate::asked::{Asked, Prompted};
-use crate::reply::{Way, offsets};
+use crate::reply::Way;
+use crate::scores::Of;
 use crate::served::One;
-use crate::server::State;
+use crate::spelled::Spelled;
+use crate::state::State;
 use crate::stream::pieces;
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use mosa_core::TokenId;
 use mosa_engine::Options;
-use mosa_runtime::{Runtime, RuntimeError, TailToken};
+use mosa_runtime::{RuntimeError, TailToken};
 use mosa_text::{Prompt, Specials, TextModel};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
 /// Scores the prompts of a request.
 pub(crate) async fn scored(state: Arc<State>, asked: Asked) -> Result<Response, Fault> {
-    let own = asked.extension.score_tail.map(Tail::Asked);
-    let Some(tail) = own.or(state.settings.score_tail.map(Tail::Most)) else {
+    let own = asked.extension.score_tail.map(Length::Asked);
+    let Some(tail) = own.or(state.settings.score_tail.map(Length::Most)) else {
         let message = "how many tokens at the end of the prompt are scored has to be said: \"mosa\": {\"score_tail\": N}, or \
                        start the server with --score-tail N";
         return Err(Fault::field("mosa.score_tail", message));
@@ -50,7 +52,7 @@ pub(crate) async fn scored(state: Arc<State>, asked: Asked) -> Result<Response, 
 struct Scoring {
     prompt: Prompt,
     options: Options,
-    tail: Tail,
+    tail: Length,
 }
 
 /// Scores a prompt on a thread that may wait, once it is its turn; its place is free when the thread is done.
@@ -63,21 +65,21 @@ async fn scoring(state: &Arc<State>, one: &One, asked: Scoring) -> Result<Scored
     let score = move || {
         let _places = places;
         let one = state.models.named(Some(&name))?;
-        Scored::new(one.turn().runtime(), &asked).map_err(Fault::from)
+        Scored::new(one, &asked).map_err(Fault::from)
     };
     tokio::task::spawn_blocking(score).await.unwrap_or_else(|_| Err(Fault::lost()))
 }
 
 /// How many tokens at the end of a prompt are scored.
 #[derive(Clone, Copy)]
-enum Tail {
+enum Length {
     /// As the request says.
     Asked(usize),
     /// As the server was started: shorter prompts are scored from their second token on.
     Most(usize),
 }
 
-impl Tail {
+impl Length {
     fn tokens(self) -> usize {
         match self {
             Self::Asked(tokens) | Self::Most(tokens) => tokens,
@@ -100,9 +102,21 @@ struct Scored {
 }
 
 impl Scored {
-    fn new(runtime: &Runtime, asked: &Scoring) -> Result<Self, RuntimeError> {
-        let ids = runtime.text().encode(&asked.prompt)?;
-        let tail = runtime.tail(&asked.options, ids.clone(), asked.tail.of(ids.len()))?;
+    fn new(one: &One, asked: &Scoring) -> Result<Self, RuntimeError> {
+        let ids = one.text().encode(&asked.prompt)?;
+        let length = asked.tail.of(ids.len());
+        let Some((&last, before)) = ids.split_last() else { return Ok(Self { ids, tail: Vec::new() }) };
+        let of = Of { before: before.to_vec(), length, options: asked.options.clone() };
+        let known = one.scores.of(&of).and_then(|tail| tail.ending(last));
+        let tail = match known {
+            Some(tail) => tail,
+            None => {
+                let tail = one.turn().runtime().tail(&asked.options, ids.clone(), length)?;
+                let tokens = tail.tokens.clone();
+                one.scores.keep(of, tail);
+                tokens
+            }
+        };
         Ok(Self { ids, tail })
     }
 
@@ -110,15 +124,19 @@ impl Scored {
     fn choice(&self, index: usize, text: &TextModel) -> Result<Value, Fault> {
         let decode = |ids: &[TokenId]| text.tokenizer.decode(ids, Specials::Keep).map_err(RuntimeError::from);
         let first = self.ids.len() - self.tail.len();
-        let mut pieces: Vec<String> = pieces(text, &self.ids).into_iter().map(Option::unwrap_or_default).collect();
+        let pieces = pieces(text, &self.ids).into_iter().map(Option::unwrap_or_default);
+        let all: Vec<Spelled> =
+            self.ids.iter().zip(pieces).map(|(&id, piece)| Spelled::new(text, id, &piece)).collect();
         let (mut log_p, mut top) = (Vec::new(), Vec::new());
-        for (at, (id, piece)) in self.ids.iter().zip(&pieces).enumerate() {
+        for (at, (id, Spelled { token, .. })) in self.ids.iter().zip(&all).enumerate() {
             match at.checked_sub(first).map(|at| &self.tail[at]) {
                 Some(TailToken { log_p: own, best: (best, most) }) => {
                     log_p.push(json!(own));
                     let mut likely = Map::new();
-                    likely.insert(if best == id { piece.clone() } else { decode(&[*best])? }, json!(most));
-                    likely.insert(piece.clone(), json!(own));
+                    let best =
+                        if best == id { token.clone() } else { Spelled::new(text, *best, &decode(&[*best])?).token };
+                    likely.insert(best, json!(most));
+                    likely.insert(token.clone(), json!(own));
                     top.push(Value::Object(likely));
                 }
                 None => {
@@ -128,11 +146,13 @@ impl Scored {
             }
         }
         let whole = decode(&self.ids)?;
-        let offsets = offsets(&pieces);
-        pieces.push(String::new());
+        let mut offsets = Spelled::offsets(&all);
+        offsets.push(whole.chars().count());
+        let mut tokens: Vec<String> = all.into_iter().map(|one| one.token).collect();
+        tokens.push(String::new());
         log_p.push(Value::Null);
         top.push(Value::Null);
-        let logprobs = json!({"tokens": pieces, "token_logprobs": log_p, "top_logprobs": top, "text_offset": offsets});
+        let logprobs = json!({"tokens": tokens, "token_logprobs": log_p, "top_logprobs": top, "text_offset": offsets});
         Ok(json!({"index": index, "text": whole, "logprobs": logprobs, "finish_reason": "length"}))
     }
 }

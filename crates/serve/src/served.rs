@@ -1,5 +1,6 @@
 //! The models a server has, by name, and what a request may choose of them.
 
+use crate::scores::Scores;
 use crate::{Fault, Knobs};
 use mosa_engine::Options;
 use mosa_runtime::{Defence, Runtime, RuntimeError, Stack};
@@ -32,6 +33,7 @@ pub(crate) struct Models {
 /// A model, and who is at work on it.
 pub(crate) struct One {
     pub served: Served,
+    pub scores: Scores,
     busy: Vec<AtomicUsize>,
 }
 
@@ -43,7 +45,11 @@ pub(crate) struct Turn<'a> {
 
 impl Models {
     pub(crate) fn new(all: Vec<Served>) -> Self {
-        let one = |served: Served| One { busy: served.workers.iter().map(|_| AtomicUsize::new(0)).collect(), served };
+        let one = |served: Served| One {
+            busy: served.workers.iter().map(|_| AtomicUsize::new(0)).collect(),
+            scores: Scores::default(),
+            served,
+        };
         Self { all: all.into_iter().map(one).collect() }
     }
 

@@ -197,8 +197,13 @@ impl Sending {
             let message = "text that was sent is not how the answer begins; ask again without \"stream\"";
             return Err(Fault::new(axum::http::StatusCode::INTERNAL_SERVER_ERROR, "changed", message));
         };
-        if !rest.is_empty() {
-            ready.push_back(event(&self.head.wrap(true, &[part(way, index, rest, None)])));
+        if self.diffusing || !rest.is_empty() {
+            let mut whole = part(way, index, rest, None);
+            if way == Way::Chat {
+                // Also the canvas of an empty answer has to go.
+                whole["delta"]["content"] = rest.into();
+            }
+            ready.push_back(event(&self.head.wrap(true, &[whole])));
         }
         let mut last = self.head.wrap(true, &[part(way, index, "", Some(said.finish))]);
         last["mosa"] = beside;

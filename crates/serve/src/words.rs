@@ -2,7 +2,7 @@
 
 use crate::Fault;
 use crate::fields::Fields;
-use crate::server::State;
+use crate::state::State;
 use mosa_core::TokenId;
 use mosa_runtime::RuntimeError;
 use mosa_text::Specials;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::path::PathBuf;
 
-/// A part of a benchmark: of some groups, of these the first or a sample, and of these a shard.
+/// A part of a benchmark: of some groups, and of these the first or a sample.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Choice {
     /// Only these groups; all if empty.
@@ -17,49 +17,10 @@ pub struct Choice {
     pub sample: Option<usize>,
     /// The sample's seed.
     pub seed: u64,
-    /// Only one part of what is selected.
-    pub shard: Option<Shard>,
     /// Shots per question, where they are not as many as the task file says.
     pub shots: Option<usize>,
     /// The file or folder the shots are in, if not where the task file says.
     pub shots_file: Option<PathBuf>,
-}
-
-/// One of several parts, which have no item in common and together are everything.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shard {
-    number: usize,
-    of: usize,
-}
-
-impl Shard {
-    /// The `number`th of `of` parts, from 1.
-    ///
-    /// # Errors
-    /// [`TaskError::Setting`] if there is no such part.
-    pub fn new(number: usize, of: usize) -> Result<Self, TaskError> {
-        match (1..=of).contains(&number) {
-            true => Ok(Self { number, of }),
-            false => Err(TaskError::Setting(format!("--shard {number}/{of}: parts are 1/N to N/N, for example 2/4"))),
-        }
-    }
-}
-
-impl std::str::FromStr for Shard {
-    type Err = TaskError;
-
-    fn from_str(text: &str) -> Result<Self, TaskError> {
-        let pair = text.split_once('/').and_then(|(i, n)| Some((i.trim().parse().ok()?, n.trim().parse().ok()?)));
-        let (number, of) =
-            pair.ok_or_else(|| TaskError::Setting(format!("--shard {text}: give i/n, for example 2/4")))?;
-        Self::new(number, of)
-    }
-}
-
-impl std::fmt::Display for Shard {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}", self.number, self.of)
-    }
 }
 
 /// What an item is selected by.
@@ -88,11 +49,8 @@ impl Choice {
             let drawn: HashSet<String> = drawn.into_iter().map(|r| r.id).collect();
             places.retain(|i| drawn.contains(all[*i].id));
         }
-        if let Some(Shard { number, of }) = self.shard {
-            places = places.into_iter().skip(number - 1).step_by(of).collect();
-        }
         match places.is_empty() {
-            true => Err(TaskError::Setting("nothing is left of the selection; take fewer shards or more items".into())),
+            true => Err(TaskError::Setting("nothing is left of the selection; take more items".into())),
             false => Ok(places),
         }
     }
@@ -107,7 +65,7 @@ impl Choice {
         Err(TaskError::Setting(format!("--groups {unknown}: no item is of this group; {what}")))
     }
 
-    /// What it is, for the manifest; the shard is not among it.
+    /// What it is, for the manifest.
     pub(crate) fn said(&self) -> Value {
         json!({
             "groups": self.groups,
@@ -115,9 +73,5 @@ impl Choice {
             "sample": self.sample,
             "seed": self.sample.map(|_| self.seed),
         })
-    }
-
-    pub(crate) fn shard_said(&self) -> Value {
-        self.shard.map_or(Value::Null, |s| Value::from(s.to_string()))
     }
 }

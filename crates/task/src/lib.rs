@@ -32,7 +32,7 @@ mod world;
 
 pub use ask::{Ask, Choose, Estimate, Generate};
 pub use built_in::{BuiltIn, built_ins};
-pub use choice::{Choice, Shard};
+pub use choice::Choice;
 pub use error::TaskError;
 pub use file_task::FileTask;
 pub use item::{Item, Question};

@@ -124,7 +124,6 @@ impl TaskFile {
             "ask": self.ask(),
             "metrics": self.plan.scorers.iter().map(|s| s.name.as_str()).collect::<Vec<_>>(),
             "selection": choice.said(),
-            "shard": choice.shard_said(),
         });
         Ok(FileTask { file: self, items, said })
     }

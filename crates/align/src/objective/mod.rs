@@ -18,6 +18,7 @@ pub use vrpo::VrpoPairs;
 use crate::metrics::RolloutMetrics;
 use crate::{AlignConfig, AlignError, Data, Example, Policy, Rollouts};
 use mosa_core::{Placement, TokenId};
+use mosa_parallel::Team;
 use std::fmt::Debug;
 
 /// An objective with its data. Everything it draws is a function of the seed and the step.
@@ -31,11 +32,12 @@ pub trait Objective: Debug {
     /// [`AlignError`] if a sentence or an answer has no place on the canvas.
     fn examples(&self, step: usize) -> Result<Vec<Example>, AlignError>;
 
-    /// The same for an objective that first lets the policy answer.
+    /// The same for an objective that first lets the policy answer: every rank of the team lets it answer its part, and all get
+    /// all of it.
     ///
     /// # Errors
-    /// As [`Objective::examples`], or if the policy cannot answer or its answers have no reward.
-    fn batch(&self, step: usize, _policy: &Policy<'_>) -> Result<Batch, AlignError> {
+    /// As [`Objective::examples`], or if the policy cannot answer, its answers have no reward, or a rank is lost.
+    fn batch(&self, step: usize, _policy: &Policy<'_>, _team: &Team<'_>) -> Result<Batch, AlignError> {
         Ok(Batch { examples: self.examples(step)?, rollouts: None })
     }
 }

@@ -8,11 +8,13 @@ use crate::example::{Example, Linear};
 use crate::metrics::RolloutMetrics;
 use crate::options::{Recovery, Reduction};
 use crate::rollout::{Rollout, Rollouts, advantages, mean, spread};
+use crate::wire::{Wire, fields};
 use crate::{AlignConfig, AlignError, Data, Policy};
 use mosa_core::{Rng, Stream, TokenId};
 use mosa_engine::{Answer, Frame, Request, generate};
 use mosa_model::{Adapted, DenoisingModel};
-use std::collections::BTreeSet;
+use mosa_parallel::Team;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The policy answers from contaminated canvases, several times each, and what is better than its group gets likelier
 /// (arXiv 2510.00565, with the update of GRPO, arXiv 2402.03300):
@@ -40,13 +42,29 @@ pub struct RecoveryGroups<'r> {
     data: Data,
 }
 
+/// Where the groups of a step begin, and their answers.
+type Groups = Vec<(Start, Vec<Graded>)>;
+
 /// Where the answers of a group begin.
 struct Start {
+    /// Its number in the step.
+    slot: usize,
     /// Number of the record.
     record: usize,
     /// What is revealed of its answer, by ascending offset.
     forced: Vec<(usize, TokenId)>,
 }
+
+/// An answer of the policy.
+struct Graded {
+    ids: Vec<TokenId>,
+    /// Passes it took.
+    forwards: usize,
+    /// What it is worth.
+    reward: f64,
+}
+
+fields!(Graded: ids, forwards, reward);
 
 impl<'r> RecoveryGroups<'r> {
     /// The objective; the answers of `data.records` are the harmful ones.
@@ -101,7 +119,7 @@ impl<'r> RecoveryGroups<'r> {
             revealed.extend(order.into_iter().take(left).map(|i| own[i]));
         }
         revealed.sort_unstable();
-        Start { record, forced: revealed.into_iter().map(|i| (i, answer[i])).collect() }
+        Start { slot, record, forced: revealed.into_iter().map(|i| (i, answer[i])).collect() }
     }
 
     /// The response offsets of every block of the sampler.
@@ -115,17 +133,56 @@ impl<'r> RecoveryGroups<'r> {
         (0..plan.blocks(&frame)).map(block).map(|p| offset(p.start)..offset(p.end)).collect()
     }
 
+    /// The answers from every start, a group each. Those of a shard are decoded and graded together and with no others, so that
+    /// they do not depend on who else takes part.
+    fn graded(
+        &self,
+        step: usize,
+        starts: Vec<Start>,
+        policy: &Policy<'_>,
+        team: &Team<'_>,
+    ) -> Result<Groups, AlignError> {
+        let (mut shards, split): (BTreeMap<usize, Vec<Start>>, _) = (BTreeMap::new(), team.split());
+        let slots = starts.len();
+        for start in starts {
+            shards.entry(split.at(start.slot)).or_default().push(start);
+        }
+        let mut own: Vec<(usize, Vec<Graded>)> = Vec::with_capacity(slots);
+        for shard in team.own() {
+            let Some(starts) = shards.get(&shard) else { continue };
+            let answers = self.answers(step, starts, policy)?;
+            let rewards = self.rewards(starts, &answers)?;
+            let graded = answers.into_iter().zip(rewards);
+            let mut graded = graded.map(|(a, reward)| Graded { ids: a.ids, forwards: a.forwards, reward });
+            let group = self.settings.group;
+            own.extend(starts.iter().map(|start| (start.slot, graded.by_ref().take(group).collect())));
+        }
+        let mut groups = match team.exchange.size() {
+            1 => own,
+            _ => {
+                let all = team.exchange.gather(&own.bytes())?;
+                let read = all.iter().map(|bytes| Vec::<(usize, Vec<Graded>)>::read(bytes));
+                read.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect()
+            }
+        };
+        groups.sort_by_key(|(slot, _)| *slot);
+        let mut starts: Vec<Start> = shards.into_values().flatten().collect();
+        starts.sort_by_key(|start| start.slot);
+        Ok(starts.into_iter().zip(groups.into_iter().map(|(_, answers)| answers)).collect())
+    }
+
     /// Lets the policy answer from every start, a group each.
     fn answers(&self, step: usize, starts: &[Start], policy: &Policy<'_>) -> Result<Vec<Answer>, AlignError> {
         let group = self.settings.group;
-        let request = |(number, start): (usize, &Start)| {
+        let request = |(start, of_group): (&Start, usize)| {
+            let number = start.slot * group + of_group;
             let source = &self.data.records[start.record];
             let mut options = self.rollouts.options.clone();
             options.seed = Rng::at(self.seed, Stream::Rollout, step as u64, number as u64).bits();
             Request::new(&source.id, source.prompt.clone(), &options).with_forced(start.forced.iter().copied())
         };
-        let each = starts.iter().flat_map(|start| std::iter::repeat_n(start, group));
-        let requests: Vec<Request> = each.enumerate().map(request).collect();
+        let each = starts.iter().flat_map(|start| (0..group).map(move |of_group| (start, of_group)));
+        let requests: Vec<Request> = each.map(request).collect();
         let model: &dyn DenoisingModel = policy.model;
         let subject = Adapted { model, adapter: policy.adapter };
         let answers = tch::no_grad(|| generate(subject, self.rollouts.batching, requests, &mut ()))?;
@@ -137,7 +194,7 @@ impl<'r> RecoveryGroups<'r> {
         let group = self.settings.group;
         let rollout = |(i, answer): (usize, &'a Answer)| Rollout {
             record: starts[i / group].record,
-            tokens: &answer.ids[..self.said(answer)],
+            tokens: &answer.ids[..self.said(&answer.ids)],
         };
         let rollouts: Vec<Rollout<'_>> = answers.iter().enumerate().map(rollout).collect();
         let rewards = self.rollouts.reward.rewards(&rollouts)?;
@@ -152,23 +209,23 @@ impl<'r> RecoveryGroups<'r> {
     }
 
     /// How many tokens of an answer stand before its end.
-    fn said(&self, answer: &Answer) -> usize {
+    fn said(&self, answer: &[TokenId]) -> usize {
         let ends = self.rollouts.options.ends;
         let is_end = |t: &TokenId| *t == ends.eos || Some(*t) == ends.eot;
-        answer.ids.iter().position(is_end).unwrap_or(answer.ids.len())
+        answer.iter().position(is_end).unwrap_or(answer.len())
     }
 
     /// The loss of one answer: all that the policy wrote is masked, and what of it counts has a term.
-    fn example(&self, start: &Start, answer: &Answer, advantage: f64) -> Example {
+    fn example(&self, start: &Start, answer: &[TokenId], advantage: f64) -> Example {
         let source = &self.data.records[start.record];
         let forced: BTreeSet<usize> = start.forced.iter().map(|(i, _)| *i).collect();
-        let mut written = self.covering.padded(&answer.ids);
+        let mut written = self.covering.padded(answer);
         for &(i, token) in &start.forced {
             written[i] = token;
         }
         let masked: Vec<usize> = (0..self.covering.length).filter(|i| !forced.contains(i)).collect();
         // The first end token is the policy's decision as well.
-        let end = (self.said(answer) + 1).min(answer.ids.len());
+        let end = (self.said(answer) + 1).min(answer.len());
         let own: Vec<usize> = masked.iter().copied().filter(|i| *i < end).collect();
         let weight = match self.settings.reduction {
             Reduction::Sum => 1.0,
@@ -194,27 +251,27 @@ impl Objective for RecoveryGroups<'_> {
         Err(AlignError::Reward("there are no answers without a policy that gives them".into()))
     }
 
-    fn batch(&self, step: usize, policy: &Policy<'_>) -> Result<Batch, AlignError> {
+    fn batch(&self, step: usize, policy: &Policy<'_>, team: &Team<'_>) -> Result<Batch, AlignError> {
         let numbers = batch(self.seed, Stream::DataOrder, step, self.batch_size, self.prompts());
-        let starts: Vec<Start> =
-            numbers.into_iter().enumerate().map(|(slot, record)| self.start(step, slot, record)).collect();
-        let answers = self.answers(step, &starts, policy)?;
-        let rewards = self.rewards(&starts, &answers)?;
-        let group = self.settings.group;
-        let gains: Vec<f64> =
-            rewards.chunks(group).flat_map(|rewards| advantages(rewards, self.settings.normalise)).collect();
-        let own = answers.iter().zip(gains).enumerate();
-        let mut examples: Vec<Example> =
-            own.map(|(i, (answer, gain))| self.example(&starts[i / group], answer, gain)).collect();
+        let starts = numbers.into_iter().enumerate().map(|(slot, record)| self.start(step, slot, record)).collect();
+        let groups = self.graded(step, starts, policy, team)?;
+        let mut examples = Vec::new();
+        let mut spreads = Vec::with_capacity(groups.len());
+        for (start, answers) in &groups {
+            let rewards: Vec<f64> = answers.iter().map(|answer| answer.reward).collect();
+            let gains = advantages(&rewards, self.settings.normalise);
+            examples.extend(answers.iter().zip(gains).map(|(answer, gain)| self.example(start, &answer.ids, gain)));
+            spreads.push(spread(&rewards));
+        }
         examples.extend(self.retained.iter().flat_map(|r| r.examples(step)));
-        let lengths: Vec<f64> = answers.iter().map(|answer| self.said(answer) as f64).collect();
-        let spreads: Vec<f64> = rewards.chunks(group).map(spread).collect();
+        let answers = || groups.iter().flat_map(|(_, answers)| answers);
+        let all = |f: &dyn Fn(&Graded) -> f64| answers().map(f).collect::<Vec<f64>>();
         let rollouts = RolloutMetrics {
-            reward: mean(&rewards),
+            reward: mean(&all(&|answer| answer.reward)),
             spread: mean(&spreads),
             t_inter: self.settings.t_inter(step, self.steps),
-            tokens: mean(&lengths),
-            forwards: answers.iter().map(|answer| answer.forwards).sum(),
+            tokens: mean(&all(&|answer| self.said(&answer.ids) as f64)),
+            forwards: answers().map(|answer| answer.forwards).sum(),
         };
         Ok(Batch { examples, rollouts: Some(rollouts) })
     }

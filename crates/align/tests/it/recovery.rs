@@ -7,6 +7,7 @@ use mosa_align::{
 };
 use mosa_engine::{Batching, Ends, Options, Schedule};
 use mosa_model::{DenoisingModel, Transformer};
+use mosa_parallel::Team;
 use std::collections::BTreeSet;
 
 /// The share of an answer's tokens below a bound, or what is not a reward.
@@ -86,7 +87,7 @@ fn a_group_begins_with_the_same_part_of_the_harmful_answer_and_all_else_is_maske
     let (mask, data, reward) = (model.spec().mask, data(&model), Graded::Below(150));
     for (block_length, step, count) in [(18, 0, 1), (18, 9, 6), (6, 9, 6), (9, 9, 6)] {
         let policy = Policy::new(&model, None);
-        let batch = made(&model, &config(), block_length, &reward).batch(step, &policy).unwrap();
+        let batch = made(&model, &config(), block_length, &reward).batch(step, &policy, &Team::ALONE).unwrap();
         assert_eq!(batch.examples.len(), 2 * 4);
         for group in batch.examples.chunks(4) {
             let start = shown(&group[0], mask);
@@ -109,7 +110,7 @@ fn the_terms_are_the_advantages_over_the_tokens_the_policy_wrote() {
     let (eos, reward) = (model.spec().eos, Graded::Below(150));
     for (reduction, beta) in [(Reduction::Mean, 0.3), (Reduction::Sum, 0.0)] {
         let config = AlignConfig { beta, recovery: Recovery { reduction, ..config().recovery }, ..config() };
-        let batch = made(&model, &config, 18, &reward).batch(4, &Policy::new(&model, None)).unwrap();
+        let batch = made(&model, &config, 18, &reward).batch(4, &Policy::new(&model, None), &Team::ALONE).unwrap();
         for group in batch.examples.chunks(4) {
             let weights: Vec<f64> = group.iter().map(|e| e.linear.iter().map(|l| l.weight).sum()).collect();
             if reduction == Reduction::Mean {
@@ -140,7 +141,7 @@ fn the_answers_of_a_step_follow_from_seed_and_step() {
     let tokens = |seed, step| {
         let config = AlignConfig { seed, ..config() };
         let objective = made(&model, &config, 18, &reward);
-        let batch = objective.batch(step, &Policy::new(&model, Some(&adapter))).unwrap();
+        let batch = objective.batch(step, &Policy::new(&model, Some(&adapter)), &Team::ALONE).unwrap();
         batch.examples.iter().map(|e| e.linear.iter().map(|l| l.token).collect::<Vec<_>>()).collect::<Vec<_>>()
     };
     let first = tokens(1, 3);
@@ -156,7 +157,7 @@ fn the_gradient_agrees_with_finite_differences() {
     let policy = Policy::new(&model, Some(&adapter));
     let config =
         AlignConfig { beta: 0.5, recovery: Recovery { reduction: Reduction::Sum, ..config().recovery }, ..config() };
-    let examples = made(&model, &config, 18, &reward).batch(5, &policy).unwrap().examples;
+    let examples = made(&model, &config, 18, &reward).batch(5, &policy, &Team::ALONE).unwrap().examples;
     let loss = || examples.iter().zip(policy.evaluate(&examples).unwrap()).map(|(e, t)| e.share * t.loss).sum::<f64>();
     policy.backward(&examples).unwrap().unwrap();
     for (name, t) in adapter.tensors().into_iter().step_by(3) {
@@ -191,7 +192,8 @@ fn training_raises_the_reward() {
 fn rewards_and_settings_that_cannot_be_used_are_refused() {
     let model = load("llada");
     for reward in [Graded::Broken, Graded::Few] {
-        let error = made(&model, &config(), 18, &reward).batch(0, &Policy::new(&model, None)).unwrap_err();
+        let error =
+            made(&model, &config(), 18, &reward).batch(0, &Policy::new(&model, None), &Team::ALONE).unwrap_err();
         assert!(matches!(error, AlignError::Reward(_)), "{error}");
     }
     let reward = Graded::Below(150);

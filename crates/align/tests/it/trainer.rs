@@ -242,3 +242,31 @@ fn settings_that_cannot_be_used_are_refused_before_the_first_step() {
     let error = Trainer::new(policy, adapter.tensors(), objective.as_ref(), config).err().unwrap();
     assert!(matches!(error, AlignError::Setting { key: "lr", .. }));
 }
+
+#[test]
+fn shards_change_the_last_bits_of_a_step_and_nothing_else() {
+    let model = load("llada");
+    let retain = Retain { batch_size: 3, ..settings().retain };
+    let step = |shards| {
+        let config = AlignConfig { shards, batch_size: 4, retain: retain.clone(), ..settings() };
+        let (adapter, metrics) = train(&model, config, 1);
+        (adapter, metrics.into_iter().next().unwrap())
+    };
+    let (_, one) = step(None);
+    for shards in [1, 2, 3, 16] {
+        let (_, m) = step(Some(shards));
+        assert!((m.loss - one.loss).abs() <= 1e-4 * one.loss.abs(), "{shards} shards: {} {}", m.loss, one.loss);
+        assert!((m.grad_norm - one.grad_norm).abs() <= 1e-4 * one.grad_norm, "{} {}", m.grad_norm, one.grad_norm);
+        assert_eq!(
+            (m.records.clone(), m.reward.clone().map(|r| r.safe_starts)),
+            (one.records.clone(), one.reward.clone().map(|r| r.safe_starts))
+        );
+        assert!(shards > 1 || (m.loss, m.grad_norm) == (one.loss, one.grad_norm), "one shard is none");
+    }
+}
+
+#[test]
+fn no_shards_are_refused() {
+    let config = AlignConfig { shards: Some(0), ..settings() };
+    assert!(matches!(config.check(), Err(AlignError::Setting { key: "shards", .. })));
+}

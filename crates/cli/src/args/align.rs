@@ -1,5 +1,6 @@
 //! `mosa align`.
 
+use super::limits::within;
 use super::{Compute, JudgingArgs, ModelArgs, PromptArgs, SentenceArgs};
 use crate::typed::Line;
 use clap::Args as ClapArgs;
@@ -9,6 +10,10 @@ use std::path::PathBuf;
 
 /// The objective, if nothing else is said.
 const OBJECTIVE: &str = "mosa";
+/// Seconds that ranks wait for each other.
+const RANK_TIMEOUT: u64 = 300;
+/// How ranks can talk.
+const EXCHANGES: [&str; 2] = ["gloo", "nccl"];
 
 #[derive(Clone, Debug, PartialEq, Serialize, ClapArgs)]
 pub(crate) struct AlignArgs {
@@ -59,6 +64,15 @@ pub(crate) struct AlignArgs {
     #[command(flatten)]
     #[serde(flatten)]
     pub judging: JudgingArgs,
+    /// Ranks that torchrun, srun or mpirun started: seconds that one waits for the others before the run ends.
+    #[arg(long, help_heading = "Ranks", value_name = "SECONDS", env = "MOSA_RANK_TIMEOUT", default_value_t = RANK_TIMEOUT)]
+    #[arg(value_parser = within::<u64>(1, 604_800))]
+    #[serde(skip)]
+    pub rank_timeout: u64,
+    /// How ranks add up gradients: gloo over TCP, in main memory; or nccl between GPUs.
+    #[arg(long, help_heading = "Ranks", value_name = "NAME", value_parser = EXCHANGES, default_value = EXCHANGES[0])]
+    #[serde(skip)]
+    pub exchange: String,
     /// One JSON object per step on stdout.
     #[arg(long)]
     pub json: bool,
@@ -82,6 +96,8 @@ impl AlignArgs {
             seed: None,
             sentences: SentenceArgs::default(),
             judging: JudgingArgs::default(),
+            rank_timeout: RANK_TIMEOUT,
+            exchange: EXCHANGES[0].into(),
             json: false,
         }
     }

@@ -2,7 +2,7 @@
 
 use super::limits::{ROWS, THREADS, within};
 use super::values::parsed;
-use super::{Compute, DefenceArgs, EndpointArgs, JudgingArgs, SamplingArgs, SelectArgs};
+use super::{Compute, DefenceArgs, EndpointArgs, JudgingArgs, PartArgs, SamplingArgs, SelectArgs};
 use crate::typed::Line;
 use clap::{Args as ClapArgs, ValueEnum};
 use mosa_attack::ATTACKS;
@@ -46,8 +46,11 @@ pub(crate) struct AttackArgs {
     /// Run folder; the same command again continues an interrupted run.
     #[arg(long, value_name = "RUN")]
     pub out: Option<PathBuf>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub parts: PartArgs,
     /// Attack those behaviours again that broke off, from the call that failed on: an endpoint was away, a budget of it used up.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "join")]
     pub retry: bool,
     /// How much the attack may take.
     #[arg(long, value_enum, default_value_t = ProfileName::Standard)]
@@ -162,6 +165,7 @@ impl AttackArgs {
             select: SelectArgs::default(),
             references: None,
             out: None,
+            parts: PartArgs::default(),
             retry: false,
             profile: ProfileName::default(),
             set: Vec::new(),

@@ -1,7 +1,7 @@
 //! `mosa generate`.
 
 use super::limits::{POSITIONS, ROWS, within};
-use super::{Compute, DefenceArgs, ModelArgs, PromptArgs, SamplingArgs};
+use super::{Compute, DefenceArgs, ModelArgs, PartArgs, PromptArgs, SamplingArgs};
 use clap::Args as ClapArgs;
 use std::path::PathBuf;
 
@@ -36,6 +36,12 @@ pub(crate) struct GenerateArgs {
     /// Rows decoded together.
     #[arg(long, value_parser = within::<usize>(1, ROWS), value_name = "N", default_value_t = 8)]
     pub batch_size: usize,
+    /// Run folder for the answers, which are judged and drawn like those of a probe; the same command again does what is
+    /// missing. Without it they are printed.
+    #[arg(long, value_name = "RUN", requires = "prompts", conflicts_with_all = ["prompt", "json", "trace", "infill"])]
+    pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub parts: PartArgs,
     /// Write one JSON line per decoding step.
     #[arg(long, value_name = "FILE.jsonl")]
     pub trace: Option<PathBuf>,

@@ -1,5 +1,6 @@
 //! `mosa judge`, and the judging that other commands do.
 
+use super::PartArgs;
 use super::limits::{THREADS, within};
 use clap::Args as ClapArgs;
 use clap::builder::PossibleValuesParser;
@@ -46,6 +47,11 @@ pub(crate) struct JudgeArgs {
     pub run: PathBuf,
     #[command(flatten)]
     pub judging: JudgingArgs,
+    #[command(flatten)]
+    pub parts: PartArgs,
+    /// Folder of the part, with --shard or --join; `mosa records merge` adds its verdicts to the run.
+    #[arg(long, value_name = "PART")]
+    pub out: Option<PathBuf>,
     /// No progress on stderr.
     #[arg(long)]
     pub quiet: bool,

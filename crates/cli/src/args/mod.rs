@@ -11,8 +11,10 @@ mod help;
 mod judge;
 pub(crate) mod limits;
 mod list;
+mod parts;
 mod probe;
 mod prompts;
+mod records;
 mod sampling;
 mod serve;
 mod shell;
@@ -33,8 +35,10 @@ pub(crate) use generate::*;
 pub(crate) use help::{command, parse};
 pub(crate) use judge::*;
 pub(crate) use list::*;
+pub(crate) use parts::*;
 pub(crate) use probe::*;
 pub(crate) use prompts::*;
+pub(crate) use records::*;
 pub(crate) use sampling::*;
 pub(crate) use serve::*;
 pub(crate) use shell::*;
@@ -89,6 +93,9 @@ pub(crate) enum Command {
     Judge(JudgeArgs),
     /// Draw the records of runs as one HTML page.
     Report(ReportArgs),
+    /// Record files: put the parts of a run together.
+    #[command(subcommand)]
+    Records(RecordsCommand),
     /// Benchmark files: check them, exchange attack artifacts with HarmBench and JailbreakBench.
     #[command(subcommand)]
     Data(Box<DataCommand>),

@@ -1,7 +1,7 @@
 //! `mosa probe`.
 
 use super::limits::{POSITIONS, ROWS, STEPS, within};
-use super::{Compute, DefenceArgs, JudgingArgs, ModelArgs, PromptArgs, SamplingArgs, SentenceArgs};
+use super::{Compute, DefenceArgs, JudgingArgs, ModelArgs, PartArgs, PromptArgs, SamplingArgs, SentenceArgs};
 use crate::typed::Line;
 use clap::{Args as ClapArgs, Subcommand};
 use serde::Serialize;
@@ -88,6 +88,9 @@ pub(crate) struct ProbeArgs {
     /// Run folder; the same command again does what is missing.
     #[arg(long, value_name = "RUN")]
     pub out: PathBuf,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub parts: PartArgs,
     /// Rows computed together.
     #[arg(long, value_parser = within::<usize>(1, ROWS), value_name = "N", default_value_t = BATCH_SIZE)]
     pub batch_size: usize,
@@ -259,7 +262,8 @@ impl ProbeArgs {
     /// A probe of a model with the prompts of a file, into a run folder.
     pub(crate) fn new(model: ModelArgs, behaviors: PathBuf, out: PathBuf) -> Self {
         let (compute, select, defences) = (Compute::default(), PromptArgs::default(), DefenceArgs::default());
-        Self { model, compute, behaviors, select, defences, out, batch_size: BATCH_SIZE }
+        let parts = PartArgs::default();
+        Self { model, compute, behaviors, select, defences, out, parts, batch_size: BATCH_SIZE }
     }
 }
 

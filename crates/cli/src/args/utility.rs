@@ -1,9 +1,8 @@
 //! `mosa utility`.
 
 use super::limits::{PROMPTS, ROWS, STEPS, within};
-use super::{Compute, DefenceArgs, EndpointArgs, SamplingArgs};
+use super::{Compute, DefenceArgs, EndpointArgs, PartArgs, SamplingArgs};
 use clap::{Args as ClapArgs, ValueEnum};
-use mosa_task::Shard;
 use std::path::PathBuf;
 
 #[derive(Clone, Debug, PartialEq, ClapArgs)]
@@ -32,8 +31,10 @@ pub(crate) struct UtilityArgs {
     /// Run folder; the same command again continues an interrupted run.
     #[arg(long, value_name = "RUN")]
     pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub parts: PartArgs,
     /// Ask those items again that came to nothing: an endpoint was away, a budget of it used up.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "join")]
     pub retry: bool,
     #[command(flatten)]
     pub programs: ProgramArgs,
@@ -90,9 +91,6 @@ pub(crate) struct ItemArgs {
     /// Use a sample of N items, drawn with the command's seed, every group in proportion.
     #[arg(long, value_parser = within::<usize>(1, PROMPTS), value_name = "N", conflicts_with = "limit")]
     pub sample: Option<usize>,
-    /// Do the i-th of n equal parts, for several machines: 2/4. The report puts the parts together.
-    #[arg(long, value_name = "I/N")]
-    pub shard: Option<Shard>,
     /// Answers to each item (with a temperature), for pass@k.
     #[arg(long, value_parser = within::<usize>(1, STEPS), value_name = "N", default_value_t = 1)]
     pub repeats: usize,

@@ -4,6 +4,7 @@ use crate::args::{AlignArgs, JudgingArgs, PromptArgs, PromptFile, ReadArgs, Samp
 use crate::failure::Failure;
 use crate::load::{Loaded, load};
 use crate::manifest::{Fingerprints, Manifest, Place};
+use crate::ranks::Ranks;
 use crate::rewarded::Rewarded;
 use crate::training::{Session, ensure_trainable};
 use crate::{digest, folder, hub, interrupt, output, settings};
@@ -15,20 +16,26 @@ use mosa_align::{
 use mosa_core::TokenId;
 use mosa_engine::{Batching, Options};
 use mosa_model::{Adapter, AdapterConfig};
-use mosa_records::restore;
+use mosa_records::{Identity, restore};
 use mosa_text::PromptRecord;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::path::Path;
 
+/// Where a finished adapter is, in the run folder.
+const ADAPTER: &str = "adapter";
+
 pub(crate) fn run(args: &AlignArgs) -> Result<(), Failure> {
-    ensure_no_adapter(args)?;
-    ensure_used(args)?;
-    let mut config = settings::read(args.config.as_deref(), &args.settings(), AlignConfig::check)?;
-    if let Some(path) = &args.retain {
-        config.retain.data = Some(path.display().to_string());
-    }
-    config.check()?;
+    let mut args = args.clone();
+    let ranks = Ranks::join(&mut args)?;
+    ranks.end(train(&mut args, &ranks))
+}
+
+/// The whole of it on one rank, or on the only one.
+fn train(args: &mut AlignArgs, ranks: &Ranks) -> Result<(), Failure> {
+    let config = read_settings(args, ranks)?;
+    ranks.settle_threads(&mut args.compute, config.shards());
+    let args = &*args;
     let words = args.sentences.read()?;
     let data = args.select.read(&args.data, config.seed, args.compute.quiet)?;
     let retain = retain(args, &config)?;
@@ -47,51 +54,103 @@ pub(crate) fn run(args: &AlignArgs) -> Result<(), Failure> {
     let objective = make_objective(args, &config, &loaded, &inputs)?;
     let fresh = fresh_adapter(args, &config, &loaded)?;
     let manifest = manifest(args, &config, &loaded, &inputs)?;
-    let folder = RunFolder::open(&args.out, &manifest)?;
+    ranks.agree(manifest.manifest())?;
+    let begun = ranks.leads().then(|| begin(args, &config, &loaded, &manifest)).transpose()?;
+    if ranks.told(begun.as_ref().is_some_and(|begun| begun.done))? {
+        return Ok(());
+    }
+    let job = Job { args, config: &config, loaded: &loaded, objective: objective.as_ref(), ranks };
+    job.run(begun.as_ref(), fresh, data.records.len())
+}
+
+/// What is trained, and by whom.
+struct Job<'a> {
+    args: &'a AlignArgs,
+    config: &'a AlignConfig,
+    loaded: &'a Loaded,
+    objective: &'a dyn Objective,
+    ranks: &'a Ranks,
+}
+
+impl Job<'_> {
+    /// Trains the adapter to the end of the run and writes it.
+    fn run(&self, begun: Option<&Begun>, fresh: Adapter, prompts: usize) -> Result<(), Failure> {
+        let Self { args, config, loaded, .. } = *self;
+        let from = begun.and_then(|begun| begun.from.as_ref());
+        let mut adapter = match from {
+            Some(saved) => Adapter::load(&saved.dir, loaded.spec(), loaded.model.device())?,
+            None => fresh,
+        };
+        adapter.set_trainable(true);
+        let (weights, modules) = (adapter.parameters(), adapter.pairs().count());
+        say(args, &format!("{prompts} prompts, {weights} trainable weights in {modules} modules"));
+        let recompute = config.gradient_checkpointing;
+        let policy = Policy { recompute, ..Policy::new(&loaded.model, Some(&adapter)) };
+        let trainer = Trainer::new(policy, adapter.tensors(), self.objective, config.clone())?;
+        let mut trainer = trainer.with_ranks(self.ranks.exchange())?;
+        let session = Session {
+            folder: begun.map(|begun| &begun.folder),
+            from,
+            device: loaded.model.device(),
+            save_every: config.save_every,
+            keep_last: config.keep_last,
+            compute: &args.compute,
+            json: args.json,
+            save: &|dir| adapter.save(dir, loaded.spec()),
+        };
+        if !session.run(&mut trainer)? {
+            let (done, total) = (trainer.step_number(), trainer.total_steps());
+            return Err(Failure::Interrupted(format!(
+                "interrupted after {done} of {total} steps; the same command with the same --out goes on from there"
+            )));
+        }
+        let _finishing = interrupt::finishing();
+        if let Some(begun) = begun {
+            let finished = begun.folder.path(ADAPTER);
+            adapter.save(&finished, loaded.spec())?;
+            say(args, &format!("adapter written to {}", finished.display()));
+        }
+        Ok(())
+    }
+}
+
+/// The settings, checked, with what follows from the flags and the ranks.
+fn read_settings(args: &AlignArgs, ranks: &Ranks) -> Result<AlignConfig, Failure> {
+    ensure_no_adapter(args)?;
+    ensure_used(args)?;
+    let mut config = settings::read(args.config.as_deref(), &args.settings(), AlignConfig::check)?;
+    if let Some(path) = &args.retain {
+        config.retain.data = Some(path.display().to_string());
+    }
+    config.check()?;
+    ranks.settle_shards(&mut config, &args.out, args.compute.quiet)?;
+    Ok(config)
+}
+
+/// The run folder of the rank that writes it.
+struct Begun {
+    folder: RunFolder,
+    /// Where the run goes on.
+    from: Option<Saved>,
+    /// Whether nothing is left to do.
+    done: bool,
+}
+
+/// Opens the folder, and finds out how far its run has come.
+fn begin(args: &AlignArgs, config: &AlignConfig, loaded: &Loaded, manifest: &Manifest) -> Result<Begun> {
+    let folder = RunFolder::open(&args.out, manifest)?;
     folder::tell(folder.records());
-    write_settings(&folder.path("config.toml"), &config)?;
-    let finished = folder.path("adapter");
+    write_settings(&folder.path("config.toml"), config)?;
+    let finished = folder.path(ADAPTER);
     let from = folder.latest(|what| folder::warn(Some(&what)))?;
-    if is_finished(&finished, from.as_ref(), &loaded)? {
+    let done = is_finished(&finished, from.as_ref(), loaded)?;
+    if done {
         if let Some(last) = from.as_ref().filter(|saved| saved.is_last()) {
             folder.restore_metrics(last.step, Some(last), |what| folder::warn(Some(&what)))?;
         }
         say(args, &format!("already done: {}", finished.display()));
-        return Ok(());
     }
-    let mut adapter = match &from {
-        Some(saved) => Adapter::load(&saved.dir, loaded.spec(), loaded.model.device())?,
-        None => fresh,
-    };
-    adapter.set_trainable(true);
-    let modules = adapter.pairs().count();
-    say(
-        args,
-        &format!("{} prompts, {} trainable weights in {modules} modules", data.records.len(), adapter.parameters()),
-    );
-    let recompute = config.gradient_checkpointing;
-    let policy = Policy { recompute, ..Policy::new(&loaded.model, Some(&adapter)) };
-    let mut trainer = Trainer::new(policy, adapter.tensors(), objective.as_ref(), config.clone())?;
-    let session = Session {
-        folder: &folder,
-        from: from.as_ref(),
-        device: loaded.model.device(),
-        save_every: config.save_every,
-        keep_last: config.keep_last,
-        compute: &args.compute,
-        json: args.json,
-        save: &|dir| adapter.save(dir, loaded.spec()),
-    };
-    if !session.run(&mut trainer)? {
-        let (done, total) = (trainer.step_number(), trainer.total_steps());
-        return Err(Failure::Interrupted(format!(
-            "interrupted after {done} of {total} steps; the same command with the same --out goes on from there"
-        )));
-    }
-    let _finishing = interrupt::finishing();
-    adapter.save(&finished, loaded.spec())?;
-    say(args, &format!("adapter written to {}", finished.display()));
-    Ok(())
+    Ok(Begun { folder, from, done })
 }
 
 /// Writes down the settings of the run, unless they stand there already, perhaps in the user's own words.

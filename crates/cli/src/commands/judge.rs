@@ -1,11 +1,13 @@
 //! `mosa judge`: verdicts on the answers of a run, without asking the model again.
 
-use crate::args::{JudgeArgs, JudgingArgs};
+use crate::args::{JudgeArgs, JudgingArgs, PartArgs};
 use crate::failure::Failure;
 use crate::files::check_answers;
+use crate::manifest::Manifest;
+use crate::parts::{Done, Parted, say_budget};
 use crate::settings::{SettingsFile, key_of};
 use crate::table::{below, header, in_a_line, outcomes, rate, unassessed};
-use crate::{folder, interrupt, output};
+use crate::{digest, folder, interrupt, output};
 use anyhow::{Context, Error, Result};
 use mosa_client::{Endpoint, EndpointSettings};
 use mosa_judge::{
@@ -13,8 +15,11 @@ use mosa_judge::{
     texts,
 };
 use mosa_records::names::{ANSWERS, CASES, VERDICTS};
-use mosa_records::{AnswerRecord, Lock, Log, VerdictRecord, drop_outdated, tell_judges_apart};
+use mosa_records::{
+    AnswerRecord, CHUNKS, Cases, Lock, Log, RunFolder, VerdictRecord, drop_outdated, tell_judges_apart,
+};
 use serde::Deserialize;
+use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -38,9 +43,41 @@ pub(crate) struct Judged {
 
 pub(crate) fn run(args: &JudgeArgs) -> Result<(), Failure> {
     check_run(&args.run)?;
+    if args.parts.is_given() {
+        return part(args);
+    }
+    if args.out.is_some() {
+        return Err(
+            anyhow::anyhow!("--out is for --shard and --join: other verdicts stand in the folder of the run").into()
+        );
+    }
     let lock = Lock::take(&args.run, "judge")?;
     folder::warn(lock.warning());
     let Judged { verdicts, missing } = judge_folder(&args.run, &args.judging, args.quiet)?;
+    output::line(&table(&verdicts))?;
+    missing.map_or(Ok(()), |missing| Err(Failure::Check(missing)))
+}
+
+/// Judges a part of the texts, in a folder of its own; `mosa records merge` adds the verdicts to the run.
+fn part(args: &JudgeArgs) -> Result<(), Failure> {
+    let out = args.out.as_deref().context("--out is needed with --shard and --join: the folder of the part")?;
+    let answers: Vec<AnswerRecord> = folder::read(&args.run.join(ANSWERS))?;
+    check_answers(&args.run, &answers)?;
+    let (judges, texts) = (Judges::open(&args.judging)?, texts(&answers));
+    judges.say_budget(&args.parts);
+    let manifest = Manifest::new(json!({
+        "command": "judge",
+        "hashes": {"answers": digest::of_file(&args.run.join(ANSWERS))?},
+        "judges": judges.said(),
+        "gate": judges.file.gate,
+    }));
+    let (cases, quiet) = (Cases { total: texts.len(), unit: 1 }, args.quiet);
+    let parted = Parted { args: &args.parts, out, manifest: &manifest, cases, judges: true, quiet };
+    let done = parted.work(|folder, range| {
+        let (log, missing) = judges.ask(&texts[range], &folder.path(VERDICTS), quiet)?;
+        Ok(Done { value: standing(log.into_records(), &answers, quiet), missing })
+    })?;
+    let Some(Done { value: verdicts, missing }) = done else { return Ok(()) };
     output::line(&table(&verdicts))?;
     missing.map_or(Ok(()), |missing| Err(Failure::Check(missing)))
 }
@@ -63,25 +100,71 @@ fn table(verdicts: &[VerdictRecord]) -> String {
 
 /// Judges what has no verdict yet, and asks again where a judge gave none.
 pub(crate) fn judge_folder(run: &Path, args: &JudgingArgs, quiet: bool) -> Result<Judged, Failure> {
-    check_run(run)?;
-    let answers: Vec<AnswerRecord> = folder::read(&run.join(ANSWERS))?;
-    check_answers(run, &answers)?;
-    let (file, judges) = judges(args)?;
-    let texts = texts(&answers);
-    let judges: Vec<Judging<'_>> = judges.iter().map(|judge| Judging::new(judge.as_ref(), &file.gate)).collect();
-    let mut log = folder::log::<VerdictRecord>(&run.join(VERDICTS))?;
-    for judge in &judges {
-        ask(judge, &texts, &mut log, Asking { concurrency: args.concurrency, quiet })?;
+    Judges::open(args)?.judge(run, quiet)
+}
+
+/// Opened judges, with their endpoint and what it may use.
+pub(crate) struct Judges {
+    file: JudgeFile,
+    all: Vec<Box<dyn Judge>>,
+    concurrency: usize,
+}
+
+impl Judges {
+    /// Opens them.
+    pub(crate) fn open(args: &JudgingArgs) -> Result<Self> {
+        let (file, all) = judges(args)?;
+        Ok(Self { file, all, concurrency: args.concurrency })
     }
-    if let Some(problem) = file.settings.cache.as_ref().and_then(|cache| cache.problem()) {
-        output::say(&format!("warning: {problem}"));
+
+    /// Says that their endpoint's budget holds for each process, where several work on a run.
+    pub(crate) fn say_budget(&self, parts: &PartArgs) {
+        say_budget(parts, "judge", &self.file.endpoint.budget);
     }
-    let missing = judges.iter().filter_map(|judge| judge.missing(&texts, log.records())).collect();
-    Ok(Judged { verdicts: standing(log.into_records(), &answers, quiet), missing: said(missing) })
+
+    /// What a manifest says of them: names, and what decides beside the rule.
+    fn said(&self) -> Value {
+        self.all.iter().map(|judge| json!({"name": judge.name(), "by": judge.provenance().decides()})).collect()
+    }
+
+    /// Judges what has no verdict yet in a run, and asks again where a judge gave none.
+    pub(crate) fn judge(&self, run: &Path, quiet: bool) -> Result<Judged, Failure> {
+        check_run(run)?;
+        let answers: Vec<AnswerRecord> = folder::read(&run.join(ANSWERS))?;
+        check_answers(run, &answers)?;
+        let (log, missing) = self.ask(&texts(&answers), &run.join(VERDICTS), quiet)?;
+        Ok(Judged { verdicts: standing(log.into_records(), &answers, quiet), missing })
+    }
+
+    /// Asks each judge for what a file of verdicts lacks of some texts; what is missing behind that.
+    fn ask(
+        &self,
+        texts: &[Text<'_>],
+        file: &Path,
+        quiet: bool,
+    ) -> Result<(Log<VerdictRecord>, Option<String>), Failure> {
+        let judging: Vec<Judging<'_>> =
+            self.all.iter().map(|judge| Judging::new(judge.as_ref(), &self.file.gate)).collect();
+        let mut log = folder::log::<VerdictRecord>(file)?;
+        for judge in &judging {
+            ask(judge, texts, &mut log, Asking { concurrency: self.concurrency, quiet })?;
+        }
+        if let Some(problem) = self.file.settings.cache.as_ref().and_then(|cache| cache.problem()) {
+            output::say(&format!("warning: {problem}"));
+        }
+        let missing = judging.iter().filter_map(|judge| judge.missing(texts, log.records())).collect();
+        Ok((log, said(missing)))
+    }
 }
 
 /// Refuses a folder that holds nothing to judge. One that names answers it has lost is told from it later.
 fn check_run(run: &Path) -> Result<()> {
+    if !run.join(ANSWERS).exists() && RunFolder::manifest(run).is_ok_and(|manifest| manifest[CHUNKS].is_object()) {
+        let run = run.display();
+        anyhow::bail!(
+            "{run}: its chunks are not put together yet; run mosa records merge {run} --out RUN, then judge that"
+        );
+    }
     let found = run.join(ANSWERS).exists() || run.join(CASES).exists();
     anyhow::ensure!(found, "{}: holds no {ANSWERS}; it is not the run of a probe or an attack", run.display());
     Ok(())

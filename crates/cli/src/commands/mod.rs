@@ -15,6 +15,7 @@ pub(crate) mod man;
 pub(crate) mod merge;
 pub(crate) mod probe;
 pub(crate) mod quickstart;
+pub(crate) mod records;
 pub(crate) mod report;
 pub(crate) mod serve;
 pub(crate) mod utility;

@@ -1,15 +1,16 @@
 //! `mosa serve`: a model behind OpenAI's API.
 
-use crate::args::{AlgName, BatchingName, CacheName, ModelArgs, RemaskingName, SamplingArgs, ServeArgs};
+use crate::args::{AlgName, BatchingName, CacheName, DefenceArgs, ModelArgs, RemaskingName, SamplingArgs, ServeArgs};
 use crate::defences::{self, Defended, defended};
 use crate::failure::Failure;
 use crate::load::{Loaded, load, load_adapter};
 use crate::manifest::Fingerprints;
 use crate::sampling::Shipped;
 use crate::{interrupt, output};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 use mosa_core::Interrupt;
+use mosa_defence::{Made, Spec};
 use mosa_engine::{Batching, Ends, Options};
 use mosa_model::{Adapter, ModelConfig, ModelSpec, all_threads, set_threads, threads_for};
 use mosa_runtime::{Model, Runtime, Settings};
@@ -33,11 +34,14 @@ pub(crate) fn run(args: &ServeArgs) -> Result<(), Failure> {
         api_key: args.api_key.clone().filter(|key| !key.is_empty()),
         score_tail: args.score_tail,
         grace: Duration::from_secs_f64(args.grace),
+        head: ServerSettings::HEAD,
+        body: ServerSettings::BODY,
     };
     if !args.addr.ip().is_loopback() && settings.api_key.is_none() {
         output::say("note: whoever reaches this address may ask the model: give --api-key, or listen at 127.0.0.1");
     }
-    let _finishing = interrupt::finishing();
+    // To the very end: a busy machine that takes its time to let go of everything is not interrupted.
+    std::mem::forget(interrupt::finishing());
     serve(models, settings, &interrupt::stop(), |addr| {
         output::say(&format!("mosa: {}{behind} at http://{addr}/v1 (playground: http://{addr}/)", names.join(", ")));
     })?;
@@ -102,10 +106,34 @@ impl Making<'_> {
         let workers = workers?;
         let options = sampler(&Knobs::default()).map_err(anyhow::Error::msg)?;
         let fingerprint = defences::fingerprint(&mut Fingerprints::default(), dir, folder)?;
-        let Defended { runtime, .. } = defended(workers[0].clone(), &options, &args.defences, &fingerprint)?;
+        let own = own_defences(&args.defences, &name, &fingerprint)?;
+        let Defended { runtime, .. } =
+            defended(workers[0].clone(), &options, &own, &fingerprint).with_context(|| name.clone())?;
         let defences = runtime.defences().all().to_vec();
         Ok(Served { name, workers, sampler: Arc::clone(sampler), defences, fingerprint })
     }
+}
+
+/// The defences of a model: where one is given with several assets, it has the one that was made with it.
+fn own_defences(given: &DefenceArgs, model: &str, fingerprint: &str) -> Result<DefenceArgs> {
+    let mut of_others: Vec<(String, String)> = Vec::new();
+    let mut own: Vec<(String, String)> = Vec::new();
+    for typed in &given.defence {
+        let spec: Spec = typed.parse()?;
+        // What is no asset is said by the defence itself.
+        let made = spec.settings.get("asset").and_then(|file| file.as_str()).and_then(|file| std::fs::read(file).ok());
+        let other = made.and_then(|bytes| Made::of(&bytes).ok()).is_some_and(|made| made.model != fingerprint);
+        if other { &mut of_others } else { &mut own }.push((spec.name, typed.clone()));
+    }
+    if let Some((name, typed)) = of_others.iter().find(|(name, _)| own.iter().all(|(own, _)| own != name)) {
+        bail!(
+            "--defence {typed}: {model} would have none: this asset was made with another model or adapter. Make one with it \
+             (`mosa defence fit {name}` with its --model and --adapter) and give --defence {name}:asset=FILE a second time: \
+             every model that is served takes its own, and a request chooses among its model's by name (\"defences\" in \
+             \"mosa\")"
+        );
+    }
+    Ok(DefenceArgs { defence: own.into_iter().map(|(_, typed)| typed).collect() })
 }
 
 /// What clients call the model.

@@ -10,14 +10,14 @@ use crate::digest;
 use anyhow::Result;
 use mosa_engine::{Batching, Options, Schedule};
 use mosa_model::WeightsChoice;
-use mosa_records::Identity;
+use mosa_records::{CHUNKS, Identity, Part};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// A manifest, and what is needed to compare it with one that was recorded.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Manifest {
     said: Value,
     defaults: Value,
@@ -71,6 +71,18 @@ impl Manifest {
         Ok(self)
     }
 
+    /// The manifest of a part of the run.
+    pub(crate) fn of_part(mut self, part: &Part) -> Self {
+        part.say(&mut self.said);
+        self
+    }
+
+    /// The manifest of the run in a folder that several processes share, with what they must have in common beside it.
+    pub(crate) fn in_chunks(mut self, chunks: Value) -> Self {
+        self.said[CHUNKS] = chunks;
+        self
+    }
+
     /// Says where and in what it is computed, and what of that was asked for.
     pub(crate) fn computed(mut self, place: Place) -> Self {
         place.say(&mut self.said);
@@ -94,6 +106,14 @@ impl Identity for Manifest {
     }
 
     fn fix(&self, key: &str, recorded: &Value) -> Option<String> {
+        match key {
+            "shard" if recorded["part"].is_u64() => {
+                return Some(format!("--shard {}/{}", recorded["part"], recorded["of"]));
+            }
+            "chunks" if recorded.is_object() => return Some(format!("--join --chunk {}", recorded["size"])),
+            "chunks.size" => return Some(format!("--chunk {recorded}")),
+            _ => {}
+        }
         let recorded = recorded.as_str()?;
         match key {
             "device.kind" => Some(format!("--device {recorded}")),
@@ -106,7 +126,7 @@ impl Identity for Manifest {
 }
 
 /// The fingerprints of model and adapter folders, with the folders they are of.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Fingerprints(BTreeMap<String, PathBuf>);
 
 impl Fingerprints {

@@ -22,11 +22,13 @@ mod load;
 mod objectives;
 mod pairs;
 mod probe;
+mod ranks;
 mod reading;
 mod replies;
 mod safety;
 #[cfg(target_os = "linux")]
 mod serve;
+mod shards;
 mod stacks;
 #[cfg(target_os = "linux")]
 mod terminal;

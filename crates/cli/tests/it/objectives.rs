@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 const NAMES: [&str; 3] = ["a2d-eos", "vrpo", "recovery"];
 
 /// What is trained on, and room for runs.
-struct Room {
-    dir: tempfile::TempDir,
+pub(crate) struct Room {
+    pub(crate) dir: tempfile::TempDir,
     model: PathBuf,
 }
 
 impl Room {
-    fn new(model: &Path) -> Self {
+    pub(crate) fn new(model: &Path) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let row = |i: usize| json!({"id": format!("q{i}"), "prompt": format!("ask {i}"), "response": "so it is", "chosen": "no"});
         let rows = |n: usize| (0..n).map(|i| row(i).to_string() + "\n").collect::<String>();
@@ -35,12 +35,12 @@ impl Room {
         Self { dir, model: model.to_owned() }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
     /// An alignment as words; `more` is appended.
-    fn words(&self, objective: &str, out: &str, more: &str) -> Vec<String> {
+    pub(crate) fn words(&self, objective: &str, out: &str, more: &str) -> Vec<String> {
         let own = match objective {
             "recovery" => {
                 " --judge-config {d}/judge.toml --set recovery.group=3 --set recovery.t_max=9 --set recovery.temperature=2"
@@ -56,18 +56,18 @@ impl Room {
         words(&text.replace("{d}/", &format!("{}/", self.dir.path().display())), &[("m", &self.model)])
     }
 
-    fn metrics(&self, out: &str) -> Vec<Value> {
+    pub(crate) fn metrics(&self, out: &str) -> Vec<Value> {
         let text = fs::read_to_string(self.path(out).join("metrics.jsonl")).unwrap_or_default();
         text.lines().filter_map(|l| serde_json::from_str(l).ok()).collect()
     }
 
-    fn adapter(&self, out: &str) -> Vec<u8> {
+    pub(crate) fn adapter(&self, out: &str) -> Vec<u8> {
         fs::read(self.path(out).join("adapter/adapter_model.safetensors")).unwrap()
     }
 }
 
 /// What a step says of itself, without what a clock or the system says.
-fn said(metrics: &[Value]) -> Vec<Value> {
+pub(crate) fn said(metrics: &[Value]) -> Vec<Value> {
     let strip = |m: &Value| {
         let mut m = m.clone();
         for key in ["seconds", "tokens_per_s", "peak_mb", "device_mb"] {

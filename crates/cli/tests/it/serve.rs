@@ -4,8 +4,8 @@ use crate::{command, fixture, mosa, press_ctrl_c, words};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
-use std::process::{Child, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,9 +17,15 @@ struct Served {
 
 impl Served {
     fn start(more: &str) -> Self {
+        Self::by(command::<&str>(&[]), more)
+    }
+
+    /// The same by a program that goes on to be mosa.
+    fn by(mut program: Command, more: &str) -> Self {
         let model = fixture("llada");
         let typed = format!("serve --model {{m}} --quiet {more}");
-        let mut child = command(&words(typed.trim(), &[("m", &model)])).stderr(Stdio::piped()).spawn().unwrap();
+        program.args(words(typed.trim(), &[("m", &model)]));
+        let mut child = program.stderr(Stdio::piped()).spawn().unwrap();
         let mut said = String::new();
         let mut lines = BufReader::new(child.stderr.take().unwrap());
         while !said.contains("http://") {
@@ -75,7 +81,8 @@ fn a_server_that_is_told_to_stop_ends_its_answers_first() {
         asked.join().unwrap()
     });
     assert_eq!(given, expected);
-    assert!(served.child.wait().unwrap().success());
+    let ended = served.child.wait().unwrap();
+    assert!(ended.success(), "{ended}");
     assert!(TcpStream::connect(&served.addr).is_err());
 }
 
@@ -124,4 +131,65 @@ fn what_a_server_cannot_do_is_said_before_it_listens() {
         assert_eq!(run.code, 2, "{typed}: {}", run.stderr);
         assert!(run.stderr.contains(said), "{typed}: {}", run.stderr);
     }
+}
+
+/// An asset of a defence, fitted on a few rows with this adapter or none.
+fn fitted(dir: &Path, file: &str, adapter: &str) -> PathBuf {
+    let rows = "prompt,response\nhow do i cook it,take a pot and stir\nwho built it,a mason did\nwhat is rain,water that falls\n";
+    let (data, out, model) = (dir.join("rows.csv"), dir.join(file), fixture("llada"));
+    std::fs::write(&data, rows).unwrap();
+    let typed = format!("defence fit sad --quiet --model {{m}} --out {{o}} {adapter}");
+    let mut typed = words(typed.trim(), &[("m", &model), ("o", &out), ("a", &model.join("adapter"))]);
+    typed.extend(["--data".to_owned(), format!("unsafe={}", data.display())]);
+    mosa(&typed).ok();
+    out
+}
+
+#[test]
+fn every_adapter_has_the_asset_that_was_made_with_it_or_it_is_said_which_has_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let (base, lora) = (fitted(dir.path(), "base", ""), fitted(dir.path(), "lora", "--adapter {a}"));
+    let adapter = fixture("llada").join("adapter");
+    let typed = |assets: &[&Path]| {
+        let defences: String = assets.iter().map(|asset| format!(" --defence sad:asset={}", asset.display())).collect();
+        format!("--adapter lora={}{defences} --addr 127.0.0.1:0 --name tiny", adapter.display())
+    };
+    let served = Served::start(&typed(&[&base, &lora]));
+    let models: Value = serde_json::from_str(&served.ask("GET /v1/models", "")).unwrap();
+    let has = |n: usize| (models["data"][n]["id"].as_str().unwrap(), &models["data"][n]["mosa"]["defences"]);
+    assert_eq!([has(0), has(1)], [("tiny", &json!(["sad"])), ("tiny:lora", &json!(["sad"]))]);
+    let model = fixture("llada");
+    for (asset, without) in [(&base, "tiny:lora would have none"), (&lora, "tiny would have none")] {
+        let run = mosa(&words(&format!("serve --model {{m}} {}", typed(&[asset])), &[("m", &model)]));
+        assert!(run.code == 2 && run.stderr.contains(without), "{}", run.stderr);
+        assert!(run.stderr.contains("mosa defence fit sad"), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn where_there_are_more_connections_than_files_those_that_are_there_are_answered_and_others_wait() {
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "ulimit -n 80; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_mosa")]);
+    let served = Served::by(limited, "--addr 127.0.0.1:0 --gen-length 8");
+    let mut early = TcpStream::connect(&served.addr).unwrap();
+    let answered = |of: &mut TcpStream| {
+        write!(of, "GET /v1/models HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        let mut first = [0; 15];
+        of.read_exact(&mut first).unwrap();
+        assert_eq!(&first, b"HTTP/1.1 200 OK");
+        // The rest of it, as far as it is there.
+        let _ = of.read(&mut [0; 65536]);
+    };
+    answered(&mut early);
+    let crowd: Vec<TcpStream> = (0..120).map(|_| TcpStream::connect(&served.addr).unwrap()).collect();
+    let mut late = TcpStream::connect(&served.addr).unwrap();
+    late.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    write!(late, "GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    assert!(late.read(&mut [0; 1]).is_err(), "80 files are enough for 120 connections");
+    answered(&mut early);
+    drop(crowd);
+    late.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let mut told = String::new();
+    late.read_to_string(&mut told).unwrap();
+    assert!(told.starts_with("HTTP/1.1 200"), "{told}");
 }

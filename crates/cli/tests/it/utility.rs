@@ -164,9 +164,15 @@ fn shards_are_disjoint_and_the_report_puts_them_together() {
     for i in 1..=3 {
         bench.run(&format!("{line} --out {{d}}/part{i} --shard {i}/3")).ok();
     }
-    let mut parts: Vec<Value> = (1..=3).flat_map(|i| bench.samples(&format!("part{i}"))).collect();
-    parts.sort_by_key(|sample| sample["index"].as_u64());
-    assert_eq!(parts, bench.samples("whole"));
+    let parts: Vec<Value> = (1..=3).flat_map(|i| bench.samples(&format!("part{i}"))).collect();
+    assert_eq!(parts, bench.samples("whole"), "contiguous");
+    bench.run("records merge {d}/part3 {d}/part1 {d}/part2 --out {d}/merged --quiet").ok();
+    for name in ["manifest.json", "samples.jsonl"] {
+        assert_eq!(
+            fs::read(bench.path("merged").join(name)).unwrap(),
+            fs::read(bench.path("whole").join(name)).unwrap()
+        );
+    }
     let page = |runs: &str, out: &str| {
         bench.run(&format!("report {runs} --out {{d}}/{out}")).ok();
         fs::read_to_string(bench.path(out)).unwrap()
@@ -303,12 +309,7 @@ fn what_cannot_be_asked_is_one_error_that_names_file_row_and_fix() {
     refused(&format!("{choose} --gen-length 8"), &["--gen-length", "remove it"]);
     bench.write("mine.toml", &task);
     refused("utility {d}/mine.toml --protocol lm-eval --shots 0 --data {d}/sums", &["mine.toml", "lm-eval", "llada"]);
-    for (flag, part) in [
-        ("--shard 1/2", "--shard"),
-        ("--data {d}/sums", "--data"),
-        ("--groups x", "there are: "),
-        ("--protocol x", "exact"),
-    ] {
+    for (flag, part) in [("--data {d}/sums", "--data"), ("--groups x", "there are: "), ("--protocol x", "exact")] {
         refused(&format!("utility world {flag}"), &[part]);
     }
     bench.write("file", "");

@@ -9,6 +9,11 @@ const BESIDE: [&str; 8] = ["shard", "items", "schema", "machine", "asked", "mosa
 const BESIDE_DEVICE: [&str; 2] = ["number", "card"];
 /// Which shard of how many a run is.
 pub(super) fn shard(run: &Run) -> Option<(usize, usize)> {
+    let number = |value: &Value| value.as_u64().and_then(|n| usize::try_from(n).ok());
+    if let Some(said) = run.manifest.get("shard").filter(|said| said.is_object()) {
+        return Some((number(&said["part"])?, number(&said["of"])?));
+    }
+    // Earlier versions: every n-th item.
     let said = run.said("shard")?;
     let (own, all) = said.split_once('/')?;
     Some((own.trim().parse().ok()?, all.trim().parse().ok()?))
@@ -17,7 +22,11 @@ pub(super) fn shard(run: &Run) -> Option<(usize, usize)> {
 /// Whether two runs are shards of the same one.
 pub(super) fn are_shards(a: &Run, b: &Run) -> bool {
     match (shard(a), shard(b)) {
-        (Some((_, n)), Some((_, m))) => n == m && shared(&a.manifest) == shared(&b.manifest),
+        (Some((_, n)), Some((_, m))) => {
+            // Shards of earlier versions hold other items.
+            let alike = a.manifest["shard"].is_object() == b.manifest["shard"].is_object();
+            n == m && alike && shared(&a.manifest) == shared(&b.manifest)
+        }
         _ => false,
     }
 }

@@ -1,5 +1,6 @@
 //! The gradient of the loss with respect to the one-hot rows of a suffix.
 
+use super::avoid::{Avoid, masked};
 use super::loss::{Row, TargetLoss};
 use crate::ProbeError;
 use mosa_core::TokenId;
@@ -17,7 +18,7 @@ pub struct Gradient {
 }
 
 /// What some rows add to the loss, and a derivative of it.
-pub(super) struct Part {
+struct Part {
     pub loss: f64,
     /// With respect to whatever the rows were given.
     pub gradient: Tensor,
@@ -61,7 +62,7 @@ impl TargetLoss<'_> {
 
     /// The same of any function of the hidden states [n, width] of the positions `want`; `head` gives its value and its gradient
     /// with respect to them.
-    pub(super) fn body_gradient(
+    fn body_gradient(
         &self,
         rows: &[Row<'_>],
         want: &[Slot],
@@ -112,7 +113,7 @@ impl TargetLoss<'_> {
 
     /// A number that `value` makes of the logits of some hidden states, and its gradient with respect to these. Where the model
     /// widens its weights, autograd would keep the whole head in f32: it only goes as far as the logits.
-    pub(super) fn through_head(
+    fn through_head(
         &self,
         hidden: &Tensor,
         value: &dyn Fn(&Tensor) -> Result<Tensor, ProbeError>,
@@ -131,5 +132,28 @@ impl TargetLoss<'_> {
         let loss = part.f_double_value(&[])?;
         let gradient = Tensor::f_run_backward(&[part], &[&hidden], false, false)?;
         Ok(Part { loss, gradient: gradient.into_iter().next().ok_or_else(missing)? })
+    }
+
+    /// What the monitor adds to the loss at a suffix, and its gradient with respect to a shift of the suffix's embeddings:
+    /// [suffix length, width].
+    fn avoided(&self, avoid: &Avoid, suffix: &[TokenId]) -> Result<Part, ProbeError> {
+        let (masked, suffixes) = (masked(), [suffix.to_vec()]);
+        let rows: Vec<Row<'_>> = self.rows(&suffixes, &masked)?.collect();
+        let want = avoid.want(rows.len());
+        let share = 1.0 / avoid.positions.len() as f64;
+        let part = self.body_gradient(&rows, &want, &|hidden| {
+            let (mut suspicion, mut gradients) = (0.0, Vec::new());
+            for part in hidden.f_split(self.chunk(), 0)? {
+                let read = |logits: &Tensor| -> Result<Tensor, ProbeError> {
+                    Ok(avoid.monitor.read(logits)?.f_sum(Kind::Float)?.f_mul_scalar(share)?)
+                };
+                let part = self.through_head(&part, &read)?;
+                suspicion += part.loss;
+                gradients.push(part.gradient);
+            }
+            Ok(Part { loss: suspicion, gradient: Tensor::f_cat(&gradients, 0)? })
+        })?;
+        let (toll, slope) = (avoid.toll.of(part.loss), avoid.toll.slope(part.loss));
+        Ok(Part { loss: toll, gradient: part.gradient.f_mul_scalar(slope)? })
     }
 }

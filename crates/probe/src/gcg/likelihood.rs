@@ -1,9 +1,11 @@
 //! How the likelihood of a target is estimated.
 
-use super::settings::MOST_ROWS;
 use crate::ProbeError;
 use mosa_engine::Estimator;
 use serde::{Deserialize, Serialize};
+
+/// The most candidates of an iteration, canvases of a pass, and random reveals of a target.
+pub(super) const MOST_ROWS: usize = 65_536;
 
 /// How the likelihood of a target is estimated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

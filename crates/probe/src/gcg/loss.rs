@@ -1,6 +1,6 @@
 //! The loss of a target under a suffix, for many suffixes at a time.
 
-use super::avoid::Avoid;
+use super::avoid::{Avoid, masked};
 use super::goal::Goal;
 use super::likelihood::TargetLikelihood;
 use crate::ProbeError;
@@ -106,6 +106,26 @@ impl<'a> TargetLoss<'a> {
             losses.iter_mut().zip(tolls).for_each(|(loss, toll)| *loss += toll);
         }
         Ok(losses)
+    }
+
+    /// What the monitor thinks of the first pass of every suffix, all of the response masked.
+    fn suspicions(&self, avoid: &Avoid, suffixes: &[Vec<TokenId>]) -> Result<Vec<f64>, ProbeError> {
+        let (masked, count) = (masked(), avoid.positions.len() as i64);
+        let rows: Vec<Row<'_>> = self.rows(suffixes, &masked)?.collect();
+        let mut all = Vec::with_capacity(rows.len());
+        for rows in rows.chunks(self.rows_per_pass) {
+            let want = avoid.want(rows.len());
+            let hidden = self.model.hidden(self.call(rows, &want))?;
+            for row in 0..rows.len() as i64 {
+                let mut read = Vec::new();
+                for part in hidden.f_narrow(0, row * count, count)?.f_split(self.chunk(), 0)? {
+                    let values = avoid.monitor.read(&self.model.score(&part, self.adapter)?)?;
+                    read.extend(Vec::<f32>::try_from(values.f_to_device(Device::Cpu)?)?.into_iter().map(f64::from));
+                }
+                all.push(read.iter().sum::<f64>() / count as f64);
+            }
+        }
+        Ok(all)
     }
 
     /// p of every target token while the whole target is masked.

@@ -1,13 +1,11 @@
 //! Every setting of a suffix search.
 
-use super::likelihood::TargetLikelihood;
+use super::likelihood::{MOST_ROWS, TargetLikelihood};
 use crate::ProbeError;
 use serde::{Deserialize, Serialize};
 
 /// The most iterations of a search.
 const MOST_ITERATIONS: usize = 1_000_000;
-/// The most candidates of an iteration, canvases of a pass, and random reveals of a target.
-pub(super) const MOST_ROWS: usize = 65_536;
 
 /// Settings of [`super::Gcg`]. Defaults are those of GCG's paper, with the MOSA paper's 100 iterations.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,9 +1,14 @@
 //! Run folders and record files: resume, kills, drift.
 
+// A test fails by panicking.
+#![allow(clippy::unwrap_used)]
+
+mod chunks;
 mod crash;
 mod defence;
 mod identity;
 mod lock;
+mod parts;
 mod verdict;
 
 use mosa_records::{

@@ -162,7 +162,7 @@ fn the_end_of_a_prompt_is_scored_as_the_engine_scores_it() {
     let log_p = said["token_logprobs"].as_array().unwrap();
     assert_eq!(log_p.len(), ids.len() + 1);
     let options = options(ends(server.runtime.text()), &Knobs::default()).unwrap();
-    let own = server.runtime.tail(&options, ids.clone(), 2).unwrap();
+    let own = server.runtime.tail(&options, ids.clone(), 2).unwrap().tokens;
     for (at, own) in (ids.len() - 2..).zip(own) {
         assert_eq!(log_p[at].as_f64(), Some(own.log_p));
         let top = said["top_logprobs"][at].as_object().unwrap();
@@ -204,4 +204,55 @@ fn models_words_and_counts_can_be_asked_for() {
     server.said(&chat("x"));
     assert!(server.metric("mosa_completion_tokens_total") > 0.0);
     assert_eq!(server.metric("mosa_responses_total{route=\"/v1/chat/completions\",status=\"200\"}"), 1.0);
+}
+
+#[test]
+fn tokens_of_an_answer_have_their_bytes_also_where_those_are_half_a_character() {
+    let server = Server::start(|_| {});
+    let mut halves = 0;
+    for seed in 0..12 {
+        let body = with(chat("the sea"), &json!({"logprobs": true, "temperature": 2.0, "seed": seed}));
+        let (_, answer) = server.post("/v1/chat/completions", &body);
+        let choice = &answer["choices"][0];
+        let tokens = choice["logprobs"]["content"].as_array().unwrap();
+        let bytes = |token: &Value| -> Vec<u8> {
+            token["bytes"].as_array().unwrap().iter().map(|byte| byte.as_u64().unwrap() as u8).collect()
+        };
+        // Special tokens are tokens, and no text.
+        let words = tokens.iter().filter(|token| !token["token"].as_str().unwrap().starts_with("<|"));
+        let all: Vec<u8> = words.flat_map(bytes).collect();
+        assert_eq!(String::from_utf8_lossy(&all), choice["message"]["content"].as_str().unwrap());
+        for token in tokens {
+            let (said, bytes) = (token["token"].as_str().unwrap(), bytes(token));
+            match std::str::from_utf8(&bytes) {
+                Ok(whole) => assert_eq!(said, whole),
+                Err(_) => assert!(said.contains("\\x"), "{token}"),
+            }
+            halves += usize::from(said.contains("\\x"));
+        }
+    }
+    assert!(halves > 0, "there was no half of a character");
+}
+
+#[test]
+fn choices_of_one_question_have_the_numbers_each_has_alone() {
+    let server = Server::start(|_| {});
+    let ids = server.runtime.text().tokenizer.encode("once upon a time there was").unwrap();
+    let options = options(ends(server.runtime.text()), &Knobs::default()).unwrap();
+    let choices: Vec<Vec<u32>> = (300..304).map(|last| [ids.as_slice(), &[last]].concat()).collect();
+    let body = |prompts: &[Vec<u32>]| json!({"prompt": prompts, "echo": true, "logprobs": 1, "max_tokens": 1, "mosa": {"score_tail": 3}});
+    let together = server.post("/v1/completions", &body(&choices)).1;
+    for (n, choice) in choices.iter().enumerate() {
+        let own = server.runtime.tail(&options, choice.clone(), 3).unwrap().tokens;
+        let one = server.post("/v1/completions", &body(std::slice::from_ref(choice))).1;
+        assert_eq!(one["choices"][0]["logprobs"], together["choices"][n]["logprobs"]);
+        let said = one["choices"][0]["logprobs"]["token_logprobs"].as_array().unwrap();
+        for (at, own) in own.iter().enumerate() {
+            assert_eq!(said[choice.len() - 3 + at].as_f64(), Some(own.log_p));
+        }
+    }
+    let mask = server.runtime.text().special.mask;
+    for last in [mask, 999_999] {
+        assert_eq!(server.post("/v1/completions", &body(&[[ids.as_slice(), &[last]].concat()])).0, 400, "{last}");
+    }
 }

@@ -1,6 +1,6 @@
 //! Clients that go away, wait, or come in crowds.
 
-use crate::{Server, chat, with};
+use crate::{Server, chat, rest, wire, with};
 use serde_json::json;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -99,4 +99,41 @@ fn a_stop_lets_answers_under_way_end_and_takes_no_more() {
     });
     assert_eq!(asked, expected);
     Server::until("nobody listens", || TcpStream::connect(addr).is_err());
+}
+
+#[test]
+fn who_takes_nothing_of_their_answers_is_cut_off() {
+    let server = Server::start(|settings| settings.timeout = Duration::from_millis(500));
+    let mut stream = TcpStream::connect(server.addr).unwrap();
+    Server::until("it is there", || server.metric("mosa_connections") >= 2.0);
+    stream.set_nonblocking(true).unwrap();
+    // More than both sides keep for who does not read, a page each.
+    let sent = (0..2000).take_while(|_| stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").is_ok()).count();
+    assert!(sent > 400, "{sent}");
+    Server::until("it is gone", || server.metric("mosa_connections") <= 1.0);
+    stream.set_nonblocking(false).unwrap();
+    let mut told = Vec::new();
+    let _ = stream.read_to_end(&mut told);
+    assert!(told.windows(12).filter(|part| part == b"HTTP/1.1 200").count() < sent, "all of it was sent");
+}
+
+#[test]
+fn a_body_or_a_head_that_does_not_go_on_ends_its_connection_and_nothing_else() {
+    let server = Server::start(|settings| {
+        (settings.head, settings.body) = (Duration::from_millis(400), Duration::from_millis(400));
+    });
+    let bytes = wire("", &chat("the sea").to_string());
+    let half = |bytes: &[u8]| {
+        let mut stream = TcpStream::connect(server.addr).unwrap();
+        stream.write_all(bytes).unwrap();
+        stream
+    };
+    let (body, head, silent) = (half(&bytes[..bytes.len() - 9]), half(&bytes[..30]), half(b""));
+    drop(half(&bytes[..bytes.len() - 9]));
+    assert_eq!(server.said(&chat("the sea")), server.alone("the sea"));
+    let told = rest(body);
+    assert!(told.starts_with("HTTP/1.1 408") && told.contains("slow_request"), "{told}");
+    assert_eq!([rest(head), rest(silent)], ["", ""]);
+    Server::until("they are gone", || server.metric("mosa_connections") <= 1.0);
+    assert_eq!(server.metric("mosa_running") + server.metric("mosa_waiting"), 0.0);
 }

@@ -1,6 +1,6 @@
 //! What is not honoured is refused by its name.
 
-use crate::{Server, chat, with};
+use crate::{Server, chat, rest, with};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -64,7 +64,7 @@ fn harmless_fields_of_known_clients_are_taken() {
     assert_eq!(server.post("/v1/chat/completions", &with(chat("x"), &more)).0, 200);
 }
 
-/// The status of whatever bytes.
+/// The beginning of what is said to whatever bytes.
 fn raw(server: &Server, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(server.addr).unwrap();
     stream.write_all(bytes).unwrap();
@@ -87,6 +87,7 @@ fn bytes_that_are_no_request_get_one_clear_answer_each() {
     let json = "application/json";
     for (bytes, status) in [
         (post(json, b"{\"messages\": [\xff\xfe]}"), "400"),
+        (post(json, br#"{"messages": [{"role": "user", "content": "\ud800"}]}"#), "400"),
         (post(json, b"{\"messages\": "), "400"),
         (post(json, b"[1]"), "400"),
         (post(json, "[".repeat(9_000).as_bytes()), "400"),
@@ -111,14 +112,10 @@ fn a_body_without_a_length_ends_at_the_limit() {
     let head = "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
     stream.write_all(head.as_bytes()).unwrap();
     for _ in 0..100 {
-        // The server may hang up in the middle; that is the point.
-        if stream.write_all(format!("64\r\n{}\r\n", " ".repeat(100)).as_bytes()).is_err() {
-            break;
-        }
+        stream.write_all(format!("64\r\n{}\r\n", " ".repeat(100)).as_bytes()).unwrap();
     }
-    let mut answer = String::new();
-    let _ = stream.read_to_string(&mut answer);
-    assert!(answer.contains("413") || answer.is_empty(), "{answer}");
+    let answer = rest(stream);
+    assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("request_too_large"), "{answer}");
     assert_eq!(server.metric("mosa_responses_total{route=\"/v1/chat/completions\",status=\"413\"}"), 1.0);
 }
 
@@ -132,4 +129,41 @@ fn a_key_is_asked_for_everywhere_but_where_machines_look_in() {
         assert_eq!(server.post_with("/v1/chat/completions", &chat("x"), &[("Authorization", key)]).0, 401, "{key}");
     }
     assert_eq!(server.post_with("/v1/chat/completions", &chat("x"), &[("Authorization", "Bearer secret")]).0, 200);
+}
+
+#[test]
+fn who_sends_far_too_much_and_then_reads_learns_why() {
+    let server = Server::start(|settings| settings.max_body = 1000);
+    let mut stream = TcpStream::connect(server.addr).unwrap();
+    let (bytes, part) = (256 << 20, vec![b' '; 1 << 20]);
+    let head = "POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length:";
+    stream.write_all(format!("{head} {bytes}\r\n\r\n").as_bytes()).unwrap();
+    for _ in 0..bytes / part.len() {
+        stream.write_all(&part).unwrap();
+    }
+    let answer = rest(stream);
+    assert!(answer.starts_with("HTTP/1.1 413") && answer.to_lowercase().contains("connection: close"), "{answer}");
+    server.said(&chat("still there"));
+}
+
+#[test]
+fn bytes_that_are_no_text_are_told_where_they_stand() {
+    let server = Server::start(|_| {});
+    let answer =
+        raw(&server, &post("application/json", b"{\"messages\": [{\"role\": \"user\", \"content\": \"\xff\"}]}"));
+    assert!(answer.contains("the body is no UTF-8 behind byte 43"), "{answer}");
+}
+
+#[test]
+fn whatever_is_asked_for_metrics_know_a_few_routes() {
+    let server = Server::start(|settings| settings.api_key = Some("secret".into()));
+    assert_eq!([server.get("/v1/").0, server.get("/v1").0], [200, 200], "whether anybody is there is no secret");
+    for path in ["/v1/x", "/v1/models/tiny", "/x", "/x/y?z=1", "/V1/models"] {
+        assert_eq!(server.get(path).0, 401, "{path} without a key");
+    }
+    let counted = |route: &str, status: u16| {
+        server.metric(&format!("mosa_responses_total{{route=\"{route}\",status=\"{status}\"}}"))
+    };
+    assert_eq!([counted("/v1", 200), counted("/v1/models", 401), counted("other", 401)], [2.0, 1.0, 4.0]);
+    assert!(!server.get("/metrics").1.contains("route=\"/\""));
 }

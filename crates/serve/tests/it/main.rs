@@ -6,6 +6,7 @@
 mod answers;
 mod connections;
 mod faults;
+mod http;
 mod streams;
 
 use mosa_core::Interrupt;
@@ -15,7 +16,8 @@ use mosa_runtime::{Ask, Defence, Model, Runtime, RuntimeError, Settings as Runti
 use mosa_serve::{Knobs, Served, Settings, serve};
 use mosa_text::{Message, Prompt, TextModel};
 use serde_json::{Value, json};
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
@@ -97,6 +99,8 @@ impl Server {
             api_key: None,
             score_tail: None,
             grace: Duration::from_secs(30),
+            head: Settings::HEAD,
+            body: Settings::BODY,
         };
         change(&mut settings);
         let first = model();
@@ -120,6 +124,13 @@ impl Server {
         let thread =
             std::thread::spawn(move || serve(vec![served], settings, &own, |addr| tell.send(addr).unwrap()).unwrap());
         Self { addr: told.recv().unwrap(), runtime, stop, thread: Some(thread) }
+    }
+
+    /// All that a connection says to these bytes, until it closes.
+    fn raw(&self, bytes: &[u8]) -> String {
+        let mut stream = TcpStream::connect(self.addr).unwrap();
+        stream.write_all(bytes).unwrap();
+        rest(stream)
     }
 
     fn url(&self, path: &str) -> String {
@@ -189,6 +200,19 @@ impl Drop for Server {
             ended.unwrap();
         }
     }
+}
+
+/// What a connection still says, until it closes.
+fn rest(mut stream: TcpStream) -> String {
+    let mut told = Vec::new();
+    stream.read_to_end(&mut told).unwrap();
+    String::from_utf8_lossy(&told).into_owned()
+}
+
+/// A request with this body as it goes over the wire, with more lines in its head.
+fn wire(more: &str, body: &str) -> Vec<u8> {
+    let head = "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
+    format!("{head}{more}Content-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
 }
 
 /// A chat with one turn.

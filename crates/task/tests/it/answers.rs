@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::path::Path;
 
 const SHOTLESS: Choice =
-    Choice { groups: Vec::new(), limit: None, sample: None, seed: 0, shard: None, shots: Some(0), shots_file: None };
+    Choice { groups: Vec::new(), limit: None, sample: None, seed: 0, shots: Some(0), shots_file: None };
 
 /// The rows of a fixture that are about a task.
 pub(crate) fn fixture(name: &str, task: &str) -> Vec<Value> {

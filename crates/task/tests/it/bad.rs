@@ -144,7 +144,6 @@ fn a_selection_of_nothing_is_refused() {
     let of = |choice: Choice| load(GOOD, &[("rows.jsonl", ROWS)], &choice).unwrap_err().to_string();
     assert!(of(Choice { limit: Some(0), ..Choice::default() }).contains("must be positive"));
     assert!(of(Choice { groups: vec!["x".into()], ..Choice::default() }).contains("the task has no groups"));
-    assert!(of(Choice { shard: "2/2".parse().ok(), ..Choice::default() }).contains("nothing is left"));
 }
 
 #[test]

@@ -1,9 +1,8 @@
 //! Tasks of one's own: what is selected, which shots, how several metrics score.
 
 use crate::{folder, load, scores};
-use mosa_task::{Ask, Choice, Item, Said, Scoring, Shard, Task, TaskFile, built_ins};
+use mosa_task::{Ask, Choice, Item, Said, Scoring, Task, TaskFile, built_ins};
 use mosa_text::{Prompt, Role};
-use std::collections::HashSet;
 
 /// A small task with groups; `%` marks the place of more keys of its sections.
 const OWN: &str = r#"
@@ -73,22 +72,6 @@ fn a_chat_has_the_description_as_its_system_turn_and_shots_as_turns() {
     let wanted =
         [(&Role::System, "Sums.\n"), (&Role::User, "0 + 1 ="), (&Role::Assistant, " 1"), (&Role::User, "0 + 1 =")];
     assert_eq!(turns, wanted);
-}
-
-#[test]
-fn shards_of_a_selection_part_it() {
-    let whole = Choice { sample: Some(13), seed: 5, ..Choice::default() };
-    let mut parts = Vec::new();
-    for number in 1..=4 {
-        parts.extend(ids(&Choice { shard: Some(Shard::new(number, 4).unwrap()), ..whole.clone() }));
-    }
-    let all = ids(&whole);
-    assert_eq!(all.len(), 13);
-    assert_eq!(parts.len(), 13);
-    assert_eq!(parts.into_iter().collect::<HashSet<_>>(), all.into_iter().collect());
-    assert!(Shard::new(0, 4).is_err() && Shard::new(5, 4).is_err());
-    assert_eq!("2/4".parse::<Shard>().unwrap(), Shard::new(2, 4).unwrap());
-    assert!("2".parse::<Shard>().unwrap_err().to_string().contains("2/4"));
 }
 
 #[test]

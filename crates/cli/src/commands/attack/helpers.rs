@@ -5,6 +5,7 @@ use crate::args::{AttackArgs, HelperName, ModelArgs, SamplingArgs};
 use crate::endpoint::sent_otherwise;
 use crate::load::load;
 use crate::manifest::Fingerprints;
+use crate::parts::say_budget;
 use crate::settings::{SettingsFile, key_of};
 use crate::{hub, interrupt};
 use anyhow::{Result, anyhow};
@@ -66,6 +67,7 @@ pub(crate) fn open<'a>(args: &AttackArgs, target: &'a dyn Target) -> Result<Role
         if let Some(local) = entry.checkpoint() {
             roles.add(entry.roles, Box::new(in_process(args, &local, &mut open)?));
         } else if let Some(settings) = entry.endpoint {
+            say_budget(&args.parts, "helper", &settings.budget);
             let endpoint = Endpoint::new(settings).map_err(|error| match &file {
                 Some(file) => file.wrong(part, key_of(&error), error),
                 None => error.into(),

@@ -6,16 +6,17 @@ mod logs;
 mod target;
 
 use crate::args::{AttackArgs, HelperName, ProfileName, say_notes};
-use crate::commands::judge;
+use crate::commands::judge::{Judged, Judges};
 use crate::failure::Failure;
 use crate::manifest::{Manifest, Place};
+use crate::parts::{Done, Parted};
 use crate::table::{self, header, rate};
-use crate::{digest, folder, output, settings};
+use crate::{digest, output, settings};
 use anyhow::{Result, anyhow};
 use mosa_attack::{Attack, Budget, Case, CaseRecord, Plan, Profile, Reason, Records, attack, check, run as attack_all};
 use mosa_data::Benchmark;
 use mosa_eval::{CaseOutcome, submitted, why_unassessed};
-use mosa_records::{AnswerRecord, Log, Outcomes, Record, VerdictRecord, View};
+use mosa_records::{AnswerRecord, Cases, Log, Outcomes, Record, VerdictRecord, View};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -27,7 +28,7 @@ pub(crate) fn run(args: &AttackArgs) -> Result<(), Failure> {
     if args.name == "list" {
         return Ok(list::print()?);
     }
-    let carried = carried_out(args)?;
+    let Some(carried) = carried_out(args)? else { return Ok(()) };
     output::line(&carried.table)?;
     if let (Some(run), false) = (&args.out, args.compute.quiet) {
         let run = run.display();
@@ -44,8 +45,8 @@ pub(crate) struct Carried {
     pub failed: Option<Failure>,
 }
 
-/// Attacks and judges what has no record yet.
-pub(crate) fn carried_out(args: &AttackArgs) -> Result<Carried, Failure> {
+/// Attacks and judges what has no record yet; nothing comes back from a run that is shared with other processes.
+pub(crate) fn carried_out(args: &AttackArgs) -> Result<Option<Carried>, Failure> {
     let attack = chosen(args)?;
     let (Some(file), Some(out)) = (&args.behaviors, &args.out) else {
         return Err(anyhow!("--prompts and --out are needed").into());
@@ -55,8 +56,7 @@ pub(crate) fn carried_out(args: &AttackArgs) -> Result<Carried, Failure> {
     let helpers = helpers::open(args, target.model.as_ref())?;
     check(&attack.needs(), target.model.as_ref(), |role| helpers.fills(role), attack.name())
         .map_err(|what| anyhow!(what))?;
-    let run =
-        folder::open(out, &manifest(args, attack.as_ref(), &Asked { benchmark: &benchmark, file }, target.identity)?)?;
+    let manifest = manifest(args, attack.as_ref(), &Asked { benchmark: &benchmark, file }, target.identity)?;
     let budget = Budget {
         queries: args.limits.max_queries,
         helper_calls: args.limits.max_helper_calls,
@@ -69,17 +69,30 @@ pub(crate) fn carried_out(args: &AttackArgs) -> Result<Carried, Failure> {
         budget,
         concurrency: args.limits.cases,
     };
-    let mut logs = Logs::open(&run, args.retry)?;
-    carry_out(&plan, &cases(&benchmark, args.sampling.seed), &mut logs, args.compute.quiet)?;
+    let (all, judges, quiet) =
+        (cases(&benchmark, args.sampling.seed), Judges::open(&args.judging)?, args.compute.quiet);
+    judges.say_budget(&args.parts);
+    let cases = Cases { total: all.len(), unit: 1 };
+    let parted = Parted { args: &args.parts, out, manifest: &manifest, cases, judges: false, quiet };
+    let done = parted.work(|run, range| {
+        let mut logs = Logs::open(run, args.retry)?;
+        carry_out(&plan, &all[range], &mut logs, quiet)?;
+        let Judged { verdicts, missing } = judges.judge(run.dir(), quiet)?;
+        Ok(Done { value: (logs, verdicts), missing })
+    })?;
+    Ok(done.map(|Done { value: (logs, verdicts), missing }| carried(args, logs, &verdicts, missing)))
+}
+
+/// What came of it, as it is told.
+fn carried(args: &AttackArgs, logs: Logs, verdicts: &[VerdictRecord], missing: Option<String>) -> Carried {
     let cases = logs.cases.into_records();
-    let judged = judge::judge_folder(out, &args.judging, args.compute.quiet)?;
     let profile = format!("{:?}", args.profile).to_lowercase();
-    let Success { rows, mut why, told } = success(&cases, &judged.verdicts, &profile);
-    why.extend(by_place(logs.answers.records(), &judged.verdicts));
+    let Success { rows, mut why, told } = success(&cases, verdicts, &profile);
+    why.extend(by_place(logs.answers.records(), verdicts));
     let silent = silent(&cases, &logs.answers);
-    let failed = say_broken(&cases, &silent, args.compute.quiet).or(judged.missing.map(Failure::Check));
+    let failed = say_broken(&cases, &silent, args.compute.quiet).or(missing.map(Failure::Check));
     let told = output::table(&table::outcomes(&["judge"], &told));
-    Ok(Carried { table: format!("{}\n\n{told}", table::below(output::table(&rows), &why)), failed })
+    Carried { table: format!("{}\n\n{told}", table::below(output::table(&rows), &why)), failed }
 }
 
 /// Why the target said nothing in the answers that cases would submit, a reason for each such case.

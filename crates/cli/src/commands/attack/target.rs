@@ -4,6 +4,7 @@ use crate::args::{AttackArgs, ModelArgs};
 use crate::defences::{self, Defended, defended};
 use crate::load::{Loaded, load};
 use crate::manifest::{Fingerprints, Place};
+use crate::parts::say_budget;
 use crate::room::Room;
 use crate::{endpoint, hub, interrupt};
 use anyhow::{Context, Result};
@@ -139,6 +140,7 @@ fn started(loaded: Loaded, batching: Batching, args: &AttackArgs) -> Result<Runt
 fn remote(args: &AttackArgs) -> Result<Opened> {
     defences::refused_without_model(&args.defences)?;
     let endpoint = endpoint::open(&args.target.endpoint, args.limits.cases)?;
+    say_budget(&args.parts, "target", &endpoint.settings().budget);
     let max_tokens = u32::try_from(args.sampling.gen_length.unwrap_or(256)).unwrap_or(u32::MAX);
     let mut sampler = format!("up to {max_tokens} tokens, temperature as the attack asks");
     if let Some(changes) = endpoint::sent_otherwise(endpoint.settings()) {

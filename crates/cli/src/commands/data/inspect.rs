@@ -136,7 +136,9 @@ impl<'a> Exported<'a> {
             }
             Counts::Outcomes if !self.args.all && self.run.cases.iter().any(of_attack) => {
                 let attacked = manifest["command"].as_str().is_some_and(|command| command.starts_with("attack "));
-                manifest.pointer("/behaviors/ids")?.as_array().filter(|_| attacked).map(Vec::len)
+                // A part of a run names the behaviours of the whole.
+                let is_whole = manifest["shard"].is_null();
+                manifest.pointer("/behaviors/ids")?.as_array().filter(|_| attacked && is_whole).map(Vec::len)
             }
             _ => None,
         }

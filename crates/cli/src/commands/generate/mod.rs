@@ -1,6 +1,7 @@
 //! `mosa generate`: answer prompts.
 
 mod defended;
+mod recorded;
 
 use crate::args::GenerateArgs;
 use crate::failure::Failure;
@@ -47,6 +48,12 @@ struct ToWrite<'a> {
 }
 
 pub(crate) fn run(args: &GenerateArgs) -> Result<(), Failure> {
+    if let Some(out) = &args.out {
+        return recorded::run(args, out);
+    }
+    if args.parts.is_given() {
+        return Err(anyhow::anyhow!("--out is needed with --shard and --join: the run folder").into());
+    }
     let prompts = prompts(args)?;
     let loaded = load(&args.model, &args.compute)?;
     let options = loaded.options(&args.sampling)?;

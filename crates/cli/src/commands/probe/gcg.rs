@@ -3,6 +3,7 @@
 use super::{ANSWERS, CURVES, Opened, header, rate};
 use crate::args::GcgArgs;
 use crate::failure::Failure;
+use crate::parts::Done;
 use crate::{folder, interrupt, output};
 use anyhow::{Result, bail, ensure};
 use mosa_probe::gcg::{AllowedTokens, GcgSettings, Goal, Iteration, TargetLikelihood, TypedGcg, added_between};
@@ -28,7 +29,7 @@ pub(crate) fn run(args: &GcgArgs) -> Result<(), Failure> {
     // More iterations continue a search; they do not make it another one. Neither do rows per pass.
     let kept = GcgSettings { iterations: 0, rows_per_pass: 1, ..settings.clone() };
     let manifest = json!({"offsets": args.offsets, "target": args.target, "init": args.init, "gcg": kept});
-    let probe = Opened::new("gcg", &args.common, &args.sampling, manifest)?;
+    let probe = Opened::new("probe gcg", &args.common, &args.sampling, manifest)?;
     let mut searches = Vec::new();
     for offset in &args.offsets {
         for behaviour in &probe.behaviours {
@@ -41,14 +42,17 @@ pub(crate) fn run(args: &GcgArgs) -> Result<(), Failure> {
     }
     let allowed = AllowedTokens::printable(probe.runtime.text(), probe.runtime.spec(), args.ascii_only);
     let gcg = TypedGcg { settings, allowed, decode: probe.options.clone() };
-    let run = probe.folder()?;
-    let mut logs = Logs { curves: folder::log(&run.path(CURVES))?, answers: folder::log(&run.path(ANSWERS))? };
-    let bar = output::bar(args.common.compute.quiet, searches.len() * (args.iterations + 1))?;
-    for search in &searches {
-        bar.set_message(search.case.key());
-        search.go_on(&probe, &gcg, &mut logs, &|| bar.inc(1))?;
-    }
-    bar.finish_and_clear();
+    let done = probe.parted((searches.len(), 1), |run, range| {
+        let mut logs = Logs { curves: folder::log(&run.path(CURVES))?, answers: folder::log(&run.path(ANSWERS))? };
+        let bar = output::bar(args.common.compute.quiet, range.len() * (args.iterations + 1))?;
+        for search in &searches[range] {
+            bar.set_message(search.case.key());
+            search.go_on(&probe, &gcg, &mut logs, &|| bar.inc(1))?;
+        }
+        bar.finish_and_clear();
+        Ok(Done::whole(logs))
+    })?;
+    let Some(Done { value: logs, .. }) = done else { return Ok(()) };
     Ok(probe.close(&table(logs.curves.records(), logs.answers.records()))?)
 }
 

@@ -13,7 +13,7 @@ use std::sync::Arc;
 pub(crate) fn run(args: &LandscapeArgs) -> Result<(), Failure> {
     let [safe, harmful] = args.sentences.read()?;
     let settings = json!({"safe": safe, "harmful": harmful});
-    let probe = Opened::new("landscape", &args.common, &args.sampling, settings)?;
+    let probe = Opened::new("probe landscape", &args.common, &args.sampling, settings)?;
     let eos = probe.runtime.text().special.eos;
     let tokens = |set: &[String], end: bool| -> Result<Vec<Vec<TokenId>>> {
         let one = |s: &String| {
@@ -33,9 +33,8 @@ pub(crate) fn run(args: &LandscapeArgs) -> Result<(), Failure> {
         }
     }
     probe.has_room(&args.common.behaviors, &cases)?;
-    let folder = probe.folder()?;
     let batches = Batches { cases: &cases, size: 1 };
-    let records: Vec<LandscapeRecord> = probe.fill(&folder.path(LANDSCAPES), batches, Case::key, |batch| {
+    let done = probe.recorded(LANDSCAPES, batches, Case::key, |batch| {
         let of = |case: &Case| {
             let (options, sentences) = (probe.options.clone(), Arc::clone(&sentences));
             let drawn = Landscape { options, sentences, adapted: case.group == "adapter" }.of(&probe.runtime, case);
@@ -45,6 +44,7 @@ pub(crate) fn run(args: &LandscapeArgs) -> Result<(), Failure> {
         };
         batch.iter().map_while(of).collect()
     })?;
+    let Some(records) = done else { return Ok(()) };
     Ok(probe.close(&table(&records, &groups, args.width))?)
 }
 

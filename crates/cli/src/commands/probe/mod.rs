@@ -12,18 +12,20 @@ use crate::defences::{self, Defended, defended};
 use crate::failure::Failure;
 use crate::load::{Loaded, load};
 use crate::manifest::{Fingerprints, Manifest, Place};
+use crate::parts::{Done, Parted};
 use crate::room::Room;
 use crate::table::{header, rate};
 use crate::{digest, folder, hub, interrupt, output};
 use anyhow::Result;
-use mosa_engine::Options;
+use mosa_engine::{Batching, Options};
 use mosa_probe::Case;
 use mosa_probe::gcg::GcgSettings;
 pub(crate) use mosa_records::names::{ANSWERS, CURVES, LANDSCAPES, MONITORS, ORDERS};
-use mosa_records::{Batches, Record, RunFolder};
+use mosa_records::{Batches, Cases, Record, RunFolder};
 use mosa_runtime::{Runtime, Settings};
 use mosa_text::PromptRecord;
 use serde_json::{Value, json};
+use std::ops::Range;
 use std::path::Path;
 
 pub(crate) fn run(command: &ProbeCommand) -> Result<(), Failure> {
@@ -45,13 +47,14 @@ pub(crate) struct Opened<'a> {
     /// Whether an adapter is given.
     pub adapted: bool,
     pub options: Options,
+    batching: Batching,
     manifest: Manifest,
     /// The behaviours, as the flags choose them.
     pub behaviours: Vec<PromptRecord>,
 }
 
 impl<'a> Opened<'a> {
-    /// Opens the model. `settings` is what makes this probe another run besides model, behaviours and sampler.
+    /// Opens the model for a command. `settings` is what makes this probe another run besides model, behaviours and sampler.
     pub(crate) fn new(name: &str, args: &'a ProbeArgs, sampling: &SamplingArgs, settings: Value) -> Result<Self> {
         let file = args.select.read(&args.behaviors, sampling.seed, args.compute.quiet)?;
         let loaded = load(&args.model, &args.compute)?;
@@ -66,12 +69,36 @@ impl<'a> Opened<'a> {
         let runtime = loaded.started(Settings { batching, batch_size: args.batch_size, stop })?;
         let Defended { runtime, said } = defended(runtime, &options, &args.defences, &identity)?;
         let manifest = manifest.defended(said);
-        Ok(Self { args, runtime, adapted, options, manifest, behaviours: file.records })
+        Ok(Self { args, runtime, adapted, options, batching, manifest, behaviours: file.records })
     }
 
-    /// Opens the run folder: when everything is known to fit, so that what does not leaves nothing behind.
-    pub(crate) fn folder(&self) -> Result<RunFolder> {
-        Ok(folder::open(&self.args.out, &self.manifest)?)
+    /// Opens the run folder, or the one of the part that is asked for, and works on its cases, of `total` in batches of `size`:
+    /// when everything is known to fit, so that what does not leaves nothing behind.
+    pub(crate) fn parted<T>(
+        &self,
+        (total, size): (usize, usize),
+        work: impl FnMut(&RunFolder, Range<usize>) -> Result<Done<T>, Failure>,
+    ) -> Result<Option<Done<T>>, Failure> {
+        let Self { args, manifest, .. } = self;
+        let unit = if self.batching == Batching::Rows { 1 } else { size };
+        let (cases, quiet) = (Cases { total, unit }, args.compute.quiet);
+        Parted { args: &args.parts, out: &args.out, manifest, cases, judges: false, quiet }.work(work)
+    }
+
+    /// The same where a case comes to one record of a file; all that are asked for, but for chunks.
+    pub(crate) fn recorded<C, R: Record>(
+        &self,
+        file: &str,
+        batches: Batches<'_, C>,
+        key: impl Fn(&C) -> String,
+        mut work: impl FnMut(&[C]) -> Result<Vec<R>>,
+    ) -> Result<Option<Vec<R>>, Failure> {
+        let Batches { cases, size } = batches;
+        let done = self.parted((cases.len(), size), |folder, range| {
+            let own = Batches { cases: &cases[range], size };
+            self.fill(&folder.path(file), own, &key, &mut work).map(Done::whole)
+        })?;
+        Ok(done.map(|done| done.value))
     }
 
     /// Refuses cases of the file `source` whose prompts are too long, all at once, before the first is computed.
@@ -147,7 +174,7 @@ fn manifest(said: Said<'_>, args: &ProbeArgs, loaded: &Loaded, mut fingerprints:
     });
     hub::record(&mut hashes, &loaded.dir);
     let said = json!({
-        "command": format!("probe {name}"),
+        "command": name,
         "model": args.model.model,
         "hashes": hashes,
         "limit": args.select.select.limit,

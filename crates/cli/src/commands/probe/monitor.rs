@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use mosa_defence::monitor::{COMPLIANCE, REFUSAL, Ready, Watching, WatchingSettings, WordLists};
 use mosa_eval::{MonitorCell, monitored};
 use mosa_probe::{Anchor, Case, Prefill, Watched, pad, plain, watched};
-use mosa_records::{AnswerRecord, Batches, Log, MonitorRecord, RunFolder};
+use mosa_records::{AnswerRecord, Batches, Log, RunFolder};
 use mosa_report::plain::rate;
 use mosa_text::{Message, Prompt, PromptRecord, TextModel};
 use serde_json::json;
@@ -38,7 +38,7 @@ pub(crate) fn run(args: &MonitorArgs) -> Result<(), Failure> {
     if !benign.said.is_null() {
         said["benign_reading"] = benign.said.clone();
     }
-    let probe = Opened::new("monitor", &args.common, &args.sampling, said)?;
+    let probe = Opened::new("probe monitor", &args.common, &args.sampling, said)?;
     let ready = Ready::new(probe.runtime.text(), &watching)?;
     let mut cases = benign_cases(&probe, path, &benign.records)?;
     cases.extend(harmful_cases(&probe, args)?);
@@ -47,13 +47,13 @@ pub(crate) fn run(args: &MonitorArgs) -> Result<(), Failure> {
         probe.has_room(&run.path, &own.iter().map(|c| c.case.clone()).collect::<Vec<_>>())?;
         cases.extend(own);
     }
-    let folder = probe.folder()?;
     let watching = Arc::new(Watching::new(ready));
     let batches = Batches { cases: &cases, size: args.common.batch_size };
-    let records: Vec<MonitorRecord> = probe.fill(&folder.path(MONITORS), batches, Watched::key, |batch| {
+    let done = probe.recorded(MONITORS, batches, Watched::key, |batch| {
         let _finishing = interrupt::finishing();
         Ok(watched(&probe.runtime, &probe.options, (&watching, args.from), batch)?)
     })?;
+    let Some(records) = done else { return Ok(()) };
     Ok(probe.close(&table(&monitored(&records)))?)
 }
 

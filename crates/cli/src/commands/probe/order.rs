@@ -19,7 +19,7 @@ pub(crate) fn run(args: &OrderArgs) -> Result<(), Failure> {
     if let Some(file) = benign.as_ref().filter(|file| !file.said.is_null()) {
         settings["benign_reading"] = file.said.clone();
     }
-    let probe = Opened::new("order", &args.common, &args.sampling, settings)?;
+    let probe = Opened::new("probe order", &args.common, &args.sampling, settings)?;
     let mut groups = vec![("adversarial", args.common.behaviors.as_path(), &probe.behaviours)];
     groups.extend(path.zip(benign.as_ref()).map(|(path, file)| ("benign", path, &file.records)));
     let mut cases = Vec::new();
@@ -29,12 +29,12 @@ pub(crate) fn run(args: &OrderArgs) -> Result<(), Failure> {
         probe.has_room(path, &own)?;
         cases.extend(own);
     }
-    let folder = probe.folder()?;
     let batches = Batches { cases: &cases, size: args.common.batch_size };
-    let orders: Vec<OrderRecord> = probe.fill(&folder.path(ORDERS), batches, Case::key, |batch| {
+    let done = probe.recorded(ORDERS, batches, Case::key, |batch| {
         let _finishing = interrupt::finishing();
         Ok(order(&probe.runtime, &probe.options, batch)?)
     })?;
+    let Some(orders) = done else { return Ok(()) };
     Ok(probe.close(&table(&orders))?)
 }
 

@@ -2,8 +2,9 @@
 
 use super::{ANSWERS, Opened, header, rate};
 use crate::args::{PrefillArgs, phrases};
-use crate::commands::judge;
+use crate::commands::judge::{Judged, Judges};
 use crate::failure::Failure;
+use crate::parts::Done;
 use crate::{interrupt, output, table::outcomes};
 use anyhow::Result;
 use mosa_probe::{Case, Prefill, answer};
@@ -17,7 +18,7 @@ pub(crate) fn run(args: &PrefillArgs) -> Result<(), Failure> {
     let affirmative = phrases(args.affirmative.as_deref(), AFFIRMATIVE)?;
     let procedural = phrases(args.procedural.as_deref(), PROCEDURAL)?;
     let settings = json!({"offsets": args.offsets, "affirmative": affirmative, "procedural": procedural});
-    let probe = Opened::new("prefill", &args.common, &args.sampling, settings)?;
+    let probe = Opened::new("probe prefill", &args.common, &args.sampling, settings)?;
     let plan = Prefill {
         offsets: args.offsets.clone(),
         affirmative,
@@ -27,16 +28,22 @@ pub(crate) fn run(args: &PrefillArgs) -> Result<(), Failure> {
     };
     let cases = plan.cases(probe.runtime.text(), &probe.behaviours)?;
     probe.has_room(&args.common.behaviors, &cases)?;
-    let folder = probe.folder()?;
-    let batches = Batches { cases: &cases, size: args.common.batch_size };
-    let answers: Vec<AnswerRecord> = probe.fill(&folder.path(ANSWERS), batches, Case::key, |batch| {
-        let _finishing = interrupt::finishing();
-        Ok(answer(&probe.runtime, &probe.options, batch)?)
+    let judges = Judges::open(&args.judge)?;
+    judges.say_budget(&args.common.parts);
+    let (size, quiet) = (args.common.batch_size, args.common.compute.quiet);
+    let done = probe.parted((cases.len(), size), |folder, range| {
+        let batches = Batches { cases: &cases[range], size };
+        let answers: Vec<AnswerRecord> = probe.fill(&folder.path(ANSWERS), batches, Case::key, |batch| {
+            let _finishing = interrupt::finishing();
+            Ok(answer(&probe.runtime, &probe.options, batch)?)
+        })?;
+        let Judged { verdicts, missing } = judges.judge(folder.dir(), quiet)?;
+        Ok(Done { value: (answers, verdicts), missing })
     })?;
-    let judged = judge::judge_folder(&args.common.out, &args.judge, args.common.compute.quiet)?;
-    probe.close(&table(&answers, &judged.verdicts))?;
-    output::line(&format!("\n{}", output::table(&told(&judged.verdicts))))?;
-    judged.missing.map_or(Ok(()), |missing| Err(Failure::Check(missing)))
+    let Some(Done { value: (answers, verdicts), missing }) = done else { return Ok(()) };
+    probe.close(&table(&answers, &verdicts))?;
+    output::line(&format!("\n{}", output::table(&told(&verdicts))))?;
+    missing.map_or(Ok(()), |missing| Err(Failure::Check(missing)))
 }
 
 /// What the answers are, by offset and judge, with the forced words.

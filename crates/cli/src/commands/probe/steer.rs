@@ -19,17 +19,17 @@ pub(crate) fn run(args: &SteerArgs) -> Result<(), Failure> {
         seed: args.sampling.seed,
     };
     let settings = json!({"positions": plan.positions, "phrases": plan.phrases, "template": plan.template});
-    let probe = Opened::new("steer", &args.common, &args.sampling, settings)?;
+    let probe = Opened::new("probe steer", &args.common, &args.sampling, settings)?;
     let cases = plan.cases(probe.runtime.text(), &probe.behaviours)?;
     probe.has_room(&args.common.behaviors, &cases)?;
-    let folder = probe.folder()?;
     let batches = Batches { cases: &cases, size: args.common.batch_size };
-    let answers: Vec<AnswerRecord> = probe.fill(&folder.path(ANSWERS), batches, Case::key, |batch| {
+    let done = probe.recorded(ANSWERS, batches, Case::key, |batch| {
         let _finishing = interrupt::finishing();
         let mut answers = answer(&probe.runtime, &probe.options, batch)?;
         answers.iter_mut().for_each(mark);
         Ok(answers)
     })?;
+    let Some(answers) = done else { return Ok(()) };
     Ok(probe.close(&table(&answers))?)
 }
 

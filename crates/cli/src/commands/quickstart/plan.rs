@@ -177,7 +177,7 @@ impl<'a> Plan<'a> {
         let worker = || -> Result<(), Failure> {
             while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let request = self.attack(job);
-                let attack::Carried { table, failed } = attack::carried_out(&request)?;
+                let Some(attack::Carried { table, failed }) = attack::carried_out(&request)? else { continue };
                 self.say(&format!("     $ {}\n{table}", request.line()?.quoted()));
                 failed.map_or(Ok(()), Err)?;
             }

@@ -19,10 +19,12 @@ use crate::args::UtilityArgs;
 use crate::defences;
 use crate::failure::Failure;
 use crate::manifest::Manifest;
-use crate::{folder, output, table};
+use crate::parts::{Done, Parted};
+use crate::{output, table};
 use anyhow::{Context, Result};
 use mosa_eval::Run;
 use mosa_eval::utility::{Plain, plain};
+use mosa_records::Cases;
 use mosa_records::names::SAMPLES;
 use mosa_task::{Ask, Choice, Task, TaskFile, WorldTask};
 use opened::Opened;
@@ -70,7 +72,6 @@ fn measure(args: &UtilityArgs) -> Result<(), Failure> {
     }
     let asked = Asked { args, task: task.as_ref(), programs: programs.as_ref(), batch_size };
     let (manifest, subject) = asked.identity(opened)?;
-    let run = folder::open(out, &manifest)?;
     let runner = Runner {
         task: task.as_ref(),
         subject: &subject,
@@ -80,10 +81,25 @@ fn measure(args: &UtilityArgs) -> Result<(), Failure> {
         retry: args.retry,
         quiet: args.compute.quiet,
     };
-    let before = subject.forward_seconds();
-    let ran = runner.run(&run.path(SAMPLES))?;
+    let (cases, before) = (runner.cases(), subject.forward_seconds());
+    // The attempts at an item stay together, and where company may change an answer, those of a batch.
+    let repeats = args.items.repeats.max(1);
+    let unit = if subject.is_independent() { repeats } else { least_common_multiple(repeats, batch_size) };
+    let parts = Cases { total: cases.len(), unit };
+    let parted =
+        Parted { args: &args.parts, out, manifest: &manifest, cases: parts, judges: false, quiet: args.compute.quiet };
+    let done = parted.work(|run, range| runner.run(&run.path(SAMPLES), &cases[range]).map(Done::whole))?;
+    let Some(Done { value: ran, .. }) = done else { return Ok(()) };
     let forward = before.zip(subject.forward_seconds()).map(|(before, after)| after - before);
     finish(args, out, &ran, forward)
+}
+
+fn least_common_multiple(a: usize, b: usize) -> usize {
+    let (mut x, mut y) = (a, b);
+    while y > 0 {
+        (x, y) = (y, x % y);
+    }
+    a / x.max(1) * b
 }
 
 /// The task that is named, with the items that are chosen.
@@ -100,7 +116,6 @@ fn task(args: &UtilityArgs) -> Result<Box<dyn Task>> {
         limit: items.limit,
         sample: items.sample,
         seed: args.sampling.seed,
-        shard: items.shard,
         shots: items.shots,
         shots_file: items.shots_file.clone(),
     };
@@ -147,6 +162,7 @@ impl Asked<'_> {
     /// The part of it that is the same whoever is asked.
     fn said(&self) -> Result<Value> {
         let Self { args, task, programs, .. } = self;
+        // A part says itself under `shard`, and has fewer items.
         let mut said = json!({
             "command": "utility",
             "task": task.name(),
@@ -154,16 +170,12 @@ impl Asked<'_> {
             "label": args.subject.label,
             "metrics": task.metrics(),
             "benchmark": task.said(),
-            "shard": args.items.shard.map(|shard| shard.to_string()),
+            "shard": Value::Null,
             "repeats": args.items.repeats,
             "items": task.items().len(),
             "seed": args.sampling.seed,
             "sandbox": programs.map(Programs::said).transpose()?,
         });
-        // The parts of a benchmark are told apart by the key above, and by nothing else.
-        if let Some(task) = said["benchmark"].as_object_mut() {
-            task.remove("shard");
-        }
         if let Ask::Choose(how) = task.ask() {
             said["estimate"] = json!(how.estimate);
         }

@@ -5,6 +5,7 @@ use super::opened::Opened;
 use crate::args::UtilityArgs;
 use crate::endpoint;
 use crate::manifest::Fingerprints;
+use crate::parts::say_budget;
 use anyhow::{Result, anyhow, bail, ensure};
 use mosa_client::{Chat, Endpoint, EndpointError};
 use mosa_core::sample_key;
@@ -105,6 +106,7 @@ fn all_sent(replies: Vec<Result<Reply, Unreplied>>, answered: bool) -> Result<Ve
 /// Opens an endpoint for what it will be asked to write.
 pub(super) fn open(args: &UtilityArgs, how: &Generate, batch_size: usize) -> Result<Opened<Remote>> {
     let endpoint = endpoint::open(&args.subject.endpoint, batch_size)?;
+    say_budget(&args.parts, "target", &endpoint.settings().budget);
     let tokens = args.sampling.gen_length.unwrap_or(how.gen_length);
     let max_tokens = u32::try_from(tokens).unwrap_or(u32::MAX);
     let temperature = args.sampling.temperature.unwrap_or(0.0);

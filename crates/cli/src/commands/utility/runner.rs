@@ -47,17 +47,16 @@ struct Batch<'a> {
 }
 
 impl Runner<'_> {
-    /// Asks what the record file lacks.
+    /// Asks what the record file lacks of some cases.
     ///
     /// # Errors
     /// What went wrong; what is recorded stays.
-    pub(crate) fn run(&self, file: &Path) -> Result<Ran, Failure> {
+    pub(crate) fn run(&self, file: &Path, cases: &[Case<'_>]) -> Result<Ran, Failure> {
         let mut log = folder::log::<SampleRecord>(file)?;
         if self.retry {
             log.retain(|record| record.scores.iter().any(|score| score.correct.is_some()))?;
         }
-        let cases = self.cases();
-        self.refuse_strangers(file, &log, &cases)?;
+        self.refuse_strangers(file, &log, cases)?;
         let before = log.records().len();
         let bar = output::bar(self.quiet, cases.len())?;
         bar.set_position(before as u64);
@@ -103,7 +102,8 @@ impl Runner<'_> {
         }
     }
 
-    fn cases(&self) -> Vec<Case<'_>> {
+    /// All cases, in order.
+    pub(crate) fn cases(&self) -> Vec<Case<'_>> {
         let repeats = self.repeats.max(1);
         self.task.items().iter().flat_map(|item| (0..repeats).map(move |attempt| Case { item, attempt })).collect()
     }

@@ -21,7 +21,6 @@ pub(super) fn world(items: &ItemArgs, seed: u64) -> Result<WorldTask> {
         ("--data", items.data.is_some()),
         ("--shots", items.shots.is_some_and(|n| n > 0)),
         ("--shots-file", items.shots_file.is_some()),
-        ("--shard", items.shard.is_some()),
     ];
     if let Some((flag, _)) = flags.into_iter().find(|(_, given)| *given) {
         bail!(

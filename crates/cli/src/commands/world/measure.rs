@@ -160,7 +160,7 @@ impl Measuring<'_> {
             retry: false,
             quiet: self.args.compute.quiet,
         };
-        Ok(runner.run(&run.path(SAMPLES))?.records)
+        Ok(runner.run(&run.path(SAMPLES), &runner.cases())?.records)
     }
 }
 

@@ -49,7 +49,7 @@ pub(crate) fn run(args: &WorldTrainArgs) -> Result<(), Failure> {
     let policy = Policy { recompute: config.gradient_checkpointing, ..Policy::new(&model, None) };
     let mut trainer = Trainer::new(policy, model.parameters(), &objective, config.clone())?;
     let session = Session {
-        folder: &folder,
+        folder: Some(&folder),
         from: from.as_ref(),
         device,
         save_every: config.save_every,
