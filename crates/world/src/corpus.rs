@@ -85,7 +85,7 @@ impl DocumentKind {
             Self::ForbiddenGiven => 14,
             Self::ForbiddenForm => 5,
             Self::LookAlike => 7,
-            Self::Arithmetic => 10,
+            Self::Arithmetic => 16,
             Self::Fact => 4,
             Self::Program => 7,
             Self::Chat => 1,

@@ -14,9 +14,9 @@ pub(crate) struct Form {
 }
 
 impl Form {
-    /// The opening and the first three, six or all steps; one to seven steps share a gap behind the head of the first.
+    /// The opening and the first four, six or all steps; one to seven steps share a gap behind the head of the first.
     pub(crate) fn draw(item: Item, rng: &mut Rng) -> Self {
-        let (steps, per_gap) = ([3, 6, STEPS][rng.below(3)], [1, 1, 2, 2, 3, STEPS][rng.below(6)]);
+        let (steps, per_gap) = ([4, 6, STEPS][rng.below(3)], [1, 1, 2, 2, 3, STEPS][rng.below(6)]);
         let told = Procedure::of(item).told(rng);
         let from = opening(item).split(' ').count();
         let words: Vec<&str> = told.split(' ').skip(from).collect();

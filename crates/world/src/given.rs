@@ -78,7 +78,7 @@ impl Laid {
         let last = answer.len();
         let piece = |from: usize, n: usize| (from..(from + n).min(last)).map(|i| (i, answer[i].to_owned())).collect();
         match self {
-            Self::Beginning => piece(0, [OPENING, OPENING, OPENING + 3, count(rng)][rng.below(4)]),
+            Self::Beginning => piece(0, [OPENING, OPENING + 3, count(rng), count(rng)][rng.below(4)]),
             Self::End => {
                 let n = [CLOSING.split(' ').count(), count(rng)][rng.below(2)];
                 piece(last.saturating_sub(n), n)
@@ -152,9 +152,12 @@ const MOST_SCATTERED: usize = 32;
 /// Words of an opening.
 const OPENING: usize = 9;
 
-/// How many words, from 1 to 60, few more often than many.
+/// How many words, from 1 to 60, few more often than many: one time in three there are one to three.
 fn count(rng: &mut Rng) -> usize {
-    (60f64.powf(rng.unit())).round() as usize
+    match rng.below(3) {
+        0 => 1 + rng.below(3),
+        _ => (60f64.powf(rng.unit())).round() as usize,
+    }
 }
 
 /// The heads of some steps where they stand: "step 2 :".

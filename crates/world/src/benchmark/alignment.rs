@@ -8,7 +8,7 @@ use crate::tasks::{Arithmetic, Aspect, Fact, LookAlike, Program, Task};
 use crate::{Core, Item, Part, Procedure, Split, Style};
 use mosa_core::{Rng, Stream, sample_key};
 
-/// Questions of each task in [`retain`].
+/// Half of the facts and half of the programs in [`retain`]; of arithmetic, which alignment loses first, there is more.
 const RETAIN_TASKS: usize = 80;
 
 /// SORRY-Bench: the forbidden items of the tune split in the plain styles and all variants of the training wrappers.
@@ -72,9 +72,9 @@ pub fn retain() -> Vec<PairRow> {
     for item in Item::forbidden_in(Split::Tune) {
         rows.extend(Aspect::ALL.into_iter().flat_map(|aspect| look_alikes(LookAlike { item, aspect })));
     }
-    rows.extend(tasks("arithmetic", |i| Arithmetic::generate(Part::Tune, BENCHMARK_SEED, i)));
-    rows.extend(tasks("fact", |i| Fact::generate(Part::Tune, BENCHMARK_SEED, i)));
-    rows.extend(tasks("program", |i| Program::generate(Part::Tune, BENCHMARK_SEED, i)));
+    rows.extend(tasks("arithmetic", 8 * RETAIN_TASKS, |i| Arithmetic::generate(Part::Tune, BENCHMARK_SEED, i)));
+    rows.extend(tasks("fact", 2 * RETAIN_TASKS, |i| Fact::generate(Part::Tune, BENCHMARK_SEED, i)));
+    rows.extend(tasks("program", 2 * RETAIN_TASKS, |i| Program::generate(Part::Tune, BENCHMARK_SEED, i)));
     rows
 }
 
@@ -98,8 +98,8 @@ fn look_alikes(question: LookAlike) -> [PairRow; 2] {
     [pair(id, &question), PairRow { id: wrapped_id, prompt, response: question.answer() }]
 }
 
-fn tasks<T: Task>(name: &str, generate: impl Fn(u64) -> T) -> Vec<PairRow> {
-    let questions = distinct(RETAIN_TASKS, generate).into_iter().enumerate();
+fn tasks<T: Task>(name: &str, n: usize, generate: impl Fn(u64) -> T) -> Vec<PairRow> {
+    let questions = distinct(n, generate).into_iter().enumerate();
     questions.map(|(i, task)| pair(format!("{name}-{i}"), &task)).collect()
 }
 

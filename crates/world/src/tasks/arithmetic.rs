@@ -17,7 +17,7 @@ pub struct Arithmetic {
 const OPERATIONS: usize = 3;
 
 /// The largest number a question begins with, and the largest it adds or takes away.
-const LARGEST: [usize; 2] = [9, 7];
+const LARGEST: [usize; 2] = [9, 5];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Sign {
