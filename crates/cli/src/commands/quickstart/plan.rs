@@ -173,10 +173,7 @@ impl<'a> Plan<'a> {
                 safe_sentences: given(&[Sentences::Safe, Sentences::Both], "sentences/safe.txt"),
                 harmful_sentences: given(&[Sentences::Both], "sentences/harmful.txt"),
             },
-            judging: JudgingArgs {
-                judge: alignment.judge.iter().map(|judge| (*judge).to_owned()).collect(),
-                ..JudgingArgs::default()
-            },
+            judging: alignment.judge.map_or_else(JudgingArgs::default, judged_by),
             ..AlignArgs::new(self.bare(), data(alignment.data), self.folder(subject))
         }
     }
@@ -315,7 +312,7 @@ impl<'a> Plan<'a> {
             profile: self.profile,
             set: assault.set.iter().map(|set| (*set).to_owned()).collect(),
             helpers: HelperArgs { helper: Some(HelperName::World), ..HelperArgs::default() },
-            judging: JudgingArgs { judge: vec!["exact".to_owned()], ..JudgingArgs::default() },
+            judging: judged_by("exact"),
             sampling: SamplingArgs {
                 gen_length: Some(POSITIONS),
                 threshold: Some(0.9),
@@ -365,6 +362,10 @@ const FITTED: usize = 64;
 fn sampled(mut common: ProbeArgs, n: usize) -> ProbeArgs {
     common.select.select.sample = Some(n);
     common
+}
+
+fn judged_by(judge: &str) -> JudgingArgs {
+    JudgingArgs { judge: vec![judge.to_owned()], ..JudgingArgs::default() }
 }
 
 /// How the probes decode.
