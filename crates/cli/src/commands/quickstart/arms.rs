@@ -112,7 +112,7 @@ pub(crate) static ARMS: [Arm; 13] = [
     Arm {
         name: "mosa-mean",
         title: "MOSA, R averaged",
-        how: How::Aligned(Alignment { set: &["reduction=mean"], ..PAPER }),
+        how: How::Aligned(Alignment { set: &["reduction=mean", "lr=5e-5"], ..PAPER }),
         beyond: "nothing",
         is_small: true,
     },
