@@ -1,5 +1,5 @@
 use crate::{between, page, report};
-use mosa_report::{Block, Cell, Section, Table};
+use mosa_report::{Agreement, Block, Cell, MAX_PARTS, Parts, Section, Table};
 
 fn table(header: &[&str], rows: Vec<Vec<Cell>>) -> Table {
     Table { caption: "Caption".into(), header: header.iter().map(|h| (*h).into()).collect(), rows }
@@ -31,6 +31,46 @@ fn numbers_have_their_decimals_and_no_negative_zero() {
     assert_eq!(shown(Cell::Number(-0.001, 1)), "0.0");
     assert_eq!(shown(Cell::Number(-0.06, 1)), "-0.1");
     assert_eq!(shown(Cell::Number(1234.5, 0)), "1234");
+}
+
+/// A sample in parts called a, b, c.
+fn parts(counts: &[usize]) -> Cell {
+    Cell::Parts(Parts { parts: ["a", "b", "c"].into_iter().map(String::from).zip(counts.iter().copied()).collect() })
+}
+
+#[test]
+fn a_sample_in_parts_shows_the_rate_of_its_first_and_a_bar_that_says_all_of_them() {
+    let html = page(vec![Block::Table(table(&["x"], vec![vec![parts(&[1, 0, 3])], vec![parts(&[0, 0, 0])]]))]);
+    for text in
+        ["<b>25%</b> <span>1&#x2f;4</span>", "aria-label=\"25% of 4: a 1, c 3\"", "title=\"25% of 4: a 1, c 3\""]
+    {
+        assert!(html.contains(text), "{text}");
+    }
+    assert!(html.contains("<rect class=\"part-2\" x=\"25.00%\" width=\"75.00%\" height=\"100%\"/>"));
+    assert!(!html.contains("<rect class=\"part-1\""), "a part that never came up is not drawn, nor in the legend");
+    assert!(html.contains("<td>–</td>"), "a sample without cases is a dash");
+}
+
+#[test]
+fn a_verdict_in_a_cell_is_a_sign_before_its_numbers() {
+    let html = page(vec![Block::Table(table(&["x"], vec![vec![Cell::Verdict(Agreement::Disagrees, "-3".into())]]))]);
+    assert!(html.contains("<td class=\"disagrees\">✗ -3</td>"));
+}
+
+#[test]
+fn the_fields_of_a_sample_in_parts_are_those_of_a_rate_and_the_parts() {
+    let csv = table(&["x", "y"], vec![vec![parts(&[1, 0, 3]), Cell::Verdict(Agreement::Agrees, "+2".into())]]).csv();
+    let (low, high) = mosa_core::wilson(1, 4);
+    assert_eq!(csv, format!("x,x k,x n,x low,x high,x parts,y\n0.25,1,4,{low},{high},\"a 1, c 3\",✓ +2\n"));
+    let none = table(&["x"], vec![vec![parts(&[])]]).csv();
+    assert_eq!(none, "x,x k,x n,x low,x high,x parts\n,0,0,,,\n");
+}
+
+#[test]
+fn more_parts_than_inks_are_an_error() {
+    let many = Cell::Parts(Parts { parts: vec![("a".into(), 1); MAX_PARTS + 1] });
+    let error = report(vec![Block::Table(table(&["x"], vec![vec![many]]))]).html().unwrap_err().to_string();
+    assert!(error.contains("a sample of 7 parts, 6 can be told apart"), "{error}");
 }
 
 #[test]
