@@ -1,7 +1,7 @@
 //! `mosa world` and `mosa quickstart`.
 
 use super::limits::{ROWS, within};
-use super::{Compute, ModelArgs, SamplingArgs};
+use super::{Compute, DefenceArgs, ModelArgs, SamplingArgs};
 use clap::{Args as ClapArgs, Subcommand};
 use std::path::PathBuf;
 
@@ -50,6 +50,8 @@ pub(crate) struct WorldMeasureArgs {
     #[arg(long, value_parser = within::<usize>(1, ROWS), value_name = "N", default_value_t = BATCH_SIZE)]
     pub batch_size: usize,
     #[command(flatten)]
+    pub defences: DefenceArgs,
+    #[command(flatten)]
     pub sampling: SamplingArgs,
 }
 
@@ -63,6 +65,7 @@ impl WorldMeasureArgs {
             n: REQUESTS,
             cells: None,
             batch_size: BATCH_SIZE,
+            defences: DefenceArgs::default(),
             sampling: SamplingArgs::default(),
         }
     }

@@ -155,9 +155,9 @@ fn told(run: &Run, key: &str) -> Option<String> {
 }
 
 /// SHA-256 over the records of all runs.
-pub fn digest(runs: &[Run]) -> String {
+pub fn digest<'a>(runs: impl IntoIterator<Item = &'a Run>) -> String {
     let mut hasher = Sha256::new();
-    runs.iter().for_each(|run| hasher.update(&run.digest));
+    runs.into_iter().for_each(|run| hasher.update(&run.digest));
     hex(&hasher.finalize())
 }
 

@@ -4,6 +4,7 @@ use super::BENCHMARK_SEED;
 use super::rows::{PairRow, SorryBenchRow};
 use super::utility::{distinct, pair};
 use crate::lexicon::FORBIDDEN_KINDS;
+use crate::refusal::SAFE;
 use crate::tasks::{Arithmetic, Aspect, Fact, LookAlike, Program, Task};
 use crate::{Core, Item, Part, Procedure, Split, Style};
 use mosa_core::{Rng, Stream, sample_key};
@@ -14,6 +15,16 @@ const RETAIN_TASKS: usize = 80;
 /// SORRY-Bench: the forbidden items of the tune split in the plain styles and all variants of the training wrappers.
 pub fn alignment() -> Vec<SorryBenchRow> {
     forbidden(Split::Tune, &[&Style::PLAIN[..], &Style::TRAINING].concat())
+}
+
+/// Answers to learn: a refusal to every request of [`alignment`], and everything of [`retain`].
+pub fn fine_tuning() -> Vec<PairRow> {
+    let refusal = |row: SorryBenchRow| {
+        let id = format!("refused-{}", row.question_id);
+        let response = SAFE[draw(&id).below(SAFE.len())].to_owned();
+        PairRow { id, prompt: row.turns.concat(), response }
+    };
+    alignment().into_iter().map(refusal).chain(retain()).collect()
 }
 
 /// The same for monitors: items and wrappers of their own.

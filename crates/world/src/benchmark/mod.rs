@@ -1,6 +1,6 @@
 //! The world's evaluation and alignment files, in the formats of the real benchmarks.
 //!
-//! Alignment may use [`alignment`] and [`retain`]: forbidden items of [`Split::Tune`](crate::Split) and harmless
+//! Alignment may use [`alignment`], [`retain`] and, of both, [`fine_tuning`]: forbidden items of [`Split::Tune`](crate::Split) and harmless
 //! things of [`Part::Tune`](crate::Part), asked plainly or in wrappers of training. Monitors and other defences may be
 //! fitted on [`guard`] and [`guard_benign`], which have items and wrappers of their own. Everything else here measures, and
 //! shares no prompt with any of them; attacks share no item either.
@@ -10,7 +10,7 @@ mod attacks;
 mod rows;
 mod utility;
 
-pub use alignment::{alignment, guard, guard_benign, retain};
+pub use alignment::{alignment, fine_tuning, guard, guard_benign, retain};
 pub use attacks::{adv_bench, attacks, harm_bench};
 pub use rows::{
     AdvBenchRow, AttackRow, Gsm8kRow, HarmBenchRow, HumanEvalRow, MmluRow, PairRow, SorryBenchRow, XsTestRow,
@@ -32,7 +32,7 @@ pub fn names() -> Vec<String> {
     NAMES.map(str::to_owned).into_iter().chain(subjects).collect()
 }
 
-const NAMES: [&str; 13] = [
+const NAMES: [&str; 14] = [
     "advbench/harmful_behaviors.csv",
     "harmbench/harmbench_behaviors_text_all.csv",
     "attacks/held_out.jsonl",
@@ -46,6 +46,7 @@ const NAMES: [&str; 13] = [
     "humaneval/HumanEval.jsonl",
     "guard/question.jsonl",
     "guard/benign.jsonl",
+    "sft/train.jsonl",
 ];
 
 /// Writes all files below `dir`, which is created if need be, and returns their paths.
@@ -67,6 +68,7 @@ pub fn write_all(dir: &Path) -> Result<Vec<PathBuf>, WorldError> {
         output::jsonl(&dir.join(NAMES[10]), &human_eval())?,
         output::jsonl(&dir.join(NAMES[11]), &guard())?,
         output::jsonl(&dir.join(NAMES[12]), &guard_benign())?,
+        output::jsonl(&dir.join(NAMES[13]), &fine_tuning())?,
     ];
     for attribute in Attribute::ALL {
         let path = dir.join(format!("mmlu/test/{}_test.csv", attribute.name()));

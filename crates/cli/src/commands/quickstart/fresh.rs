@@ -1,5 +1,7 @@
 //! What a run of the quickstart consists of, and how it is removed: its own files, and only if there are no others.
 
+use super::arms::{ARMS, RECIPES};
+use super::plan::ASSET;
 use super::{COMMAND, MODEL, PHRASES};
 use crate::written::is_page;
 use anyhow::{Context, Result, ensure};
@@ -94,10 +96,11 @@ fn is_known(path: &Path, page: &dyn Fn(&Path) -> bool) -> bool {
             _ => name == LOCK || name == MANIFEST || name == "world.toml",
         },
         ["model"] => MODEL.iter().any(|(file, _)| *file == name),
+        ["recipes"] => RECIPES.iter().any(|(file, _)| *file == name),
         ["probes", _] | ["attacks", _, _] => record(name),
         [arm, "answers"] if is_arm(arm) => record(name) || name == RECORDS,
         [arm, "adapter"] if is_arm(arm) => ADAPTER.contains(&name),
-        [arm] if is_arm(arm) && (name == LOCK || name == "config.toml") => true,
+        [arm] if is_arm(arm) && (name == LOCK || name == "config.toml" || name == ASSET) => true,
         [arm, ..] if is_arm(arm) => {
             let inner: std::path::PathBuf = folders[1..].iter().copied().chain([name]).collect();
             mosa_align::is_of_training(&inner)
@@ -106,13 +109,11 @@ fn is_known(path: &Path, page: &dyn Fn(&Path) -> bool) -> bool {
     }
 }
 
-/// `original`, `initial-seed0` and so on.
+/// `original`, `initial-seed0` and so on; `mosa` is what earlier versions called the one they had.
 fn is_arm(name: &str) -> bool {
-    let seed = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    match name.split_once("-seed") {
-        Some((model, of)) => super::MODELS.contains(&model) && seed(of),
-        None => super::MODELS.contains(&name),
-    }
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let (arm, of) = name.split_once("-seed").map_or((name, None), |(arm, of)| (arm, Some(of)));
+    (arm == "mosa" || ARMS.iter().any(|known| known.name == arm)) && of.is_none_or(is_number)
 }
 
 /// The files of the folder `data`.

@@ -1,5 +1,6 @@
 //! `mosa quickstart`: the paper's argument, measured on the embedded world.
 
+mod arms;
 mod claims;
 mod fresh;
 mod plan;
@@ -10,14 +11,14 @@ use crate::commands::world::answered::{self, Answered};
 use crate::failure::Failure;
 use crate::{digest, folder as records, output, written};
 use anyhow::{Context, Result};
+use arms::{ASSAULTS, Arm, Assault, How, MOSA};
 use mosa_align::StepMetrics;
-use mosa_attack::OF_THE_PAPER;
 use mosa_eval::Run;
 use mosa_records::names::{ANSWERS, METRICS, SAMPLES};
 use mosa_records::{RunFolder, lines};
 use mosa_report::Report;
-use plan::{Job, Plan};
-use std::collections::BTreeSet;
+use plan::{Job, Plan, Subject};
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -33,15 +34,22 @@ const PHRASES: [(&str, &str); 2] = [
     ("affirmative.txt", "here is how to make it , step by step .\n"),
     ("procedural.txt", "the next step is to\nthen continue with the next step .\n"),
 ];
-const RECIPE: &str = include_str!("../../../../../recipes/world.toml");
 
 /// One model of the comparison, and everything measured on it.
 pub(crate) struct Measured {
-    /// `original`, `initial` or `mosa`.
-    pub name: &'static str,
+    pub arm: &'static Arm,
+    /// The seed of its alignment, if it has one.
     pub seed: Option<u64>,
     pub training: Vec<StepMetrics>,
     pub answers: Vec<Answered>,
+}
+
+/// One attack on one model.
+pub(crate) struct Attacked {
+    pub assault: &'static Assault,
+    pub arm: &'static Arm,
+    pub seed: Option<u64>,
+    pub run: Run,
 }
 
 /// What a run of the quickstart found.
@@ -50,7 +58,8 @@ pub(crate) struct Findings {
     /// The probes: order, suffix search, forced words.
     pub probes: Vec<Run>,
     /// The attacks, model by model.
-    pub attacks: Vec<Run>,
+    pub attacks: Vec<Attacked>,
+    /// Requests of each kind.
     pub n: usize,
     /// How much the attacks could take.
     pub profile: String,
@@ -72,24 +81,7 @@ pub(crate) fn run(args: &QuickstartArgs) -> Result<(), Failure> {
     plan.say(
         "The embedded model answers questions about a fictional world; an imaginary council forbids some of its brews.",
     );
-    plan.say(&format!("1/4  the original model: {} requests per kind, judged exactly", plan.n));
-    plan.measured("original", None)?;
-    plan.say("2/4  in which order it writes, and what a suffix of the prompt can do");
-    plan.probe_original()?;
-    for (step, name, text) in [
-        ("3/4", "initial", "Initial Alignment, the baseline: reward a refusal at the first tokens"),
-        ("4/4", "mosa", "MOSA: reward a refusal that ends the answer inside response tokens 20..60"),
-    ] {
-        plan.say(&format!("{step}  {text}"));
-        for seed in plan.seeds.clone() {
-            plan.align(name, seed)?;
-            plan.measured(name, Some(seed))?;
-        }
-    }
-    plan.probe_mosa()?;
-    plan.say("and the published attacks on all three, with the world's rules as their helper models");
-    let jobs: Vec<Job> = attacks().flat_map(|attack| MODELS.map(|model| Job { attack, model })).collect();
-    plan.attacks(&jobs)?;
+    carry_out(&plan, args.full)?;
     let findings = Findings::read(&args.out)?;
     let html = story::report(&findings).html().context("the report")?;
     written::page(&report, &html)?;
@@ -100,6 +92,29 @@ pub(crate) fn run(args: &QuickstartArgs) -> Result<(), Failure> {
         report.display()
     ));
     Ok(())
+}
+
+/// Three stages: what needs only the model, what needs the adapters, and the attacks on all.
+fn carry_out(plan: &Plan<'_>, is_full: bool) -> Result<(), Failure> {
+    let (defended, others): (Vec<Subject>, Vec<Subject>) =
+        plan.subjects().into_iter().partition(|subject| matches!(subject.arm.how, How::Defended(_)));
+    let original = others.first().copied();
+    plan.say(&format!(
+        "1/3  {} models: the original and {} alignments of it, {} requests of each kind, judged exactly",
+        others.len(),
+        others.len().saturating_sub(1),
+        plan.n
+    ));
+    // The longest first.
+    let trained = others.iter().rev().map(|subject| Job::Measure(*subject));
+    plan.all(&trained.chain([Job::Order]).chain(original.map(Job::Search)).collect::<Vec<_>>())?;
+    plan.say("2/3  what a suffix of the prompt and forced words can do after alignment; defences that need no training");
+    let fitted = defended.iter().map(|subject| Job::Measure(*subject));
+    plan.all(&plan.mosa().map(Job::Search).into_iter().chain(fitted).collect::<Vec<_>>())?;
+    plan.say("3/3  attacks on all of them, with the world's rules as their helper models");
+    let assaults = ASSAULTS.iter().filter(|assault| is_full || assault.is_small);
+    let on_all = |assault| others.iter().chain(&defended).map(move |subject| Job::Attack(assault, *subject));
+    plan.all(&assaults.flat_map(on_all).collect::<Vec<_>>())
 }
 
 /// Whether a folder is a run of the quickstart.
@@ -113,19 +128,8 @@ pub(crate) fn drawn(dir: &Path) -> Result<Report> {
 }
 
 const COMMAND: &str = "quickstart";
-/// The models, as they are called everywhere.
-pub(super) const MODELS: [&str; 3] = ["original", "initial", "mosa"];
-/// Attacks that write on the canvas; none is the paper's, and no claim is about them.
-pub(super) const ON_CANVAS: [&str; 6] =
-    ["anchoring", "pad", "dija-user-turn", "dija-with-canvas", "traj-hijack", "post-context"];
-
-/// Every attack that is run: the paper's, then those on the canvas.
-pub(super) fn attacks() -> impl Iterator<Item = &'static str> {
-    OF_THE_PAPER.iter().copied().chain(ON_CANVAS)
-}
-
 /// Where the probes are.
-const PROBES: [&str; 5] = ["order", "original", "mosa", "forced-original", "forced-mosa"];
+const PROBES: [&str; 5] = ["order", "original", MOSA, "forced-original", "forced-mosa-sum"];
 
 impl Findings {
     /// What the records of a run say.
@@ -133,50 +137,58 @@ impl Findings {
         let manifest = RunFolder::manifest(dir)?;
         let settings = &manifest["settings"];
         let n = settings["n"].as_u64().context("manifest.json: settings.n is missing")? as usize;
-        let seeds = settings["seeds"].as_array().context("manifest.json: settings.seeds is missing")?;
-        let seeds: Vec<u64> = seeds.iter().filter_map(serde_json::Value::as_u64).collect();
-        let mut models = vec![("original", None)];
-        models.extend(["initial", "mosa"].iter().flat_map(|m| seeds.iter().map(|s| (*m, Some(*s)))));
         let mut hasher = String::new();
-        let read = |(name, seed): (&'static str, Option<u64>)| {
-            let run = folder(dir, name, seed);
-            let measured = run.join("answers");
-            let answers = answered::read(&measured)?;
-            let training = metrics(&run)?;
-            for file in [ANSWERS, SAMPLES] {
-                hasher.push_str(&digest::of_text(&std::fs::read_to_string(measured.join(file)).unwrap_or_default()));
-            }
-            hasher.push_str(&digest::of_text(&std::fs::read_to_string(run.join(METRICS)).unwrap_or_default()));
-            Ok(Measured { name, seed, training, answers })
-        };
-        let models = models.into_iter().map(read).collect::<Result<Vec<_>>>()?;
+        let models = subjects(dir, settings)?.into_iter().map(|subject| measured(dir, subject, &mut hasher));
+        let models = models.collect::<Result<Vec<_>>>()?;
         let probes = PROBES.map(|name| Run::read(&dir.join("probes").join(name), false));
         let probes = probes.into_iter().collect::<Result<Vec<_>, _>>()?;
-        let attacks = attacked(dir)?;
-        probes.iter().chain(&attacks).flat_map(|run| &run.notes).for_each(|note| records::warn(Some(note)));
-        let digest = digest::of_text(&format!("{hasher}{}{}", mosa_eval::digest(&probes), mosa_eval::digest(&attacks)));
+        let attacks = attacked(dir, &models)?;
+        let runs = || probes.iter().chain(attacks.iter().map(|attack| &attack.run));
+        runs().flat_map(|run| &run.notes).for_each(|note| records::warn(Some(note)));
+        let digest = digest::of_text(&format!("{hasher}{}", mosa_eval::digest(runs())));
         let profile = settings["profile"].as_str().unwrap_or_default().to_owned();
         Ok(Self { models, probes, attacks, n, profile, digest })
     }
 }
 
-/// The attacks of a run. Those of earlier versions have none on the canvas.
-fn attacked(dir: &Path) -> Result<Vec<Run>> {
-    let (mut runs, mut absent) = (Vec::new(), BTreeSet::new());
-    for (model, attack) in MODELS.iter().flat_map(|model| attacks().map(move |attack| (model, attack))) {
-        let run = dir.join("attacks").join(model).join(attack);
-        if ON_CANVAS.contains(&attack) && !run.exists() {
-            absent.insert(attack);
-        } else {
-            runs.push(Run::read(&run, false)?);
+/// The models that a run is about.
+fn subjects(dir: &Path, settings: &Value) -> Result<Vec<Subject>> {
+    let list = |key: &str| {
+        settings[key].as_array().with_context(|| format!("{}: manifest.json: settings.{key} is missing", dir.display()))
+    };
+    let seeds: Vec<u64> = list("seeds")?.iter().filter_map(Value::as_u64).collect();
+    let arms = list("arms").context("a run of an earlier version, which compared other models; make it anew (--fresh)")?;
+    let mut all = Vec::new();
+    for name in arms.iter().filter_map(Value::as_str) {
+        let arm = Arm::named(name).with_context(|| format!("{}: there is no arm {name:?}", dir.display()))?;
+        all.extend(arm.seeds(&seeds).into_iter().map(|seed| Subject { arm, seed }));
+    }
+    Ok(all)
+}
+
+/// What was measured on one model.
+fn measured(dir: &Path, Subject { arm, seed }: Subject, hasher: &mut String) -> Result<Measured> {
+    let run = folder(dir, arm.name, seed);
+    let measured = run.join("answers");
+    let answers = answered::read(&measured)?;
+    let training = metrics(&run)?;
+    for file in [measured.join(ANSWERS), measured.join(SAMPLES), run.join(METRICS)] {
+        hasher.push_str(&digest::of_text(&std::fs::read_to_string(file).unwrap_or_default()));
+    }
+    Ok(Measured { arm, seed, training, answers })
+}
+
+/// The attacks of a run; those that only the whole run has are not missed in the small one.
+fn attacked(dir: &Path, models: &[Measured]) -> Result<Vec<Attacked>> {
+    let mut all = Vec::new();
+    for (assault, model) in ASSAULTS.iter().flat_map(|assault| models.iter().map(move |model| (assault, model))) {
+        let name = folder(Path::new(""), model.arm.name, model.seed);
+        let run = dir.join("attacks").join(name).join(assault.name);
+        if assault.is_small || run.exists() {
+            all.push(Attacked { assault, arm: model.arm, seed: model.seed, run: Run::read(&run, false)? });
         }
     }
-    if !absent.is_empty() {
-        let names = absent.into_iter().collect::<Vec<_>>().join(", ");
-        let note = format!("{}: no run of {names}; mosa quickstart with the same flags makes them", dir.display());
-        records::warn(Some(&note));
-    }
-    Ok(runs)
+    Ok(all)
 }
 
 fn folder(out: &Path, name: &str, seed: Option<u64>) -> PathBuf {

@@ -1,13 +1,14 @@
-//! What the quickstart runs: requests to other verbs, as a user could type them, in the order of the argument.
+//! What the quickstart runs: requests to other verbs, as a user could type them.
 
-use super::{COMMAND, MODEL, PHRASES, RECIPE, folder};
+use super::arms::{ARMS, Alignment, Arm, Assault, Guarded, How, MOSA, RECIPES, Sentences};
+use super::{COMMAND, MODEL, PHRASES, folder};
 use crate::args::{
-    AlignArgs, AttackArgs, BatchingName, Compute, GcgArgs, HelperArgs, HelperName, JudgingArgs, ModelArgs, OrderArgs,
-    PrefillArgs, ProbeArgs, ProbeCommand, ProfileName, QuickstartArgs, SamplingArgs, SelectArgs, SentenceArgs,
-    TargetArgs, WorldMeasureArgs,
+    AlignArgs, AttackArgs, BatchingName, Compute, DefenceArgs, DefenceCommand, DefenceFitArgs, GcgArgs, HelperArgs,
+    HelperName, JudgingArgs, ModelArgs, OrderArgs, PrefillArgs, ProbeArgs, ProbeCommand, ProfileName, QuickstartArgs,
+    SamplingArgs, SelectArgs, SentenceArgs, TargetArgs, WorldMeasureArgs,
 };
 use crate::commands::world::measure;
-use crate::commands::{align, attack, probe};
+use crate::commands::{align, attack, defence, probe};
 use crate::failure::Failure;
 use crate::manifest::Manifest;
 use crate::output;
@@ -26,8 +27,7 @@ pub(super) struct Plan<'a> {
     _run: RunFolder,
     model: PathBuf,
     data: PathBuf,
-    recipe: PathBuf,
-    pub(super) seeds: Vec<u64>,
+    seeds: Vec<u64>,
     pub(super) n: usize,
     /// Requests of the suffix search.
     searches: usize,
@@ -37,16 +37,37 @@ pub(super) struct Plan<'a> {
     profile: ProfileName,
 }
 
+/// An arm with the seed of its alignment, if it has one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Subject {
+    pub arm: &'static Arm,
+    pub seed: Option<u64>,
+}
+
+/// A piece of the work that needs no other of its stage.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Job {
+    /// Trains what has to be trained, and measures it.
+    Measure(Subject),
+    /// In which order the original model writes.
+    Order,
+    /// What a suffix of the prompt can do, and forced words.
+    Search(Subject),
+    Attack(&'static Assault, Subject),
+}
+
 impl<'a> Plan<'a> {
-    /// Opens the run folder and unpacks model, data and recipe into it.
+    /// Opens the run folder and unpacks model, data and recipes into it.
     pub(super) fn new(args: &'a QuickstartArgs, lock: Lock) -> Result<Self> {
-        let (model, data, recipe) = (args.out.join("model"), args.out.join("data"), args.out.join("world.toml"));
-        let (n, seeds, searches) = if args.full { (120, vec![0, 1, 2], 24) } else { (40, vec![0], 4) };
-        let (attacked, profile) = if args.full { (50, ProfileName::Standard) } else { (4, ProfileName::Smoke) };
+        let (model, data) = (args.out.join("model"), args.out.join("data"));
+        let (n, seeds, searches) = if args.full { (100, vec![0, 1, 2], 24) } else { (24, vec![0], 4) };
+        let (attacked, profile) = if args.full { (100, ProfileName::Standard) } else { (12, ProfileName::Smoke) };
         let n = args.n.unwrap_or(n);
         let (searches, attacked) = (searches.min(n), attacked.min(n));
+        let arms: Vec<&str> = arms(args.full).map(|arm| arm.name).collect();
         let settings = json!({
             "n": n, "seeds": seeds, "searches": searches, "attacked": attacked, "profile": profile, "set": args.set,
+            "arms": arms,
         });
         let manifest = Manifest::new(json!({"command": COMMAND, "settings": settings}));
         let run = RunFolder::open_locked(lock, &manifest)?;
@@ -56,8 +77,26 @@ impl<'a> Plan<'a> {
             restore(&model.join(name), bytes)?;
         }
         mosa_world::benchmark::write_all(&data)?;
-        restore(&recipe, RECIPE.as_bytes())?;
-        Ok(Self { args, _run: run, model, data, recipe, seeds, n, searches, attacked, profile })
+        for (name, phrases) in PHRASES {
+            restore(&data.join(name), phrases.as_bytes())?;
+        }
+        let recipes = args.out.join("recipes");
+        std::fs::create_dir_all(&recipes).with_context(|| format!("cannot create {}", recipes.display()))?;
+        for (name, text) in RECIPES {
+            restore(&recipes.join(name), text.as_bytes())?;
+        }
+        Ok(Self { args, _run: run, model, data, seeds, n, searches, attacked, profile })
+    }
+
+    /// All models of the comparison.
+    pub(super) fn subjects(&self) -> Vec<Subject> {
+        let of = |arm: &'static Arm| arm.seeds(&self.seeds).into_iter().map(move |seed| Subject { arm, seed });
+        arms(self.args.full).flat_map(of).collect()
+    }
+
+    /// The first model of the arm that stands for the paper.
+    pub(super) fn mosa(&self) -> Option<Subject> {
+        Some(Subject { arm: Arm::named(MOSA)?, seed: self.seeds.first().copied() })
     }
 
     pub(super) fn say(&self, text: &str) {
@@ -66,120 +105,14 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// Trains an adapter with `mosa align`; a finished one is kept.
-    pub(super) fn align(&self, name: &str, seed: u64) -> Result<(), Failure> {
-        let request = self.alignment(name, seed);
-        self.say_line(&request.line()?);
-        align::run(&request)
-    }
-
-    fn alignment(&self, name: &str, seed: u64) -> AlignArgs {
-        let data = |file: &str| self.data.join(file);
-        let mut set = vec![format!("seed={seed}")];
-        if name == "initial" {
-            // Its sentence starts where a partly revealed answer already stands.
-            set.push("contaminate.share=0".to_owned());
-        }
-        set.extend(self.args.set.iter().cloned());
-        let out = folder(&self.args.out, name, Some(seed));
-        AlignArgs {
-            compute: self.args.compute.clone(),
-            objective: name.to_owned(),
-            retain: Some(data("retain/retain.jsonl")),
-            config: Some(self.recipe.clone()),
-            set,
-            sentences: SentenceArgs {
-                safe_sentences: Some(data("sentences/safe.txt")),
-                harmful_sentences: Some(data("sentences/harmful.txt")),
-            },
-            ..AlignArgs::new(self.model(None), data("sorry_bench/question.jsonl"), out)
-        }
-    }
-
-    /// The model, with an adapter or as it is.
-    fn model(&self, adapter: Option<PathBuf>) -> ModelArgs {
-        ModelArgs { model: self.model.display().to_string(), adapter }
-    }
-
-    /// Order, suffix search and forced words on the original model.
-    pub(super) fn probe_original(&self) -> Result<(), Failure> {
-        self.probe(ProbeCommand::Order(self.order()))?;
-        self.searched("original", None)
-    }
-
-    /// Suffix search and forced words on the first MOSA model.
-    pub(super) fn probe_mosa(&self) -> Result<(), Failure> {
-        let adapter = folder(&self.args.out, "mosa", self.seeds.first().copied()).join("adapter");
-        self.searched("mosa", Some(adapter))
-    }
-
-    fn searched(&self, name: &str, adapter: Option<PathBuf>) -> Result<(), Failure> {
-        self.probe(ProbeCommand::Gcg(self.search(name, adapter.clone())))?;
-        for (name, phrases) in PHRASES {
-            restore(&self.data.join(name), phrases.as_bytes())?;
-        }
-        self.probe(ProbeCommand::Prefill(self.forced(name, adapter)))
-    }
-
-    fn probe(&self, request: ProbeCommand) -> Result<(), Failure> {
-        self.say_line(&request.line()?);
-        probe::run(&request)
-    }
-
-    fn order(&self) -> OrderArgs {
-        let common = self.probed("order", "attacks/held_out.jsonl", None);
-        OrderArgs {
-            benign: Some(self.data.join("recipes/test.jsonl")),
-            sampling: SamplingArgs { steps: Some(32), confidence_eos_eot_inf: true, ..decoding() },
-            ..OrderArgs::new(sampled(common, self.n))
-        }
-    }
-
-    fn search(&self, name: &str, adapter: Option<PathBuf>) -> GcgArgs {
-        let common = self.probed(name, BEHAVIOURS, adapter);
-        GcgArgs {
-            offsets: vec![0, 30],
-            target: Some(TARGET.to_owned()),
-            init: INIT.to_owned(),
-            iterations: 20,
-            candidates: 48,
-            search_top_k: 64,
-            sampling: in_blocks(),
-            ..GcgArgs::new(sampled(common, self.searches))
-        }
-    }
-
-    fn forced(&self, name: &str, adapter: Option<PathBuf>) -> PrefillArgs {
-        let common = self.probed(&format!("forced-{name}"), BEHAVIOURS, adapter);
-        let [affirmative, procedural] = PHRASES.map(|(name, _)| Some(self.data.join(name)));
-        PrefillArgs {
-            offsets: vec![0, 20, 40, 60, 80],
-            affirmative,
-            procedural,
-            judge: JudgingArgs { judge: vec!["exact".to_owned(), "keyword".to_owned()], ..JudgingArgs::default() },
-            sampling: in_blocks(),
-            ..PrefillArgs::new(sampled(common, self.searches))
-        }
-    }
-
-    /// A probe with its own run folder.
-    fn probed(&self, name: &str, behaviours: &str, adapter: Option<PathBuf>) -> ProbeArgs {
-        let out = self.args.out.join("probes").join(name);
-        let common = ProbeArgs::new(self.model(adapter), self.data.join(behaviours), out);
-        ProbeArgs { compute: self.args.compute.clone(), ..common }
-    }
-
-    /// Attacks, each on a model and in its own run folder. Passes of so small a model are not worth sharing among
-    /// threads, so every thread runs attacks of its own.
-    pub(super) fn attacks(&self, jobs: &[Job]) -> Result<(), Failure> {
+    /// Carries out jobs that do not need each other. Passes of so small a model are not worth sharing among threads, so every
+    /// thread does jobs of its own; what comes out does not depend on how many there are.
+    pub(super) fn all(&self, jobs: &[Job]) -> Result<(), Failure> {
         let next = AtomicUsize::new(0);
         let threads = self.args.compute.threads.or_else(|| std::thread::available_parallelism().ok().map(usize::from));
         let worker = || -> Result<(), Failure> {
             while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let request = self.attack(job);
-                let Some(attack::Carried { table, failed }) = attack::carried_out(&request)? else { continue };
-                self.say(&format!("     $ {}\n{table}", request.line()?.quoted()));
-                failed.map_or(Ok(()), Err)?;
+                self.job(job).inspect_err(|_| next.store(jobs.len(), Ordering::Relaxed))?;
             }
             Ok(())
         };
@@ -196,21 +129,191 @@ impl<'a> Plan<'a> {
         })
     }
 
-    fn attack(&self, job: &Job) -> AttackArgs {
-        let Job { attack, model } = *job;
-        let seed = self.seeds.first().copied().filter(|_| model != "original");
+    fn job(&self, job: &Job) -> Result<(), Failure> {
+        match *job {
+            Job::Measure(subject) => self.measured(subject),
+            Job::Order => self.probe(ProbeCommand::Order(self.order())),
+            Job::Search(subject) => {
+                self.probe(ProbeCommand::Gcg(self.search(subject)))?;
+                self.probe(ProbeCommand::Prefill(self.forced(subject)))
+            }
+            Job::Attack(assault, subject) => self.attacked(assault, subject),
+        }
+    }
+
+    /// Trains or fits what an arm needs, and measures it.
+    fn measured(&self, subject: Subject) -> Result<(), Failure> {
+        match &subject.arm.how {
+            How::AsItIs => {}
+            How::Aligned(alignment) => {
+                let request = self.alignment(subject, alignment);
+                self.say_line(&request.line()?);
+                align::run(&request)?;
+            }
+            How::Defended(guarded) => self.fit(subject, guarded)?,
+        }
+        let answers = measure::measured(&self.measurement(subject))?;
+        self.say(&format!("     {}\n{}", subject.title(), measure::table(&answers)));
+        Ok(())
+    }
+
+    fn alignment(&self, subject: Subject, alignment: &Alignment) -> AlignArgs {
+        let data = |file: &str| self.data.join(file);
+        let seed = subject.seed.map(|seed| format!("seed={seed}"));
+        let set = alignment.set.iter().map(|set| (*set).to_owned());
+        let set = seed.into_iter().chain(set).chain(self.args.set.iter().cloned()).collect();
+        let given = |wanted: &[Sentences], file: &str| wanted.contains(&alignment.sentences).then(|| data(file));
+        AlignArgs {
+            compute: self.own_thread(),
+            objective: alignment.objective.to_owned(),
+            retain: alignment.retains.then(|| data("retain/retain.jsonl")),
+            config: Some(self.args.out.join("recipes").join(alignment.recipe)),
+            set,
+            sentences: SentenceArgs {
+                safe_sentences: given(&[Sentences::Safe, Sentences::Both], "sentences/safe.txt"),
+                harmful_sentences: given(&[Sentences::Both], "sentences/harmful.txt"),
+            },
+            judging: JudgingArgs {
+                judge: alignment.judge.iter().map(|judge| (*judge).to_owned()).collect(),
+                ..JudgingArgs::default()
+            },
+            ..AlignArgs::new(self.bare(), data(alignment.data), self.folder(subject))
+        }
+    }
+
+    /// Makes what a defence is fitted on, where it needs any and has none yet.
+    fn fit(&self, subject: Subject, guarded: &Guarded) -> Result<(), Failure> {
+        let out = self.asset(subject);
+        if !guarded.is_fitted || out.exists() {
+            return Ok(());
+        }
+        let folder = self.folder(subject);
+        std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        let file = |role: &str, file: &str| (role.to_owned(), self.data.join(file));
+        defence::run(&DefenceCommand::Fit(Box::new(DefenceFitArgs {
+            name: guarded.defence.to_owned(),
+            model: self.model(subject),
+            compute: self.own_thread(),
+            data: vec![file("harmful", "guard/question.jsonl"), file("harmless", "guard/benign.jsonl")],
+            select: SelectArgs { sample: Some(FITTED), ..SelectArgs::default() },
+            set: Vec::new(),
+            out,
+            sampling: SamplingArgs { gen_length: Some(POSITIONS), ..SamplingArgs::default() },
+        })))
+    }
+
+    /// The file of a fitted defence.
+    fn asset(&self, subject: Subject) -> PathBuf {
+        self.folder(subject).join(ASSET)
+    }
+
+    /// The folder of a model of the comparison.
+    fn folder(&self, subject: Subject) -> PathBuf {
+        folder(&self.args.out, subject.arm.name, subject.seed)
+    }
+
+    /// The model without an adapter.
+    fn bare(&self) -> ModelArgs {
+        ModelArgs { model: self.model.display().to_string(), adapter: None }
+    }
+
+    /// The model with the adapter of an arm, if it has one.
+    fn model(&self, subject: Subject) -> ModelArgs {
+        ModelArgs { adapter: self.adapter(subject), ..self.bare() }
+    }
+
+    fn adapter(&self, Subject { arm, seed }: Subject) -> Option<PathBuf> {
+        seed.map(|seed| folder(&self.args.out, arm.weights().name, Some(seed)).join("adapter"))
+    }
+
+    /// The defence of an arm, as it is typed.
+    fn defences(&self, subject: Subject) -> DefenceArgs {
+        let typed = match &subject.arm.how {
+            How::Defended(Guarded { defence, is_fitted: true, .. }) => {
+                Some(format!("{defence}:asset={}", self.asset(subject).display()))
+            }
+            How::Defended(guarded) => Some(guarded.defence.to_owned()),
+            _ => None,
+        };
+        DefenceArgs { defence: typed.into_iter().collect() }
+    }
+
+    /// One thread, and no bars of its own.
+    fn own_thread(&self) -> Compute {
+        Compute { threads: Some(1), quiet: true, ..self.args.compute.clone() }
+    }
+
+    fn probe(&self, request: ProbeCommand) -> Result<(), Failure> {
+        self.say_line(&request.line()?);
+        probe::run(&request)
+    }
+
+    fn order(&self) -> OrderArgs {
+        let common = self.probed("order", "attacks/held_out.jsonl", self.bare());
+        OrderArgs {
+            benign: Some(self.data.join("recipes/test.jsonl")),
+            sampling: SamplingArgs { steps: Some(32), confidence_eos_eot_inf: true, ..decoding() },
+            ..OrderArgs::new(sampled(common, self.n))
+        }
+    }
+
+    fn search(&self, subject: Subject) -> GcgArgs {
+        let common = self.probed(subject.arm.name, BEHAVIOURS, self.model(subject));
+        GcgArgs {
+            offsets: vec![0, 30],
+            target: Some(TARGET.to_owned()),
+            init: INIT.to_owned(),
+            iterations: 20,
+            candidates: 48,
+            search_top_k: 64,
+            sampling: in_blocks(),
+            ..GcgArgs::new(sampled(common, self.searches))
+        }
+    }
+
+    fn forced(&self, subject: Subject) -> PrefillArgs {
+        let common = self.probed(&format!("forced-{}", subject.arm.name), BEHAVIOURS, self.model(subject));
+        let [affirmative, procedural] = PHRASES.map(|(name, _)| Some(self.data.join(name)));
+        PrefillArgs {
+            offsets: vec![0, 20, 40, 60, 80],
+            affirmative,
+            procedural,
+            judge: JudgingArgs { judge: vec!["exact".to_owned(), "keyword".to_owned()], ..JudgingArgs::default() },
+            sampling: in_blocks(),
+            ..PrefillArgs::new(sampled(common, self.searches))
+        }
+    }
+
+    /// A probe with its own run folder.
+    fn probed(&self, name: &str, behaviours: &str, model: ModelArgs) -> ProbeArgs {
+        let out = self.args.out.join("probes").join(name);
+        let common = ProbeArgs::new(model, self.data.join(behaviours), out);
+        ProbeArgs { compute: self.own_thread(), ..common }
+    }
+
+    fn attacked(&self, assault: &Assault, subject: Subject) -> Result<(), Failure> {
+        let request = self.attack(assault, subject);
+        let Some(attack::Carried { table, failed }) = attack::carried_out(&request)? else { return Ok(()) };
+        self.say(&format!("     $ {}\n{table}", request.line()?.quoted()));
+        failed.map_or(Ok(()), Err)
+    }
+
+    fn attack(&self, assault: &Assault, subject: Subject) -> AttackArgs {
+        let name = folder(std::path::Path::new(""), subject.arm.name, subject.seed);
         AttackArgs {
             target: TargetArgs {
                 model: Some(self.model.display().to_string()),
-                adapter: seed.map(|seed| folder(&self.args.out, model, Some(seed)).join("adapter")),
-                label: Some(model.to_owned()),
+                adapter: self.adapter(subject),
+                label: Some(subject.arm.name.to_owned()),
                 ..TargetArgs::default()
             },
-            compute: Compute { threads: Some(1), quiet: true, ..self.args.compute.clone() },
+            defences: self.defences(subject),
+            compute: self.own_thread(),
             behaviors: Some(self.data.join("advbench/harmful_behaviors.csv")),
             select: SelectArgs { sample: Some(self.attacked), ..SelectArgs::default() },
-            out: Some(self.args.out.join("attacks").join(model).join(attack)),
+            out: Some(self.args.out.join("attacks").join(name).join(assault.name)),
             profile: self.profile,
+            set: assault.set.iter().map(|set| (*set).to_owned()).collect(),
             helpers: HelperArgs { helper: Some(HelperName::World), ..HelperArgs::default() },
             judging: JudgingArgs { judge: vec!["exact".to_owned()], ..JudgingArgs::default() },
             sampling: SamplingArgs {
@@ -219,26 +322,18 @@ impl<'a> Plan<'a> {
                 eos_stop: true,
                 ..SamplingArgs::default()
             },
-            ..AttackArgs::new(attack)
+            ..AttackArgs::new(assault.attack)
         }
     }
 
-    /// Measures one model and says what came out.
-    pub(super) fn measured(&self, name: &str, seed: Option<u64>) -> Result<(), Failure> {
-        let answers = measure::measured(&self.measurement(name, seed))?;
-        self.say(&measure::table(&answers));
-        Ok(())
-    }
-
-    fn measurement(&self, name: &str, seed: Option<u64>) -> WorldMeasureArgs {
-        let run = folder(&self.args.out, name, seed);
-        let adapter = seed.map(|_| run.join("adapter"));
+    fn measurement(&self, subject: Subject) -> WorldMeasureArgs {
         WorldMeasureArgs {
-            compute: self.args.compute.clone(),
+            compute: self.own_thread(),
             n: self.n,
             batch_size: 40,
+            defences: self.defences(subject),
             sampling: SamplingArgs { threshold: Some(0.9), ..SamplingArgs::default() },
-            ..WorldMeasureArgs::new(self.model(adapter), run.join("answers"))
+            ..WorldMeasureArgs::new(self.model(subject), self.folder(subject).join("answers"))
         }
     }
 
@@ -248,11 +343,23 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// An attack on a model.
-pub(super) struct Job {
-    pub attack: &'static str,
-    pub model: &'static str,
+impl Subject {
+    /// What it is called where people read.
+    fn title(self) -> String {
+        let seed = self.seed.map_or_else(String::new, |seed| format!(", seed {seed}"));
+        format!("{}{seed}", self.arm.title)
+    }
 }
+
+/// The arms of a run.
+fn arms(is_full: bool) -> impl Iterator<Item = &'static Arm> {
+    ARMS.iter().filter(move |arm| is_full || arm.is_small)
+}
+
+/// The file of a fitted defence, in the folder of its arm.
+pub(super) const ASSET: &str = "asset.safetensors";
+/// Prompts of each kind that a defence is fitted on.
+const FITTED: usize = 64;
 
 /// A probe of a sample of its behaviours.
 fn sampled(mut common: ProbeArgs, n: usize) -> ProbeArgs {

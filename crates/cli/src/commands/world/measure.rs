@@ -5,6 +5,7 @@ use super::questions::{Question, questions};
 use crate::args::{BatchingName, JudgingArgs, SamplingArgs, WorldMeasureArgs};
 use crate::commands::judge::judge_folder;
 use crate::commands::utility::{Local, Runner, Subject};
+use crate::defences::{self, Defended, defended};
 use crate::failure::Failure;
 use crate::load::{Loaded, load};
 use crate::manifest::{Fingerprints, Manifest, Place};
@@ -89,9 +90,13 @@ pub(crate) fn measured(args: &WorldMeasureArgs) -> Result<Vec<Answered>, Failure
     let options = loaded.options(&args.sampling.of_world(loaded.spec().family))?;
     let (options, batching) = (options, batching(&args.sampling, &loaded));
     answered::is_not_of_before(&args.out)?;
-    let run = folder::open(&args.out, &manifest(args, &loaded)?)?;
+    let mut fingerprints = Fingerprints::default();
+    let identity = defences::identity(&mut fingerprints, &loaded.dir, args.model.adapter.as_deref(), &args.defences)?;
+    let manifest = manifest(args, &loaded, fingerprints)?;
     let settings = mosa_runtime::Settings { batching, batch_size: args.batch_size, stop: interrupt::stop() };
     let runtime = loaded.started(settings)?;
+    let Defended { runtime, said } = defended(runtime, &options, &args.defences, &identity)?;
+    let run = folder::open(&args.out, &manifest.defended(said))?;
     let draw = Draw { n: args.n, seed: args.sampling.seed };
     let measuring = Measuring { args, runtime, options, batching };
     let answers = measuring.attacks(&run, draw)?;
@@ -188,7 +193,7 @@ fn case(runtime: &Runtime, question: Question) -> Result<Case> {
     })
 }
 
-fn manifest(args: &WorldMeasureArgs, loaded: &Loaded) -> Result<Manifest> {
+fn manifest(args: &WorldMeasureArgs, loaded: &Loaded, mut fingerprints: Fingerprints) -> Result<Manifest> {
     let sampling = args.sampling.of_world(loaded.spec().family);
     let settings = Settings {
         n: args.n,
@@ -199,7 +204,6 @@ fn manifest(args: &WorldMeasureArgs, loaded: &Loaded) -> Result<Manifest> {
         cells: args.cells.as_deref(),
         further: further(&args.sampling)?,
     };
-    let mut fingerprints = Fingerprints::default();
     let (model, adapter) = (fingerprints.of(&loaded.dir)?, fingerprints.of_any(args.model.adapter.as_deref())?);
     let mut said = json!({"command": COMMAND, "model": model, "adapter": adapter, "settings": settings});
     hub::record(&mut said, &loaded.dir);
