@@ -1,6 +1,6 @@
 //! A sample in parts: how often each of several outcomes came up, the first of which is the rate.
 
-use crate::number;
+use crate::number::DASH;
 use mosa_core::stats::Rate;
 use serde::Serialize;
 
@@ -13,6 +13,8 @@ pub struct Parts {
     /// The outcomes by name, in the order in which they are drawn, at most [`MAX_PARTS`]. The same place has the same ink
     /// everywhere on a page.
     pub parts: Vec<(String, usize)>,
+    /// How many of them are independent, if not all: intervals are those of so many cases.
+    pub cases: Option<usize>,
 }
 
 /// A bar of parts as the page draws it.
@@ -55,9 +57,16 @@ impl Parts {
         self.parts.first().map_or(0, |(_, k)| *k)
     }
 
+    /// The rate of the first part, over independent cases; none without any.
+    pub(crate) fn rate(&self) -> Option<Rate> {
+        let n = self.n();
+        (n > 0).then(|| Rate { n: self.cases.map_or(n, |cases| cases.min(n)), ..Rate::of(self.k(), n) })
+    }
+
     /// `62% (48/78), 51-72`; a dash without cases.
     pub(crate) fn shown(&self) -> String {
-        number::rate(self.k(), self.n())
+        let said = |rate: Rate| format!("{} ({}/{}), {}", rate.percent(), self.k(), self.n(), rate.percent_interval());
+        self.rate().map_or(DASH.into(), said)
     }
 
     /// Every part that came up: `complied 48, refused in words 30`.
@@ -69,7 +78,7 @@ impl Parts {
     /// The bar; none without cases.
     pub(crate) fn stripe(&self) -> Option<Stripe> {
         let (k, n) = (self.k(), self.n());
-        let rate = (n > 0).then(|| Rate::of(k, n))?;
+        let rate = self.rate()?;
         let percent = |share: f64| format!("{:.2}", 100.0 * share);
         let (low, high) = rate.wilson();
         let mut before = 0;

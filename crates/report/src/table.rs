@@ -165,7 +165,9 @@ fn csv_fields(cell: &Cell, wide: usize) -> Vec<String> {
         }
         Cell::Parts(parts) => {
             let (k, n) = (parts.k(), parts.n());
-            let mut fields = csv_fields(&Cell::Rate { k, n }, 5);
+            let (low, high) = parts.rate().map_or((f64::NAN, f64::NAN), |rate| rate.wilson());
+            let share = parts.rate().map_or(f64::NAN, |rate| rate.value);
+            let mut fields = vec![plain(share), k.to_string(), n.to_string(), plain(low), plain(high)];
             fields.push(csv_text(&parts.told()));
             fields
         }

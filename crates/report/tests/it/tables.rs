@@ -35,7 +35,8 @@ fn numbers_have_their_decimals_and_no_negative_zero() {
 
 /// A sample in parts called a, b, c.
 fn parts(counts: &[usize]) -> Cell {
-    Cell::Parts(Parts { parts: ["a", "b", "c"].into_iter().map(String::from).zip(counts.iter().copied()).collect() })
+    let parts = ["a", "b", "c"].into_iter().map(String::from).zip(counts.iter().copied()).collect();
+    Cell::Parts(Parts { parts, cases: None })
 }
 
 #[test]
@@ -49,6 +50,17 @@ fn a_sample_in_parts_shows_the_rate_of_its_first_and_a_bar_that_says_all_of_them
     assert!(html.contains("<rect class=\"part-2\" x=\"25.00%\" width=\"75.00%\" height=\"100%\"/>"));
     assert!(!html.contains("<rect class=\"part-1\""), "a part that never came up is not drawn, nor in the legend");
     assert!(html.contains("<td>–</td>"), "a sample without cases is a dash");
+}
+
+#[test]
+fn the_interval_of_a_sample_is_that_of_its_independent_cases() {
+    let parts = |cases| Parts { parts: vec![("a".into(), 3), ("b".into(), 9)], cases };
+    let html = |cases| page(vec![Block::Table(table(&["x"], vec![vec![Cell::Parts(parts(cases))]]))]);
+    let said = |n: usize| {
+        let (low, high) = mosa_core::stats::Rate { value: 0.25, n }.wilson();
+        format!("<small>{:.0}-{:.0}</small>", 100.0 * low, 100.0 * high)
+    };
+    assert!(html(Some(4)).contains(&said(4)) && html(None).contains(&said(12)) && html(Some(99)).contains(&said(12)));
 }
 
 #[test]
@@ -68,7 +80,7 @@ fn the_fields_of_a_sample_in_parts_are_those_of_a_rate_and_the_parts() {
 
 #[test]
 fn more_parts_than_inks_are_an_error() {
-    let many = Cell::Parts(Parts { parts: vec![("a".into(), 1); MAX_PARTS + 1] });
+    let many = Cell::Parts(Parts { parts: vec![("a".into(), 1); MAX_PARTS + 1], cases: None });
     let error = report(vec![Block::Table(table(&["x"], vec![vec![many]]))]).html().unwrap_err().to_string();
     assert!(error.contains("a sample of 7 parts, 6 can be told apart"), "{error}");
 }
