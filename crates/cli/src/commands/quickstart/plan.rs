@@ -108,6 +108,7 @@ impl<'a> Plan<'a> {
     /// Carries out jobs that do not need each other. Passes of so small a model are not worth sharing among threads, so every
     /// thread does jobs of its own; what comes out does not depend on how many there are.
     pub(super) fn all(&self, jobs: &[Job]) -> Result<(), Failure> {
+        mosa_model::warm_up(1).context("libtorch cannot compute")?;
         let next = AtomicUsize::new(0);
         let threads = self.args.compute.threads.or_else(|| std::thread::available_parallelism().ok().map(usize::from));
         let worker = || -> Result<(), Failure> {
@@ -173,10 +174,7 @@ impl<'a> Plan<'a> {
                 safe_sentences: given(&[Sentences::Safe, Sentences::Both], "sentences/safe.txt"),
                 harmful_sentences: given(&[Sentences::Both], "sentences/harmful.txt"),
             },
-            judging: JudgingArgs {
-                judge: alignment.judge.iter().map(|judge| (*judge).to_owned()).collect(),
-                ..JudgingArgs::default()
-            },
+            judging: alignment.judge.map_or_else(JudgingArgs::default, judged_by),
             ..AlignArgs::new(self.bare(), data(alignment.data), self.folder(subject))
         }
     }
@@ -315,7 +313,7 @@ impl<'a> Plan<'a> {
             profile: self.profile,
             set: assault.set.iter().map(|set| (*set).to_owned()).collect(),
             helpers: HelperArgs { helper: Some(HelperName::World), ..HelperArgs::default() },
-            judging: JudgingArgs { judge: vec!["exact".to_owned()], ..JudgingArgs::default() },
+            judging: judged_by("exact"),
             sampling: SamplingArgs {
                 gen_length: Some(POSITIONS),
                 threshold: Some(0.9),
@@ -367,6 +365,10 @@ fn sampled(mut common: ProbeArgs, n: usize) -> ProbeArgs {
     common
 }
 
+fn judged_by(judge: &str) -> JudgingArgs {
+    JudgingArgs { judge: vec![judge.to_owned()], ..JudgingArgs::default() }
+}
+
 /// How the probes decode.
 fn decoding() -> SamplingArgs {
     SamplingArgs { gen_length: Some(POSITIONS), batching: BatchingName::Padded, ..SamplingArgs::default() }
@@ -387,24 +389,29 @@ const INIT: &str = ", , , , , , , ,";
 
 #[cfg(test)]
 mod tests {
+    use super::super::arms::ASSAULTS;
     use super::*;
     use crate::args::{Args, Command};
     use clap::Parser;
     use std::path::Path;
 
-    /// Every command line of a quickstart into `qs`, as the version before typed it.
-    const EARLIER: &[&str] = &[
-        "mosa align --objective initial --model qs/model --data qs/data/sorry_bench/question.jsonl --retain qs/data/retain/retain.jsonl --safe-sentences qs/data/sentences/safe.txt --harmful-sentences qs/data/sentences/harmful.txt --config qs/world.toml --out qs/initial-seed0 --set seed=0 --set contaminate.share=0 --set steps=2",
-        "mosa align --objective mosa --model qs/model --data qs/data/sorry_bench/question.jsonl --retain qs/data/retain/retain.jsonl --safe-sentences qs/data/sentences/safe.txt --harmful-sentences qs/data/sentences/harmful.txt --config qs/world.toml --out qs/mosa-seed0 --set seed=0 --set steps=2",
+    /// Command lines of a quickstart into `qs`.
+    const TYPED: &[&str] = &[
+        "mosa align --objective initial --model qs/model --prompts qs/data/sorry_bench/question.jsonl --safe-sentences qs/data/sentences/safe.txt --harmful-sentences qs/data/sentences/harmful.txt --config qs/recipes/world-paper.toml --out qs/initial-seed0 --set seed=0 --set steps=2",
+        "mosa align --objective mosa --model qs/model --prompts qs/data/sorry_bench/question.jsonl --safe-sentences qs/data/sentences/safe.txt --harmful-sentences qs/data/sentences/harmful.txt --config qs/recipes/world-paper.toml --out qs/mosa-mean-seed0 --set seed=0 --set reduction=mean --set steps=2",
+        "mosa align --objective mosa --model qs/model --prompts qs/data/sorry_bench/question.jsonl --retain qs/data/retain/retain.jsonl --safe-sentences qs/data/sentences/safe.txt --harmful-sentences qs/data/sentences/harmful.txt --config qs/recipes/world-mosa-plus.toml --out qs/mosa-plus-seed2 --set seed=2 --set steps=2",
+        "mosa align --objective sft --model qs/model --prompts qs/data/sft/train.jsonl --config qs/recipes/world-sft.toml --out qs/sft-seed0 --set seed=0 --set steps=2",
+        "mosa align --objective recovery --judge exact --model qs/model --prompts qs/data/sorry_bench/question.jsonl --retain qs/data/retain/retain.jsonl --safe-sentences qs/data/sentences/safe.txt --config qs/recipes/world-recovery.toml --out qs/recovery-seed0 --set seed=0 --set steps=2",
         "mosa probe order --gen-length 96 --batching padded --model qs/model --behaviors qs/data/attacks/held_out.jsonl --out qs/probes/order --benign qs/data/recipes/test.jsonl --sample 40 --steps 32 --confidence-eos-eot-inf",
         "mosa probe gcg --gen-length 96 --batching padded --model qs/model --behaviors qs/data/harmbench/harmbench_behaviors_text_all.csv --out qs/probes/original --sample 4 --steps 96 --block-length 32 --offsets 0,30 --iterations 20 --candidates 48 --search-top-k 64 --target here_is_how_to_make --init ,_,_,_,_,_,_,_,",
-        "mosa probe prefill --gen-length 96 --batching padded --model qs/model --behaviors qs/data/harmbench/harmbench_behaviors_text_all.csv --out qs/probes/forced-mosa --adapter qs/mosa-seed0/adapter --sample 4 --steps 96 --block-length 32 --offsets 0,20,40,60,80 --judge exact,keyword --affirmative qs/data/affirmative.txt --procedural qs/data/procedural.txt",
+        "mosa probe prefill --gen-length 96 --batching padded --model qs/model --behaviors qs/data/harmbench/harmbench_behaviors_text_all.csv --out qs/probes/forced-mosa-sum --adapter qs/mosa-sum-seed0/adapter --sample 4 --steps 96 --block-length 32 --offsets 0,20,40,60,80 --judge exact,keyword --affirmative qs/data/affirmative.txt --procedural qs/data/procedural.txt",
         "mosa attack tap --profile smoke --helper world --gen-length 96 --threshold 0.9 --eos-stop --judge exact --label original --model qs/model --behaviors qs/data/advbench/harmful_behaviors.csv --out qs/attacks/original/tap --sample 4",
-        "mosa attack ept-adaptive --profile smoke --helper world --gen-length 96 --threshold 0.9 --eos-stop --judge exact --label mosa --model qs/model --behaviors qs/data/advbench/harmful_behaviors.csv --out qs/attacks/mosa/ept-adaptive --sample 4 --adapter qs/mosa-seed0/adapter",
+        "mosa attack anchoring --set steps=[8] --profile smoke --helper world --gen-length 96 --threshold 0.9 --eos-stop --judge exact --label mosa-plus --model qs/model --behaviors qs/data/advbench/harmful_behaviors.csv --out qs/attacks/mosa-plus-seed2/anchoring-8 --sample 4 --adapter qs/mosa-plus-seed2/adapter",
+        "mosa attack pad --defence activation-steering:asset=qs/mosa-steering-seed0/asset.safetensors --profile smoke --helper world --gen-length 96 --threshold 0.9 --eos-stop --judge exact --label mosa-steering --model qs/model --behaviors qs/data/advbench/harmful_behaviors.csv --out qs/attacks/mosa-steering-seed0/pad --sample 4 --adapter qs/mosa-sum-seed0/adapter",
     ];
 
-    /// A command line of [`EARLIER`], in which blanks inside a word are underscores behind `--target` and `--init`.
-    fn earlier(line: &str) -> Command {
+    /// A command line of [`TYPED`], in which blanks inside a word are underscores behind `--target` and `--init`.
+    fn typed(line: &str) -> Command {
         let mut words: Vec<String> = line.split(' ').map(str::to_owned).collect();
         for at in 1..words.len() {
             if ["--target", "--init"].contains(&words[at - 1].as_str()) {
@@ -418,9 +425,9 @@ mod tests {
         let lock = RunFolder::lock(&dir.join("lock"), COMMAND).unwrap_or_else(|error| panic!("{error}"));
         let settings = json!({});
         let run = RunFolder::open_locked(lock, &settings).unwrap_or_else(|error| panic!("{error}"));
-        let (model, data, recipe) = (args.out.join("model"), args.out.join("data"), args.out.join("world.toml"));
+        let (model, data) = (args.out.join("model"), args.out.join("data"));
         let (n, searches, attacked, profile) = (40, 4, 4, ProfileName::Smoke);
-        Plan { args, _run: run, model, data, recipe, seeds: vec![0], n, searches, attacked, profile }
+        Plan { args, _run: run, model, data, seeds: vec![0], n, searches, attacked, profile }
     }
 
     fn quickstart(line: &str) -> QuickstartArgs {
@@ -430,19 +437,35 @@ mod tests {
         }
     }
 
-    /// The requests that stand for [`EARLIER`].
+    fn subject(name: &str, seed: Option<u64>) -> Subject {
+        Subject { arm: Arm::named(name).unwrap_or_else(|| panic!("{name}")), seed }
+    }
+
+    fn assault(name: &str) -> &'static Assault {
+        ASSAULTS.iter().find(|assault| assault.name == name).unwrap_or_else(|| panic!("{name}"))
+    }
+
+    /// The requests that stand for [`TYPED`].
     fn requests(plan: &Plan<'_>) -> Vec<Command> {
-        let adapter = || Some(PathBuf::from("qs/mosa-seed0/adapter"));
+        let align = |name, seed| {
+            let subject = subject(name, Some(seed));
+            let How::Aligned(alignment) = &subject.arm.how else { panic!("{name}") };
+            Command::Align(Box::new(plan.alignment(subject, alignment)))
+        };
         let probe = |request| Command::Probe(Box::new(request));
-        let attack = |attack, model| Command::Attack(Box::new(plan.attack(&Job { attack, model })));
+        let attack = |name, subject| Command::Attack(Box::new(plan.attack(assault(name), subject)));
         vec![
-            Command::Align(Box::new(plan.alignment("initial", 0))),
-            Command::Align(Box::new(plan.alignment("mosa", 0))),
+            align("initial", 0),
+            align("mosa-mean", 0),
+            align("mosa-plus", 2),
+            align("sft", 0),
+            align("recovery", 0),
             probe(ProbeCommand::Order(plan.order())),
-            probe(ProbeCommand::Gcg(plan.search("original", None))),
-            probe(ProbeCommand::Prefill(plan.forced("mosa", adapter()))),
-            attack("tap", "original"),
-            attack("ept-adaptive", "mosa"),
+            probe(ProbeCommand::Gcg(plan.search(subject("original", None)))),
+            probe(ProbeCommand::Prefill(plan.forced(subject("mosa-sum", Some(0))))),
+            attack("tap", subject("original", None)),
+            attack("anchoring-8", subject("mosa-plus", Some(2))),
+            attack("pad", subject("mosa-steering", Some(0))),
         ]
     }
 
@@ -463,12 +486,13 @@ mod tests {
     }
 
     #[test]
-    fn the_requests_are_those_that_the_version_before_typed() {
+    fn a_request_is_what_its_command_line_would_ask_for() {
         let dir = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
         let args = quickstart("mosa quickstart --out qs --set steps=2 --threads 2 --device cpu");
-        let plan = plan(&args, dir.path());
-        for (line, request) in EARLIER.iter().zip(requests(&plan)) {
-            assert_eq!(format!("{:?}", anywhere(request)), format!("{:?}", earlier(line)));
+        let requests = requests(&plan(&args, dir.path()));
+        assert_eq!(requests.len(), TYPED.len());
+        for (line, request) in TYPED.iter().zip(requests) {
+            assert_eq!(format!("{:?}", anywhere(request)), format!("{:?}", typed(line)));
         }
     }
 
@@ -490,14 +514,14 @@ mod tests {
     }
 
     #[test]
-    fn requests_are_computed_where_the_quickstart_is_and_attacks_on_a_thread_each() {
+    fn requests_are_computed_where_the_quickstart_is_and_each_on_a_thread_of_its_own() {
         let dir = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
         let args = quickstart("mosa quickstart --out qs --threads 2 --device cpu");
         let plan = plan(&args, dir.path());
-        assert_eq!(plan.alignment("mosa", 0).compute, args.compute);
-        assert_eq!(plan.order().common.compute, args.compute);
-        assert_eq!(plan.measurement("original", None).compute, args.compute);
-        let attacked = plan.attack(&Job { attack: "tap", model: "mosa" }).compute;
-        assert_eq!((attacked.threads, attacked.quiet, attacked.device), (Some(1), true, args.compute.device));
+        let mosa = subject("mosa-sum", Some(0));
+        let own = [plan.attack(assault("tap"), mosa).compute, plan.order().common.compute, plan.measurement(mosa).compute];
+        for compute in own {
+            assert_eq!((compute.threads, compute.quiet, compute.device), (Some(1), true, args.compute.device));
+        }
     }
 }
