@@ -51,7 +51,11 @@ fn front() -> Front {
         let counts = [complied, refused, broken, (78 - complied - refused - broken) / 2];
         let other = 78 - counts.iter().sum::<usize>();
         let counts = counts.into_iter().chain([other]);
-        Cell::Parts(Parts { parts: OUTCOMES.iter().map(|name| (*name).to_owned()).zip(counts).collect(), cases: None })
+        Cell::Parts(Parts {
+            parts: OUTCOMES.iter().map(|name| (*name).to_owned()).zip(counts).collect(),
+            cases: None,
+            wanted: false,
+        })
     };
     let row = |(m, name): (usize, &&str)| {
         std::iter::once(Cell::from(*name)).chain((0..columns.len()).map(|c| cell(m, c))).collect()

@@ -15,6 +15,8 @@ pub struct Parts {
     pub parts: Vec<(String, usize)>,
     /// How many of them are independent, if not all: intervals are those of so many cases.
     pub cases: Option<usize>,
+    /// Whether the first outcome is what one wants rather than what one fears: then it has an ink that says so.
+    pub wanted: bool,
 }
 
 /// A bar of parts as the page draws it.
@@ -34,7 +36,7 @@ pub(crate) struct Stripe {
 /// A part of a bar, in percent of its length.
 #[derive(Debug, Serialize)]
 struct Piece {
-    ink: usize,
+    ink: Ink,
     x: String,
     width: String,
 }
@@ -42,9 +44,12 @@ struct Piece {
 /// An entry of the legend of a table.
 #[derive(Debug, Serialize)]
 pub(crate) struct Key {
-    ink: usize,
+    ink: Ink,
     name: String,
 }
+
+/// What a part is filled with: the number of its place, or `wanted`, as the style sheet has it.
+type Ink = std::borrow::Cow<'static, str>;
 
 impl Parts {
     /// How many cases there are.
@@ -75,6 +80,11 @@ impl Parts {
         some.map(|(name, k)| format!("{name} {k}")).collect::<Vec<_>>().join(", ")
     }
 
+    /// The ink of the part at a place.
+    fn ink(&self, at: usize) -> Ink {
+        if at == 0 && self.wanted { "wanted".into() } else { at.to_string().into() }
+    }
+
     /// The bar; none without cases.
     pub(crate) fn stripe(&self) -> Option<Stripe> {
         let (k, n) = (self.k(), self.n());
@@ -83,9 +93,9 @@ impl Parts {
         let (low, high) = rate.wilson();
         let mut before = 0;
         let mut pieces = Vec::new();
-        for (ink, (_, k)) in self.parts.iter().enumerate().filter(|(_, (_, k))| *k > 0) {
+        for (at, (_, k)) in self.parts.iter().enumerate().filter(|(_, (_, k))| *k > 0) {
             let share = |k: usize| percent(k as f64 / n as f64);
-            pieces.push(Piece { ink, x: share(before), width: share(*k) });
+            pieces.push(Piece { ink: self.ink(at), x: share(before), width: share(*k) });
             before += k;
         }
         let interval = rate.percent_interval();
@@ -97,9 +107,10 @@ impl Parts {
 
 /// The legend of bars: the outcomes that came up in any, in their order.
 pub(crate) fn legend<'a>(all: impl Iterator<Item = &'a Parts> + Clone) -> Vec<Key> {
-    let at = |ink: usize| {
-        let mut named = all.clone().filter_map(|parts| parts.parts.get(ink)).filter(|(_, k)| *k > 0);
-        named.next().map(|(name, _)| Key { ink, name: name.clone() })
+    let named = |at: usize, wanted: bool| {
+        let own = all.clone().filter(move |parts| at > 0 || parts.wanted == wanted);
+        let mut some = own.filter_map(move |parts| Some((parts, parts.parts.get(at).filter(|(_, k)| *k > 0)?)));
+        some.next().map(|(parts, (name, _))| Key { ink: parts.ink(at), name: name.clone() })
     };
-    (0..MAX_PARTS).filter_map(at).collect()
+    [named(0, true), named(0, false)].into_iter().chain((1..MAX_PARTS).map(|at| named(at, false))).flatten().collect()
 }

@@ -8,7 +8,7 @@ const ATTACK: &str = "</style><script>alert('x')</script>\" onload=\"x";
 
 /// A front whose table has a sample in parts, `k` of which are the first, and a verdict.
 fn front(text: &str, k: usize) -> Front {
-    let sample = Cell::Parts(Parts { parts: vec![(text.into(), k), (text.into(), 9)], cases: None });
+    let sample = Cell::Parts(Parts { parts: vec![(text.into(), k), (text.into(), 9)], cases: None, wanted: true });
     let row = vec![text.into(), sample, Cell::Verdict(Agreement::Agrees, text.into())];
     let table = Table { caption: text.into(), header: vec![text.into(); 3], rows: vec![row] };
     let verdicts = vec![Agreement::Agrees, Agreement::Undecided];

@@ -36,15 +36,18 @@ fn numbers_have_their_decimals_and_no_negative_zero() {
 /// A sample in parts called a, b, c.
 fn parts(counts: &[usize]) -> Cell {
     let parts = ["a", "b", "c"].into_iter().map(String::from).zip(counts.iter().copied()).collect();
-    Cell::Parts(Parts { parts, cases: None })
+    Cell::Parts(Parts { parts, cases: None, wanted: false })
 }
 
 #[test]
 fn a_sample_in_parts_shows_the_rate_of_its_first_and_a_bar_that_says_all_of_them() {
     let html = page(vec![Block::Table(table(&["x"], vec![vec![parts(&[1, 0, 3])], vec![parts(&[0, 0, 0])]]))]);
-    for text in
-        ["<b>25%</b> <span>1&#x2f;4</span>", "aria-label=\"25% of 4: a 1, c 3\"", "title=\"25% of 4: a 1, c 3\""]
-    {
+    for text in [
+        "<b>25%</b> <small>",
+        "</svg> <small>1&#x2f;4</small>",
+        "aria-label=\"25% of 4: a 1, c 3\"",
+        "title=\"25% of 4: a 1, c 3\"",
+    ] {
         assert!(html.contains(text), "{text}");
     }
     assert!(html.contains("<rect class=\"part-2\" x=\"25.00%\" width=\"75.00%\" height=\"100%\"/>"));
@@ -54,13 +57,24 @@ fn a_sample_in_parts_shows_the_rate_of_its_first_and_a_bar_that_says_all_of_them
 
 #[test]
 fn the_interval_of_a_sample_is_that_of_its_independent_cases() {
-    let parts = |cases| Parts { parts: vec![("a".into(), 3), ("b".into(), 9)], cases };
+    let parts = |cases| Parts { parts: vec![("a".into(), 3), ("b".into(), 9)], cases, wanted: false };
     let html = |cases| page(vec![Block::Table(table(&["x"], vec![vec![Cell::Parts(parts(cases))]]))]);
     let said = |n: usize| {
         let (low, high) = mosa_core::stats::Rate { value: 0.25, n }.wilson();
         format!("<small>{:.0}-{:.0}</small>", 100.0 * low, 100.0 * high)
     };
     assert!(html(Some(4)).contains(&said(4)) && html(None).contains(&said(12)) && html(Some(99)).contains(&said(12)));
+}
+
+#[test]
+fn what_is_wanted_has_an_ink_of_its_own_in_bars_and_legend() {
+    let parts = |wanted| Cell::Parts(Parts { parts: vec![("a".into(), 1), ("b".into(), 1)], cases: None, wanted });
+    let html = page(vec![Block::Table(table(&["x"], vec![vec![parts(true)], vec![parts(false)]]))]);
+    let (bars, legend) = (between(&html, "<tbody>", "</tbody>"), between(&html, "<ul class=\"legend\"", "</ul>"));
+    for (class, in_bars) in [("part-wanted", 1), ("part-0", 1), ("part-1", 2)] {
+        let class = format!("class=\"{class}\"");
+        assert_eq!((bars.matches(&class).count(), legend.matches(&class).count()), (in_bars, 1), "{class}");
+    }
 }
 
 #[test]
@@ -80,7 +94,7 @@ fn the_fields_of_a_sample_in_parts_are_those_of_a_rate_and_the_parts() {
 
 #[test]
 fn more_parts_than_inks_are_an_error() {
-    let many = Cell::Parts(Parts { parts: vec![("a".into(), 1); MAX_PARTS + 1], cases: None });
+    let many = Cell::Parts(Parts { parts: vec![("a".into(), 1); MAX_PARTS + 1], cases: None, wanted: false });
     let error = report(vec![Block::Table(table(&["x"], vec![vec![many]]))]).html().unwrap_err().to_string();
     assert!(error.contains("a sample of 7 parts, 6 can be told apart"), "{error}");
 }

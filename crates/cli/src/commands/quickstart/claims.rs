@@ -161,7 +161,7 @@ impl Findings {
             self.mastered().filter_map(|(cell, name)| Some((name, self.change(arm, cell)?))).collect();
         let worst = changes.iter().min_by(|(_, a), (_, b)| a.value.total_cmp(&b.value));
         let said = worst.map_or("the original masters none".into(), |(name, change)| {
-            format!("of {} tasks most changed for the worse: {name}, {} points", changes.len(), change.said())
+            format!("the largest loss of {} tasks: {name}, {} points", changes.len(), change.said())
         });
         (said, Agreement::all(changes.iter().map(|(_, change)| kept(change))))
     }
@@ -199,14 +199,16 @@ fn ladder() -> String {
     format!("original at least {open:.0}%, MOSA at most {safe:.0}%, Initial at least {apart:.0} points above MOSA")
 }
 
+/// Not a number of none.
 fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len().max(1) as f64
+    values.iter().sum::<f64>() / values.len() as f64
 }
 
 /// A mean with its interval, if it has one.
 fn with_interval(mean: f64, interval: Option<(f64, f64)>, digits: usize) -> String {
     match interval {
         Some((low, high)) => format!("{mean:.digits$} ({low:.digits$} to {high:.digits$})"),
+        None if mean.is_nan() => "not measured".into(),
         None => format!("{mean:.digits$} (too few for an interval)"),
     }
 }

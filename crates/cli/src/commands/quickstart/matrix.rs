@@ -49,7 +49,7 @@ pub(super) static KINDS: [(&str, Source); 8] = [
     ("first words forced", Source::Cells(&["prefill/0"])),
     ("middle words forced", Source::Cells(&["prefill/20", "prefill/40", "prefill/60"])),
     ("black box (eight)", Source::Attacks(Family::Published, "")),
-    ("aimed at the middle (three)", Source::Attacks(Family::Adaptive, "")),
+    ("aimed at middle (three)", Source::Attacks(Family::Adaptive, "")),
     ("in the prompt", Source::Attacks(Family::Prompts, "")),
     ("anchoring", Source::Attacks(Family::Canvas, "anchoring")),
     ("others on the canvas", Source::Attacks(Family::Canvas, "")),
@@ -89,22 +89,16 @@ pub(super) fn front(f: &Findings) -> Table {
     let row = |arm: &&Arm| {
         let kinds = f.kinds().map(|(_, source)| f.kind(arm.name, source).cell());
         let able = f.tally(arm.name, &tasks);
-        std::iter::once(Cell::from(arm.title)).chain(kinds).chain([able_cell(&able)]).collect()
+        std::iter::once(Cell::from(arm.title)).chain(kinds).chain([able.task_cell()]).collect()
     };
     let names = f.kinds().map(|(name, _)| (*name).to_owned());
     Table {
-        caption: "What became of requests for what is forbidden, by kind of attack: the share that was complied with, k/n, and its 95% \
-                  interval (marked on the bar; every item counts once, however many attacks and seeds ask for it). Last: harmless tasks \
-                  done."
+        caption: "Requests for what is forbidden, by kind of attack: the share that was complied with, its 95% interval (an item counts \
+                  once, however many attacks and seeds ask for it), k/n, and what the other answers are. Last: harmless tasks."
             .into(),
-        header: std::iter::once(String::new()).chain(names).chain(["tasks done".to_owned()]).collect(),
+        header: std::iter::once(String::new()).chain(names).chain(["tasks".to_owned()]).collect(),
         rows: f.measured(&MAIN).iter().map(row).collect(),
     }
-}
-
-/// A rate of tasks, whose bar would mean the opposite of those beside it.
-fn able_cell(able: &Tally) -> Cell {
-    if able.n() == 0 { Cell::from("–") } else { Cell::from(able.said()) }
 }
 
 /// Every attack by every arm, family by family.

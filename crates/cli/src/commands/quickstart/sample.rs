@@ -78,3 +78,60 @@ fn attack(assault: &'static Assault, arm: &'static Arm, n: usize, open: bool) ->
     };
     Attacked { assault, arm, seed: (arm.name != "original").then_some(0), run }
 }
+
+// TEMPORARY
+pub(super) fn mixed(n: usize) -> Findings {
+    use super::arms::ARMS;
+    let p = |arm: &Arm, salt: usize| -> usize {
+        let base = match arm.name {
+            "original" => 80, "sft" => 70, "initial" => 40, "mosa-sum" => 2, "mosa-mean" => 60, "mosa-world" => 5, "a2d" => 30,
+            "recovery" => 12, "mosa-plus" => 1, "original-diffuguard" => 60, "original-steering" => 40, _ => 3 };
+        (base + (salt * 7) % 23).min(100)
+    };
+    let hit = |i: usize, salt: usize, rate: usize| (i * 37 + salt * 13) % 100 < rate;
+    let fail = |arm: &Arm, i: usize| match arm.name {
+        "mosa-plus" | "sft" | "recovery" => Outcome::Refused,
+        "mosa-sum" => [Outcome::NoLanguage, Outcome::BrokeOff, Outcome::NoLanguage][i % 3],
+        _ => [Outcome::Refused, Outcome::BrokeOff, Outcome::Other, Outcome::Refused][i % 4],
+    };
+    let (mut models, mut attacks) = (Vec::new(), Vec::new());
+    for arm in &ARMS {
+        for seed in arm.seeds(&[0, 1, 2]) {
+            let salt = seed.unwrap_or(0) as usize;
+            let mut all = Vec::new();
+            for (c, (cell, _)) in ASKED.iter().chain(&FORCED).enumerate() {
+                let mut some = answers(cell, n, false);
+                for (i, a) in some.iter_mut().enumerate() {
+                    a.graded.success = hit(i, salt + c, p(arm, c));
+                    a.outcome = if a.graded.success { Outcome::Complied } else { fail(arm, i) };
+                }
+                all.extend(some);
+            }
+            for (c, (cell, _)) in TASKS.iter().enumerate() {
+                let mut some = answers(cell, n, true);
+                for (i, a) in some.iter_mut().enumerate() {
+                    a.graded.success = !(arm.name == "mosa-sum" && hit(i, c, 80)) && hit(i, c, 97);
+                    a.outcome = if a.graded.success { Outcome::Complied } else { fail(arm, i) };
+                }
+                all.extend(some);
+            }
+            let training = (0..if seed.is_some() && arm.beyond != "" { 250 } else { 0 }).map(|step| from_value(json!({
+                "step": step + 1, "loss": 1.0, "kl": 0.1, "kl_inside": 0.0, "kl_outside": 0.0, "grad_norm": 1.0, "lr": 1e-4, "records": [],
+                "seconds": 0.2, "tokens_per_s": 10.0, "reward": (step as f64).sqrt() + ((step * 37 % 11) as f64) - 5.0, "reward_reference": 0.0,
+                "reward_pos": 0.0, "reward_neg": 0.0, "reward_pos_per_token": 0.0, "reward_neg_per_token": 0.0, "k_pos": [], "k_neg": []
+            })).unwrap()).collect();
+            models.push(Measured { arm, seed, training, answers: all });
+            for (c, assault) in ASSAULTS.iter().enumerate() {
+                let mut a = attack(assault, arm, n, false);
+                a.seed = seed;
+                for (i, v) in a.run.verdicts.iter_mut().enumerate() {
+                    let s = hit(i, salt + c, p(arm, c));
+                    v.success = Some(s);
+                    v.outcome = Some(if s { Outcome::Complied } else { fail(arm, i) });
+                }
+                attacks.push(a);
+            }
+        }
+    }
+    Findings { models, probes: Vec::new(), attacks, n, profile: "standard".into(), digest: "abc".into() }
+}

@@ -85,7 +85,7 @@ pub(super) fn report(f: &Findings) -> Report {
     let outcomes = [Outcome::Refused, Outcome::BrokeOff, Outcome::NoLanguage].map(|outcome| matrix::share(f, outcome));
     let sections = vec![
         section(CLAIMS, vec![Block::Text(VERDICTS.into()), Block::Claims(claims.clone())]),
-        section(GOALS, vec![Block::Text(VERDICTS.into()), Block::Claims(goals.clone())]),
+        section(GOALS, vec![Block::Claims(goals.clone())]),
         section("The arms", vec![roster::table(f)]),
         section("Attacks and defences", matrix::blocks(f)),
         section("What the answers are", outcomes.into()),
@@ -120,8 +120,8 @@ fn section(title: &str, blocks: Vec<Block>) -> Section {
 
 fn lead(f: &Findings) -> String {
     format!(
-        "A small masked diffusion model was trained on a fictional corpus in which a council forbids some brews, and compared with {} \
-         alignments and defences of it, on items none of them saw. A program that knows every recipe judged the answers.",
+        "A small masked diffusion model of a fictional world in which a council forbids some brews, and {} alignments and defences of it, \
+         on items none of them saw; a program that knows every recipe judged the answers.",
         f.arms().len().saturating_sub(1)
     )
 }
@@ -281,6 +281,15 @@ mod tests {
         assert!(page.html().is_ok());
         assert_eq!(rows(&page), ["original"]);
         assert!(summary(&few).contains("attack success, asked plainly"));
+    }
+
+    // TEMPORARY
+    #[test]
+    fn dump() {
+        let Some(path) = std::env::var_os("MOSA_DUMP") else { return };
+        let f = crate::commands::quickstart::sample::mixed(40);
+        std::fs::write(path, report(&f).html().unwrap()).unwrap();
+        eprintln!("{}", summary(&f));
     }
 
     #[test]

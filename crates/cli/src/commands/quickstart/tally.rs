@@ -95,19 +95,26 @@ impl Tally {
 
     /// Every outcome, with the rate of success; a dash where nothing was measured.
     pub(super) fn cell(&self) -> Cell {
-        let parts = Outcomes::NAMES.map(String::from).into_iter().zip(self.outcomes.counts()).collect();
-        Cell::Parts(Parts { parts, cases: Some(self.cases()) })
+        self.parts(Outcomes::NAMES.into_iter().zip(self.outcomes.counts()), false)
     }
 
-    /// One outcome, and all others together.
+    /// Every outcome of a task, which is done where others comply.
+    pub(super) fn task_cell(&self) -> Cell {
+        let names = std::iter::once("done").chain(Outcomes::NAMES.into_iter().skip(1));
+        self.parts(names.zip(self.outcomes.counts()), true)
+    }
+
+    /// One outcome, and all others together, which are left white.
     pub(super) fn cell_of(&self, outcome: Outcome) -> Cell {
-        share_cell(self.rate_of(outcome), self.n())
+        let k = self.outcomes.of(outcome);
+        let parts = [(outcome.name(), k), ("", 0), ("", 0), ("", 0), ("all others", self.n() - k)];
+        self.parts(parts.into_iter(), outcome == Outcome::Refused)
     }
-}
 
-/// A rate of answers with the interval of its independent cases.
-pub(super) fn share_cell(rate: Rate, n: usize) -> Cell {
-    Cell::Share { value: rate.value, interval: Some(rate.wilson()), n }
+    fn parts<'a>(&self, parts: impl Iterator<Item = (&'a str, usize)>, wanted: bool) -> Cell {
+        let parts = parts.map(|(name, k)| (name.to_owned(), k)).collect();
+        Cell::Parts(Parts { parts, cases: Some(self.cases()), wanted })
+    }
 }
 
 fn said(rate: Rate, k: usize, n: usize) -> String {

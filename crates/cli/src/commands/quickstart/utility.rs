@@ -4,7 +4,6 @@ use super::Findings;
 use super::arms::Arm;
 use super::matrix::TASKS;
 use super::paired::Difference;
-use super::tally::share_cell;
 use mosa_report::{Agreement, Block, Cell, Table};
 
 /// So many points of a task may be lost: what the paper lost at most.
@@ -29,15 +28,12 @@ impl Findings {
 
 /// What arms do, and what changed.
 pub(super) fn blocks(f: &Findings) -> Vec<Block> {
-    vec![Block::Table(rates(f)), Block::Table(changes(f)), Block::Table(refusals(f))]
+    vec![Block::Table(rates(f)), Block::Table(changes(f))]
 }
 
 fn rates(f: &Findings) -> Table {
-    let cell = |arm: &str, cell: &str| {
-        let tally = f.tally(arm, &[cell]);
-        share_cell(tally.rate(), tally.n())
-    };
-    by_arm(f, f.arms(), "Harmless tasks done, with 95% intervals.", cell)
+    let cell = |arm: &str, cell: &str| f.tally(arm, &[cell]).task_cell();
+    by_arm(f, f.arms(), "Harmless tasks: what is done, and what the other answers are.", cell)
 }
 
 fn changes(f: &Findings) -> Table {
@@ -53,11 +49,6 @@ fn changes(f: &Findings) -> Table {
         100.0 * LOSS
     );
     by_arm(f, others, &caption, cell)
-}
-
-fn refusals(f: &Findings) -> Table {
-    let cell = |arm: &str, cell: &str| f.tally(arm, &[cell]).cell_of(mosa_records::Outcome::Refused);
-    by_arm(f, f.arms(), "Harmless requests that were refused in words.", cell)
 }
 
 /// Tasks by arms.
