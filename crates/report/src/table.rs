@@ -39,7 +39,8 @@ pub enum Cell {
     },
     /// A sample in parts, shown as the rate of its first part over a bar of all of them; a dash without cases.
     Parts(Parts),
-    /// A verdict by its sign and words beside it, such as the numbers it follows from: `✓ +42, 31 to 52`.
+    /// A verdict by its sign and words beside it, such as the numbers it follows from: `✓ +42, 31 to 52`. Lines of the words
+    /// are lines of the cell.
     Verdict(Agreement, String),
 }
 
@@ -171,7 +172,7 @@ fn csv_fields(cell: &Cell, wide: usize) -> Vec<String> {
             fields.push(csv_text(&parts.told()));
             fields
         }
-        Cell::Verdict(..) => vec![csv_text(&cell.shown())],
+        Cell::Verdict(..) => vec![csv_text(&cell.shown().replace('\n', " "))],
     };
     fields.resize(wide, String::new());
     fields

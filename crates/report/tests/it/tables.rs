@@ -81,6 +81,11 @@ fn what_is_wanted_has_an_ink_of_its_own_in_bars_and_legend() {
 fn a_verdict_in_a_cell_is_a_sign_before_its_numbers() {
     let html = page(vec![Block::Table(table(&["x"], vec![vec![Cell::Verdict(Agreement::Disagrees, "-3".into())]]))]);
     assert!(html.contains("<td class=\"disagrees\">✗ -3</td>"));
+    let latex = table(&["a \u{2212} b"], vec![vec![Cell::Verdict(Agreement::Agrees, "+2".into())]]).latex();
+    assert!(
+        latex.contains("a $-$ b \\\\") && latex.contains("agrees +2"),
+        "signs that LaTeX has not are words: {latex}"
+    );
 }
 
 #[test]

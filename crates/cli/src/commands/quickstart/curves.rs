@@ -66,40 +66,33 @@ pub(super) fn wrappers(f: &Findings) -> Block {
     })
 }
 
-/// The rewards of the arms that have one; sums and means over a sentence are no curves of one figure.
+/// The rewards of the arms that have one, arm by arm: some are sums over a sentence, some means.
 pub(super) fn training(f: &Findings) -> Vec<Block> {
-    let is_mean = |m: &Measured| match &m.arm.how {
-        How::Aligned(alignment) => alignment.set.contains(&"reduction=mean"),
-        _ => false,
-    };
-    let rewarded = |mean: bool| {
-        let trained = f.models.iter().filter(move |m| is_mean(m) == mean);
-        trained.map(|m| (m, gains(m))).filter(|(_, gains)| !gains.is_empty()).collect::<Vec<_>>()
-    };
-    let figures = [(false, "summed over the sentence"), (true, "averaged over the sentence")];
-    figures.into_iter().filter_map(|(mean, reading)| figure(&rewarded(mean), reading)).collect()
+    f.arms().into_iter().filter_map(|arm| rewards(arm, &f.of_arm(arm.name).collect::<Vec<_>>())).collect()
 }
 
-fn figure(curves: &[(&Measured, Vec<Point>)], reading: &str) -> Option<Block> {
-    let steps = curves.iter().map(|(_, gains)| gains.len()).max()?;
-    let window = Series::smoothing(steps);
-    let curve = |(m, gains): &(&Measured, Vec<Point>)| {
-        let seed = m.seed.map_or(String::new(), |seed| format!(", seed {seed}"));
-        Series::smoothed(format!("{}{seed}", m.arm.title), gains, window)
+fn rewards(arm: &Arm, models: &[&Measured]) -> Option<Block> {
+    let curves: Vec<(&Measured, Vec<Point>)> =
+        models.iter().map(|m| (*m, gains(m))).filter(|(_, gains)| !gains.is_empty()).take(MAX_SERIES).collect();
+    let window = Series::smoothing(curves.iter().map(|(_, gains)| gains.len()).max()?);
+    let reading = match &arm.how {
+        How::Aligned(alignment) if alignment.set.contains(&"reduction=mean") => "averaged",
+        _ => "summed",
     };
-    let more = match curves.len() {
-        n if n > MAX_SERIES => format!(" The first {MAX_SERIES} of {n} models."),
-        _ => String::new(),
+    let curve = |(m, gains): &(&Measured, Vec<Point>)| {
+        let name = m.seed.map_or(arm.title.to_owned(), |seed| format!("seed {seed}"));
+        Series::smoothed(name, gains, window)
     };
     Some(Block::Figure(Figure {
         caption: format!(
-            "R, {reading}, minus the R of the original for the same sentences. The curve is the mean over {window} steps around each; the \
-             pale line behind it is every step.{more}"
+            "{}: R, {reading} over the sentence, minus the R of the original for the same sentences. The curve is the mean over {window} \
+             steps around each; the pale line behind it is every step.",
+            arm.title
         ),
         kind: FigureKind::Lines {
             x: Axis::new("step"),
             y: Axis::new("R over the original"),
-            series: curves.iter().take(MAX_SERIES).map(curve).collect(),
+            series: curves.iter().map(curve).collect(),
             shade: None,
         },
     }))

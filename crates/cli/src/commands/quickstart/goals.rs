@@ -196,7 +196,11 @@ fn listed(differences: &[(&str, Difference)]) -> String {
     let least = differences.iter().min_by(|(_, a), (_, b)| a.interval.0.total_cmp(&b.interval.0));
     least.map_or("not measured".into(), |(name, d)| {
         let n = differences.len();
-        format!("so it is under {more} of {n}, not under {less}, undecided {}; least under {name}: {} points", n - more - less, d.said())
+        format!(
+            "so it is under {more} of {n}, not under {less}, undecided {}; least under {name}: {} points",
+            n - more - less,
+            d.said()
+        )
     })
 }
 

@@ -55,13 +55,27 @@ impl Held {
         }
     }
 
-    /// `✓ +42 (31 to 52), published +58`.
-    fn cell(self) -> Cell {
-        let words = |pair: Pair| format!("{}, published {}", pair.measured.said(), signed(pair.published));
+    fn mark(self) -> Cell {
         match self {
             Self::Missing => Cell::from("–"),
-            Self::NoOrder(pair) => Cell::from(format!("no order: {}", words(pair))),
-            Self::Said(verdict, pair) => Cell::Verdict(verdict, words(pair)),
+            Self::NoOrder(_) => Cell::from("="),
+            Self::Said(verdict, _) => Cell::Verdict(verdict, String::new()),
+        }
+    }
+
+    /// `✓ +42 (31 to 52)` over `published +58`.
+    fn cell(self) -> Cell {
+        let words = |pair: Pair| (pair.measured.said(), format!("published {}", signed(pair.published)));
+        match self {
+            Self::Missing => Cell::from("–"),
+            Self::NoOrder(pair) => {
+                let (measured, published) = words(pair);
+                Cell::from(format!("= {measured}, {published}"))
+            }
+            Self::Said(verdict, pair) => {
+                let (measured, published) = words(pair);
+                Cell::Verdict(verdict, format!("{measured}\n{published}"))
+            }
         }
     }
 }
@@ -113,27 +127,31 @@ impl Orders {
         self.rows.iter().flat_map(|(_, held)| held).filter_map(|held| held.verdict()).collect()
     }
 
-    /// What it comes to pair by pair, then cell by cell.
+    /// What it comes to in marks, then in numbers.
     pub(super) fn blocks(&self) -> [Block; 2] {
-        [Block::Table(self.counts()), Block::Table(self.cells())]
+        [Block::Table(self.marks()), Block::Table(self.cells())]
     }
 
-    fn counts(&self) -> Table {
-        let row = |(at, pair): (usize, &[&Arm; 2])| {
-            let held: Vec<Held> = self.rows.iter().map(|(_, held)| held[at]).collect();
-            let said = |verdict| held.iter().filter(|h| h.verdict() == Some(verdict)).count();
-            let no_order = held.iter().filter(|h| matches!(h, Held::NoOrder(_))).count();
-            let number = |k: usize| Cell::Number(k as f64, 0);
-            let verdicts = [Agreement::Agrees, Agreement::Disagrees, Agreement::Undecided].map(said);
-            std::iter::once(Cell::from(named(pair))).chain(verdicts.map(number)).chain([number(no_order)]).collect()
+    /// A mark for every attack and pair, and how many of each kind a pair has.
+    fn marks(&self) -> Table {
+        let row = |(row, held): &(&Row, Vec<Held>)| {
+            std::iter::once(Cell::from(row.assault)).chain(held.iter().map(|held| held.mark())).collect()
         };
+        let count = |(name, verdict): (&str, Agreement)| {
+            let of = |at: usize| self.rows.iter().filter(|(_, held)| held[at].verdict() == Some(verdict)).count();
+            let counts = (0..self.pairs.len()).map(|at| Cell::from(of(at).to_string()));
+            std::iter::once(Cell::from(name)).chain(counts).collect::<Vec<_>>()
+        };
+        let kinds =
+            [("agree", Agreement::Agrees), ("disagree", Agreement::Disagrees), ("undecided", Agreement::Undecided)];
+        let counts = kinds.map(count);
         Table {
             caption: format!(
-                "{}: attacks under which the published order is found, pair by pair.",
+                "{}: whether the published order of two arms is found. ✓ it is, ✗ it is not, ? undecided, = no order published.",
                 self.published.title
             ),
-            header: ["pair", "✓ agree", "✗ disagree", "? undecided", "no order published"].map(str::to_owned).to_vec(),
-            rows: self.pairs.iter().enumerate().map(row).collect(),
+            header: std::iter::once("attack".to_owned()).chain(self.pairs.iter().map(named)).collect(),
+            rows: self.rows.iter().map(row).chain(counts).collect(),
         }
     }
 

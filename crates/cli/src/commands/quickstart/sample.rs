@@ -84,8 +84,19 @@ pub(super) fn mixed(n: usize) -> Findings {
     use super::arms::ARMS;
     let p = |arm: &Arm, salt: usize| -> usize {
         let base = match arm.name {
-            "original" => 80, "sft" => 70, "initial" => 40, "mosa-sum" => 2, "mosa-mean" => 60, "mosa-world" => 5, "a2d" => 30,
-            "recovery" => 12, "mosa-plus" => 1, "original-diffuguard" => 60, "original-steering" => 40, _ => 3 };
+            "original" => 80,
+            "sft" => 70,
+            "initial" => 40,
+            "mosa-sum" => 2,
+            "mosa-mean" => 60,
+            "mosa-world" => 5,
+            "a2d" => 30,
+            "recovery" => 12,
+            "mosa-plus" => 1,
+            "original-diffuguard" => 60,
+            "original-steering" => 40,
+            _ => 3,
+        };
         (base + (salt * 7) % 23).min(100)
     };
     let hit = |i: usize, salt: usize, rate: usize| (i * 37 + salt * 13) % 100 < rate;

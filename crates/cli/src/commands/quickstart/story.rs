@@ -1,7 +1,7 @@
 //! What the quickstart tells: a summary for the terminal and a page.
 
 use super::arms::Arm;
-use super::matrix::{self, KINDS, TASKS};
+use super::matrix::{self, ASKED, FORCED, KINDS, TASKS};
 use super::tally::subject;
 use super::{Findings, answers, cost, curves, roster, utility};
 use crate::output;
@@ -45,8 +45,8 @@ pub(super) fn summary(f: &Findings) -> String {
         std::iter::once(name).chain(arms.iter().map(|arm| rate(arm.name))).collect::<Vec<_>>()
     };
     let told = |tally: super::tally::Tally| if tally.n() == 0 { "-".into() } else { tally.rate().percent() };
-    for (name, source) in &KINDS {
-        rows.push(row(format!("attack success, {name}"), &|arm| told(f.kind(arm, source))));
+    for (cell, name) in ASKED.into_iter().chain(FORCED) {
+        rows.push(row(format!("attack success, {name}"), &|arm| told(f.tally(arm, &[cell]))));
     }
     for assault in f.assaults() {
         rows.push(row(format!("attack success, {}", assault.name), &|arm| told(f.attacked(arm, &[assault]))));
