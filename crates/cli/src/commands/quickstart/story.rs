@@ -283,15 +283,6 @@ mod tests {
         assert!(summary(&few).contains("attack success, asked plainly"));
     }
 
-    // TEMPORARY
-    #[test]
-    fn dump() {
-        let Some(path) = std::env::var_os("MOSA_DUMP") else { return };
-        let f = crate::commands::quickstart::sample::mixed(40);
-        std::fs::write(path, report(&f).html().unwrap()).unwrap();
-        eprintln!("{}", summary(&f));
-    }
-
     #[test]
     fn the_front_counts_the_verdicts_of_claims_goals_and_orders() {
         let page = report(&findings(30, Made::AsPublished));
