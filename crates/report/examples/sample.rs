@@ -1,8 +1,8 @@
 //! A report on made-up numbers, to look at: writes the page to the path given, or to report.html.
 
 use mosa_report::{
-    Agreement, Answer, Axis, Bar, BarSeries, Block, Cell, Claim, Figure, FigureKind, Point, Report, Section, Series,
-    Table,
+    Agreement, Answer, Axis, Bar, BarSeries, Block, Cell, Claim, Figure, FigureKind, Front, Parts, Point, Report,
+    Section, Series, Table, Verdicts,
 };
 
 const MODELS: [&str; 3] = ["base model", "aligned, first run", "aligned, second run"];
@@ -23,6 +23,7 @@ fn report() -> Report {
             "Every number on this page is made up. The page shows what a report can hold: curves with intervals, bars, \
                maps, tables, claims and quoted answers."
                 .into(),
+        front: Some(front()),
         provenance: vec![
             pair("command", "mosa report runs/sample --out report.html"),
             pair("checkpoint", "sha256:5f1c0d5a3be04a1e9f6c2b7d8e90a1b2c3d4e5f60718293a4b5c6d7e8f901234"),
@@ -38,18 +39,46 @@ fn report() -> Report {
     }
 }
 
+/// What became of 78 answers in a cell.
+const OUTCOMES: [&str; 5] = ["complied", "refused in words", "broke off", "no language", "other"];
+
+fn front() -> Front {
+    let columns = ["asked plainly", "black box", "adaptive", "words forced", "anchoring", "PAD", "DIJA"];
+    let cell = |m: usize, c: usize| {
+        let complied = (70 - 20 * m + 17 * c * (c + m)) % (79 - 14 * m);
+        let refused = (78 - complied) * (c + 2 * m) / (c + 2 * m + 2);
+        let broken = (78 - complied - refused) / 2;
+        let counts = [complied, refused, broken, (78 - complied - refused - broken) / 2];
+        let other = 78 - counts.iter().sum::<usize>();
+        let counts = counts.into_iter().chain([other]);
+        Cell::Parts(Parts {
+            parts: OUTCOMES.iter().map(|name| (*name).to_owned()).zip(counts).collect(),
+            cases: None,
+            wanted: false,
+        })
+    };
+    let row = |(m, name): (usize, &&str)| {
+        std::iter::once(Cell::from(*name)).chain((0..columns.len()).map(|c| cell(m, c))).collect()
+    };
+    let table = Table {
+        caption: "What became of harmful requests, by kind of attack.".into(),
+        header: std::iter::once("").chain(columns).map(str::to_owned).collect(),
+        rows: MODELS.iter().enumerate().map(row).collect(),
+    };
+    let all = [Agreement::Agrees, Agreement::Disagrees, Agreement::Undecided, Agreement::Agrees];
+    let verdicts = |about: &str| Verdicts { about: about.into(), section: "Claims".into(), verdicts: all.to_vec() };
+    Front { block: Block::Table(table), verdicts: vec![verdicts("Claims"), verdicts("Order of the models")] }
+}
+
 fn training() -> Section {
     let wave = |step: f64, phase: f64| (0.9 * step + phase).sin() * 0.05 + (0.23 * step + 2.0 * phase).sin() * 0.04;
-    let reward = |name: &str, phase: f64, gain: f64| Series {
-        name: name.into(),
-        points: (0..=200)
-            .map(|i| {
-                let x = f64::from(i);
-                let y = gain * (1.0 - (-x / 55.0).exp()) - 0.35 + wave(x, phase);
-                Point::between(x, y, (y - 0.12 - 0.02 * wave(x, 3.0), y + 0.12))
-            })
-            .collect(),
-        marks: false,
+    let reward = |name: &str, phase: f64, gain: f64| {
+        let at = |i: i32| {
+            let x = f64::from(i);
+            Point::new(x, gain * (1.0 - (-x / 55.0).exp()) - 0.35 + 4.0 * wave(x, phase))
+        };
+        let points: Vec<Point> = (0..=200).map(at).collect();
+        Series::smoothed(name, &points, Series::smoothing(points.len()))
     };
     let kind = FigureKind::Lines {
         x: Axis::new("optimiser step"),
@@ -57,7 +86,7 @@ fn training() -> Section {
         series: vec![reward("first run", 0.0, 1.3), reward("second run", 1.7, 1.1)],
         shade: None,
     };
-    let caption = "Reward of the sampled sentence over 200 steps; bands are one standard deviation over the batch.";
+    let caption = "Reward of the sampled sentence over 200 steps: the mean over 11 steps, and behind it every step.";
     Section {
         title: "Training".into(),
         blocks: vec![
@@ -75,6 +104,7 @@ fn prefill() -> Section {
         name: (*name).into(),
         points: offsets.iter().zip(counts).map(|(x, k)| Point::rate(*x, *k, 78)).collect(),
         marks: true,
+        ..Series::default()
     };
     let kind = FigureKind::Lines {
         x: Axis::new("offset of the forced tokens in the response"),
@@ -177,6 +207,7 @@ fn maps() -> Section {
                 name: format!("setting number {}", s + 1),
                 points: (0..9).map(|i| Point::new(f64::from(i), f64::from(s) + (f64::from(i) * 0.8).sin())).collect(),
                 marks: s % 2 == 0,
+                ..Series::default()
             })
             .collect(),
         shade: None,

@@ -31,6 +31,7 @@ fn report() -> Report {
             Section { title: "Answers".into(), blocks: vec![Block::Viewer(Viewer { answers: answers() })] },
             Section { title: "Figures".into(), blocks: figures() },
         ],
+        ..Report::default()
     }
 }
 
@@ -89,6 +90,7 @@ fn ribbons() -> FigureKind {
         name: name.into(),
         points: counts.iter().enumerate().map(|(i, k)| Point::rate(40.0 * i as f64, *k, 100)).collect(),
         marks,
+        ..Series::default()
     };
     FigureKind::Lines {
         x: Axis::new("offset of the forced words"),
@@ -109,6 +111,7 @@ fn losses() -> FigureKind {
             .map(|i| Point::new(f64::from(i), floor + (9.0 - floor) * (-f64::from(i) / 18.0).exp()))
             .collect(),
         marks: false,
+        ..Series::default()
     };
     FigureKind::Lines {
         x: Axis::new("iteration"),
@@ -124,6 +127,7 @@ fn orders() -> FigureKind {
         name: name.into(),
         points: (0..32).map(|s| Point::new((4.0 * f64::from(s) + 2.0 + lag).min(127.0), f64::from(s))).collect(),
         marks: false,
+        ..Series::default()
     };
     FigureKind::Heat {
         x: Axis::new("response offset"),
@@ -136,6 +140,7 @@ fn orders() -> FigureKind {
 
 fn scores() -> FigureKind {
     FigureKind::Stacks {
+        grades: true,
         x: Axis::new("share of answers (%)"),
         groups: ["original, TAP", "initial, TAP", "MOSA, TAP", "MOSA, not run"].map(String::from).to_vec(),
         parts: (1..=5).map(|score| format!("score {score}")).collect(),

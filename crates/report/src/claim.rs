@@ -59,6 +59,15 @@ impl Agreement {
         if any { all } else { Self::Undecided }
     }
 
+    /// The sign that stands for the verdict where there is no room for its word.
+    pub fn sign(self) -> &'static str {
+        match self {
+            Self::Agrees => "✓",
+            Self::Disagrees => "✗",
+            Self::Undecided => "?",
+        }
+    }
+
     /// The verdict as it is printed: a sign and a word, so that no colour is needed to read it.
     pub(crate) fn text(self) -> &'static str {
         match self {
@@ -80,8 +89,19 @@ impl Agreement {
 
 /// One line that counts the verdicts: `3 agree, 1 disagrees, 0 undecided`.
 pub(crate) fn tally(claims: &[Claim]) -> String {
-    let count = |verdict| claims.iter().filter(|c| c.verdict == verdict).count();
-    let (yes, no, open) = (count(Agreement::Agrees), count(Agreement::Disagrees), count(Agreement::Undecided));
+    counted(claims.iter().map(|c| c.verdict)).map(|(_, said)| said).join(", ")
+}
+
+/// How many verdicts there are of each kind, in words.
+pub(crate) fn counted(verdicts: impl IntoIterator<Item = Agreement>) -> [(Agreement, String); 3] {
+    let kinds = [Agreement::Agrees, Agreement::Disagrees, Agreement::Undecided];
+    let mut counts = [0; 3];
+    for verdict in verdicts {
+        counts[verdict as usize] += 1;
+    }
     let verb = |n: usize, verb: &str| format!("{n} {verb}{}", if n == 1 { "s" } else { "" });
-    format!("{}, {}, {open} undecided", verb(yes, "agree"), verb(no, "disagree"))
+    let [yes, no, open] = counts;
+    let said = [verb(yes, "agree"), verb(no, "disagree"), format!("{open} undecided")];
+    let mut said = said.into_iter();
+    kinds.map(|kind| (kind, said.next().unwrap_or_default()))
 }

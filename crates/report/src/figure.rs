@@ -1,5 +1,7 @@
 //! Figures as data.
 
+use crate::MAX_PARTS;
+
 /// The most series one figure can show: as many as have a colour, a dash and a mark of their own.
 pub const MAX_SERIES: usize = 8;
 
@@ -59,9 +61,11 @@ pub enum FigureKind {
         /// where there is room.
         spots: Vec<Spot>,
     },
-    /// Lying bars that add up to 100%, such as scores from 1 to 5 in several arms; the names of the parts are shaded
-    /// from weak to strong, in their order.
+    /// Lying bars that add up to 100%, such as scores from 1 to 5 in several arms.
     Stacks {
+        /// Whether the parts are grades of one thing, which are shaded from weak to strong in their order. Parts that are
+        /// not have inks of their own, those of [`Parts`](crate::Parts).
+        grades: bool,
         /// What the shares are shares of.
         x: Axis,
         /// The names of the bars, the first on top.
@@ -93,6 +97,8 @@ pub struct Series {
     pub points: Vec<Point>,
     /// Whether every point gets a mark.
     pub marks: bool,
+    /// What the curve was smoothed from, drawn thin and pale behind it; empty where it was not.
+    pub raw: Vec<Point>,
 }
 
 /// A point of a curve, with an interval or without.
@@ -170,20 +176,21 @@ impl Point {
 }
 
 impl Series {
-    /// A noisy curve, smoothed: each point is the mean over up to `window` neighbours around it (itself included), and
-    /// its interval, drawn as a band, is one standard deviation of theirs to both sides. Points that are not finite are
-    /// left out first.
+    /// A noisy curve, smoothed: each point is the mean over up to `window` neighbours around it (itself included), with
+    /// the points themselves behind it. Points that are not finite are left out first.
     pub fn smoothed(name: impl Into<String>, points: &[Point], window: usize) -> Self {
-        let points: Vec<&Point> = points.iter().filter(|p| p.x.is_finite() && p.y.is_finite()).collect();
+        let raw: Vec<Point> = points.iter().filter(|p| p.x.is_finite() && p.y.is_finite()).copied().collect();
         let half = window.saturating_sub(1) / 2;
         let smooth = |i: usize| {
-            let around = &points[i.saturating_sub(half)..(i + half + 1).min(points.len())];
-            let mean = |of: &dyn Fn(f64) -> f64| around.iter().map(|p| of(p.y)).sum::<f64>() / around.len() as f64;
-            let y = mean(&|y| y);
-            let spread = mean(&|other| (other - y).powi(2)).sqrt();
-            Point::between(points[i].x, y, (y - spread, y + spread))
+            let around = &raw[i.saturating_sub(half)..(i + half + 1).min(raw.len())];
+            Point::new(raw[i].x, around.iter().map(|p| p.y).sum::<f64>() / around.len() as f64)
         };
-        Self { name: name.into(), points: (0..points.len()).map(smooth).collect(), marks: false }
+        Self { name: name.into(), points: (0..raw.len()).map(smooth).collect(), marks: false, raw }
+    }
+
+    /// The width [`smoothed`](Self::smoothed) is given for a curve of so many points: about 5% of them, odd, at least 3.
+    pub fn smoothing(points: usize) -> usize {
+        (points / 20).max(3) | 1
     }
 }
 
@@ -220,14 +227,16 @@ impl FigureKind {
                 uneven.or(too_many(lines.len()))
             }
             Self::Scatter { spots, .. } => too_many(spots.len()),
-            Self::Stacks { groups, parts, counts, .. } => {
+            Self::Stacks { grades, groups, parts, counts, .. } => {
+                let inks = (!grades && parts.len() > MAX_PARTS)
+                    .then(|| format!("{} parts, {MAX_PARTS} can be told apart unless they are grades", parts.len()));
                 let (bars, rows) = (groups.len(), counts.len());
                 let uneven = (bars != rows).then(|| format!("{rows} rows of counts for {bars} groups"));
                 let odd = counts.iter().zip(groups).find(|(row, _)| row.len() != parts.len());
                 let odd = odd.map(|(row, name)| {
                     format!("`{name}` has {} counts, but there are {} parts", row.len(), parts.len())
                 });
-                too_many(parts.len()).or(uneven).or(odd)
+                too_many(parts.len()).or(inks).or(uneven).or(odd)
             }
         }
     }

@@ -51,6 +51,9 @@ fn escaped(text: &str) -> String {
             '|' => out.push_str("\\textbar{}"),
             '"' => out.push_str("''"),
             '&' | '%' | '$' | '#' | '_' | '{' | '}' => out.extend(['\\', c]),
+            '✓' => out.push_str("agrees"),
+            '✗' => out.push_str("disagrees"),
+            '\u{2212}' => out.push_str("$-$"),
             '*' | '[' => out.extend(['{', c, '}']),
             c if c.is_control() => {}
             c => out.push(c),

@@ -1,7 +1,8 @@
 //! The page: what the template sees of a report.
 
 use crate::answer::Piece;
-use crate::{Block, Report, ReportError, Section, Table, Viewer, claim, draw, script};
+use crate::parts::{Key, Stripe, legend};
+use crate::{Block, Cell, Front, Report, ReportError, Section, Table, Viewer, claim, draw, script};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior, context};
@@ -20,7 +21,7 @@ struct Part<'a> {
 #[serde(tag = "kind", rename_all = "lowercase")]
 enum Item<'a> {
     Text { paragraphs: Vec<&'a str> },
-    Table { number: usize, caption: &'a str, header: Vec<Entry>, rows: Vec<Vec<Entry>> },
+    Table { number: usize, caption: &'a str, header: Vec<Entry>, rows: Vec<Vec<Entry>>, legend: Vec<Key> },
     Figure { number: usize, caption: &'a str, svg: String },
     Claims { tally: String, claims: Vec<Verdict<'a>> },
     Answers { answers: Vec<Quote> },
@@ -31,7 +32,24 @@ enum Item<'a> {
 #[derive(Serialize)]
 struct Entry {
     text: String,
-    quantity: bool,
+    /// The class of the style sheet: `quantity`, or that of a verdict.
+    class: &'static str,
+    stripe: Option<Stripe>,
+}
+
+/// The front of the page.
+#[derive(Serialize)]
+struct First<'a> {
+    block: Item<'a>,
+    lines: Vec<Line<'a>>,
+}
+
+/// A line that counts verdicts, and the number of the section it leads to.
+#[derive(Serialize)]
+struct Line<'a> {
+    about: &'a str,
+    section: Option<usize>,
+    counts: Vec<(&'static str, String)>,
 }
 
 #[derive(Serialize)]
@@ -74,11 +92,13 @@ impl Report {
 
 fn render(report: &Report) -> Result<String, ReportError> {
     let mut counter = Counter::default();
+    let front = report.front.as_ref().map(|front| counter.first(front, &report.sections)).transpose()?;
     let sections = report.sections.iter().map(|s| counter.part(s)).collect::<Result<Vec<_>, _>>()?;
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
     environment.add_template("report.css", include_str!("report.css"))?;
+    environment.add_template("block.html", include_str!("block.html.jinja"))?;
     environment.add_template("viewer.html", include_str!("viewer.html.jinja"))?;
     environment.add_template(TEMPLATE, include_str!("report.html.jinja"))?;
     let scripted = counter.viewers > 0;
@@ -87,6 +107,7 @@ fn render(report: &Report) -> Result<String, ReportError> {
         script => scripted.then(script::text),
         title => &report.title,
         lead => &report.lead,
+        front => Serde(&front),
         provenance => Serde(&report.provenance),
         digest => &report.digest,
         exports => &report.exports,
@@ -97,6 +118,20 @@ fn render(report: &Report) -> Result<String, ReportError> {
 }
 
 impl Counter {
+    fn first<'a>(&mut self, front: &'a Front, sections: &[Section]) -> Result<First<'a>, ReportError> {
+        let lines = front.verdicts.iter().map(|line| {
+            let counts = claim::counted(line.verdicts.iter().copied());
+            let named =
+                |(verdict, said): (crate::Agreement, String)| (verdict.class(), format!("{} {said}", verdict.sign()));
+            Line {
+                about: &line.about,
+                section: sections.iter().position(|s| s.title == line.section).map(|at| at + 1),
+                counts: counts.map(named).into(),
+            }
+        });
+        Ok(First { block: self.item(&front.block)?, lines: lines.collect() })
+    }
+
     fn part<'a>(&mut self, section: &'a Section) -> Result<Part<'a>, ReportError> {
         let blocks = section.blocks.iter().map(|b| self.item(b)).collect::<Result<_, _>>()?;
         Ok(Part { title: &section.title, blocks })
@@ -140,10 +175,22 @@ fn item_of_table(table: &Table, number: usize) -> Result<Item<'_>, ReportError> 
         return Err(ReportError::Malformed { block: format!("table `{}`", table.caption), what });
     }
     let header = table.header.iter().enumerate();
-    let header = header.map(|(i, name)| Entry { text: name.clone(), quantity: table.is_quantity(i) }).collect();
-    let entry = |cell: &crate::Cell| Entry { text: cell.shown(), quantity: cell.is_quantity() };
-    let rows = table.rows.iter().map(|row| row.iter().map(entry).collect()).collect();
-    Ok(Item::Table { number, caption: &table.caption, header, rows })
+    let class = |quantity: bool| if quantity { "quantity" } else { "" };
+    let header = header.map(|(i, name)| Entry { text: name.clone(), class: class(table.is_quantity(i)), stripe: None });
+    let rows = table.rows.iter().map(|row| row.iter().map(Entry::from).collect()).collect();
+    let legend = legend(table.rows.iter().flatten().filter_map(Cell::parts));
+    Ok(Item::Table { number, caption: &table.caption, header: header.collect(), rows, legend })
+}
+
+impl From<&Cell> for Entry {
+    fn from(cell: &Cell) -> Self {
+        let class = match cell {
+            Cell::Verdict(verdict, _) => verdict.class(),
+            cell if cell.is_quantity() => "quantity",
+            _ => "",
+        };
+        Self { text: cell.shown(), class, stripe: cell.parts().and_then(crate::Parts::stripe) }
+    }
 }
 
 impl<'a> From<&'a crate::Claim> for Verdict<'a> {

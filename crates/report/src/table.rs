@@ -1,6 +1,6 @@
 //! A table, and its forms outside the page.
 
-use crate::number;
+use crate::{Agreement, MAX_PARTS, Parts, number};
 
 /// Rows under a header.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -37,6 +37,11 @@ pub enum Cell {
         /// Over how many cases.
         n: usize,
     },
+    /// A sample in parts, shown as the rate of its first part over a bar of all of them; a dash without cases.
+    Parts(Parts),
+    /// A verdict by its sign and words beside it, such as the numbers it follows from: `✓ +42, 31 to 52`. Lines of the words
+    /// are lines of the cell.
+    Verdict(Agreement, String),
 }
 
 impl From<&str> for Cell {
@@ -59,30 +64,41 @@ impl Cell {
             Self::Number(value, decimals) => number::fixed(*value, *decimals),
             Self::Rate { k, n } => number::rate(*k, *n),
             Self::Share { value, interval, n } => number::share(*value, *interval, *n),
+            Self::Parts(parts) if parts.n() == 0 => number::DASH.into(),
+            Self::Parts(parts) => format!("{}; {}", parts.shown(), parts.told()),
+            Self::Verdict(verdict, words) => format!("{} {words}", verdict.sign()).trim_end().into(),
+        }
+    }
+
+    /// The sample of a cell in parts.
+    pub(crate) fn parts(&self) -> Option<&Parts> {
+        match self {
+            Self::Parts(parts) => Some(parts),
+            _ => None,
         }
     }
 
     /// Whether the cell is a quantity, which is set flush right.
     pub(crate) fn is_quantity(&self) -> bool {
-        !matches!(self, Self::Text(_))
+        !matches!(self, Self::Text(_) | Self::Parts(_) | Self::Verdict(..))
     }
 }
 
 impl Table {
     /// The table for programs: comma-separated, numbers unrounded and empty where they are not finite. A column of
     /// rates becomes five: the share, and beside it `k`, `n` and the interval's `low` and `high`; a share has no
-    /// `k`. Text that a spreadsheet would take for a formula has an apostrophe before it.
+    /// `k`. A column of samples in parts has a sixth, which names the parts. Text that a spreadsheet would take for a formula has an apostrophe before it.
     pub fn csv(&self) -> String {
-        let wide: Vec<bool> = (0..self.header.len()).map(|column| self.has_rates(column)).collect();
+        let wide: Vec<usize> = (0..self.header.len()).map(|column| self.fields(column)).collect();
         let mut out = String::new();
-        let names = self.header.iter().zip(&wide).flat_map(|(name, wide)| match wide {
-            true => ["", " k", " n", " low", " high"].map(|suffix| csv_text(&format!("{name}{suffix}"))).to_vec(),
-            false => vec![csv_text(name)],
+        let names = self.header.iter().zip(&wide).flat_map(|(name, wide)| {
+            let suffixes = ["", " k", " n", " low", " high", " parts"];
+            suffixes.into_iter().take(*wide).map(move |suffix| csv_text(&format!("{name}{suffix}")))
         });
         csv_line(&mut out, names);
         for row in &self.rows {
             let cells = row.iter().enumerate();
-            csv_line(&mut out, cells.flat_map(|(i, cell)| csv_fields(cell, wide.get(i) == Some(&true))));
+            csv_line(&mut out, cells.flat_map(|(i, cell)| csv_fields(cell, wide.get(i).copied().unwrap_or(1))));
         }
         out
     }
@@ -113,17 +129,27 @@ impl Table {
             if let Some(Cell::Rate { k, n }) = row.iter().find(|c| matches!(c, Cell::Rate { k, n } if k > n)) {
                 return Some(format!("row {i} has a rate of {k} in {n}; it cannot be above {n}"));
             }
+            if let Some(parts) = row.iter().filter_map(Cell::parts).find(|p| p.parts.len() > MAX_PARTS) {
+                let n = parts.parts.len();
+                return Some(format!("row {i} has a sample of {n} parts, {MAX_PARTS} can be told apart"));
+            }
         }
         None
     }
 
-    fn has_rates(&self, column: usize) -> bool {
-        self.rows.iter().any(|row| matches!(row.get(column), Some(Cell::Rate { .. } | Cell::Share { .. })))
+    /// How many fields a column has in comma-separated form.
+    fn fields(&self, column: usize) -> usize {
+        let of = |cell: &Cell| match cell {
+            Cell::Parts(_) => 6,
+            Cell::Rate { .. } | Cell::Share { .. } => 5,
+            Cell::Text(_) | Cell::Number(..) | Cell::Verdict(..) => 1,
+        };
+        self.rows.iter().filter_map(|row| row.get(column)).map(of).max().unwrap_or(1)
     }
 }
 
-/// The fields of one cell: five in a `wide` column, one elsewhere.
-fn csv_fields(cell: &Cell, wide: bool) -> Vec<String> {
+/// The fields of one cell, as many as its column has.
+fn csv_fields(cell: &Cell, wide: usize) -> Vec<String> {
     let plain = |value: f64| if value.is_finite() { value.to_string() } else { String::new() };
     let mut fields = match cell {
         Cell::Text(text) => vec![csv_text(text)],
@@ -138,8 +164,17 @@ fn csv_fields(cell: &Cell, wide: bool) -> Vec<String> {
             let (low, high) = interval.unwrap_or((f64::NAN, f64::NAN));
             vec![plain(*value), String::new(), n.to_string(), plain(low), plain(high)]
         }
+        Cell::Parts(parts) => {
+            let (k, n) = (parts.k(), parts.n());
+            let (low, high) = parts.rate().map_or((f64::NAN, f64::NAN), |rate| rate.wilson());
+            let share = parts.rate().map_or(f64::NAN, |rate| rate.value);
+            let mut fields = vec![plain(share), k.to_string(), n.to_string(), plain(low), plain(high)];
+            fields.push(csv_text(&parts.told()));
+            fields
+        }
+        Cell::Verdict(..) => vec![csv_text(&cell.shown().replace('\n', " "))],
     };
-    fields.resize(if wide { 5 } else { 1 }, String::new());
+    fields.resize(wide, String::new());
     fields
 }
 

@@ -13,22 +13,30 @@ fn quickstart_measures_aligns_reports_and_resumes() {
     let out = dir.path().join("quick start");
     let command = "quickstart --out {o} --n 1 --set steps=2 --set batch_size=2";
     let run = line(command, &[("o", &out)]).ok();
-    for part in ["1/4", "4/4", "report.html"] {
+    for part in ["1/3", "3/3", "report.html"] {
         assert!(run.stderr.contains(part), "{part}: {}", run.stderr);
     }
     let quoted = format!("--benign '{}'", out.join("data/recipes/test.jsonl").display());
     assert!(run.stderr.contains(&quoted), "{quoted}: {}", run.stderr);
-    for part in ["attack success, held-out wrappers", "right answers, benign recipes", "Utility is kept"] {
+    for part in ["attack success, held-out wrappers", "right answers, benign recipes", "utility is kept"] {
         assert!(run.stdout.contains(part), "{part}: {}", run.stdout);
     }
     let page = fs::read_to_string(out.join("report.html")).unwrap();
-    for part in ["<svg", "held-out wrappers", "Suffix search", "Order of writing", "script-src 'sha256-"] {
+    for part in [
+        "<svg",
+        "class=\"front\"",
+        "held-out wrappers",
+        "Order against the paper",
+        "Suffix search",
+        "Order of writing",
+        "script-src 'sha256-",
+    ] {
         assert!(page.contains(part), "{part}");
     }
     assert!(!page.contains("https://"), "the page needs no network");
 
     // Lose the last records and the page: the same command answers what is missing and writes the same page.
-    let records = out.join("mosa-seed0/answers/samples.jsonl");
+    let records = out.join("mosa-sum-seed0/answers/samples.jsonl");
     let whole = fs::read_to_string(&records).unwrap();
     fs::write(&records, &whole[..whole.len() - 200]).unwrap();
     fs::remove_file(out.join("report.html")).unwrap();
@@ -50,7 +58,7 @@ fn quickstart_measures_aligns_reports_and_resumes() {
     let other = line("quickstart --out {o} --n 2 --set steps=2 --set batch_size=2", &[("o", &out)]);
     assert!(other.code == 2 && other.stderr.contains("settings.n was 1, is 2"), "{}", other.stderr);
     line("quickstart --out {o} --fresh --quiet --n 1 --set steps=1 --set batch_size=2", &[("o", &out)]).ok();
-    assert_eq!(lines(&out.join("mosa-seed0/metrics.jsonl")).len(), 1);
+    assert_eq!(lines(&out.join("mosa-sum-seed0/metrics.jsonl")).len(), 1);
 }
 
 #[test]

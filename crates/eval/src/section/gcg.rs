@@ -33,7 +33,12 @@ fn losses(runs: &[&Run]) -> Block {
                 (!at.is_empty()).then(|| Point::new(i as f64, at.iter().sum::<f64>() / at.len() as f64))
             };
             let points = (0..=last).filter_map(point).collect();
-            series.push(Series { name: named(runs, run, &format!("offset {}", place(group))), points, marks: false });
+            series.push(Series {
+                name: named(runs, run, &format!("offset {}", place(group))),
+                points,
+                marks: false,
+                ..Series::default()
+            });
         }
     }
     Block::Figure(Figure {

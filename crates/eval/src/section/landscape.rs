@@ -37,7 +37,7 @@ impl Group<'_> {
             Point::new(k as f64, at.iter().sum::<f64>() / at.len() as f64)
         };
         let name = if name.is_empty() { self.name.clone() } else { format!("{}, {name}", self.name) };
-        Series { name, points: (0..longest).map(point).collect(), marks: false }
+        Series { name, points: (0..longest).map(point).collect(), marks: false, ..Series::default() }
     }
 }
 

@@ -125,6 +125,7 @@ fn curves(cells: &[MonitorCell], group: &str, name: &str) -> Block {
         name: cell.monitor.clone(),
         points: cell.curve.iter().map(|(x, y)| Point::new(100.0 * x, 100.0 * y)).collect(),
         marks: false,
+        ..Series::default()
     };
     let own = cells.iter().filter(|cell| cell.group == group && cell.auroc.is_some());
     Block::Figure(Figure {

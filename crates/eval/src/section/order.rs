@@ -44,7 +44,12 @@ impl Group<'_> {
                 self.orders.iter().flat_map(|o| o.words.get(step).into_iter().flatten()).map(|&p| p as f64).collect();
             (!at.is_empty()).then(|| Point::new(step as f64 + 0.5, at.iter().sum::<f64>() / at.len() as f64))
         };
-        Series { name: self.name.clone(), points: (0..self.steps()).filter_map(point).collect(), marks: false }
+        Series {
+            name: self.name.clone(),
+            points: (0..self.steps()).filter_map(point).collect(),
+            marks: false,
+            ..Series::default()
+        }
     }
 
     fn mean(&self, f: impl Fn(&[(f64, f64)]) -> Option<f64>) -> f64 {

@@ -48,6 +48,7 @@ pub fn outcome_bars(caption: &str, rows: &[OutcomeRow]) -> Option<Block> {
         Block::Figure(Figure {
             caption: format!("{caption}{more}"),
             kind: FigureKind::Stacks {
+                grades: false,
                 x: Axis::new("% of assessed answers"),
                 groups: shown.iter().map(|row| row.name.clone()).collect(),
                 parts: drawn.iter().map(|at| Outcomes::NAMES[*at].to_owned()).collect(),

@@ -52,6 +52,7 @@ fn rates(curves: &[Curve<'_>]) -> Block {
         name: c.name.clone(),
         points: c.counts().into_iter().map(|(x, n)| Point::rate(x as f64, n.success, n.assessed)).collect(),
         marks: true,
+        ..Series::default()
     };
     Block::Figure(Figure {
         caption: "Attack success with words forced at an offset of the response (affirmative at 0, procedural elsewhere), judged up to \
@@ -72,7 +73,7 @@ fn scores(curves: &[Curve<'_>]) -> Option<Block> {
     let series = |c: &Curve<'_>| {
         let point = |(x, n): (usize, Count)| Some(Point::new(x as f64, n.mean_score()?));
         let points: Vec<Point> = c.counts().into_iter().filter_map(point).collect();
-        (!points.is_empty()).then(|| Series { name: c.name.clone(), points, marks: true })
+        (!points.is_empty()).then(|| Series { name: c.name.clone(), points, marks: true, ..Series::default() })
     };
     let series: Vec<Series> = graded.filter_map(series).collect();
     (!series.is_empty()).then(|| {

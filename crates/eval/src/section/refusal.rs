@@ -69,6 +69,7 @@ fn bars(column: &str, halves: &[Half<'_, '_>]) -> Block {
              Safe prompts are to be complied with; their contrasts are unsafe and are not."
         ),
         kind: FigureKind::Stacks {
+            grades: true,
             x: Axis::new("% of answers"),
             groups: halves.iter().map(Half::name).collect(),
             parts: Conduct::ALL.map(|c| c.verdict().to_owned()).into(),

@@ -35,6 +35,7 @@ fn curves(runs: &[&Run]) -> Block {
         name: named(runs, run, ""),
         points: counts(run).into_iter().map(|o| Point::rate(o.place as f64, o.obeyed, o.n)).collect(),
         marks: true,
+        ..Series::default()
     };
     Block::Figure(Figure {
         caption: "How often a phrase stands where the prompt orders it (two words of tolerance).".into(),

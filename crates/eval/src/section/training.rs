@@ -5,27 +5,29 @@ use crate::Run;
 use mosa_report::{Axis, Block, Figure, FigureKind, Point, Series};
 use serde_json::Value;
 
-/// Steps that a curve is averaged over.
-const SMOOTHING: usize = 20;
+/// What captions say of the curves.
+const SMOOTHED: &str = "Each curve is the mean over the steps around it, 5% of its steps in all; the pale line behind it is \
+    every step.";
 
 pub(super) fn blocks(runs: &[&Run]) -> Vec<Block> {
     let curve = |run: &&Run, value: &dyn Fn(&Value) -> Option<f64>| {
         let point = |m: &Value| Some(Point::new(m.get("step")?.as_f64()?, value(m)?));
         let points: Vec<Point> = run.metrics.iter().filter_map(point).collect();
-        (!points.is_empty()).then(|| Series::smoothed(named(runs, run, ""), &points, SMOOTHING))
+        (!points.is_empty()).then(|| Series::smoothed(named(runs, run, ""), &points, Series::smoothing(points.len())))
     };
     let figure = |caption: &str, y: &str, value: &dyn Fn(&Value) -> Option<f64>| {
         let series = shown(runs.iter().filter_map(|run| curve(run, value)).collect());
         let x = Axis::new("step");
         let kind = FigureKind::Lines { x, y: Axis::new(y), series, shade: None };
         let empty = matches!(&kind, FigureKind::Lines { series, .. } if series.is_empty());
-        (!empty).then(|| Block::Figure(Figure { caption: caption.into(), kind }))
+        let caption = format!("{caption} {SMOOTHED}");
+        (!empty).then(|| Block::Figure(Figure { caption, kind }))
     };
     let reward = |m: &Value| m.get("reward")?.get("value")?.as_f64();
     let kl = |m: &Value| m.get("reward").and(m.get("kl"))?.as_f64();
     let all = [
-        figure("Window reward R of the sentences of each step, mean over 20 steps.", "R", &reward),
-        figure("Divergence from the model before alignment, summed over the canvas, mean over 20 steps.", "KL", &kl),
+        figure("Window reward R of the sentences of each step.", "R", &reward),
+        figure("Divergence from the model before alignment, summed over the canvas.", "KL", &kl),
     ];
     all.into_iter().flatten().collect()
 }

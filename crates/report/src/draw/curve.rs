@@ -59,6 +59,13 @@ impl Curve<'_, '_> {
         self.pen.surface(outline, Ink::Mark(self.i), 0.18)
     }
 
+    /// What it was smoothed from, to be drawn below everything else.
+    pub(super) fn raw(&self) -> Drawn {
+        let runs = self.series.raw.split(|p| !shown(p)).filter(|run| run.len() > 1);
+        runs.map(|run| run.iter().map(|p| self.at(p.x, p.y)).collect())
+            .try_for_each(|places| self.pen.pale_line(places, Ink::Mark(self.i)))
+    }
+
     /// Its line and its marks.
     pub(super) fn line(&self) -> Drawn {
         for run in self.series.points.split(|p| !shown(p)) {

@@ -20,7 +20,13 @@ pub(super) enum Ink {
     Mark(usize),
     /// Surfaces of the numbered series: its colour and its hatch.
     Hatch(usize),
+    /// Surfaces of the numbered part of a sample, see [`Parts`](crate::Parts).
+    Part(usize),
 }
+
+/// What each part of a sample is filled with; the first, which rates count, is full. The style sheet has the same list.
+const PARTS: [&str; crate::MAX_PARTS] =
+    ["var(--alert)", "url(#hatch-3)", "url(#hatch-7)", "url(#hatch-4)", "var(--paper)", "url(#hatch-5)"];
 
 /// The dash of each series, to be seen with its width; the first is drawn through.
 const DASHES: [&str; crate::MAX_SERIES] = ["", "18 8", "4 6", "18 7 4 7", "34 10", "7 9", "30 7 4 7 4 7", "44 8"];
@@ -39,6 +45,7 @@ impl Ink {
             Self::Line(i) => RGBColor(4, i as u8, 0),
             Self::Mark(i) => RGBColor(5, i as u8, 0),
             Self::Hatch(i) => RGBColor(6, i as u8, 0),
+            Self::Part(i) => RGBColor(7, i as u8, 0),
         }
     }
 
@@ -57,6 +64,7 @@ impl Ink {
             4 => Self::Line(series),
             5 => Self::Mark(series),
             6 => Self::Hatch(series),
+            7 => Self::Part(series),
             _ => return None,
         })
     }
@@ -75,6 +83,7 @@ impl Ink {
             Self::Hatch(0) => "var(--s1)".into(),
             Self::Hatch(7) => "var(--s8)\" fill-opacity=\"0.12".into(),
             Self::Hatch(i) => format!("url(#hatch-{})", i + 1),
+            Self::Part(i) => PARTS[i % PARTS.len()].into(),
         }
     }
 }

@@ -47,6 +47,7 @@ impl Lines<'_> {
             let curves =
                 curves.map(|(i, series)| Curve { pen, plot: &plot, i, shift: first + i as i32 * apart, series });
             let curves: Vec<_> = curves.collect();
+            curves.iter().try_for_each(Curve::raw)?;
             curves.iter().try_for_each(Curve::intervals)?;
             curves.iter().try_for_each(Curve::line)
         })
@@ -77,5 +78,5 @@ fn shade_in(pen: &Pen<'_>, plot: &Plot<'_>, (from, to): (f64, f64), name: &str) 
 }
 
 fn shown_points(series: &[Series]) -> impl Iterator<Item = &Point> {
-    series.iter().flat_map(|s| &s.points).filter(|p| shown(p))
+    series.iter().flat_map(|s| s.points.iter().chain(&s.raw)).filter(|p| shown(p))
 }

@@ -42,8 +42,8 @@ pub(crate) fn svg(figure: &Figure) -> Result<String, ReportError> {
         FigureKind::Bars { y, groups, series } => bars::Bars { axis: y, groups, series }.svg(),
         FigureKind::Heat { x, y, scale, values, lines } => heat::Heat { x, y, scale, values, lines }.svg(),
         FigureKind::Scatter { x, y, spots } => scatter::Scatter { x, y, spots }.svg(),
-        FigureKind::Stacks { x, groups, parts, counts, cut } => {
-            stacks::Stacks { axis: x, groups, parts, counts, cut: *cut }.svg()
+        FigureKind::Stacks { grades, x, groups, parts, counts, cut } => {
+            stacks::Stacks { grades: *grades, axis: x, groups, parts, counts, cut: *cut }.svg()
         }
     };
     drawn.map_err(|e| ReportError::Drawing { block: block(), why: e.to_string() })

@@ -44,6 +44,11 @@ impl Pen<'_> {
         self.sheet.draw(&PathElement::new(places, ink.colour().stroke_width(width)))
     }
 
+    /// A thin, pale line through places.
+    pub(super) fn pale_line(&self, places: Vec<At>, ink: Ink) -> Drawn {
+        self.sheet.draw(&PathElement::new(places, ink.colour().mix(0.4).stroke_width(2)))
+    }
+
     /// The surface inside a closed line.
     pub(super) fn surface(&self, places: Vec<At>, ink: Ink, opacity: f64) -> Drawn {
         self.sheet.draw(&Polygon::new(places, ink.colour().mix(opacity).filled()))

@@ -4,7 +4,7 @@ use super::ink::Ink;
 use super::legend::{Legend, SWATCH};
 use super::pen::{Anchor, Pen, sheet};
 use super::plot::{BELOW, LEFT, Plot, RIGHT, Side};
-use super::{Drawn, WIDTH, mark, words};
+use super::{At, Drawn, WIDTH, mark, words};
 use crate::{Axis, number};
 
 /// The room of one bar along the groups.
@@ -18,6 +18,7 @@ const SIZE: i32 = 130;
 
 /// A figure of stacks.
 pub(super) struct Stacks<'a> {
+    pub(super) grades: bool,
     pub(super) axis: &'a Axis,
     pub(super) groups: &'a [String],
     pub(super) parts: &'a [String],
@@ -34,7 +35,7 @@ impl Stacks<'_> {
         let room = (longest + 30).clamp(LEFT, WIDTH / 2);
         sheet(top + rows as i32 * ROW + BELOW, |pen| {
             legend.draw(pen, |i, (x, y)| {
-                pen.block((x, y - 13), (x + SWATCH, y + 13), Ink::Heat, self.strength(i))?;
+                self.fill(pen, i, ((x, y - 13), (x + SWATCH, y + 13)))?;
                 pen.thin_outline((x, y - 13), (x + SWATCH, y + 13))
             })?;
             // The size of each sample stands right of 100%.
@@ -68,12 +69,11 @@ impl Stacks<'_> {
         for (i, k) in counts.iter().enumerate().filter(|(_, k)| **k > 0) {
             let (a, b) = (plot.at(share(before), row - HALF), plot.at(share(before + k), row + HALF));
             before += k;
-            pen.block(a, b, Ink::Heat, self.strength(i))?;
+            self.fill(pen, i, (a, b))?;
             pen.thin_outline(a, b)?;
             let text = number::fixed(share(*k), 0);
             if words::width(&text) + 8 <= b.0 - a.0 {
-                let ink = if self.strength(i) > 0.55 { Ink::Paper } else { Ink::Text };
-                pen.text(&text, ((a.0 + b.0) / 2, (a.1 + b.1) / 2), Anchor::Middle, ink)?;
+                self.number(pen, i, &text, ((a.0 + b.0) / 2, (a.1 + b.1) / 2))?;
             }
         }
         let Some(cut) = self.cut else { return Ok(()) };
@@ -83,6 +83,23 @@ impl Stacks<'_> {
         let ends = [low, high].map(|share| plot.at(100.0 * share, row - HALF));
         mark::interval(pen, ends[0], ends[1], Ink::Paper, 9)?;
         mark::interval(pen, ends[0], ends[1], Ink::Text, 4)
+    }
+
+    fn fill(&self, pen: &Pen<'_>, part: usize, (a, b): (At, At)) -> Drawn {
+        match self.grades {
+            true => pen.block(a, b, Ink::Heat, self.strength(part)),
+            false => pen.block(a, b, Ink::Part(part), 1.0),
+        }
+    }
+
+    /// A number on a part, on a strip of paper where the part is hatched.
+    fn number(&self, pen: &Pen<'_>, part: usize, text: &str, (x, y): At) -> Drawn {
+        let dark = if self.grades { self.strength(part) > 0.55 } else { part == 0 };
+        if !self.grades && !dark {
+            let half = words::width(text) / 2 + 3;
+            pen.block((x - half, y - 14), (x + half, y + 14), Ink::Paper, 0.8)?;
+        }
+        pen.text(text, (x, y), Anchor::Middle, if dark { Ink::Paper } else { Ink::Text })
     }
 
     /// How strong the ink of a part is: from weak to strong in the order of the parts.

@@ -16,7 +16,7 @@ fn lines(series: Vec<Series>) -> FigureKind {
 }
 
 pub(super) fn series(name: &str, points: Vec<Point>, marks: bool) -> Series {
-    Series { name: name.into(), points, marks }
+    Series { name: name.into(), points, marks, ..Series::default() }
 }
 
 fn bars(groups: &[&str], series: Vec<Vec<Bar>>) -> FigureKind {
@@ -99,17 +99,24 @@ fn a_curve_without_marks_shows_even_few_intervals_as_a_band_and_a_lone_one_as_a_
 }
 
 #[test]
-fn smoothing_keeps_the_mean_of_neighbours_and_their_spread() {
+fn smoothing_is_the_mean_of_neighbours_before_the_points_themselves() {
     let ys = [0.0, 2.0, 4.0, f64::NAN, 6.0, 8.0];
     let points: Vec<_> = ys.iter().enumerate().map(|(i, y)| Point::new(i as f64, *y)).collect();
     let smooth = Series::smoothed("s", &points, 3);
     let found: Vec<_> = smooth.points.iter().map(|p| (p.x, p.y)).collect();
     assert_eq!(found, [(0.0, 1.0), (1.0, 2.0), (2.0, 4.0), (4.0, 6.0), (5.0, 7.0)]);
-    let spread = smooth.points[1].high.unwrap() - 2.0;
-    assert!((spread - (8.0_f64 / 3.0).sqrt()).abs() < 1e-12);
+    assert_eq!(smooth.raw.iter().map(|p| p.y).collect::<Vec<_>>(), [0.0, 2.0, 4.0, 6.0, 8.0]);
+    let drawn = |raw: Vec<Point>| svg(lines(vec![Series { raw, ..smooth.clone() }]));
+    let pale = |svg: &str| svg.matches("opacity=\"0.4\" stroke=\"var(--s1)\"").count();
+    assert_eq!((pale(&drawn(smooth.raw.clone())), pale(&drawn(vec![]))), (1, 0));
     let same: Vec<_> = Series::smoothed("s", &points, 0).points.iter().map(|p| p.y).collect();
     assert_eq!(same, [0.0, 2.0, 4.0, 6.0, 8.0]);
     assert!(Series::smoothed("s", &[], 9).points.is_empty());
+}
+
+#[test]
+fn a_curve_is_smoothed_over_a_twentieth_of_it_and_an_odd_number_of_points() {
+    assert_eq!([0, 10, 100, 250, 500].map(Series::smoothing), [3, 3, 5, 13, 25]);
 }
 
 #[test]

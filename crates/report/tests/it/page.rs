@@ -1,17 +1,32 @@
 use crate::{page, report};
 use mosa_report::{
-    Agreement, Answer, Axis, Bar, BarSeries, Block, Cell, Claim, Figure, FigureKind, Point, Report, Section, Series,
-    Table,
+    Agreement, Answer, Axis, Bar, BarSeries, Block, Cell, Claim, Figure, FigureKind, Front, Parts, Point, Report,
+    Section, Series, Table, Verdicts,
 };
 
 const ATTACK: &str = "</style><script>alert('x')</script>\" onload=\"x";
+
+/// A front whose table has a sample in parts, `k` of which are the first, and a verdict.
+fn front(text: &str, k: usize) -> Front {
+    let sample = Cell::Parts(Parts { parts: vec![(text.into(), k), (text.into(), 9)], cases: None, wanted: true });
+    let row = vec![text.into(), sample, Cell::Verdict(Agreement::Agrees, text.into())];
+    let table = Table { caption: text.into(), header: vec![text.into(); 3], rows: vec![row] };
+    let verdicts = vec![Agreement::Agrees, Agreement::Undecided];
+    let verdicts = Verdicts { about: text.into(), section: text.into(), verdicts };
+    Front { block: Block::Table(table), verdicts: vec![verdicts] }
+}
 
 /// A report with a block of every kind, in which every text is `text` and every number depends on `number`.
 fn full(text: &str, number: f64) -> Report {
     let axis = || Axis::new(text);
     let figure = |kind| Block::Figure(Figure { caption: text.into(), kind });
     let point = Point::between(number, number, (number - 1.0, number + 1.0));
-    let series = vec![Series { name: text.into(), points: vec![point, Point::new(number + 1.0, 0.0)], marks: true }];
+    let series = vec![Series {
+        name: text.into(),
+        points: vec![point, Point::new(number + 1.0, 0.0)],
+        marks: true,
+        ..Series::default()
+    }];
     let bars = vec![BarSeries { name: text.into(), bars: vec![Bar::new(number)] }];
     let row = vec![text.into(), Cell::Number(number, 2), Cell::Rate { k: 1, n: 2 }];
     let claim = Claim {
@@ -36,6 +51,7 @@ fn full(text: &str, number: f64) -> Report {
             lines: vec![],
         }),
         figure(FigureKind::Stacks {
+            grades: true,
             x: axis(),
             groups: vec![text.into()],
             parts: vec![text.into(); 2],
@@ -48,6 +64,7 @@ fn full(text: &str, number: f64) -> Report {
     Report {
         title: text.into(),
         lead: text.into(),
+        front: Some(front(text, number as usize)),
         provenance: vec![(text.into(), text.into())],
         digest: Some(text.into()),
         exports: Some(text.into()),
@@ -84,6 +101,8 @@ fn equal_data_give_equal_bytes() {
 #[test]
 fn changing_one_number_of_any_block_changes_the_page() {
     let (a, b) = (full("text", 3.0), full("text", 4.0));
+    let front = Report { front: b.front.clone(), ..a.clone() };
+    assert_ne!(a.html().unwrap(), front.html().unwrap(), "the front");
     for i in [1, 2, 3, 4, 5] {
         let mut changed = a.clone();
         changed.sections[0].blocks[i] = b.sections[0].blocks[i].clone();
@@ -99,8 +118,23 @@ fn figures_and_tables_are_numbered_across_sections() {
     for n in 1..=8 {
         assert!(html.contains(&format!("<b>Figure {n}.</b>")), "{n}");
     }
-    assert!(html.contains("<b>Table 1.</b>") && html.contains("<b>Table 2.</b>"));
-    assert!(!html.contains("Figure 9") && !html.contains("Table 3"));
+    assert!((1..=3).all(|n| html.contains(&format!("<b>Table {n}.</b>"))));
+    assert!(!html.contains("Figure 9") && !html.contains("Table 4"));
+    let tables: Vec<_> = report.tables().map(|t| (t.number, t.table.header.len())).collect();
+    assert_eq!(tables, [(1, 3), (2, 3), (3, 3)], "the front's comes first");
+}
+
+#[test]
+fn the_front_and_its_verdicts_come_before_warnings_and_contents_and_warnings_fold_to_their_count() {
+    let report = full("text", 3.0);
+    let html = report.html().unwrap();
+    let at = |part: &str| html.find(part).unwrap_or_else(|| panic!("{part}"));
+    assert!(at("class=\"sample\"") < at("1 undecided") && at("1 undecided") < at("class=\"warnings\""));
+    assert!(at("class=\"warnings\"") < at("Contents"));
+    assert!(html.contains("<a href=\"#section-1\">text</a>: <span class=\"verdict agrees\">✓ 1 agrees</span>"));
+    assert!(html.contains("<details class=\"warnings\">\n<summary><strong>1 warning</strong>"));
+    let bare = Report { front: None, ..report }.html().unwrap();
+    assert!(bare.contains("<details class=\"warnings\" open>"), "open where nothing stands before them");
 }
 
 #[test]

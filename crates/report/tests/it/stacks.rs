@@ -3,6 +3,7 @@ use mosa_report::{Axis, Block, Figure, FigureKind, MAX_SERIES};
 
 fn figure(groups: &[&str], parts: usize, counts: Vec<Vec<usize>>, cut: Option<usize>) -> Block {
     let kind = FigureKind::Stacks {
+        grades: true,
         x: Axis::new("share of answers"),
         groups: groups.iter().map(|g| (*g).into()).collect(),
         parts: (1..=parts).map(|i| format!("score {i}")).collect(),
@@ -35,6 +36,24 @@ fn parts_are_as_long_as_their_shares_and_stand_in_order() {
     for text in ["score 1", "score 3", "a", "b", "share of answers", "n = 100", "n = 2", "60"] {
         assert!(drawn.contains(&format!("\n{text}\n")), "{text}");
     }
+}
+
+#[test]
+fn parts_that_are_no_grades_have_inks_of_their_own() {
+    let kind = |parts: usize| FigureKind::Stacks {
+        grades: false,
+        x: Axis::new("share"),
+        groups: vec!["a".into()],
+        parts: (0..parts).map(|i| format!("part {i}")).collect(),
+        counts: vec![vec![5; parts]],
+        cut: Some(1),
+    };
+    let block = |parts| Block::Figure(Figure { caption: "Caption".into(), kind: kind(parts) });
+    let drawn = svg(block(4));
+    for ink in ["var(--alert)", "url(#hatch-3)", "url(#hatch-7)", "url(#hatch-4)"] {
+        assert_eq!(drawn.matches(&format!("fill=\"{ink}\"")).count(), 2, "{ink}: in the legend and in the bar");
+    }
+    assert!(report(vec![block(7)]).html().unwrap_err().to_string().contains("7 parts, 6 can be told apart"));
 }
 
 #[test]

@@ -1,5 +1,5 @@
 use crate::{between, page, report};
-use mosa_report::{Block, Cell, Section, Table};
+use mosa_report::{Agreement, Block, Cell, MAX_PARTS, Parts, Section, Table};
 
 fn table(header: &[&str], rows: Vec<Vec<Cell>>) -> Table {
     Table { caption: "Caption".into(), header: header.iter().map(|h| (*h).into()).collect(), rows }
@@ -31,6 +31,77 @@ fn numbers_have_their_decimals_and_no_negative_zero() {
     assert_eq!(shown(Cell::Number(-0.001, 1)), "0.0");
     assert_eq!(shown(Cell::Number(-0.06, 1)), "-0.1");
     assert_eq!(shown(Cell::Number(1234.5, 0)), "1234");
+}
+
+/// A sample in parts called a, b, c.
+fn parts(counts: &[usize]) -> Cell {
+    let parts = ["a", "b", "c"].into_iter().map(String::from).zip(counts.iter().copied()).collect();
+    Cell::Parts(Parts { parts, cases: None, wanted: false })
+}
+
+#[test]
+fn a_sample_in_parts_shows_the_rate_of_its_first_and_a_bar_that_says_all_of_them() {
+    let html = page(vec![Block::Table(table(&["x"], vec![vec![parts(&[1, 0, 3])], vec![parts(&[0, 0, 0])]]))]);
+    for text in [
+        "<b>25%</b> <small>",
+        "</svg> <small>1&#x2f;4</small>",
+        "aria-label=\"25% of 4: a 1, c 3\"",
+        "title=\"25% of 4: a 1, c 3\"",
+    ] {
+        assert!(html.contains(text), "{text}");
+    }
+    assert!(html.contains("<rect class=\"part-2\" x=\"25.00%\" width=\"75.00%\" height=\"100%\"/>"));
+    assert!(!html.contains("<rect class=\"part-1\""), "a part that never came up is not drawn, nor in the legend");
+    assert!(html.contains("<td>–</td>"), "a sample without cases is a dash");
+}
+
+#[test]
+fn the_interval_of_a_sample_is_that_of_its_independent_cases() {
+    let parts = |cases| Parts { parts: vec![("a".into(), 3), ("b".into(), 9)], cases, wanted: false };
+    let html = |cases| page(vec![Block::Table(table(&["x"], vec![vec![Cell::Parts(parts(cases))]]))]);
+    let said = |n: usize| {
+        let (low, high) = mosa_core::stats::Rate { value: 0.25, n }.wilson();
+        format!("<small>{:.0}-{:.0}</small>", 100.0 * low, 100.0 * high)
+    };
+    assert!(html(Some(4)).contains(&said(4)) && html(None).contains(&said(12)) && html(Some(99)).contains(&said(12)));
+}
+
+#[test]
+fn what_is_wanted_has_an_ink_of_its_own_in_bars_and_legend() {
+    let parts = |wanted| Cell::Parts(Parts { parts: vec![("a".into(), 1), ("b".into(), 1)], cases: None, wanted });
+    let html = page(vec![Block::Table(table(&["x"], vec![vec![parts(true)], vec![parts(false)]]))]);
+    let (bars, legend) = (between(&html, "<tbody>", "</tbody>"), between(&html, "<ul class=\"legend\"", "</ul>"));
+    for (class, in_bars) in [("part-wanted", 1), ("part-0", 1), ("part-1", 2)] {
+        let class = format!("class=\"{class}\"");
+        assert_eq!((bars.matches(&class).count(), legend.matches(&class).count()), (in_bars, 1), "{class}");
+    }
+}
+
+#[test]
+fn a_verdict_in_a_cell_is_a_sign_before_its_numbers() {
+    let html = page(vec![Block::Table(table(&["x"], vec![vec![Cell::Verdict(Agreement::Disagrees, "-3".into())]]))]);
+    assert!(html.contains("<td class=\"disagrees\">✗ -3</td>"));
+    let latex = table(&["a \u{2212} b"], vec![vec![Cell::Verdict(Agreement::Agrees, "+2".into())]]).latex();
+    assert!(
+        latex.contains("a $-$ b \\\\") && latex.contains("agrees +2"),
+        "signs that LaTeX has not are words: {latex}"
+    );
+}
+
+#[test]
+fn the_fields_of_a_sample_in_parts_are_those_of_a_rate_and_the_parts() {
+    let csv = table(&["x", "y"], vec![vec![parts(&[1, 0, 3]), Cell::Verdict(Agreement::Agrees, "+2".into())]]).csv();
+    let (low, high) = mosa_core::wilson(1, 4);
+    assert_eq!(csv, format!("x,x k,x n,x low,x high,x parts,y\n0.25,1,4,{low},{high},\"a 1, c 3\",✓ +2\n"));
+    let none = table(&["x"], vec![vec![parts(&[])]]).csv();
+    assert_eq!(none, "x,x k,x n,x low,x high,x parts\n,0,0,,,\n");
+}
+
+#[test]
+fn more_parts_than_inks_are_an_error() {
+    let many = Cell::Parts(Parts { parts: vec![("a".into(), 1); MAX_PARTS + 1], cases: None, wanted: false });
+    let error = report(vec![Block::Table(table(&["x"], vec![vec![many]]))]).html().unwrap_err().to_string();
+    assert!(error.contains("a sample of 7 parts, 6 can be told apart"), "{error}");
 }
 
 #[test]

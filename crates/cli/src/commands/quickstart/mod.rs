@@ -1,10 +1,23 @@
 //! `mosa quickstart`: the paper's argument, measured on the embedded world.
 
+mod answers;
 mod arms;
 mod claims;
+mod cost;
+mod curves;
 mod fresh;
+mod goals;
+mod matrix;
+mod order;
+mod paired;
 mod plan;
+mod published;
+mod roster;
+#[cfg(test)]
+mod sample;
 mod story;
+mod tally;
+mod utility;
 
 use crate::args::QuickstartArgs;
 use crate::commands::world::answered::{self, Answered};
@@ -108,7 +121,9 @@ fn carry_out(plan: &Plan<'_>, is_full: bool) -> Result<(), Failure> {
     // The longest first.
     let trained = others.iter().rev().map(|subject| Job::Measure(*subject));
     plan.all(&trained.chain([Job::Order]).chain(original.map(Job::Search)).collect::<Vec<_>>())?;
-    plan.say("2/3  what a suffix of the prompt and forced words can do after alignment; defences that need no training");
+    plan.say(
+        "2/3  what a suffix of the prompt and forced words can do after alignment; defences that need no training",
+    );
     let fitted = defended.iter().map(|subject| Job::Measure(*subject));
     plan.all(&plan.mosa().map(Job::Search).into_iter().chain(fitted).collect::<Vec<_>>())?;
     plan.say("3/3  attacks on all of them, with the world's rules as their helper models");
@@ -157,7 +172,8 @@ fn subjects(dir: &Path, settings: &Value) -> Result<Vec<Subject>> {
         settings[key].as_array().with_context(|| format!("{}: manifest.json: settings.{key} is missing", dir.display()))
     };
     let seeds: Vec<u64> = list("seeds")?.iter().filter_map(Value::as_u64).collect();
-    let arms = list("arms").context("a run of an earlier version, which compared other models; make it anew (--fresh)")?;
+    let arms =
+        list("arms").context("a run of an earlier version, which compared other models; make it anew (--fresh)")?;
     let mut all = Vec::new();
     for name in arms.iter().filter_map(Value::as_str) {
         let arm = Arm::named(name).with_context(|| format!("{}: there is no arm {name:?}", dir.display()))?;

@@ -519,7 +519,8 @@ mod tests {
         let args = quickstart("mosa quickstart --out qs --threads 2 --device cpu");
         let plan = plan(&args, dir.path());
         let mosa = subject("mosa-sum", Some(0));
-        let own = [plan.attack(assault("tap"), mosa).compute, plan.order().common.compute, plan.measurement(mosa).compute];
+        let own =
+            [plan.attack(assault("tap"), mosa).compute, plan.order().common.compute, plan.measurement(mosa).compute];
         for compute in own {
             assert_eq!((compute.threads, compute.quiet, compute.device), (Some(1), true, args.compute.device));
         }

@@ -73,10 +73,6 @@ impl Count {
         }
         count
     }
-
-    pub(crate) fn rate(&self) -> f64 {
-        self.success as f64 / self.n.max(1) as f64
-    }
 }
 
 pub(crate) fn run(args: &WorldMeasureArgs) -> Result<(), Failure> {
