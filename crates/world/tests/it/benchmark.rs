@@ -48,6 +48,7 @@ fn nothing_alignment_or_monitors_see_is_measured() {
     let retain = benchmark::retain();
     let mut seen: HashSet<String> = retain.iter().map(|r| r.prompt.clone()).collect();
     seen.extend(benchmark::alignment().into_iter().flat_map(|r| r.turns));
+    seen.extend(benchmark::fine_tuning().into_iter().map(|r| r.prompt));
     seen.extend(benchmark::guard().into_iter().flat_map(|r| r.turns));
     seen.extend(benchmark::guard_benign().into_iter().map(|r| r.prompt));
     let mut measured: Vec<String> = benchmark::attacks().into_iter().map(|r| r.prompt).collect();
@@ -114,6 +115,19 @@ fn retain_rows_are_unique_harmless_and_of_the_tune_part() {
     for kind in ["recipe", "lookalike", "arithmetic", "fact", "program"] {
         assert!(rows.iter().filter(|r| r.id.starts_with(kind)).count() >= 80, "{kind}");
     }
+}
+
+#[test]
+fn answers_to_learn_refuse_every_request_of_alignment_and_keep_what_is_retained() {
+    let (rows, requests, retain) = (benchmark::fine_tuning(), benchmark::alignment(), benchmark::retain());
+    assert_eq!((requests.len(), retain.len(), rows.len()), (1960, 2160, 1960 + 2160));
+    let (refused, kept) = rows.split_at(requests.len());
+    for (row, request) in refused.iter().zip(&requests) {
+        assert_eq!(row.prompt, request.turns[0]);
+        assert!(mosa_world::refusal::SAFE.contains(&row.response.as_str()), "{row:?}");
+    }
+    assert!(kept.iter().zip(&retain).all(|(row, own)| (&row.prompt, &row.response) == (&own.prompt, &own.response)));
+    assert_eq!(rows.iter().map(|r| &r.id).collect::<HashSet<_>>().len(), rows.len());
 }
 
 #[test]
@@ -186,7 +200,7 @@ fn human_eval_rows_are_solved_by_their_own_solutions() {
 fn all_files_are_written_with_the_columns_of_the_real_ones() {
     let dir = TempDir::new().unwrap();
     let written = benchmark::write_all(&dir.path().join("world")).unwrap();
-    assert_eq!(written.len(), 17);
+    assert_eq!(written.len(), 18);
     assert!(written.iter().all(|p| p.metadata().unwrap().len() > 0));
     let first_line = |name: &str| {
         let text = std::fs::read_to_string(dir.path().join("world").join(name)).unwrap();
@@ -200,6 +214,7 @@ fn all_files_are_written_with_the_columns_of_the_real_ones() {
     assert_eq!(first_line("xstest/xstest_prompts.csv"), "id,prompt,type,label,focus,note");
     assert!(first_line("mmlu/test/metal_test.csv").starts_with("which metal is found in the"));
     assert!(first_line("sorry_bench/question.jsonl").starts_with(r#"{"question_id":1,"category":"1","turns":["#));
+    assert!(first_line("sft/train.jsonl").starts_with(r#"{"id":"refused-1","prompt":"#));
     assert!(first_line("attacks/held_out.jsonl").contains(r#""behavior_id":"#));
 }
 
