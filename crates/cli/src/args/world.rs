@@ -117,11 +117,11 @@ pub(crate) struct QuickstartArgs {
     /// Throw away what an earlier run left in the folder.
     #[arg(long)]
     pub fresh: bool,
-    /// 120 requests per kind and three alignment seeds instead of 40 and one; attacks with their standard profiles on 50
-    /// behaviours instead of smoke profiles on 4. Takes more than an hour on 2 cores.
+    /// All arms and attacks, three alignment seeds instead of one, 100 requests of each kind and of each attack instead of 24 and 12,
+    /// attacks with their standard profiles instead of smoke ones. Hours on 2 cores; as many jobs run at once as there are.
     #[arg(long)]
     pub full: bool,
-    /// Requests per kind.
+    /// Requests of each kind and of each attack.
     #[arg(long = "sample", alias = "n", value_name = "N", value_parser = within::<usize>(1, 10_000))]
     pub n: Option<usize>,
     /// A setting of the alignments, as in `align`.

@@ -62,8 +62,8 @@ impl<'a> Plan<'a> {
         let (model, data) = (args.out.join("model"), args.out.join("data"));
         let (n, seeds, searches) = if args.full { (100, vec![0, 1, 2], 24) } else { (24, vec![0], 4) };
         let (attacked, profile) = if args.full { (100, ProfileName::Standard) } else { (12, ProfileName::Smoke) };
-        let n = args.n.unwrap_or(n);
-        let (searches, attacked) = (searches.min(n), attacked.min(n));
+        let (n, attacked) = (args.n.unwrap_or(n), args.n.unwrap_or(attacked));
+        let searches = searches.min(n);
         let arms: Vec<&str> = arms(args.full).map(|arm| arm.name).collect();
         let settings = json!({
             "n": n, "seeds": seeds, "searches": searches, "attacked": attacked, "profile": profile, "set": args.set,
