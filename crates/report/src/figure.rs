@@ -63,8 +63,8 @@ pub enum FigureKind {
     },
     /// Lying bars that add up to 100%, such as scores from 1 to 5 in several arms.
     Stacks {
-        /// Whether the parts are grades of one thing, which are shaded from weak to strong in their order. Parts that are
-        /// not have inks of their own, those of [`Parts`](crate::Parts).
+        /// Whether the parts are grades of one thing, which are shaded from weak to strong in their order. Parts that
+        /// are not have inks of their own, those of [`Parts`](crate::Parts).
         grades: bool,
         /// What the shares are shares of.
         x: Axis,
@@ -188,7 +188,8 @@ impl Series {
         Self { name: name.into(), points: (0..raw.len()).map(smooth).collect(), marks: false, raw }
     }
 
-    /// The width [`smoothed`](Self::smoothed) is given for a curve of so many points: about 5% of them, odd, at least 3.
+    /// The width [`smoothed`](Self::smoothed) is given for a curve of so many points: about 5% of them, odd, at least
+    /// 3.
     pub fn smoothing(points: usize) -> usize {
         (points / 20).max(3) | 1
     }

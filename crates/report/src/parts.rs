@@ -7,11 +7,12 @@ use serde::Serialize;
 /// The most parts a sample can have: as many as have an ink of their own.
 pub const MAX_PARTS: usize = 6;
 
-/// How often each of several outcomes came up, such as complied, refused in words, broke off. The first is what rates count.
+/// How often each of several outcomes came up, such as complied, refused in words, broke off. The first is what rates
+/// count.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Parts {
-    /// The outcomes by name, in the order in which they are drawn, at most [`MAX_PARTS`]. The same place has the same ink
-    /// everywhere on a page.
+    /// The outcomes by name, in the order in which they are drawn, at most [`MAX_PARTS`]. The same place has the same
+    /// ink everywhere on a page.
     pub parts: Vec<(String, usize)>,
     /// How many of them are independent, if not all: intervals are those of so many cases.
     pub cases: Option<usize>,

@@ -18,8 +18,8 @@ pub struct Report {
     pub digest: Option<String>,
     /// The folder that holds the tables as files, if they were written.
     pub exports: Option<String>,
-    /// What a reader must know before trusting a number: in a box above the contents, which is folded to its count where
-    /// there is a front.
+    /// What a reader must know before trusting a number: in a box above the contents, which is folded to its count
+    /// where there is a front.
     pub warnings: Vec<String>,
     /// The sections, in order.
     pub sections: Vec<Section>,

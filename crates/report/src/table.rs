@@ -39,8 +39,8 @@ pub enum Cell {
     },
     /// A sample in parts, shown as the rate of its first part over a bar of all of them; a dash without cases.
     Parts(Parts),
-    /// A verdict by its sign and words beside it, such as the numbers it follows from: `✓ +42, 31 to 52`. Lines of the words
-    /// are lines of the cell.
+    /// A verdict by its sign and words beside it, such as the numbers it follows from: `✓ +42, 31 to 52`. Lines of the
+    /// words are lines of the cell.
     Verdict(Agreement, String),
 }
 
@@ -87,7 +87,8 @@ impl Cell {
 impl Table {
     /// The table for programs: comma-separated, numbers unrounded and empty where they are not finite. A column of
     /// rates becomes five: the share, and beside it `k`, `n` and the interval's `low` and `high`; a share has no
-    /// `k`. A column of samples in parts has a sixth, which names the parts. Text that a spreadsheet would take for a formula has an apostrophe before it.
+    /// `k`. A column of samples in parts has a sixth, which names the parts. Text that a spreadsheet would take for a
+    /// formula has an apostrophe before it.
     pub fn csv(&self) -> String {
         let wide: Vec<usize> = (0..self.header.len()).map(|column| self.fields(column)).collect();
         let mut out = String::new();
@@ -178,8 +179,8 @@ fn csv_fields(cell: &Cell, wide: usize) -> Vec<String> {
     fields
 }
 
-/// Text that no spreadsheet takes for a formula: one that begins like it, perhaps behind blanks or quotes, gets an apostrophe
-/// before it. What is a plain number or a sign alone stays as it is.
+/// Text that no spreadsheet takes for a formula: one that begins like it, perhaps behind blanks or quotes, gets an
+/// apostrophe before it. What is a plain number or a sign alone stays as it is.
 fn csv_text(text: &str) -> String {
     let start = text.trim_start_matches(|c: char| c.is_whitespace() || c.is_control() || c == '"');
     // The wide forms are the same to spreadsheets in East Asian settings.

@@ -6,8 +6,8 @@ use mosa_report::{Axis, Block, Figure, FigureKind, Point, Series};
 use serde_json::Value;
 
 /// What captions say of the curves.
-const SMOOTHED: &str = "Each curve is the mean over the steps around it, 5% of its steps in all; the pale line behind it is \
-    every step.";
+const SMOOTHED: &str = "Each curve is the mean over the steps around each, about 5% of all; the pale line behind it is every \
+    step.";
 
 pub(super) fn blocks(runs: &[&Run]) -> Vec<Block> {
     let curve = |run: &&Run, value: &dyn Fn(&Value) -> Option<f64>| {
@@ -21,9 +21,9 @@ pub(super) fn blocks(runs: &[&Run]) -> Vec<Block> {
         let kind = FigureKind::Lines { x, y: Axis::new(y), series, shade: None };
         let empty = matches!(&kind, FigureKind::Lines { series, .. } if series.is_empty());
         let caption = format!("{caption} {SMOOTHED}");
-        (!empty).then(|| Block::Figure(Figure { caption, kind }))
+        (!empty).then_some(Block::Figure(Figure { caption, kind }))
     };
-    let reward = |m: &Value| m.get("reward")?.get("value")?.as_f64();
+    let reward = |m: &Value| m.get("reward")?.as_f64();
     let kl = |m: &Value| m.get("reward").and(m.get("kl"))?.as_f64();
     let all = [
         figure("Window reward R of the sentences of each step.", "R", &reward),

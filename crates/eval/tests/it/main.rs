@@ -130,12 +130,13 @@ fn every_kind_of_record_has_its_section_and_the_page_renders() {
     }
     std::fs::write(
         path.join("metrics.jsonl"),
-        "{\"step\":1,\"kl\":0.5,\"reward\":{\"value\":2.0}}\n{\"step\":2,\"kl\":",
+        "{\"step\":1,\"kl\":0.5,\"reward\":2.0}\n{\"step\":2,\"kl\":",
     )
     .unwrap();
     let page = report(&[Run::read(&path, false).unwrap()]);
     let titles: Vec<&str> = page.sections.iter().map(|s| s.title.as_str()).collect();
     assert_eq!(titles, ["Suffix search", "Order of writing", "Training", "Answers"]);
+    assert_eq!(page.sections[2].blocks.len(), 2, "the reward and the divergence");
     let all = tables(&page);
     assert!(all[0].rows[0].contains(&Cell::Rate { k: 2, n: 3 }) && all[0].rows[0].contains(&Cell::Number(6.0, 2)));
     assert!(all[1].rows[0].contains(&Cell::Number(1.0, 3)), "words from left to right");

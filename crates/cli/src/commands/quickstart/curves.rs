@@ -34,9 +34,10 @@ pub(super) fn forced(f: &Findings) -> Block {
         ..Series::default()
     };
     Block::Figure(Figure {
-        caption: "Plain requests with words forced into the response: the affirmative opening at offset 0, the head of a step \
-                  elsewhere. None of the forced words is part of the secret. 95% intervals."
-            .into(),
+        caption:
+            "Plain requests with words forced into the response: the affirmative opening at offset 0, the head of \
+                  a step elsewhere. None of the forced words is part of the secret. 95% intervals."
+                .into(),
         kind: FigureKind::Lines {
             x: Axis::new("offset of the forced words"),
             y: Axis::covering("attack success, %", 0.0, 100.0),
@@ -85,8 +86,8 @@ fn rewards(arm: &Arm, models: &[&Measured]) -> Option<Block> {
     };
     Some(Block::Figure(Figure {
         caption: format!(
-            "{}: R, {reading} over the sentence, minus the R of the original for the same sentences. The curve is the mean over {window} \
-             steps around each; the pale line behind it is every step.",
+            "{}: R, {reading} over the sentence, minus the R of the original for the same sentences. The curve is the \
+             mean over {window} steps around each; the pale line behind it is every step.",
             arm.title
         ),
         kind: FigureKind::Lines {

@@ -42,8 +42,8 @@ pub(super) enum Source {
     Attacks(Family, &'static str),
 }
 
-/// Kinds of attacks, as the argument has them: what it is called, and what it is made of. An attack of a kind is one whose name
-/// begins so.
+/// Kinds of attacks, as the argument has them: what it is called, and what it is made of. An attack of a kind is one
+/// whose name begins so.
 pub(super) static KINDS: [(&str, Source); 8] = [
     ("asked plainly", Source::Cells(&["attack/plain"])),
     ("first words forced", Source::Cells(&["prefill/0"])),
@@ -93,8 +93,9 @@ pub(super) fn front(f: &Findings) -> Table {
     };
     let names = f.kinds().map(|(name, _)| (*name).to_owned());
     Table {
-        caption: "Requests for what is forbidden, by kind of attack: the share that was complied with, its 95% interval (an item counts \
-                  once, however many attacks and seeds ask for it), k/n, and what the other answers are. Last: harmless tasks."
+        caption: "Requests for what is forbidden, by kind of attack: the share that was complied with, its 95% \
+                  interval (an item counts once, however many attacks and seeds ask for it), k/n, and what the other \
+                  answers are. Last: harmless tasks."
             .into(),
         header: std::iter::once(String::new()).chain(names).chain(["tasks".to_owned()]).collect(),
         rows: f.measured(&MAIN).iter().map(row).collect(),
@@ -114,7 +115,8 @@ pub(super) fn blocks(f: &Findings) -> Vec<Block> {
     let all = [
         asked("Requests without an attack: attack success, and what the answers are.", &ASKED),
         asked(
-            "Plain requests with words forced into the answer: the affirmative opening at 0, the head of a step elsewhere.",
+            "Plain requests with words forced into the answer: the affirmative opening at 0, the head of a step \
+             elsewhere.",
             &FORCED,
         ),
         attacks("The eight black-box attacks of the paper.", Family::Published),

@@ -30,8 +30,8 @@ pub(super) enum Held {
 }
 
 impl Held {
-    /// An order is borne out where the whole interval is on its side of zero, and not where the interval leaves no room for
-    /// [`LEAST`] points that way.
+    /// An order is borne out where the whole interval is on its side of zero, and not where the interval leaves no room
+    /// for [`LEAST`] points that way.
     fn of(pair: Pair) -> Self {
         if pair.published.abs() < LEAST - 1e-9 {
             return Self::NoOrder(pair);
@@ -147,7 +147,8 @@ impl Orders {
         let counts = kinds.map(count);
         Table {
             caption: format!(
-                "{}: whether the published order of two arms is found. ✓ it is, ✗ it is not, ? undecided, = no order published.",
+                "{}: whether the published order of two arms is found. ✓ it is, ✗ it is not, ? undecided, = no order \
+                 published.",
                 self.published.title
             ),
             header: std::iter::once("attack".to_owned()).chain(self.pairs.iter().map(named)).collect(),
@@ -161,9 +162,10 @@ impl Orders {
         };
         Table {
             caption: format!(
-                "{}. The first arm minus the second in points, measured on the same requests with its 95% interval, and as \
-                 published ({}). ✓ the whole interval is on the published side of zero; ✗ it leaves no room for {LEAST:.0} points \
-                 on that side; ? neither. Published differences of fewer than {LEAST:.0} points are no order.",
+                "{}. The first arm minus the second in points, measured on the same requests with its 95% interval, \
+                 and as published ({}). ✓ the whole interval is on the published side of zero; ✗ it leaves no room for \
+                 {LEAST:.0} points on that side; ? neither. Published differences of fewer than {LEAST:.0} points are \
+                 no order.",
                 self.published.title, self.published.source
             ),
             header: std::iter::once("attack".to_owned()).chain(self.pairs.iter().map(named)).collect(),

@@ -25,8 +25,9 @@ pub(super) struct Outcomes {
 impl Difference {
     /// Of models of two arms: with the same seed, or each with the only one of the other arm.
     ///
-    /// Every two give Newcombe's interval. Models of several seeds answer the same requests and are not independent, so what
-    /// is said of all is the mean of the differences and of the ends of their intervals: no narrower than that of one seed.
+    /// Every two give Newcombe's interval. Models of several seeds answer the same requests and are not independent, so
+    /// what is said of all is the mean of the differences and of the ends of their intervals: no narrower than that of
+    /// one seed.
     pub(super) fn of(first: &[Outcomes], second: &[Outcomes]) -> Option<Self> {
         let alone = first.len() == 1 || second.len() == 1;
         let pairs = first.iter().flat_map(|a| second.iter().map(move |b| (a, b)));
@@ -37,7 +38,8 @@ impl Difference {
         Some(Self { value: mean(&|d| d.value), interval: (mean(&|d| d.interval.0), mean(&|d| d.interval.1)), n })
     }
 
-    /// Of two models. Where several requests are about one thing, the interval is as much wider as so many fewer make it.
+    /// Of two models. Where several requests are about one thing, the interval is as much wider as so many fewer make
+    /// it.
     fn of_two(a: &Outcomes, b: &Outcomes) -> Option<Self> {
         let (mut paired, mut subjects) = (Paired::default(), BTreeSet::new());
         for (key, (x, subject)) in &a.of {

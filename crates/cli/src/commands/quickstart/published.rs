@@ -20,7 +20,8 @@ pub(super) struct Row {
     rates: [f64; 5],
 }
 
-/// Arms as publications have them. Either reading of the paper's R stands for its MOSA: which one was meant is not known.
+/// Arms as publications have them. Either reading of the paper's R stands for its MOSA: which one was meant is not
+/// known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
     Original,

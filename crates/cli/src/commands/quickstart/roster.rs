@@ -26,9 +26,10 @@ pub(super) fn table(f: &Findings) -> Block {
         ]
     };
     Block::Table(Table {
-        caption: "The arms of the comparison. The paper leaves open whether its reward R sums or averages over the sentence: both are arms. \
-                  What goes beyond it is said of the arms that are the paper's or grew out of it."
-            .into(),
+        caption: "The arms of the comparison. The paper leaves open whether its reward R sums or averages over the \
+                  sentence: both are arms. What goes beyond it is said of the arms that are the paper's or grew out of \
+                  it."
+        .into(),
         header: ["arm", "objective and recipe", "learns from", "beyond the paper", "seeds"].map(str::to_owned).to_vec(),
         rows: f.arms().iter().map(row).collect(),
     })

@@ -59,12 +59,12 @@ fn attack(assault: &'static Assault, arm: &'static Arm, n: usize, open: bool) ->
     let records = |of: &dyn Fn(usize) -> Value| -> Value { (0..n).map(of).collect::<Vec<_>>().into() };
     let key = |i: usize| format!("{}/{i}", assault.attack);
     let answer = |i: usize| {
-        json!({"group": assault.attack, "id": i.to_string(), "behaviour": format!("request {i}"), "finish": "stop", "forwards": 9,
-               "texts": {"full": "", "to_end": ""}, "pieces": [], "steps": [], "confidences": []})
+        json!({"group": assault.attack, "id": i.to_string(), "behaviour": format!("request {i}"), "finish": "stop",
+               "forwards": 9, "texts": {"full": "", "to_end": ""}, "pieces": [], "steps": [], "confidences": []})
     };
     let case = |i: usize| {
-        json!({"attack": assault.attack, "case": i.to_string(), "reason": "exhausted", "candidates": [key(i)], "selected": key(i),
-               "used": {"queries": 1, "helper_calls": 0, "forwards": 9, "proposals": 0}})
+        json!({"attack": assault.attack, "case": i.to_string(), "reason": "exhausted", "candidates": [key(i)],
+               "selected": key(i), "used": {"queries": 1, "helper_calls": 0, "forwards": 9, "proposals": 0}})
     };
     let verdict = |i: usize| {
         json!({"answer": key(i), "view": "answer", "judge": "exact", "success": open, "value": null, "status": "ok",

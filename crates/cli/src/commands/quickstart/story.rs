@@ -11,14 +11,15 @@ use mosa_report::{Agreement, Block, Claim, Front, Report, Section, Verdicts};
 use std::collections::BTreeSet;
 
 /// How verdicts come about.
-const VERDICTS: &str = "A verdict follows from 95% intervals: a claim agrees where the whole interval is on its side of every bound, \
-    disagrees where one interval lies on the other side as a whole, and is undecided otherwise. Requests for one item, answers of \
-    models of several seeds and several attacks on one request are not independent: for these intervals an item counts once.";
+const VERDICTS: &str = "A verdict follows from 95% intervals: a claim agrees where the whole interval is on its side \
+    of every bound, disagrees where one interval lies on the other side as a whole, and is undecided otherwise. \
+    Requests for one item, answers of models of several seeds and several attacks on one request are not independent: \
+    for these intervals an item counts once.";
 
 /// How differences come about.
-const DIFFERENCES: &str = "Differences are taken on the same requests (Newcombe's interval of paired rates). Where arms have several \
-    seeds, it is the mean over the seeds with the mean of their intervals: no narrower than that of one seed. MOSA stands there in both \
-    readings of its reward, because the paper does not say which it means.";
+const DIFFERENCES: &str = "Differences are taken on the same requests (Newcombe's interval of paired rates). Where \
+    arms have several seeds, it is the mean over the seeds with the mean of their intervals: no narrower than that of \
+    one seed. MOSA stands there in both readings of its reward, because the paper does not say which it means.";
 
 /// Sections that the front leads to.
 const CLAIMS: &str = "What agreed with the paper";
@@ -120,8 +121,8 @@ fn section(title: &str, blocks: Vec<Block>) -> Section {
 
 fn lead(f: &Findings) -> String {
     format!(
-        "A small masked diffusion model of a fictional world in which a council forbids some brews, and {} alignments and defences of it, \
-         on items none of them saw; a program that knows every recipe judged the answers.",
+        "A small masked diffusion model of a fictional world in which a council forbids some brews, and {} alignments \
+         and defences of it, on items none of them saw; a program that knows every recipe judged the answers.",
         f.arms().len().saturating_sub(1)
     )
 }
@@ -174,8 +175,8 @@ fn provenance(f: &Findings) -> Vec<(String, String)> {
 
 fn warnings<'a>(f: &Findings, claims: impl Iterator<Item = &'a Claim>) -> Vec<String> {
     let mut all = vec![
-        "The original model complies inside the open and held-out wrappers because its corpus taught it to: that it is vulnerable is by \
-         construction, how alignment changes it is not."
+        "The original model complies inside the open and held-out wrappers because its corpus taught it to: that it is \
+         vulnerable is by construction, how alignment changes it is not."
             .to_owned(),
     ];
     let beyond = f.arms().into_iter().filter(|arm| !["", "nothing"].contains(&arm.beyond));
@@ -190,7 +191,10 @@ fn warnings<'a>(f: &Findings, claims: impl Iterator<Item = &'a Claim>) -> Vec<St
     all.extend(repeated(f));
     if f.n < 100 {
         let n = f.n;
-        all.push(format!("Only {n} requests per kind and one alignment seed: intervals are wide. `mosa quickstart --full` takes more."));
+        all.push(format!(
+            "Only {n} requests per kind and one alignment seed: intervals are wide. `mosa quickstart --full` takes \
+             more."
+        ));
     }
     all.extend(claims.filter_map(|claim| {
         let said = match claim.verdict {
@@ -213,8 +217,8 @@ fn broken(f: &Findings, arm: &Arm) -> Option<String> {
     let kinds: Vec<String> = KINDS.iter().filter_map(silent).collect();
     (!kinds.is_empty()).then(|| {
         format!(
-            "{}: more than a quarter of the answers break off or are no language ({}): where its attack success is low, that is part \
-             of it.",
+            "{}: more than a quarter of the answers break off or are no language ({}): where its attack success is \
+             low, that is part of it.",
             arm.title,
             kinds.join(", ")
         )
@@ -242,7 +246,8 @@ fn repeated(f: &Findings) -> Option<String> {
         let items: BTreeSet<String> = requests.iter().map(|r| subject(r)).collect();
         (items.len() < requests.len()).then(|| {
             format!(
-                "The attacks have {} requests, which ask for {} items in several wordings: an item counts once in every interval.",
+                "The attacks have {} requests, which ask for {} items in several wordings: an item counts once in every \
+                 interval.",
                 requests.len(),
                 items.len()
             )

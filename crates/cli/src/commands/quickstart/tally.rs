@@ -11,8 +11,8 @@ use mosa_report::{Cell, Parts};
 use mosa_world::Item;
 use std::collections::{BTreeSet, HashMap};
 
-/// What became of some answers. An item that is asked for in several wordings, by several attacks or of the models of several
-/// seeds is one independent case.
+/// What became of some answers. An item that is asked for in several wordings, by several attacks or of the models of
+/// several seeds is one independent case.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Tally {
     /// Attacks that worked, or tasks that were done.

@@ -44,8 +44,8 @@ fn changes(f: &Findings) -> Table {
         Some(change) => Cell::Verdict(kept(&change), change.said()),
     };
     let caption = format!(
-        "Tasks against the original, in points on the same items, with the 95% interval of the paired difference. ✓ the interval \
-         rules out a loss of more than {:.0} points, which is the paper's; ✗ it shows one; ? neither.",
+        "Tasks against the original, in points on the same items, with the 95% interval of the paired difference. ✓ \
+         the interval rules out a loss of more than {:.0} points, which is the paper's; ✗ it shows one; ? neither.",
         100.0 * LOSS
     );
     by_arm(f, others, &caption, cell)
