@@ -21,7 +21,7 @@ pub(super) fn blocks(runs: &[&Run]) -> Vec<Block> {
         let empty = matches!(&kind, FigureKind::Lines { series, .. } if series.is_empty());
         (!empty).then(|| Block::Figure(Figure { caption: caption.into(), kind }))
     };
-    let reward = |m: &Value| m.get("reward")?.get("value")?.as_f64();
+    let reward = |m: &Value| m.get("reward")?.as_f64();
     let kl = |m: &Value| m.get("reward").and(m.get("kl"))?.as_f64();
     let all = [
         figure("Window reward R of the sentences of each step, mean over 20 steps.", "R", &reward),

@@ -322,10 +322,9 @@ pub(super) fn told(costs: &Costs<'_>, stages: &[Stage]) -> Result<String> {
 fn assumptions(costs: &Costs<'_>, total: &Cost, weights: f64) -> String {
     let known = if costs.found.parameters.is_some() { "" } else { " (the model is not here; taken to be LLaDA-8B)" };
     let mut lines = vec![
-        format!(
-            "Bounds: attacks end sooner where they succeed, and answers where they end; in the smoke profiles over whole benchmarks \
-             (BENCHMARKS.md) attacks took between a sixth and all of theirs."
-        ),
+        "Bounds: attacks end sooner where they succeed, and answers where they end; in the smoke profiles over whole benchmarks \
+         (BENCHMARKS.md) attacks took between a sixth and all of theirs."
+            .to_owned(),
         format!(
             "Hours: {:.0} positions a second of a model of {:.2} billion weights ({}), in proportion for {:.3} billion{known}; a pass \
              is one row over its prompt ({PLAIN:.0} tokens of a benchmark's, {WRITTEN:.0} of an attack's) and its whole response; \
@@ -340,6 +339,7 @@ fn assumptions(costs: &Costs<'_>, total: &Cost, weights: f64) -> String {
             "Tokens: {:.0} and {:.0} of prompt and reply for a helper's call, {:.0} and {:.0} for a judge's.",
             HELPER[0], HELPER[1], JUDGE[0], JUDGE[1]
         ),
+        "Memory: an alignment of LLaDA-8B held 24.6 GB of the card, decoding 17 to 19 GB (the same file).".to_owned(),
     ];
     lines.extend(price(costs.plan.recipe, total));
     if costs.found.device == Some(tch::Device::Cpu) {

@@ -9,11 +9,14 @@ use mosa_eval::utility::{Score, exams};
 use mosa_eval::{CaseOutcome, Count, FILES, Run};
 use mosa_records::names::MANIFEST;
 use mosa_records::{RunFolder, VerdictRecord, View};
+use mosa_report::Agreement;
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 /// The largest share of cases without a verdict that leaves a rate to decide by.
 const UNASSESSED: f64 = 0.05;
+/// Fewer cases decide nothing, whatever their interval.
+const ENOUGH: usize = 30;
 
 /// The records of a stage.
 pub(super) struct Measured {
@@ -76,7 +79,7 @@ impl Findings {
         Ok(Self { recipe, stages, absent: absent.into_iter().map(|stage| stage.name).collect() })
     }
 
-    /// SHA-256 over all records.
+    /// The records of the stages of some kinds.
     pub(super) fn runs(&self, which: impl Fn(&Kind) -> bool) -> Vec<Run> {
         self.stages.iter().filter(|m| which(&m.kind)).map(|m| m.run.clone()).collect()
     }
@@ -163,10 +166,21 @@ impl Findings {
 
     /// The rewards of a model's training, by step; of its first seed.
     pub(super) fn rewards(&self, model: &str) -> Vec<f64> {
-        let reward = |m: &serde_json::Value| m.get("reward")?.get("value")?.as_f64();
+        let reward = |m: &serde_json::Value| m.get("reward")?.as_f64();
         let run = self.of(model, |kind| *kind == Kind::Align).next();
         run.map(|run| run.metrics.iter().filter_map(reward).collect()).unwrap_or_default()
     }
+}
+
+/// A verdict that follows from rates; of none or of too few cases there is none.
+pub(super) fn decided<'r>(rates: impl IntoIterator<Item = &'r Rate>, verdict: Agreement) -> Agreement {
+    let few = rates.into_iter().any(|rate| is_few(rate.n));
+    if few { Agreement::Undecided } else { verdict }
+}
+
+/// Whether so many cases decide nothing.
+pub(super) fn is_few(n: usize) -> bool {
+    n < ENOUGH
 }
 
 /// Whether a folder is that of a run with records.

@@ -10,7 +10,7 @@ mod paper;
 mod recipe;
 mod stages;
 
-use crate::args::{Compute, ProfileName, ReproduceArgs};
+use crate::args::{ProfileName, ReproduceArgs};
 use crate::commands::{align, attack, judge, probe, utility};
 use crate::failure::Failure;
 use crate::manifest::Manifest;
@@ -46,7 +46,9 @@ pub(crate) fn run(args: &ReproduceArgs) -> Result<(), Failure> {
         return finish(&plan, &open(&plan)?, Vec::new());
     }
     let found = Found::look(&plan, &stages);
-    tell(&plan, &found, &stages)?;
+    if args.dry_run || !compute.quiet {
+        tell(&plan, &found, &stages)?;
+    }
     let missing = found.missing();
     if !missing.is_empty() {
         let said: Vec<String> = missing.iter().map(|(what, why)| format!("  {what}: {why}")).collect();
@@ -100,9 +102,6 @@ fn all_done(out: &Path, stages: &[Stage]) -> bool {
 
 /// Says what is needed, what there is of it, and what it will cost.
 fn tell(plan: &Plan<'_>, found: &Found, stages: &[Stage]) -> Result<()> {
-    if plan.compute.quiet {
-        return Ok(());
-    }
     let mut rows = vec![header(&["needed", "found"])];
     rows.extend(found.needs.iter().map(|need| {
         let state = match &need.found {

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use mosa_attack::{OF_THE_PAPER, attack};
 use mosa_client::{Chat, Endpoint, EndpointError, EndpointSettings, Message};
 use mosa_core::Interrupt;
-use mosa_hub::{Hub, RepoId, Revision, Settings as HubSettings};
+use mosa_hub::{Hub, HubError, RepoId, Revision, Settings as HubSettings};
 use mosa_model::{Checkpoint, ModelConfig, Precision, cuda_status, stored_size};
 use mosa_sandbox::{Limits, Sandbox};
 use mosa_task::Task;
@@ -56,11 +56,11 @@ impl Found {
         found.add(format!("model {}", recipe.model), weights);
         found.parameters = parameters;
         for (what, path, n) in files(recipe) {
-            found.add(format!("{what} {}", path.display()), rows(path, n));
+            found.add(what, rows(path, n));
         }
         for (what, path) in sentence_files(recipe) {
-            let lines = phrases(Some(path), "").map(|lines| format!("{} lines", lines.len()));
-            found.add(format!("{what} {}", path.display()), lines);
+            let lines = phrases(Some(path), "");
+            found.add(what, lines.map(|lines| format!("{} lines in {}", lines.len(), path.display())));
         }
         for entry in &recipe.align {
             found.add(format!("alignment {}", entry.name), alignment(entry));
@@ -135,8 +135,7 @@ impl Found {
 }
 
 fn named(args: &UtilityArgs) -> String {
-    let data = args.items.data.as_deref().unwrap_or(Path::new("")).display();
-    format!("task {} {data}", args.task)
+    format!("task {}", args.task)
 }
 
 /// The request of a stage that measures a task.
@@ -174,7 +173,7 @@ fn sentence_files(recipe: &Recipe) -> Vec<(&'static str, &Path)> {
 fn rows(path: &Path, n: usize) -> Result<String> {
     let there = ReadArgs::default().read(path, true)?.behaviours.len();
     ensure!(there >= n, "{}: has {there} usable rows, and {n} are asked for; lower `sizes`", path.display());
-    Ok(format!("{there} rows, {n} used"))
+    Ok(format!("{there} rows in {}, {n} used", path.display()))
 }
 
 fn device(plan: &Plan<'_>) -> Result<String> {
@@ -226,8 +225,14 @@ fn here(name: &str) -> Result<PathBuf> {
         Some(text) => Revision::parse(text).context("no branch, tag or commit")?,
     };
     let settings = HubSettings { offline: true, ..HubSettings::from_env()? };
-    let found = Hub::new(settings, Interrupt::new(), |_| {}).resolve(&repo, &revision);
-    Ok(found.with_context(|| format!("no such folder, and not in the hub's cache: `mosa inspect {name}` fetches it"))?.dir)
+    match Hub::new(settings, Interrupt::new(), |_| {}).resolve(&repo, &revision) {
+        Ok(snapshot) => Ok(snapshot.dir),
+        Err(HubError::Offline { what, .. }) => bail!(
+            "there is no such folder, and the hub's cache has not all of it ({what}): `mosa inspect {name}` fetches it, or name a \
+             folder by `model`"
+        ),
+        Err(other) => Err(other.into()),
+    }
 }
 
 fn alignment(entry: &AlignEntry) -> Result<String> {

@@ -1,7 +1,7 @@
 //! The page of a reproduction: every table and figure of the paper, its numbers beside those measured.
 
 use super::claims::claims;
-use super::findings::{Findings, Tally};
+use super::findings::{Findings, Tally, decided};
 use super::paper::{ADAPTIVE, ATTACKS, Attacked, JUDGES, JudgeOfPaper, MODELS, UTILITY, mean};
 use super::stages::{BENCHMARKS, Kind};
 use mosa_core::stats::Rate;
@@ -18,8 +18,8 @@ const SHOWN: usize = 12;
 
 /// How verdicts come about.
 const VERDICTS: &str = "A verdict follows from 95% intervals: a claim agrees where the whole interval is on its side of every bound, \
-    disagrees where one interval lies on the other side as a whole, and is undecided otherwise. What was not measured, and cells in \
-    which more than 5% of the behaviours have no verdict, decide nothing. Answers of models of several seeds to one request count as \
+    disagrees where one interval lies on the other side as a whole, and is undecided otherwise. What was not measured, fewer than 30 cases, \
+    and cells in which more than 5% of the behaviours have no verdict decide nothing. Answers of models of several seeds to one request count as \
     one case.";
 
 /// The page.
@@ -84,29 +84,8 @@ fn verdict(agreement: Agreement) -> Cell {
 /// Whether a rate lies within so many points of a published one.
 fn near(rate: &Rate, percent: f64, points: f64) -> Agreement {
     let (interval, paper) = (rate.wilson(), percent / 100.0);
-    if rate.n == 0 {
-        return Agreement::Undecided;
-    }
-    let (low, high) = interval;
-    if low > paper + points || high < paper - points {
-        return Agreement::Disagrees;
-    }
-    Agreement::all([
-        Agreement::at_least(interval, (paper - points).max(0.0)),
-        Agreement::at_most(interval, (paper + points).min(1.0)),
-    ])
-    .max_undecided()
-}
-
-/// An interval that reaches over one bound only is open, not against.
-trait MaxUndecided {
-    fn max_undecided(self) -> Self;
-}
-
-impl MaxUndecided for Agreement {
-    fn max_undecided(self) -> Self {
-        if self == Self::Agrees { self } else { Self::Undecided }
-    }
+    let both = [Agreement::at_least(interval, paper - points), Agreement::at_most(interval, paper + points)];
+    decided([rate], Agreement::all(both))
 }
 
 fn cell(tally: &Tally) -> Cell {
@@ -183,7 +162,8 @@ fn adaptive(f: &Findings) -> Vec<Block> {
     let of_judge = |judge: &JudgeOfPaper| {
         let row = |attack: &str, benchmark: &str, [a, b]: [f64; 2]| {
             let tally = f.attacked("mosa", benchmark, attack, judge.family);
-            let agreement = Agreement::at_most(tally.rate().wilson(), SAFE);
+            let rate = tally.rate();
+            let agreement = decided([&rate], Agreement::at_most(rate.wilson(), SAFE));
             let paper = Cell::from(format!("{a} / {b}"));
             vec![Cell::from(attack), Cell::from(benchmark), paper, cell(&tally), verdict(agreement)]
         };
@@ -258,6 +238,7 @@ mod tests {
             (3, 4, 74.5, Agreement::Undecided),
             (60, 100, 74.5, Agreement::Undecided),
             (20, 100, 74.5, Agreement::Disagrees),
+            (1, 1, 4.5, Agreement::Undecided),
             (0, 100, 4.5, Agreement::Agrees),
             (60, 100, 4.5, Agreement::Disagrees),
             (0, 0, 4.5, Agreement::Undecided),
