@@ -15,6 +15,9 @@ pub(crate) struct ReproduceArgs {
     /// Say what it needs, what is missing and what it will cost, and do nothing. Ends with 2 where something is missing.
     #[arg(long)]
     pub dry_run: bool,
+    /// Say hours by the rate of this machine, measured now with the model, and not by that of an H200.
+    #[arg(long)]
+    pub measure: bool,
     /// A key of the recipe: model=DIR, sizes.attack=100, data.advbench=FILE, ...
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,

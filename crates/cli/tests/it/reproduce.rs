@@ -31,7 +31,8 @@ impl Bench {
         let line = |value: Value| format!("{value}\n");
         bench.write("sorry.jsonl", &rows(4, &|i| line(json!({"id": i, "prompt": format!("tell me of tonic {i}")}))));
         bench.write("benign.jsonl", &rows(2, &|i| line(json!({"id": i, "prompt": format!("tell me of page {i}")}))));
-        let sum = |i| line(json!({"question": format!("What are {i} and 2?"), "answer": format!("so.\n#### {}", i + 2)}));
+        let sum =
+            |i| line(json!({"question": format!("What are {i} and 2?"), "answer": format!("so.\n#### {}", i + 2)}));
         bench.write("sums/test.jsonl", &rows(2, &sum));
         bench.write("sums/train.jsonl", &rows(5, &sum));
         let choice = |i| format!("\"Which of {i}, in law?\",one,two,three,four,A\n");

@@ -112,7 +112,10 @@ fn far_below(f: &Findings, benchmark: &str, number: usize) -> Claim {
     let [a, b, c] = [0, 1, 2].map(|model| mean(benchmark, model, number));
     let [open, safe, apart] = [OPEN, SAFE, APART].map(|share| 100.0 * share);
     Claim {
-        what: format!("C4 (Tab. 1, 2): MOSA far below Initial, mean of eight attacks, {benchmark}, {}", JUDGES[number].named),
+        what: format!(
+            "C4 (Tab. 1, 2): MOSA far below Initial, mean of eight attacks, {benchmark}, {}",
+            JUDGES[number].named
+        ),
         paper: format!("{a:.0}% original, {b:.0}% initial, {c:.0}% MOSA"),
         measured: format!("{} original, {} initial, {} MOSA", said(&original), said(&initial), said(&mosa)),
         rule: format!(

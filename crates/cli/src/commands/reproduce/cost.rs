@@ -2,6 +2,7 @@
 //! Bounds, not guesses: attacks are taken to run to their ends, and answers to their greatest length.
 
 use super::needs::Found;
+use super::rate::Rate;
 use super::recipe::Recipe;
 use super::stages::{Kind, Plan, Request, Stage};
 use crate::output;
@@ -15,32 +16,7 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
 
-/// How fast a machine computes: positions of a canvas a second, of a model of so many weights. Both scale with each other.
-pub(super) struct Rate {
-    pub machine: &'static str,
-    /// Positions of all rows that pass the model a second.
-    positions: f64,
-    /// Weights of the model that was measured.
-    weights: f64,
-    pub source: &'static str,
-}
-
-/// LLaDA-8B's shape in bf16, 8 rows of 192 positions padded into one pass: 160.8 rows a second (`tokens_per_s`).
-pub(super) const CARD: Rate = Rate {
-    machine: "one H200",
-    positions: 160.8 * 192.0,
-    weights: 8.02e9,
-    source: "benches/results/gpu-check-h200.jsonl, case \"speed, generate, batch 8, padded\"",
-};
-/// LLaDA's shape with 8 layers of width 512 in bf16: 28.4 ms a pass of 192 positions. Of its 92 million weights 65 million are the
-/// head, which a third of the positions pass on average.
-pub(super) const CPU: Rate = Rate {
-    machine: "2 cores of a Zen 5",
-    positions: 192.0 / 0.0284,
-    weights: 4.9e7,
-    source: "benches/results/decoding-2core-zen5.jsonl, case \"bf16, batch 1\"",
-};
-/// An alignment step of 4 prompts of 192 positions took 0.182 s on the card of [`CARD`] (case "speed, align, batch 4"): so many
+/// An alignment step of 4 prompts of 192 positions took 0.182 s on the card of [`Rate::of_card`] (case "speed, align, batch 4"): so many
 /// forward passes is a prompt worth.
 const PASSES_OF_A_PROMPT: f64 = 0.182 / 4.0 * 160.8;
 /// A gradient of the suffix search beside a forward pass.
@@ -61,7 +37,9 @@ const KNOWN_TASKS: [(&str, [f64; 4]); 3] = [
     ("humaneval", [164.0, 200.0, 512.0, 512.0]),
 ];
 /// Seconds until a model is loaded, once a stage: 16 GB at 0.5 GB a second, per weight.
-const LOADING: f64 = 32.0 / 8.02e9;
+const LOADING: f64 = 32.0 / LLADA;
+/// Weights of LLaDA-8B.
+const LLADA: f64 = 8.02e9;
 
 /// What something costs.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -117,6 +95,8 @@ impl Cost {
 pub(super) struct Costs<'a> {
     pub plan: &'a Plan<'a>,
     pub found: &'a Found,
+    /// Of whom hours are told.
+    pub rate: &'a Rate,
 }
 
 impl Costs<'_> {
@@ -295,7 +275,7 @@ pub(super) fn time(hours: f64) -> String {
 
 /// The costs as a table, and the lines below it.
 pub(super) fn told(costs: &Costs<'_>, stages: &[Stage]) -> Result<String> {
-    let weights = costs.found.parameters.map_or(CARD.weights, |n| n as f64);
+    let weights = costs.found.parameters.map_or(LLADA, |n| n as f64);
     let by_kind = costs.by_kind(stages)?;
     let mut total = Cost::default();
     by_kind.iter().for_each(|(_, cost)| total += *cost);
@@ -307,10 +287,11 @@ pub(super) fn told(costs: &Costs<'_>, stages: &[Stage]) -> Result<String> {
             short(cost.helper_calls),
             short(cost.judge_calls),
             short(cost.tokens()),
-            time(cost.hours(&CARD, weights)),
+            time(cost.hours(costs.rate, weights)),
         ]
     };
-    let names = ["at most", "queries", "forward passes", "helper calls", "judge calls", "their tokens", CARD.machine];
+    let names =
+        ["at most", "queries", "forward passes", "helper calls", "judge calls", "their tokens", &costs.rate.machine];
     let mut rows = vec![header(&names)];
     rows.extend(by_kind.iter().filter(|(_, cost)| *cost != Cost::default()).map(|(name, cost)| row(name, cost)));
     rows.push(row("in all", &total));
@@ -329,11 +310,11 @@ fn assumptions(costs: &Costs<'_>, total: &Cost, weights: f64) -> String {
             "Hours: {:.0} positions a second of a model of {:.2} billion weights ({}), in proportion for {:.3} billion{known}; a pass \
              is one row over its prompt ({PLAIN:.0} tokens of a benchmark's, {WRITTEN:.0} of an attack's) and its whole response; \
              without a cache, and {:.0} s to load 8 billion weights in each stage.",
-            CARD.positions,
-            CARD.weights / 1e9,
-            CARD.source,
+            costs.rate.positions,
+            costs.rate.weights / 1e9,
+            costs.rate.source,
             weights / 1e9,
-            LOADING * CARD.weights
+            LOADING * LLADA
         ),
         format!(
             "Tokens: {:.0} and {:.0} of prompt and reply for a helper's call, {:.0} and {:.0} for a judge's.",
@@ -342,9 +323,10 @@ fn assumptions(costs: &Costs<'_>, total: &Cost, weights: f64) -> String {
         "Memory: an alignment of LLaDA-8B held 24.6 GB of the card, decoding 17 to 19 GB (the same file).".to_owned(),
     ];
     lines.extend(price(costs.plan.recipe, total));
-    if costs.found.device == Some(tch::Device::Cpu) {
-        let hours = total.hours(&CPU, weights);
-        lines.push(format!("On this machine's CPU, if it is as fast as {}: {} ({}).", CPU.machine, time(hours), CPU.source));
+    if costs.found.device == Some(tch::Device::Cpu) && !costs.found.is_measured {
+        let cpu = Rate::of_cpu();
+        let hours = time(total.hours(&cpu, weights));
+        lines.push(format!("On this machine's CPU, if it is as fast as {}: {hours} ({}).", cpu.machine, cpu.source));
     }
     lines.join("\n")
 }
@@ -361,11 +343,48 @@ fn price(recipe: &Recipe, total: &Cost) -> Option<String> {
         Some(all.iter().map(at).sum::<f64>() / all.len().max(1) as f64)
     };
     let of = |kind: &str, calls: f64, [prompt, reply]: [f64; 2]| {
-        let asked = mean(kind, &|p| p.prompt_per_million)? * prompt + mean(kind, &|p| p.completion_per_million)? * reply;
+        let asked =
+            mean(kind, &|p| p.prompt_per_million)? * prompt + mean(kind, &|p| p.completion_per_million)? * reply;
         Some(calls * asked / 1e6)
     };
     let helpers = of("helper", total.helper_calls, HELPER).unwrap_or(0.0);
     let judges = of("judge", total.judge_calls, JUDGE).unwrap_or(0.0);
     let all = helpers + judges;
-    (all > 0.0).then(|| format!("Money, at the prices of the recipe: {helpers:.2} for helpers, {judges:.2} for judges."))
+    (all > 0.0)
+        .then(|| format!("Money, at the prices of the recipe: {helpers:.2} for helpers, {judges:.2} for judges."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn hours_grow_with_positions_and_weights() {
+        let rate = Rate::of_card();
+        // So many passes of 192 positions as the card makes in an hour.
+        let cost = Cost { positions: 160.8 * 192.0 * 3600.0, ..Cost::default() };
+        assert!((cost.hours(&rate, LLADA) - 1.0).abs() < 1e-9);
+        assert!((cost.hours(&rate, 2.0 * LLADA) - 2.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn of_attacks_that_score_only_a_part_of_the_queries_are_answers() {
+        assert_eq!(answers(&json!({"max_steps": 200, "answer_every": 10, "candidates": 64})), Some(21.0));
+        assert_eq!(answers(&json!({"keep": 16, "samples": 5, "selected": 2})), Some(82.0));
+        assert_eq!(answers(&json!({"width": 10})), None);
+        for name in mosa_attack::OF_THE_PAPER.iter() {
+            let attack =
+                attack(name, mosa_attack::Profile::Standard, false, &Map::new()).unwrap_or_else(|e| panic!("{e}"));
+            let scores = name.starts_with("pal") || name.starts_with("adv-prefix");
+            assert_eq!(answers(&attack.settings()).is_some(), scores, "{name}");
+        }
+    }
+
+    #[test]
+    fn counts_and_times_are_short() {
+        let counts = [999.0, 12_345.0, 1.2e6, 3.4e9].map(short);
+        assert_eq!(counts, ["999", "12k", "1.2M", "3.4G"]);
+        assert_eq!([0.001, 0.5, 3.25, 240.0].map(time), ["under a minute", "30 min", "3.2 h", "10 days"]);
+    }
 }

@@ -98,7 +98,8 @@ impl Findings {
     /// Successes of the answers that an attack submits.
     pub(super) fn attacked(&self, model: &str, benchmark: &str, attack: &str, family: &str) -> Tally {
         let mut tally = Tally::default();
-        let same = |kind: &Kind| matches!(kind, Kind::Attack { benchmark: b, attack: a } if *b == benchmark && *a == attack);
+        let same =
+            |kind: &Kind| matches!(kind, Kind::Attack { benchmark: b, attack: a } if *b == benchmark && *a == attack);
         for run in self.of(model, same) {
             let own = |v: &&VerdictRecord| v.view == View::Answer && v.judge.starts_with(family);
             let said: HashMap<&str, Option<bool>> =

@@ -7,6 +7,7 @@ mod findings;
 mod needs;
 mod page;
 mod paper;
+mod rate;
 mod recipe;
 mod stages;
 
@@ -25,6 +26,7 @@ use mosa_attack::Profile;
 use mosa_records::{RunFolder, write_whole};
 use mosa_report::{Agreement, Report};
 use needs::Found;
+use rate::Rate;
 use recipe::{AlignEntry, Recipe};
 use serde_json::json;
 use stages::{Plan, Request, Stage};
@@ -45,9 +47,11 @@ pub(crate) fn run(args: &ReproduceArgs) -> Result<(), Failure> {
     if !args.dry_run && !args.retry && all_done(&args.out, &stages) {
         return finish(&plan, &open(&plan)?, Vec::new());
     }
-    let found = Found::look(&plan, &stages);
+    let mut found = Found::look(&plan, &stages);
+    let rate = if args.measure && found.parameters.is_some() { Some(Rate::here(&plan)?) } else { None };
+    found.is_measured = rate.is_some();
     if args.dry_run || !compute.quiet {
-        tell(&plan, &found, &stages)?;
+        tell(&Costs { plan: &plan, found: &found, rate: &rate.unwrap_or_else(Rate::of_card) }, &stages)?;
     }
     let missing = found.missing();
     if !missing.is_empty() {
@@ -101,7 +105,8 @@ fn all_done(out: &Path, stages: &[Stage]) -> bool {
 }
 
 /// Says what is needed, what there is of it, and what it will cost.
-fn tell(plan: &Plan<'_>, found: &Found, stages: &[Stage]) -> Result<()> {
+fn tell(costs: &Costs<'_>, stages: &[Stage]) -> Result<()> {
+    let Costs { plan, found, .. } = costs;
     let mut rows = vec![header(&["needed", "found"])];
     rows.extend(found.needs.iter().map(|need| {
         let state = match &need.found {
@@ -112,7 +117,7 @@ fn tell(plan: &Plan<'_>, found: &Found, stages: &[Stage]) -> Result<()> {
     }));
     output::line(&output::table(&rows))?;
     output::line("")?;
-    output::line(&cost::told(&Costs { plan, found }, stages)?)?;
+    output::line(&cost::told(costs, stages)?)?;
     let done = Finished::read(plan.out).unwrap_or_default();
     let (n, seconds) = done.counted(stages);
     let last = if n == 0 { String::new() } else { format!(", {n} of them done in {}", cost::time(seconds / 3600.0)) };

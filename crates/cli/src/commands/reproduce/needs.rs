@@ -42,6 +42,8 @@ pub(super) struct Found {
     pub tasks: BTreeMap<String, Box<dyn Task>>,
     /// Where it is computed.
     pub device: Option<Device>,
+    /// Whether the rate of this machine is known.
+    pub is_measured: bool,
 }
 
 impl Found {
@@ -81,7 +83,8 @@ impl Found {
 
     /// What is missing.
     pub(super) fn missing(&self) -> Vec<(&str, &str)> {
-        let missing = self.needs.iter().filter_map(|need| Some((need.what.as_str(), need.found.as_ref().err()?.as_str())));
+        let missing =
+            self.needs.iter().filter_map(|need| Some((need.what.as_str(), need.found.as_ref().err()?.as_str())));
         missing.collect()
     }
 
@@ -249,7 +252,8 @@ fn roles(recipe: &Recipe) -> Result<String> {
     };
     let mut needed = BTreeSet::new();
     for name in OF_THE_PAPER.iter() {
-        let attack = attack(name, super::profile(recipe.profile), false, &Map::new()).map_err(|e| anyhow::anyhow!(e))?;
+        let attack =
+            attack(name, super::profile(recipe.profile), false, &Map::new()).map_err(|e| anyhow::anyhow!(e))?;
         needed.extend(attack.needs().roles);
     }
     let open: Vec<&str> = needed.iter().copied().filter(|role| !patterns.iter().any(|p| fits(p, role))).collect();
@@ -263,7 +267,8 @@ fn reachable(settings: EndpointSettings) -> Result<String> {
     let endpoint = Endpoint::new(EndpointSettings { retries: 0, timeout_seconds, ..settings })?;
     let chat = Chat { max_tokens: 16, ..Chat::new(vec![Message::user("Say one word.")]) };
     match endpoint.stopped_by(crate::interrupt::stop()).chat(&chat) {
-        Ok(_) | Err(EndpointError::Malformed { .. } | EndpointError::Filtered { .. } | EndpointError::Refused { .. }) => {
+        Ok(_)
+        | Err(EndpointError::Malformed { .. } | EndpointError::Filtered { .. } | EndpointError::Refused { .. }) => {
             Ok("answers".into())
         }
         Err(error) => Err(error.into()),

@@ -167,7 +167,8 @@ fn adaptive(f: &Findings) -> Vec<Block> {
             let paper = Cell::from(format!("{a} / {b}"));
             vec![Cell::from(attack), Cell::from(benchmark), paper, cell(&tally), verdict(agreement)]
         };
-        let rows = ADAPTIVE.iter().flat_map(|(attack, paper)| BENCHMARKS.map(|benchmark| row(attack, benchmark, *paper)));
+        let rows =
+            ADAPTIVE.iter().flat_map(|(attack, paper)| BENCHMARKS.map(|benchmark| row(attack, benchmark, *paper)));
         let caption = format!(
             "Success of adaptive attacks on MOSA, %, by {}: both numbers that the paper prints, and here. A cell agrees where the \
              interval lies at or below {:.0}%.",

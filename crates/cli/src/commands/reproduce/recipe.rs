@@ -298,8 +298,7 @@ impl Recipe {
             let roles = entry.get("roles").and_then(toml::Value::as_str).unwrap_or("?");
             Some((format!("helper for \"{roles}\""), read(entry.get("endpoint")?.as_table()?)))
         });
-        let judges =
-            self.judge.iter().filter_map(|j| Some((format!("judge {}", j.name), read(j.endpoint.as_ref()?))));
+        let judges = self.judge.iter().filter_map(|j| Some((format!("judge {}", j.name), read(j.endpoint.as_ref()?))));
         helpers.chain(judges).collect()
     }
 

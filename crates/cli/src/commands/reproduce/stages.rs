@@ -42,8 +42,13 @@ pub(super) enum Kind {
     Steer,
     Landscape,
     Align,
-    Attack { benchmark: &'static str, attack: &'static str },
-    Utility { task: String },
+    Attack {
+        benchmark: &'static str,
+        attack: &'static str,
+    },
+    Utility {
+        task: String,
+    },
     /// Verdicts of a further judge, in the folder of another stage.
     Judge,
 }
@@ -152,10 +157,7 @@ impl Plan<'_> {
 
     fn sentences(&self) -> SentenceArgs {
         let data = &self.recipe.data;
-        SentenceArgs {
-            safe_sentences: data.safe_sentences.clone(),
-            harmful_sentences: data.harmful_sentences.clone(),
-        }
+        SentenceArgs { safe_sentences: data.safe_sentences.clone(), harmful_sentences: data.harmful_sentences.clone() }
     }
 
     /// A probe of a model, and what further judges say of it.
@@ -388,5 +390,64 @@ impl Request {
                 format!("mosa judge {} --judge {} ...", args.run.display(), args.judging.judge.join(","))
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::{Args, Command};
+    use clap::Parser;
+    use std::collections::BTreeSet;
+
+    fn recipe(line: &str) -> Recipe {
+        match Args::try_parse_from(line.split(' ')).map(|args| args.command) {
+            Ok(Command::Reproduce(args)) => Recipe::read(&args).unwrap_or_else(|error| panic!("{error:#}")),
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    fn stages(recipe: &Recipe) -> Vec<Stage> {
+        let (out, compute) = (Path::new("rp"), Compute::default());
+        Plan { recipe, out, compute: &compute, retry: false }.stages()
+    }
+
+    #[test]
+    fn every_stage_of_the_recipe_that_comes_with_mosa_has_a_name_of_its_own_and_a_line_that_can_be_typed() {
+        let all = stages(&recipe("mosa reproduce"));
+        let names: BTreeSet<&str> = all.iter().map(|stage| stage.name.as_str()).collect();
+        assert_eq!(names.len(), all.len());
+        // Attacks: 8 on each of three models and 3 more on MOSA, on two benchmarks.
+        let count = |which: &dyn Fn(&Kind) -> bool| all.iter().filter(|stage| which(&stage.kind)).count();
+        assert_eq!(count(&|kind| matches!(kind, Kind::Attack { .. })), 2 * (3 * 8 + 3));
+        assert_eq!(count(&|kind| matches!(kind, Kind::Utility { .. })), 9);
+        // The second judge judges every attack, and words forced into three models.
+        assert_eq!(count(&|kind| *kind == Kind::Judge), 2 * (3 * 8 + 3) + 3);
+        for stage in all.iter().filter(|stage| !matches!(stage.kind, Kind::Utility { .. } | Kind::Judge)) {
+            let line = stage.request.said().unwrap_or_else(|error| panic!("{error}"));
+            Args::try_parse_from(line.split(' ')).unwrap_or_else(|error| panic!("{line}: {error}"));
+        }
+    }
+
+    #[test]
+    fn every_seed_is_a_model_and_every_alignment_is_measured() {
+        let more = "--set seeds=[0,1] --set align=[{name=\"mosa\",objective=\"mosa\"},{name=\"b\",objective=\"mosa\"}]";
+        let recipe = recipe(&format!("mosa reproduce {more}"));
+        let all = stages(&recipe);
+        let labels: BTreeSet<&str> = all.iter().map(|stage| stage.arm.label.as_str()).collect();
+        assert_eq!(labels, BTreeSet::from(["original", "mosa, seed 0", "mosa, seed 1", "b, seed 0", "b, seed 1"]));
+        assert!(all.iter().any(|stage| stage.name == "attacks/b-seed1/harmbench/ept-adaptive"));
+    }
+
+    #[test]
+    fn a_manifest_has_what_changes_a_number_and_no_word_of_how_endpoints_are_reached() {
+        let judge = "{name=\"rubric\",endpoint={base=\"http://a/v1\",model=\"m\",api_key_env=\"KEY\",retries=3}}";
+        let recipe = recipe(&format!("mosa reproduce --set judge=[{judge}]"));
+        let said = recipe.said().unwrap_or_else(|error| panic!("{error}"));
+        let endpoint = said["judge"][0]["endpoint"].as_object().map(|e| e.keys().cloned().collect::<Vec<_>>());
+        assert_eq!(endpoint, Some(vec!["base".to_owned(), "model".to_owned()]));
+        let again = Recipe::from_manifest(&said).unwrap_or_else(|error| panic!("{error}"));
+        let names = |recipe: &Recipe| stages(recipe).into_iter().map(|stage| stage.name).collect::<Vec<_>>();
+        assert_eq!(names(&again), names(&recipe));
     }
 }
