@@ -15,9 +15,9 @@ const CACHE: &str = "cache";
 pub(super) const HELPERS: &str = "helpers.toml";
 /// The two benchmarks of the paper.
 pub(super) const BENCHMARKS: [&str; 2] = ["advbench", "harmbench"];
-/// The phrase of the suffix search, where the data has none.
-const ATTENDED: usize = 30;
-/// What programs of answers may take.
+/// Where in the middle the suffix search is to put its phrase.
+const MIDDLE: usize = 30;
+/// Seconds that programs of answers may take.
 const PROGRAM_SECONDS: u64 = 10;
 
 /// A model that is measured.
@@ -162,60 +162,67 @@ impl Plan<'_> {
 
     /// A probe of a model, and what further judges say of it.
     fn probe(&self, all: &mut Vec<Stage>, arm: &Arm, kind: Kind) {
-        let Recipe { data, sizes, probes, decoding, .. } = self.recipe;
-        let common = |name: &str, n: usize| self.probed(arm, name, n);
         let (name, request) = match kind {
-            Kind::Prefill => {
-                let request = PrefillArgs {
-                    offsets: probes.offsets.clone(),
-                    affirmative: data.affirmative.clone(),
-                    procedural: data.procedural.clone(),
-                    judge: self.judging(0),
-                    sampling: self.sampling(),
-                    ..PrefillArgs::new(common("prefill", sizes.prefill))
-                };
-                ("prefill", ProbeCommand::Prefill(request))
-            }
-            Kind::Search => {
-                let request = GcgArgs {
-                    offsets: vec![0, ATTENDED.min(decoding.gen_length / 2)],
-                    iterations: probes.iterations,
-                    candidates: probes.candidates,
-                    sampling: self.sampling(),
-                    ..GcgArgs::new(common("search", sizes.search))
-                };
-                ("search", ProbeCommand::Gcg(request))
-            }
-            Kind::Order => {
-                let sampling = SamplingArgs {
-                    gen_length: Some(probes.order_length),
-                    steps: Some(probes.order_steps),
-                    confidence_eos_eot_inf: true,
-                    ..SamplingArgs::default()
-                };
-                let usual = OrderArgs::new(common("order", sizes.order));
-                ("order", ProbeCommand::Order(OrderArgs { benign: Some(data.benign.clone()), sampling, ..usual }))
-            }
-            Kind::Steer => {
-                let usual = SteerArgs::new(common("steer", sizes.steer));
-                let (positions, phrases) = (probes.steer.clone(), data.procedural.clone());
-                let request = SteerArgs { positions, phrases, sampling: self.sampling(), ..usual };
-                ("steer", ProbeCommand::Steer(request))
-            }
-            _ => {
-                let usual = LandscapeArgs::new(common("landscape", sizes.landscape));
-                let request = LandscapeArgs { sentences: self.sentences(), sampling: self.sampling(), ..usual };
-                ("landscape", ProbeCommand::Landscape(request))
-            }
+            Kind::Prefill => ("prefill", self.forced(arm)),
+            Kind::Search => ("search", self.search(arm)),
+            Kind::Order => ("order", self.order(arm)),
+            Kind::Steer => ("steer", self.steer(arm)),
+            _ => ("landscape", self.landscape(arm)),
         };
         let name = format!("probes/{name}-{}", arm.folder());
-        let folder = self.path(&name);
-        let judged = kind == Kind::Prefill;
+        let (folder, judged) = (self.path(&name), kind == Kind::Prefill);
         let request = Request::Probe(Box::new(request));
         all.push(Stage { name, folder, arm: arm.clone(), kind, request });
         if judged {
             self.judged(all);
         }
+    }
+
+    fn forced(&self, arm: &Arm) -> ProbeCommand {
+        let Recipe { data, sizes, probes, .. } = self.recipe;
+        ProbeCommand::Prefill(PrefillArgs {
+            offsets: probes.offsets.clone(),
+            affirmative: data.affirmative.clone(),
+            procedural: data.procedural.clone(),
+            judge: self.judging(0),
+            sampling: self.sampling(),
+            ..PrefillArgs::new(self.probed(arm, "prefill", sizes.prefill))
+        })
+    }
+
+    fn search(&self, arm: &Arm) -> ProbeCommand {
+        let Recipe { sizes, probes, decoding, .. } = self.recipe;
+        ProbeCommand::Gcg(GcgArgs {
+            offsets: vec![0, MIDDLE.min(decoding.gen_length / 2)],
+            iterations: probes.iterations,
+            candidates: probes.candidates,
+            sampling: self.sampling(),
+            ..GcgArgs::new(self.probed(arm, "search", sizes.search))
+        })
+    }
+
+    fn order(&self, arm: &Arm) -> ProbeCommand {
+        let Recipe { data, sizes, probes, .. } = self.recipe;
+        let sampling = SamplingArgs {
+            gen_length: Some(probes.order_length),
+            steps: Some(probes.order_steps),
+            confidence_eos_eot_inf: true,
+            ..SamplingArgs::default()
+        };
+        let usual = OrderArgs::new(self.probed(arm, "order", sizes.order));
+        ProbeCommand::Order(OrderArgs { benign: Some(data.benign.clone()), sampling, ..usual })
+    }
+
+    fn steer(&self, arm: &Arm) -> ProbeCommand {
+        let Recipe { data, sizes, probes, .. } = self.recipe;
+        let usual = SteerArgs::new(self.probed(arm, "steer", sizes.steer));
+        let (positions, phrases) = (probes.steer.clone(), data.procedural.clone());
+        ProbeCommand::Steer(SteerArgs { positions, phrases, sampling: self.sampling(), ..usual })
+    }
+
+    fn landscape(&self, arm: &Arm) -> ProbeCommand {
+        let usual = LandscapeArgs::new(self.probed(arm, "landscape", self.recipe.sizes.landscape));
+        ProbeCommand::Landscape(LandscapeArgs { sentences: self.sentences(), sampling: self.sampling(), ..usual })
     }
 
     fn probed(&self, arm: &Arm, name: &str, n: usize) -> ProbeArgs {
