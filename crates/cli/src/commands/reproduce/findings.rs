@@ -187,7 +187,7 @@ pub(super) fn is_few(n: usize) -> bool {
 /// Whether a folder is that of a run with records.
 fn has_records(dir: &Path) -> bool {
     let full = |name: &&str| std::fs::metadata(dir.join(name)).is_ok_and(|data| data.len() > 0);
-    dir.join(MANIFEST).exists() && FILES.iter().filter(|name| **name != MANIFEST).any(|name| full(name))
+    dir.join(MANIFEST).exists() && FILES.iter().filter(|name| **name != MANIFEST).any(full)
 }
 
 /// The records of a stage under a name that says which.
