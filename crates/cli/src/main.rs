@@ -105,6 +105,7 @@ fn run(args: Args) -> Result<(), Failure> {
         Command::Data(command) => commands::data::run(&command),
         Command::World(args) => commands::world::run(&args),
         Command::Quickstart(args) => commands::quickstart::run(&args),
+        Command::Reproduce(args) => commands::reproduce::run(&args),
         Command::List(args) => commands::list::run(&args),
         Command::Completions(args) => Ok(commands::completions::run(&args)?),
         Command::Man(args) => Ok(commands::man::run(&args)?),

@@ -134,7 +134,8 @@ pub(crate) fn pairs(pairs: &[String]) -> Result<toml::Table> {
     Ok(table)
 }
 
-fn overlay(table: &mut toml::Table, pairs: &[String]) -> Result<()> {
+/// Puts pairs KEY=VALUE into a table, over what is there.
+pub(crate) fn overlay(table: &mut toml::Table, pairs: &[String]) -> Result<()> {
     for pair in pairs {
         let (key, value) = pair.split_once('=').with_context(|| format!("--set {pair}: not KEY=VALUE"))?;
         set(table, key.trim(), toml_value(value.trim())).with_context(|| format!("--set {pair}"))?;

@@ -6,7 +6,7 @@ use super::{Compute, DefenceArgs, EndpointArgs, JudgingArgs, PartArgs, SamplingA
 use crate::typed::Line;
 use clap::{Args as ClapArgs, ValueEnum};
 use mosa_attack::ATTACKS;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// Answers decoded together, and behaviours under way at the same time, if nothing else is said.
@@ -137,7 +137,7 @@ pub(crate) struct LimitArgs {
     pub cases: usize,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum ProfileName {
     Paper,

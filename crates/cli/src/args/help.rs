@@ -13,7 +13,10 @@ struct Group {
 /// Every verb, once.
 const GROUPS: [Group; 5] = [
     Group { heading: "Use", verbs: &["quickstart", "generate", "serve", "merge", "inspect"] },
-    Group { heading: "Measure", verbs: &["probe", "attack", "utility", "judge", "records", "report", "bench", "list"] },
+    Group {
+        heading: "Measure",
+        verbs: &["probe", "attack", "utility", "judge", "records", "report", "reproduce", "bench", "list"],
+    },
     Group { heading: "Train", verbs: &["align", "defence", "world"] },
     Group { heading: "Data", verbs: &["data"] },
     Group { heading: "Maintain", verbs: &["verify", "doctor", "completions", "man"] },

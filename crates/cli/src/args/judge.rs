@@ -41,7 +41,7 @@ pub(crate) struct JudgingArgs {
     pub concurrency: usize,
 }
 
-#[derive(Debug, ClapArgs)]
+#[derive(Clone, Debug, ClapArgs)]
 pub(crate) struct JudgeArgs {
     /// Run folder of a probe.
     pub run: PathBuf,

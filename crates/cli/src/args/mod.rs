@@ -15,6 +15,7 @@ mod parts;
 mod probe;
 mod prompts;
 mod records;
+mod reproduce;
 mod sampling;
 mod serve;
 mod shell;
@@ -39,6 +40,7 @@ pub(crate) use parts::*;
 pub(crate) use probe::*;
 pub(crate) use prompts::*;
 pub(crate) use records::*;
+pub(crate) use reproduce::*;
 pub(crate) use sampling::*;
 pub(crate) use serve::*;
 pub(crate) use shell::*;
@@ -103,6 +105,8 @@ pub(crate) enum Command {
     World(WorldArgs),
     /// The paper's argument, measured on the model that comes with mosa.
     Quickstart(QuickstartArgs),
+    /// The whole paper on real weights, as one command that can be killed and goes on.
+    Reproduce(Box<ReproduceArgs>),
     /// What can be named on the command line: attacks, defences, judges, objectives, commit policies, probes, tasks.
     List(ListArgs),
     /// Write the completions of a shell to stdout.

@@ -17,6 +17,7 @@ pub(crate) mod probe;
 pub(crate) mod quickstart;
 pub(crate) mod records;
 pub(crate) mod report;
+pub(crate) mod reproduce;
 pub(crate) mod serve;
 pub(crate) mod utility;
 pub(crate) mod verify;

@@ -1,6 +1,6 @@
 //! `mosa report`: the records of runs as one page.
 
-use super::quickstart;
+use super::{quickstart, reproduce};
 use crate::args::ReportArgs;
 use crate::failure::Failure;
 use crate::{folder, page};
@@ -12,6 +12,11 @@ pub(crate) fn run(args: &ReportArgs) -> Result<(), Failure> {
         && quickstart::is_run(only)
     {
         return Ok(page::write(quickstart::drawn(only)?, &args.out, args.tables.as_deref())?);
+    }
+    if let [only] = args.runs.as_slice()
+        && reproduce::is_run(only)
+    {
+        return Ok(page::write(reproduce::drawn(only)?, &args.out, args.tables.as_deref())?);
     }
     let names: HashSet<_> = args.runs.iter().map(|r| r.file_name()).collect();
     let runs = Run::read_all(&args.runs, names.len() < args.runs.len())?;

@@ -25,6 +25,7 @@ mod probe;
 mod ranks;
 mod reading;
 mod replies;
+mod reproduce;
 mod safety;
 #[cfg(target_os = "linux")]
 mod serve;

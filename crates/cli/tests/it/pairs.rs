@@ -18,13 +18,13 @@ const GIVEN: [(&str, &str); 4] = [
 ];
 
 /// The endpoint of the fixtures, which fills every role of every attack and grades.
-struct Endpoint {
+pub(crate) struct Endpoint {
     process: Child,
-    base: String,
+    pub(crate) base: String,
 }
 
 impl Endpoint {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let mut command = Command::new("python3");
         command.arg(fixture("endpoint.py")).args(["--port", "0"]).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut process = command.spawn().unwrap();

@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-const VERBS: [&str; 17] = [
+const VERBS: [&str; 18] = [
     "generate",
     "align",
     "inspect",
@@ -20,6 +20,7 @@ const VERBS: [&str; 17] = [
     "data",
     "world",
     "quickstart",
+    "reproduce",
     "list",
     "completions",
     "man",

@@ -103,7 +103,7 @@ fn least_common_multiple(a: usize, b: usize) -> usize {
 }
 
 /// The task that is named, with the items that are chosen.
-fn task(args: &UtilityArgs) -> Result<Box<dyn Task>> {
+pub(crate) fn task(args: &UtilityArgs) -> Result<Box<dyn Task>> {
     let items = &args.items;
     let file = match args.task.as_str() {
         WorldTask::NAME => return Ok(Box::new(settings::world(items, args.sampling.seed)?)),
