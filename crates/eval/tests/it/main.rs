@@ -128,11 +128,7 @@ fn every_kind_of_record_has_its_section_and_the_page_renders() {
             .push(OrderRecord { group: "benign".into(), id: id.to_string(), length: 4, words, ends: Vec::new() })
             .unwrap();
     }
-    std::fs::write(
-        path.join("metrics.jsonl"),
-        "{\"step\":1,\"kl\":0.5,\"reward\":2.0}\n{\"step\":2,\"kl\":",
-    )
-    .unwrap();
+    std::fs::write(path.join("metrics.jsonl"), "{\"step\":1,\"kl\":0.5,\"reward\":2.0}\n{\"step\":2,\"kl\":").unwrap();
     let page = report(&[Run::read(&path, false).unwrap()]);
     let titles: Vec<&str> = page.sections.iter().map(|s| s.title.as_str()).collect();
     assert_eq!(titles, ["Suffix search", "Order of writing", "Training", "Answers"]);
