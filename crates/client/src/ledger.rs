@@ -87,13 +87,14 @@ impl Ledger {
     pub(crate) fn reserve(&self, need: Need, stop: &Interrupt) -> Result<Reservation<'_>, EndpointError> {
         let mut state = self.lock();
         while let Err(error) = self.fits(&state, need) {
+            // Calls that a stop has ended may leave nothing: that is the stop's doing and no refusal.
+            if stop.asked() {
+                return Err(EndpointError::Interrupted);
+            }
             let hopeless = state.open == 0 || self.fits(&State { reserved: Need::default(), ..*state }, need).is_err();
             if hopeless {
                 state.refused += 1;
                 return Err(error);
-            }
-            if stop.asked() {
-                return Err(EndpointError::Interrupted);
             }
             state = self.changed.wait_timeout(state, LOOK).unwrap_or_else(PoisonError::into_inner).0;
         }

@@ -85,10 +85,13 @@ fn python_test(program: &Program) -> String {
     format!("def check(candidate):\n{}", asserts.concat())
 }
 
+/// The most draws for distinct questions: where there are fewer than asked for, there are fewer.
+const DRAWS: u64 = 100_000;
+
 /// The first `n` generated questions that differ.
 pub(super) fn distinct<T: Task>(n: usize, generate: impl Fn(u64) -> T) -> Vec<T> {
     let mut seen = HashSet::new();
-    (0..).map(generate).filter(|task| seen.insert(task.question())).take(n).collect()
+    (0..DRAWS).map(generate).filter(|task| seen.insert(task.question())).take(n).collect()
 }
 
 /// A task as a row.
