@@ -25,6 +25,7 @@ fn quickstart_measures_aligns_reports_and_resumes() {
     for part in [
         "<svg",
         "class=\"front\"",
+        "mosa quickstart --sample 1<",
         "held-out wrappers",
         "Order against the paper",
         "Suffix search",

@@ -60,7 +60,8 @@ impl<'a> Plan<'a> {
     /// Opens the run folder and unpacks model, data and recipes into it.
     pub(super) fn new(args: &'a QuickstartArgs, lock: Lock) -> Result<Self> {
         let (model, data) = (args.out.join("model"), args.out.join("data"));
-        let (n, seeds, searches) = if args.full { (100, vec![0, 1, 2], 24) } else { (24, vec![0], 4) };
+        let n = usual_requests(args.full);
+        let (seeds, searches) = if args.full { (vec![0, 1, 2], 24) } else { (vec![0], 4) };
         let (attacked, profile) = if args.full { (100, ProfileName::Standard) } else { (12, ProfileName::Smoke) };
         let (n, attacked) = (args.n.unwrap_or(n), args.n.unwrap_or(attacked));
         let searches = searches.min(n);
@@ -347,6 +348,11 @@ impl Subject {
         let seed = self.seed.map_or_else(String::new, |seed| format!(", seed {seed}"));
         format!("{}{seed}", self.arm.title)
     }
+}
+
+/// Requests of each kind, if nothing else is said.
+pub(super) const fn usual_requests(is_full: bool) -> usize {
+    if is_full { 100 } else { 24 }
 }
 
 /// The arms of a run.

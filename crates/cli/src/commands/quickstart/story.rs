@@ -2,6 +2,7 @@
 
 use super::arms::Arm;
 use super::matrix::{self, ASKED, FORCED, KINDS, TASKS};
+use super::plan::usual_requests;
 use super::tally::subject;
 use super::{Findings, answers, cost, curves, roster, utility};
 use crate::output;
@@ -160,10 +161,12 @@ fn probed(section: Section) -> Section {
 fn provenance(f: &Findings) -> Vec<(String, String)> {
     let seeds: BTreeSet<u64> = f.models.iter().filter_map(|m| m.seed).collect();
     let seeds: Vec<String> = seeds.iter().map(u64::to_string).collect();
-    let command = if f.profile == "standard" { "mosa quickstart --full" } else { "mosa quickstart" };
+    let is_full = f.profile == "standard";
+    let whole = if is_full { " --full" } else { "" };
+    let sample = if f.n == usual_requests(is_full) { String::new() } else { format!(" --sample {}", f.n) };
     [
         ("mosa", env!("CARGO_PKG_VERSION").to_owned()),
-        ("command", command.to_owned()),
+        ("command", format!("mosa quickstart{whole}{sample}")),
         ("requests per kind and model", f.n.to_string()),
         ("alignment seeds", seeds.join(", ")),
         ("attacks", format!("profile {}, on every seed", f.profile)),
