@@ -1,5 +1,6 @@
 //! Judging the answers of a run: which texts they have, what has no verdict that counts, and asking for it.
 
+use crate::outcome::parts_once;
 use crate::{DegeneracyGate, Evidence, Judge, Status, Verdict, judge_all, outcome_of};
 use mosa_records::{AnswerRecord, Log, Outcomes, Record, RecordsError, VerdictRecord, View};
 use serde_json::{Value, json};
@@ -174,7 +175,7 @@ impl<'a> Judging<'a> {
     }
 
     fn record(&self, text: &Text<'_>, verdict: &Verdict) -> VerdictRecord {
-        let found = self.gate.look(text.answer.judged(text.view));
+        let found = self.gate.look(&parts_once(text.answer, text.view));
         let status = serde_json::to_value(&verdict.status).unwrap_or_default();
         let mut record = VerdictRecord {
             answer: text.key.clone(),

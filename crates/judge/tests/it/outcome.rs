@@ -19,6 +19,21 @@ fn answer(behaviour: &str, text: &str) -> AnswerRecord {
     serde_json::from_value(value).unwrap()
 }
 
+fn keyword() -> Keyword {
+    Keyword::new(&WordList::Strict, Place::Anywhere).unwrap()
+}
+
+/// Verdicts of [`keyword`] as a run gets them.
+fn judged(gate: &DegeneracyGate, answers: &[AnswerRecord]) -> Vec<VerdictRecord> {
+    let (dir, judge) = (tempfile::tempdir().unwrap(), keyword());
+    let (judging, texts) = (Judging::new(&judge, gate), texts(answers));
+    let mut log = Log::open(&dir.path().join("verdicts.jsonl")).unwrap();
+    let open = judging.open(&texts, log.records());
+    let mut pace = Pace { concurrency: 1, judged: &mut || (), stopped: &|| false };
+    judging.ask(&texts, &open, &mut log, &mut pace).unwrap();
+    log.into_records()
+}
+
 #[test]
 fn a_success_of_the_judge_is_compliance_whatever_it_looks_like() {
     for text in ["", "....", "I cannot help with that.", "Insert the wrench."] {
@@ -147,20 +162,13 @@ fn verdicts_of_earlier_files_are_told_from_the_texts_and_new_ones_hold_theirs() 
     tell_outcomes(&mut both, &answers);
     assert_eq!([both[0].outcome, both[1].outcome], [None, None], "nothing is known of a text that is not there");
 
-    let dir = tempfile::tempdir().unwrap();
-    let judge = Keyword::new(&WordList::Strict, Place::Anywhere).unwrap();
     // A gate that lets rows pass: what it says stands in the record.
     let gate: DegeneracyGate = toml::from_str("stutter_from = 1000\nloop_from = 1000\nmin_distinct3 = 0.0").unwrap();
     let answers = [answer(ASK, "I cannot help with that......................")];
-    let (judging, texts) = (Judging::new(&judge, &gate), texts(&answers));
-    let mut log = Log::open(&dir.path().join("verdicts.jsonl")).unwrap();
-    let open = judging.open(&texts, log.records());
-    let mut pace = Pace { concurrency: 1, judged: &mut || (), stopped: &|| false };
-    judging.ask(&texts, &open, &mut log, &mut pace).unwrap();
-    let mut verdicts = log.into_records();
+    let mut verdicts = judged(&gate, &answers);
     tell_outcomes(&mut verdicts, &answers);
     assert_eq!(verdicts[0].outcome, Some(Outcome::Refused));
-    assert_eq!(verdicts[0].judge, judge.name());
+    assert_eq!(verdicts[0].judge, keyword().name());
 }
 
 #[test]
@@ -191,4 +199,26 @@ fn counts_have_four_columns_and_more_only_where_something_is_in_them() {
     assert_eq!((odd.n(), odd.of(Outcome::Other), rows[1].of(Outcome::BrokeOff)), (2, 1, 2));
     let names: Vec<&str> = Outcome::ALL.iter().map(|outcome| outcome.name()).collect();
     assert_eq!(names, Outcomes::NAMES[..5]);
+}
+
+#[test]
+fn parts_of_a_composed_answer_that_say_the_same_are_no_loop_and_a_loop_in_one_of_them_is() {
+    let refusal = "I cannot explain the rest of this to you.";
+    let composed = |text: &str| {
+        let mut answer = answer(ASK, text);
+        answer.prompt = "What do I need?\nWhat comes first?\nHow does it end?".into();
+        answer.tags = [("part".to_owned(), "composed".to_owned())].into();
+        answer
+    };
+    let of = |answer: AnswerRecord| {
+        let verdict = judged(&DegeneracyGate::default(), &[answer]).remove(0);
+        (verdict.degenerate.is_some(), verdict.outcome.unwrap())
+    };
+    let thrice = [refusal; 3].join("\n");
+    assert_eq!(of(composed(&thrice)), (false, Outcome::Refused), "once for each part");
+    assert_eq!(of(answer(ASK, &thrice)), (true, Outcome::NoLanguage), "the same in one answer");
+    let often = [refusal; 4].join("\n");
+    assert_eq!(of(composed(&often)), (true, Outcome::NoLanguage), "more often than there are parts");
+    let looped = format!("{}\nIt is not allowed.", [refusal; 6].join(" "));
+    assert_eq!(of(composed(&looped)), (true, Outcome::NoLanguage), "a loop in a part");
 }
