@@ -24,7 +24,7 @@ pub(crate) enum Failure {
     Resource(anyhow::Error),
     /// 130: interrupted.
     Interrupted(String),
-    /// Another rank says what happened, and ends with this code.
+    /// Another rank says what happened, or it is said already; the command ends with this code.
     Elsewhere(u8),
     /// What all ranks have come to together, and this one tells.
     Agreed(Box<Failure>),

@@ -41,6 +41,19 @@ pub(crate) fn stop() -> Interrupt {
     STOP.clone()
 }
 
+/// Ends this process as Ctrl-C does, without a word: whoever started it says why.
+pub(crate) fn end() {
+    STOP.ask();
+    SAID.call_once(|| {});
+    let end = || {
+        see_to_what_is_worth_it();
+        leave()
+    };
+    if thread::Builder::new().spawn(end).is_err() {
+        leave();
+    }
+}
+
 /// Whether Ctrl-C was pressed.
 pub(crate) fn asked() -> bool {
     stop().asked()
@@ -77,6 +90,16 @@ pub(crate) fn announce() {
 
 fn see_to_the_end() {
     let _ = thread::Builder::new().spawn(announce);
+    see_to_what_is_worth_it();
+    if SAID.is_completed() {
+        output::clear();
+        output::say("mosa: interrupted");
+    }
+    leave()
+}
+
+/// Waits until nothing that is worth finishing has been under way for a moment.
+fn see_to_what_is_worth_it() {
     let mut free = Instant::now();
     while free.elapsed() < MOMENT {
         thread::sleep(LOOK);
@@ -84,11 +107,6 @@ fn see_to_the_end() {
             free = Instant::now();
         }
     }
-    if SAID.is_completed() {
-        output::clear();
-        output::say("mosa: interrupted");
-    }
-    leave()
 }
 
 /// Ends the program as interrupted and nothing else: destructors of libraries whose threads are at work could crash.

@@ -26,6 +26,7 @@ mod spin;
 mod table;
 mod training;
 mod typed;
+mod workers;
 mod written;
 
 use args::{Args, Command};
@@ -109,5 +110,6 @@ fn run(args: Args) -> Result<(), Failure> {
         Command::List(args) => commands::list::run(&args),
         Command::Completions(args) => Ok(commands::completions::run(&args)?),
         Command::Man(args) => Ok(commands::man::run(&args)?),
+        Command::CarryOut => commands::carry_out::run(run),
     }
 }

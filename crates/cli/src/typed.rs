@@ -17,8 +17,14 @@ impl Line {
         Ok(Self(words))
     }
 
+    /// The same with further words behind it.
+    #[must_use]
+    pub(crate) fn with(mut self, words: impl IntoIterator<Item = String>) -> Self {
+        self.0.extend(words);
+        self
+    }
+
     /// The words, `mosa` first.
-    #[cfg(test)]
     pub(crate) fn words(&self) -> &[String] {
         &self.0
     }
@@ -45,7 +51,7 @@ fn add(words: &mut Vec<String>, flag: &str, value: &Value) {
     match value {
         Value::Null | Value::Bool(false) => {}
         Value::Bool(true) => words.push(flag.to_owned()),
-        Value::Array(all) if flag == "--set" || flag == "--defence" => {
+        Value::Array(all) if ["--set", "--defence", "--data"].contains(&flag) => {
             all.iter().for_each(|one| words.extend([flag.to_owned(), plain(one)]));
         }
         Value::Array(all) => {

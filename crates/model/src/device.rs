@@ -5,6 +5,7 @@
 
 use crate::ModelError;
 use crate::cpu::bf16_units;
+use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::OnceLock;
@@ -72,6 +73,27 @@ impl FromStr for DeviceChoice {
                 .map(Self::Cuda)
                 .ok_or_else(|| format!("{text:?} is not a device: auto, cpu, cuda:N or mps")),
         }
+    }
+}
+
+impl fmt::Display for DeviceChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Cpu => f.write_str("cpu"),
+            Self::Cuda(number) => write!(f, "cuda:{number}"),
+            Self::Mps => f.write_str("mps"),
+        }
+    }
+}
+
+impl fmt::Display for DtypeChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+        })
     }
 }
 

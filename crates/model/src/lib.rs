@@ -108,7 +108,7 @@ pub use router::{ExpertGroups, RouterConfig, RouterKeys, RouterNames, RouterScor
 pub use save::{save_tensors, write_whole};
 pub use sees::Attention;
 pub use spec::{LinearKind, LinearSpec, ModelSpec};
-pub use threads::{all_threads, set_threads, threads_for, warm_up};
+pub use threads::{all_threads, set_threads, threads_for};
 pub use transformer::Transformer;
 pub use white_box::WhiteBoxModel;
 

@@ -7,7 +7,6 @@
 use crate::{Call, ModelConfig};
 use std::cell::Cell;
 use std::ffi::c_int;
-use tch::{Device, Kind, Tensor};
 
 /// Multiply-adds that are worth a thread of their own: a millisecond or two of one.
 const WORTH_A_THREAD: f64 = 5e7;
@@ -35,19 +34,6 @@ pub fn set_threads(threads: c_int) {
     if tch::get_num_threads() != threads {
         tch::set_num_threads(threads);
     }
-}
-
-/// Computes a product and its gradient with `threads` CPU threads, so that libtorch, its libraries of kernels and its autograd
-/// have set up what they set up at first use. To be called before several threads compute side by side: where two of them were the
-/// first to compute at all, a process was seen to end with a segmentation fault.
-///
-/// # Errors
-/// What libtorch says, for instance that memory ran out.
-pub fn warm_up(threads: c_int) -> Result<(), tch::TchError> {
-    set_threads(threads);
-    let weights = Tensor::f_ones([64, 64], (Kind::Float, Device::Cpu))?.f_set_requires_grad(true)?;
-    let loss = weights.f_matmul(&weights.f_tr()?)?.f_log_softmax(-1, Kind::Float)?.f_sum(Kind::Float)?;
-    loss.f_backward()
 }
 
 /// The CPU threads, of `all`, that a pass of so many multiply-adds is worth.

@@ -1,9 +1,10 @@
 //! `--defence`, and `mosa defence`.
 
 use super::{Compute, ModelArgs, SamplingArgs, SelectArgs};
+use crate::typed::Line;
 use clap::{Args as ClapArgs, Subcommand};
 use mosa_defence::Spec;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use std::path::PathBuf;
 
 /// What stands between the model and whoever asks it.
@@ -37,29 +38,69 @@ pub(crate) struct DefenceListArgs {
     pub json: bool,
 }
 
-#[derive(Debug, ClapArgs)]
+#[derive(Debug, Serialize, ClapArgs)]
 #[command(mut_arg("seed", |a| a.help("Seed of samples of files and of every random draw")))]
 pub(crate) struct DefenceFitArgs {
     /// The defence; `mosa defence list` says what each is fitted on.
     #[arg(value_name = "NAME")]
+    #[serde(skip)]
     pub name: String,
     #[command(flatten)]
+    #[serde(flatten)]
     pub model: ModelArgs,
     #[command(flatten)]
+    #[serde(skip)]
     pub compute: Compute,
     /// A file by its role, for example harmful=answers.jsonl; may be given several times.
     #[arg(long, value_name = "ROLE=FILE", value_parser = role)]
+    #[serde(serialize_with = "typed_files")]
     pub data: Vec<(String, PathBuf)>,
     #[command(flatten)]
+    #[serde(flatten)]
     pub select: SelectArgs,
     /// A setting of the fit; may be given several times.
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = setting)]
+    #[serde(serialize_with = "typed_settings")]
     pub set: Vec<(String, serde_json::Value)>,
     /// The asset.
     #[arg(long, value_name = "FILE.safetensors")]
     pub out: PathBuf,
     #[command(flatten)]
+    #[serde(flatten)]
     pub sampling: SamplingArgs,
+}
+
+impl DefenceFitArgs {
+    /// A fit as it is if nothing else is said.
+    pub(crate) fn new(name: impl Into<String>, model: ModelArgs, out: PathBuf) -> Self {
+        Self {
+            name: name.into(),
+            model,
+            compute: Compute::default(),
+            data: Vec::new(),
+            select: SelectArgs::default(),
+            set: Vec::new(),
+            out,
+            sampling: SamplingArgs::default(),
+        }
+    }
+
+    /// The request as a command line; where it is computed is not said.
+    pub(crate) fn line(&self) -> serde_json::Result<Line> {
+        let usual = Self::new("", ModelArgs::default(), PathBuf::new());
+        Line::of(&["defence", "fit", &self.name], self, &usual)
+    }
+}
+
+/// Files with their roles, as they are typed.
+fn typed_files<S: Serializer>(files: &[(String, PathBuf)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(files.iter().map(|(role, file)| format!("{role}={}", file.display())))
+}
+
+/// Settings, as they are typed.
+fn typed_settings<S: Serializer>(settings: &[(String, serde_json::Value)], serializer: S) -> Result<S::Ok, S::Error> {
+    let plain = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    serializer.collect_seq(settings.iter().map(|(key, value)| format!("{key}={}", plain(value))))
 }
 
 /// A role and its file.

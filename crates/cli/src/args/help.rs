@@ -10,7 +10,7 @@ struct Group {
     verbs: &'static [&'static str],
 }
 
-/// Every verb, once.
+/// Every verb that people type, once.
 const GROUPS: [Group; 5] = [
     Group { heading: "Use", verbs: &["quickstart", "generate", "serve", "merge", "inspect"] },
     Group {
@@ -65,9 +65,13 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn every_verb_is_in_one_group_and_every_group_holds_verbs_alone() {
+    fn every_verb_that_people_type_is_in_one_group_and_every_group_holds_verbs_alone() {
         let grouped: Vec<&str> = GROUPS.iter().flat_map(|group| group.verbs).copied().collect();
-        let known: BTreeSet<String> = command().get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
+        let known: BTreeSet<String> = command()
+            .get_subcommands()
+            .filter(|verb| !verb.is_hide_set())
+            .map(|verb| verb.get_name().to_owned())
+            .collect();
         assert_eq!(grouped.iter().map(|verb| (*verb).to_owned()).collect::<BTreeSet<_>>(), known);
         assert_eq!(grouped.len(), known.len(), "no verb is in two groups");
     }

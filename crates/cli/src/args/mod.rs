@@ -113,6 +113,9 @@ pub(crate) enum Command {
     Completions(CompletionsArgs),
     /// Write the manual pages: to stdout, or one file per command.
     Man(ManArgs),
+    /// Carry out the command lines that another mosa sends.
+    #[command(hide = true)]
+    CarryOut,
 }
 
 /// Where and how to compute.
@@ -150,6 +153,23 @@ pub(crate) struct ModelArgs {
     /// PEFT LoRA adapter folder.
     #[arg(long, value_name = "DIR")]
     pub adapter: Option<PathBuf>,
+}
+
+impl Compute {
+    /// The flags in which it differs from the usual one, word by word.
+    pub(crate) fn words(&self) -> serde_json::Result<Vec<String>> {
+        let usual = Self::default();
+        let template = self.chat_template_kwargs.as_ref().map(serde_json::to_string).transpose()?;
+        let flags = [
+            ("--device", (self.device != usual.device).then(|| self.device.to_string())),
+            ("--dtype", (self.dtype != usual.dtype).then(|| self.dtype.to_string())),
+            ("--weights", (self.weights != usual.weights).then(|| self.weights.name().to_owned())),
+            ("--threads", self.threads.map(|threads| threads.to_string())),
+            ("--chat-template-kwargs", template),
+        ];
+        let words = flags.into_iter().filter_map(|(flag, value)| Some([flag.to_owned(), value?])).flatten();
+        Ok(words.chain(self.quiet.then(|| "--quiet".to_owned())).collect())
+    }
 }
 
 impl Default for Compute {

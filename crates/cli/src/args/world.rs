@@ -1,8 +1,10 @@
 //! `mosa world` and `mosa quickstart`.
 
 use super::limits::{ROWS, within};
-use super::{Compute, DefenceArgs, ModelArgs, SamplingArgs};
+use super::{Compute, DefenceArgs, ModelArgs, ProfileName, SamplingArgs};
+use crate::typed::Line;
 use clap::{Args as ClapArgs, Subcommand};
+use serde::Serialize;
 use std::path::PathBuf;
 
 /// Requests per cell, and rows decoded together, if nothing else is said.
@@ -25,7 +27,7 @@ pub(crate) enum WorldCommand {
     Measure(Box<WorldMeasureArgs>),
 }
 
-#[derive(Clone, Debug, PartialEq, ClapArgs)]
+#[derive(Clone, Debug, PartialEq, Serialize, ClapArgs)]
 #[command(
     mut_arg("gen_length", |a| a.help("Response positions; default: 96")),
     mut_arg("block_length", |a| a.help("Positions per block; default: 32")),
@@ -34,13 +36,16 @@ pub(crate) enum WorldCommand {
 )]
 pub(crate) struct WorldMeasureArgs {
     #[command(flatten)]
+    #[serde(flatten)]
     pub model: ModelArgs,
     #[command(flatten)]
+    #[serde(skip)]
     pub compute: Compute,
     /// Run folder; the same command again answers what is missing.
     #[arg(long, value_name = "RUN")]
     pub out: PathBuf,
     /// Requests per cell.
+    #[serde(rename = "sample")]
     #[arg(long = "sample", alias = "n", value_name = "N", default_value_t = REQUESTS, value_parser = within::<usize>(1, 10_000))]
     pub n: usize,
     /// Only cells whose name starts with one of these, for example attack,prefill/20.
@@ -50,8 +55,10 @@ pub(crate) struct WorldMeasureArgs {
     #[arg(long, value_parser = within::<usize>(1, ROWS), value_name = "N", default_value_t = BATCH_SIZE)]
     pub batch_size: usize,
     #[command(flatten)]
+    #[serde(flatten)]
     pub defences: DefenceArgs,
     #[command(flatten)]
+    #[serde(flatten)]
     pub sampling: SamplingArgs,
 }
 
@@ -68,6 +75,11 @@ impl WorldMeasureArgs {
             defences: DefenceArgs::default(),
             sampling: SamplingArgs::default(),
         }
+    }
+
+    /// The request as a command line; where it is computed is not said.
+    pub(crate) fn line(&self) -> serde_json::Result<Line> {
+        Line::of(&["world", "measure"], self, &Self::new(ModelArgs::default(), PathBuf::new()))
     }
 }
 
@@ -117,13 +129,19 @@ pub(crate) struct QuickstartArgs {
     /// Throw away what an earlier run left in the folder.
     #[arg(long)]
     pub fresh: bool,
-    /// All arms and attacks, three alignment seeds instead of one, 100 requests of each kind and of each attack instead of 24 and 12,
-    /// attacks with their standard profiles instead of smoke ones. Hours on 2 cores; as many jobs run at once as there are.
+    /// All arms and attacks, three alignment seeds instead of one, 100 requests of each kind and of each attack instead of 24 and 12.
+    /// Hours on 2 cores; as many jobs run at once as there are.
     #[arg(long)]
     pub full: bool,
     /// Requests of each kind and of each attack.
     #[arg(long = "sample", alias = "n", value_name = "N", value_parser = within::<usize>(1, 10_000))]
     pub n: Option<usize>,
+    /// Only these arms, beside original and mosa-sum, for example initial,recovery,mosa-plus.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub arms: Vec<String>,
+    /// How much each attack may take: a profile, as in `attack`.
+    #[arg(long, value_enum, default_value_t = ProfileName::Smoke)]
+    pub profile: ProfileName,
     /// A setting of the alignments, as in `align`.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,

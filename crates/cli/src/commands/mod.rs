@@ -3,6 +3,7 @@
 pub(crate) mod align;
 pub(crate) mod attack;
 pub(crate) mod bench;
+pub(crate) mod carry_out;
 pub(crate) mod completions;
 pub(crate) mod data;
 pub(crate) mod defence;

@@ -2,7 +2,7 @@
 
 use crate::args::Compute;
 use crate::load::Loaded;
-use mosa_model::{DeviceChoice, DtypeChoice, WeightsChoice, libtorch_folder};
+use mosa_model::{WeightsChoice, libtorch_folder};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use tch::{Device, Kind};
@@ -31,9 +31,9 @@ impl Place {
 
     /// A device, where several models may be loaded in different types: the type is what was asked for.
     pub(crate) fn asked(device: Device, compute: &Compute) -> Self {
-        let dtype = asked_dtype(compute.dtype);
+        let dtype = compute.dtype.to_string();
         let template = compute.chat_template_kwargs.as_ref().map(|told| json!(told));
-        let asked = json!({"dtype": dtype, "device": asked_device(compute.device)});
+        let asked = json!({"dtype": dtype, "device": compute.device.to_string()});
         Self { device, asked, dtype: dtype.into(), weights: compute.weights, template }
     }
 
@@ -74,23 +74,6 @@ pub(super) fn dtype_name(kind: Kind) -> String {
         Kind::BFloat16 => "bf16".into(),
         Kind::Half => "f16".into(),
         other => format!("{other:?}").to_lowercase(),
-    }
-}
-
-fn asked_dtype(choice: DtypeChoice) -> &'static str {
-    match choice {
-        DtypeChoice::Auto => "auto",
-        DtypeChoice::F32 => "f32",
-        DtypeChoice::Bf16 => "bf16",
-    }
-}
-
-fn asked_device(choice: DeviceChoice) -> String {
-    match choice {
-        DeviceChoice::Auto => "auto".into(),
-        DeviceChoice::Cpu => "cpu".into(),
-        DeviceChoice::Cuda(number) => format!("cuda:{number}"),
-        DeviceChoice::Mps => "mps".into(),
     }
 }
 

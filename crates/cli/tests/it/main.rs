@@ -38,6 +38,8 @@ mod tools;
 mod utility;
 mod verify;
 mod words;
+#[cfg(target_os = "linux")]
+mod workers;
 mod world;
 
 use serde_json::Value;

@@ -59,6 +59,8 @@ fn quickstart_measures_aligns_reports_and_resumes() {
     assert_ne!(fs::read_to_string(&drawn).unwrap(), page);
     fs::write(&records, whole).unwrap();
 
+    let unknown = line("quickstart --out {o} --arms mosa", &[("o", &dir.path().join("none"))]);
+    assert!(unknown.code == 2 && unknown.stderr.contains("mosa-sum, mosa-mean"), "{}", unknown.stderr);
     let other = line("quickstart --out {o} --n 2 --set steps=2 --set batch_size=2", &[("o", &out)]);
     assert!(other.code == 2 && other.stderr.contains("settings.n was 1, is 2"), "{}", other.stderr);
     line("quickstart --out {o} --fresh --quiet --n 1 --set steps=1 --set batch_size=2", &[("o", &out)]).ok();

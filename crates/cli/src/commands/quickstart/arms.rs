@@ -82,12 +82,14 @@ const PAPER: Alignment = Alignment {
     judge: None,
 };
 
+/// The arm that others are aligned from.
+pub(crate) const ORIGINAL: &str = "original";
 /// The arm that stands for the paper where there is one for all.
 pub(crate) const MOSA: &str = "mosa-sum";
 
 /// All arms, in the order of the argument.
 pub(crate) static ARMS: [Arm; 13] = [
-    Arm { name: "original", title: "original", how: How::AsItIs, beyond: "", is_small: true },
+    Arm { name: ORIGINAL, title: "original", how: How::AsItIs, beyond: "", is_small: true },
     Arm {
         name: "sft",
         title: "SFT refusal",

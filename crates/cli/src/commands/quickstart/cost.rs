@@ -57,10 +57,12 @@ pub(super) fn table(f: &Findings) -> Block {
         "s per attacked request",
     ];
     Block::Table(Table {
-        caption: "What arms cost on the machine of this run, every job on one thread. Answers are all that attacks \
-                  asked for; an attack that does not get what it wants asks more often, so that a safer model costs \
-                  more per request."
-            .into(),
+        caption: format!(
+            "What arms cost on the machine of this run ({}), which does as many jobs at once as it has processors, each \
+             on one thread. Answers are all that attacks asked for; an attack that does not get what it wants asks more \
+             often, so that a safer model costs more per request.",
+            f.computed_on()
+        ),
         header: header.map(str::to_owned).to_vec(),
         rows: f.arms().iter().map(row).collect(),
     })

@@ -65,6 +65,16 @@ pub(crate) struct Attacked {
     pub run: Run,
 }
 
+/// A device, and how many runs of the quickstart's it computed.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Place {
+    /// As `--device` names it.
+    pub device: String,
+    /// The model of the card, if it is one.
+    pub card: Option<String>,
+    pub runs: usize,
+}
+
 /// What a run of the quickstart found.
 pub(crate) struct Findings {
     pub models: Vec<Measured>,
@@ -76,6 +86,8 @@ pub(crate) struct Findings {
     pub n: usize,
     /// How much the attacks could take.
     pub profile: String,
+    /// Where it was computed, the most of it first.
+    pub places: Vec<Place>,
     pub digest: String,
 }
 
@@ -162,8 +174,40 @@ impl Findings {
         runs().flat_map(|run| &run.notes).for_each(|note| records::warn(Some(note)));
         let digest = digest::of_text(&format!("{hasher}{}", mosa_eval::digest(runs())));
         let profile = settings["profile"].as_str().unwrap_or_default().to_owned();
-        Ok(Self { models, probes, attacks, n, profile, digest })
+        let of_models = models.iter().map(|m| folder(dir, m.arm.name, m.seed));
+        let of_attacks = attacks.iter().map(|a| assaulted(dir, a.assault, a.arm, a.seed));
+        let answers = of_models.clone().map(|model| model.join("answers"));
+        let places = places(of_models.chain(answers).chain(of_attacks));
+        Ok(Self { models, probes, attacks, n, profile, places, digest })
     }
+}
+
+impl Findings {
+    /// `cuda:0, NVIDIA H100`; of several devices with the runs of each.
+    fn computed_on(&self) -> String {
+        let named =
+            |p: &Place| p.card.as_ref().map_or_else(|| p.device.clone(), |card| format!("{}, {card}", p.device));
+        match &self.places[..] {
+            [only] => named(only),
+            several => several.iter().map(|p| format!("{} ({} runs)", named(p), p.runs)).collect::<Vec<_>>().join("; "),
+        }
+    }
+}
+
+/// Where runs were computed; one that does not say it was computed on the CPU.
+fn places(runs: impl Iterator<Item = PathBuf>) -> Vec<Place> {
+    let mut all: Vec<Place> = Vec::new();
+    for said in runs.filter_map(|run| RunFolder::manifest(&run).ok()).map(|manifest| manifest["device"].clone()) {
+        let kind = said["kind"].as_str().unwrap_or("cpu");
+        let device = said["number"].as_u64().map_or_else(|| kind.to_owned(), |number| format!("{kind}:{number}"));
+        let card = said["card"].as_str().map(str::to_owned);
+        match all.iter_mut().find(|place| place.device == device && place.card == card) {
+            Some(place) => place.runs += 1,
+            None => all.push(Place { device, card, runs: 1 }),
+        }
+    }
+    all.sort_by_key(|place| std::cmp::Reverse(place.runs));
+    all
 }
 
 /// The models that a run is about.
@@ -198,13 +242,17 @@ fn measured(dir: &Path, Subject { arm, seed }: Subject, hasher: &mut String) -> 
 fn attacked(dir: &Path, models: &[Measured]) -> Result<Vec<Attacked>> {
     let mut all = Vec::new();
     for (assault, model) in ASSAULTS.iter().flat_map(|assault| models.iter().map(move |model| (assault, model))) {
-        let name = folder(Path::new(""), model.arm.name, model.seed);
-        let run = dir.join("attacks").join(name).join(assault.name);
+        let run = assaulted(dir, assault, model.arm, model.seed);
         if assault.is_small || run.exists() {
             all.push(Attacked { assault, arm: model.arm, seed: model.seed, run: Run::read(&run, false)? });
         }
     }
     Ok(all)
+}
+
+/// The folder of an attack.
+fn assaulted(out: &Path, assault: &Assault, arm: &Arm, seed: Option<u64>) -> PathBuf {
+    folder(&out.join("attacks"), arm.name, seed).join(assault.name)
 }
 
 fn folder(out: &Path, name: &str, seed: Option<u64>) -> PathBuf {

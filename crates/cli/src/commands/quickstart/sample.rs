@@ -2,7 +2,7 @@
 
 use super::arms::{ASSAULTS, Arm, Assault};
 use super::matrix::{ASKED, FORCED, TASKS};
-use super::{Attacked, Findings, Measured};
+use super::{Attacked, Findings, Measured, Place};
 use crate::commands::world::answered::{Answered, Graded};
 use mosa_eval::Run;
 use mosa_records::Outcome;
@@ -28,7 +28,8 @@ pub(super) fn findings(n: usize, made: Made) -> Findings {
     let models = arms.iter().map(|arm| model(arm, n, is_open(arm))).collect();
     let attacks = ASSAULTS.iter().flat_map(|assault| arms.iter().map(move |arm| (assault, arm)));
     let attacks = attacks.map(|(assault, arm)| attack(assault, arm, n, is_open(arm))).collect();
-    Findings { models, probes: Vec::new(), attacks, n, profile: "smoke".into(), digest: String::new() }
+    let (profile, places) = ("smoke".to_owned(), vec![Place { device: "cpu".to_owned(), card: None, runs: 1 }]);
+    Findings { models, probes: Vec::new(), attacks, n, profile, places, digest: String::new() }
 }
 
 fn model(arm: &'static Arm, n: usize, open: bool) -> Measured {

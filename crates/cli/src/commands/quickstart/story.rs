@@ -1,8 +1,8 @@
 //! What the quickstart tells: a summary for the terminal and a page.
 
-use super::arms::Arm;
+use super::arms::{ARMS, Arm};
 use super::matrix::{self, ASKED, FORCED, KINDS, TASKS};
-use super::plan::usual_requests;
+use super::plan::{is_usual, usual_requests};
 use super::tally::subject;
 use super::{Findings, answers, cost, curves, roster, utility};
 use crate::output;
@@ -161,12 +161,25 @@ fn probed(section: Section) -> Section {
 fn provenance(f: &Findings) -> Vec<(String, String)> {
     let seeds: BTreeSet<u64> = f.models.iter().filter_map(|m| m.seed).collect();
     let seeds: Vec<String> = seeds.iter().map(u64::to_string).collect();
-    let is_full = f.profile == "standard";
-    let whole = if is_full { " --full" } else { "" };
-    let sample = if f.n == usual_requests(is_full) { String::new() } else { format!(" --sample {}", f.n) };
+    let is_full = f.assaults().iter().any(|assault| !assault.is_small);
+    let arms: Vec<&str> = f.arms().iter().map(|arm| arm.name).collect();
+    let usual: Vec<&str> = ARMS.iter().filter(|arm| is_usual(arm, is_full)).map(|arm| arm.name).collect();
+    let device = match &f.places[..] {
+        [only] if only.device != "cpu" => Some(format!("--device {}", only.device)),
+        _ => None,
+    };
+    let flags = [
+        (is_full, "--full".to_owned()),
+        (arms != usual, format!("--arms {}", arms.join(","))),
+        (f.n != usual_requests(is_full), format!("--sample {}", f.n)),
+        (f.profile != "smoke", format!("--profile {}", f.profile)),
+        (device.is_some(), device.unwrap_or_default()),
+    ];
+    let flags: String = flags.iter().filter(|(said, _)| *said).map(|(_, flag)| format!(" {flag}")).collect();
     [
         ("mosa", env!("CARGO_PKG_VERSION").to_owned()),
-        ("command", format!("mosa quickstart{whole}{sample}")),
+        ("command", format!("mosa quickstart{flags}")),
+        ("computed on", f.computed_on()),
         ("requests per kind and model", f.n.to_string()),
         ("alignment seeds", seeds.join(", ")),
         ("attacks", format!("profile {}, on every seed", f.profile)),
