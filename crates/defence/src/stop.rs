@@ -71,6 +71,8 @@ impl Stop {
             let fitted = asset(setting, Self::NAME, Some(path), FITTED)?;
             let made = &fitted.made.settings;
             own.fits(made["monitor"].as_str().unwrap_or_default())?;
+            same_blocks(made, setting.options.block_length())
+                .map_err(|what| DefenceError::Asset { path: path.clone(), what })?;
             let wrong = || DefenceError::Asset { path: path.clone(), what: "says no threshold".into() };
             let threshold = made["threshold"].as_f64().ok_or_else(wrong)?;
             own.threshold = own.threshold.or(Some(threshold));
@@ -102,6 +104,28 @@ impl Stop {
         let what =
             format!("the asset holds a threshold of the monitor {of}, not of {}; say monitor={of}", self.monitor);
         Err(DefenceError::Setting { name: Self::NAME, what })
+    }
+}
+
+/// The key of an asset under which stands how long blocks were when its threshold was read.
+const BLOCK_LENGTH: &str = "block_length";
+
+/// Refuses a threshold that was read off answers in other blocks: what monitors look at (the positions that can be committed)
+/// is another thing there. Assets of before say nothing of blocks, and are taken.
+fn same_blocks(made: &Value, here: Option<usize>) -> Result<(), String> {
+    let Some(there) = made.get(BLOCK_LENGTH) else { return Ok(()) };
+    let there = there.as_u64().map(|n| n as usize);
+    let blocks = |length: Option<usize>| length.map_or("without blocks".into(), |n| format!("in blocks of {n}"));
+    let fits = |length: Option<usize>| length.map_or(String::new(), |n| format!(" with --block-length {n}"));
+    match there == here {
+        true => Ok(()),
+        false => Err(format!(
+            "holds a threshold of answers {}, and here they come {}: decode{}, or fit it anew{}",
+            blocks(there),
+            blocks(here),
+            fits(there),
+            fits(here)
+        )),
     }
 }
 
@@ -162,6 +186,7 @@ fn fitted(fitting: &Fitting<'_>) -> Result<Asset, DefenceError> {
         "monitor": entry.name, "rate": settings.rate, "from": settings.from, "refusal": settings.refusal,
         "compliance": settings.compliance, "threshold": threshold, "suspicious": entry.suspicious.word(),
         "over_refusal": share(found.benign), "harmful": share(found.harmful),
+        (BLOCK_LENGTH): fitting.options.block_length(),
     });
     Ok(fitting.asset(said, BTreeMap::new()))
 }

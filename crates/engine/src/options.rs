@@ -197,6 +197,14 @@ impl Options {
         }
     }
 
+    /// Positions of a block; none where positions are committed anywhere from the first step on.
+    pub fn block_length(&self) -> Option<usize> {
+        match self.schedule {
+            Schedule::Blocks { block_length, .. } | Schedule::BlockDiffusion { block_length, .. } => Some(block_length),
+            Schedule::Timesteps { .. } => None,
+        }
+    }
+
     /// The same sampler for another response length: as many positions per step, and per block where that fits.
     pub fn resized(&self, gen_length: usize) -> Self {
         let schedule = self.schedule.plan().resized(self.gen_length, gen_length);

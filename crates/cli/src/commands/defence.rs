@@ -58,7 +58,8 @@ fn fitted(args: &DefenceFitArgs) -> Result<()> {
     let files = files(args)?;
     let settings = settings(args)?;
     let loaded = load(&args.model, &args.compute)?;
-    let options = loaded.options(&args.sampling)?;
+    // As attacks decode if nothing else is said.
+    let options = loaded.options(&args.sampling.of_target(loaded.spec().family))?;
     let model = fingerprint(&mut Fingerprints::default(), &loaded.dir, args.model.adapter.as_deref())?;
     let batching = args.sampling.batching(loaded.model.device());
     let runtime = loaded.started(Settings { batching, batch_size: BATCH_SIZE, stop: interrupt::stop() })?;

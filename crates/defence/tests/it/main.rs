@@ -55,12 +55,16 @@ fn opened(runtime: &Runtime, typed: &str) -> Opened {
 }
 
 fn tried(runtime: &Runtime, typed: &str) -> Result<Opened, DefenceError> {
-    let options = options(runtime);
+    tried_for(runtime, &options(runtime), typed)
+}
+
+/// The defence that is typed, for answers of these options.
+fn tried_for(runtime: &Runtime, options: &Options, typed: &str) -> Result<Opened, DefenceError> {
     let judge = |name: &str, _: Option<&Path>| match name {
         "keyword" => Ok(Box::new(Keyword::new(&WordList::default(), Default::default()).unwrap()) as Box<dyn Judge>),
         name => Err(format!("no judge {name} here")),
     };
-    let setting = Setting { runtime, options: &options, model: "test", judge: &judge };
+    let setting = Setting { runtime, options, model: "test", judge: &judge };
     open(&setting, &typed.parse::<Spec>()?)
 }
 

@@ -1,12 +1,12 @@
 //! What monitors read, that they change nothing, and what a stop does.
 
-use crate::{ask, fixture, opened, options, setting_error, start, start_padded};
+use crate::{ask, fixture, opened, options, setting_error, start, start_padded, tried_for};
 use mosa_core::Canvas;
 use mosa_defence::monitor::{
     Known, MONITORS, Making, Question, Reading, Ready, Tokens, Watch, Watching, WatchingSettings, WordLists,
 };
 use mosa_defence::{FitFile, Fitting, entry, fit};
-use mosa_engine::{CacheMode, Commit, HiddenAt, Intervention, Options, Pass, Step};
+use mosa_engine::{CacheMode, Commit, HiddenAt, Intervention, Options, Pass, Schedule, Step};
 use mosa_model::cuda_status;
 use mosa_runtime::{Ask, Defence, Runtime, Shown, Stack, When, Words, Written};
 use mosa_text::{Message, Prompt, PromptRecord};
@@ -280,6 +280,19 @@ fn a_threshold_is_fitted_on_files_and_says_what_it_refuses() {
     assert_eq!(refused, 1, "{said}");
     let error = setting_error(&runtime, &format!("stop:monitor=p-eos,asset={}", path.display()));
     assert!(error.contains("say monitor=refusal-mass"), "{error}");
+
+    // What was read off one block of 16 says nothing of blocks of 8; an asset that does not say is one of before.
+    let halves = Options { schedule: Schedule::Blocks { steps: 16, block_length: 8 }, ..options.clone() };
+    let lists = "refusal=[\"a\",\"b\"],compliance=[\"x\",\"y\"]";
+    let typed = format!("stop:{typed},{lists}");
+    let Err(error) = tried_for(&runtime, &halves, &typed) else { panic!("a threshold of other blocks is taken") };
+    let error = error.to_string();
+    let parts = ["in blocks of 16", "in blocks of 8", "--block-length 16, or fit it anew with --block-length 8"];
+    assert!(parts.iter().all(|part| error.contains(part)), "{error}");
+    let mut earlier = asset;
+    earlier.made.settings.as_object_mut().unwrap().remove("block_length").unwrap();
+    std::fs::write(&path, earlier.bytes().unwrap()).unwrap();
+    assert!(tried_for(&runtime, &halves, &typed).is_ok());
     let error = fit(entry("stop").unwrap(), &fitting(json!({"rate": 1.5}))).unwrap_err().to_string();
     assert!(error.contains("`rate`"), "{error}");
 }
