@@ -63,9 +63,13 @@ impl SamplingArgs {
     /// The same for targets of attacks: 256 positions and, where blocks are the sampler's choice, blocks of 32.
     pub(crate) fn of_target(&self, family: Family) -> Self {
         let positions = self.gen_length.unwrap_or(256);
-        let blocks = self.sampler_for(family) == SamplerName::Blocks && positions.is_multiple_of(32);
-        let block_length = self.block_length.or(blocks.then_some(32));
-        Self { gen_length: Some(positions), block_length, ..self.clone() }
+        Self { gen_length: Some(positions), ..self.clone() }.in_blocks(family)
+    }
+
+    /// The same in blocks of 32, where blocks are the sampler's choice and fit.
+    pub(crate) fn in_blocks(&self, family: Family) -> Self {
+        let blocks = self.sampler_for(family) == SamplerName::Blocks && self.positions().is_multiple_of(32);
+        Self { block_length: self.block_length.or(blocks.then_some(32)), ..self.clone() }
     }
 
     /// The same for the embedded world: 96 positions and, where blocks are the sampler's choice, blocks of 32; answers stop at

@@ -58,8 +58,8 @@ fn fitted(args: &DefenceFitArgs) -> Result<()> {
     let files = files(args)?;
     let settings = settings(args)?;
     let loaded = load(&args.model, &args.compute)?;
-    // As attacks decode if nothing else is said.
-    let options = loaded.options(&args.sampling.of_target(loaded.spec().family))?;
+    // In the blocks that attacks decode in if nothing else is said.
+    let options = loaded.options(&args.sampling.in_blocks(loaded.spec().family))?;
     let model = fingerprint(&mut Fingerprints::default(), &loaded.dir, args.model.adapter.as_deref())?;
     let batching = args.sampling.batching(loaded.model.device());
     let runtime = loaded.started(Settings { batching, batch_size: BATCH_SIZE, stop: interrupt::stop() })?;
