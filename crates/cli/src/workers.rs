@@ -130,34 +130,45 @@ impl Worker {
     /// # Errors
     /// The command's own failure, which is said and ends with its code; that the worker ended.
     pub(crate) fn carry_out(&mut self, line: &Line) -> Result<String, Failure> {
-        let request = serde_json::to_string(line.words())?;
-        let sent = match locked(&self.requests).as_mut() {
-            None => false,
-            Some(requests) => writeln!(requests, "{request}").and_then(|()| requests.flush()).is_ok(),
-        };
         let mut printed = String::new();
-        while sent {
+        let ended = if self.send(line)? { self.reply(&mut printed)? } else { None };
+        match ended {
+            Some(Ended { error: None, .. }) => Ok(printed),
+            _ if interrupt::asked() => {
+                Err(Failure::Interrupted("interrupted; the same command goes on from there".into()))
+            }
+            Some(Ended { code, error: Some(error) }) => {
+                output::say(&format!("{printed}mosa: {error}\n     in $ {}", line.quoted()));
+                Err(Failure::Elsewhere(code))
+            }
+            None => {
+                let status = self.process.wait().map_or_else(|error| error.to_string(), |status| status.to_string());
+                let line = line.quoted();
+                Err(anyhow!("a worker ended ({status}) in $ {line}; the same command goes on from there").into())
+            }
+        }
+    }
+
+    /// Whether the worker could be sent a command line.
+    fn send(&self, line: &Line) -> Result<bool> {
+        let request = serde_json::to_string(line.words())?;
+        let mut requests = locked(&self.requests);
+        let sent = |to: &mut ChildStdin| writeln!(to, "{request}").and_then(|()| to.flush()).is_ok();
+        Ok(requests.as_mut().is_some_and(sent))
+    }
+
+    /// How the command ended, with what it printed until then; none if the worker ended.
+    fn reply(&mut self, printed: &mut String) -> Result<Option<Ended>> {
+        loop {
             let mut reply = String::new();
             if self.replies.read_line(&mut reply).context("a worker's output")? == 0 {
-                break;
+                return Ok(None);
             }
-            let Some(ended) = reply.strip_prefix(END) else {
-                printed.push_str(&reply);
-                continue;
-            };
-            let ended: Ended = serde_json::from_str(ended).context("a worker's reply")?;
-            let Some(error) = ended.error else { return Ok(printed) };
-            if interrupt::asked() {
-                break;
+            match reply.strip_prefix(END) {
+                Some(ended) => return serde_json::from_str(ended).context("a worker's reply").map(Some),
+                None => printed.push_str(&reply),
             }
-            output::say(&format!("{printed}mosa: {error}\n     in $ {}", line.quoted()));
-            return Err(Failure::Elsewhere(ended.code));
         }
-        if interrupt::asked() {
-            return Err(Failure::Interrupted("interrupted; the same command goes on from there".into()));
-        }
-        let status = self.process.wait().map_or_else(|error| error.to_string(), |status| status.to_string());
-        Err(anyhow!("a worker ended ({status}) in $ {}; the same command goes on from there", line.quoted()).into())
     }
 }
 

@@ -34,7 +34,7 @@ impl Place {
         let dtype = compute.dtype.to_string();
         let template = compute.chat_template_kwargs.as_ref().map(|told| json!(told));
         let asked = json!({"dtype": dtype, "device": compute.device.to_string()});
-        Self { device, asked, dtype: dtype.into(), weights: compute.weights, template }
+        Self { device, asked, dtype, weights: compute.weights, template }
     }
 
     /// Adds it to a manifest.
