@@ -62,7 +62,8 @@ fn add(words: &mut Vec<String>, flag: &str, value: &Value) {
     }
 }
 
-fn plain(value: &Value) -> String {
+/// A value as it is typed: words without quotes, anything else as JSON.
+pub(crate) fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 

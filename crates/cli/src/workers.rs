@@ -82,11 +82,12 @@ impl Workers {
             // What cannot be started leaves its work to the others, or to this thread.
             let threads: Vec<_> = (0..wanted.clamp(1, jobs.len().max(1))).map_while(|i| start(i).ok()).collect();
             let ends: Vec<_> = match threads.is_empty() {
-                true => vec![worker()],
-                false => threads.into_iter().map(|t| t.join().unwrap_or_else(|panic| resume_unwind(panic))).collect(),
+                true => vec![Ok(worker())],
+                false => threads.into_iter().map(thread::ScopedJoinHandle::join).collect(),
             };
+            // Before a panic goes on: the scope waits for the thread that looks for this.
             done.store(true, Ordering::Relaxed);
-            ends.into_iter().collect()
+            ends.into_iter().try_for_each(|end| end.unwrap_or_else(|panic| resume_unwind(panic)))
         })
     }
 

@@ -1,7 +1,7 @@
 //! `--defence`, and `mosa defence`.
 
 use super::{Compute, ModelArgs, SamplingArgs, SelectArgs};
-use crate::typed::Line;
+use crate::typed::{Line, plain};
 use clap::{Args as ClapArgs, Subcommand};
 use mosa_defence::Spec;
 use serde::{Serialize, Serializer};
@@ -99,7 +99,6 @@ fn typed_files<S: Serializer>(files: &[(String, PathBuf)], serializer: S) -> Res
 
 /// Settings, as they are typed.
 fn typed_settings<S: Serializer>(settings: &[(String, serde_json::Value)], serializer: S) -> Result<S::Ok, S::Error> {
-    let plain = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     serializer.collect_seq(settings.iter().map(|(key, value)| format!("{key}={}", plain(value))))
 }
 
