@@ -75,6 +75,13 @@ pub(crate) struct Place {
     pub runs: usize,
 }
 
+/// How many attacks gave every answer passes of its own, and how many let answers share passes.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Passes {
+    pub own: usize,
+    pub shared: usize,
+}
+
 /// What a run of the quickstart found.
 pub(crate) struct Findings {
     pub models: Vec<Measured>,
@@ -82,12 +89,15 @@ pub(crate) struct Findings {
     pub probes: Vec<Run>,
     /// The attacks, model by model.
     pub attacks: Vec<Attacked>,
+    /// The attacks that an unfinished run has not begun, with the models they are for.
+    pub missing: Vec<String>,
     /// Requests of each kind.
     pub n: usize,
     /// How much the attacks could take.
     pub profile: String,
     /// Where it was computed, the most of it first.
     pub places: Vec<Place>,
+    pub passes: Passes,
     pub digest: String,
 }
 
@@ -169,7 +179,7 @@ impl Findings {
         let models = models.collect::<Result<Vec<_>>>()?;
         let probes = PROBES.map(|name| Run::read(&dir.join("probes").join(name), false));
         let probes = probes.into_iter().collect::<Result<Vec<_>, _>>()?;
-        let attacks = attacked(dir, &models)?;
+        let (attacks, missing) = attacked(dir, &models)?;
         let runs = || probes.iter().chain(attacks.iter().map(|attack| &attack.run));
         runs().flat_map(|run| &run.notes).for_each(|note| records::warn(Some(note)));
         let digest = digest::of_text(&format!("{hasher}{}", mosa_eval::digest(runs())));
@@ -177,8 +187,9 @@ impl Findings {
         let of_models = models.iter().map(|m| folder(dir, m.arm.name, m.seed));
         let of_attacks = attacks.iter().map(|a| assaulted(dir, a.assault, a.arm, a.seed));
         let answers = of_models.clone().map(|model| model.join("answers"));
+        let passes = Passes::of(of_attacks.clone());
         let places = places(of_models.chain(answers).chain(of_attacks));
-        Ok(Self { models, probes, attacks, n, profile, places, digest })
+        Ok(Self { models, probes, attacks, missing, n, profile, places, passes, digest })
     }
 }
 
@@ -190,6 +201,29 @@ impl Findings {
         match &self.places[..] {
             [only] => named(only),
             several => several.iter().map(|p| format!("{} ({} runs)", named(p), p.runs)).collect::<Vec<_>>().join("; "),
+        }
+    }
+}
+
+impl Passes {
+    /// What the manifests of attacks say.
+    fn of(runs: impl Iterator<Item = PathBuf>) -> Self {
+        let said = runs.filter_map(|run| RunFolder::manifest(&run).ok()).map(|manifest| manifest["batching"].clone());
+        let said = said.filter(|batching| !batching.is_null());
+        let (own, shared): (Vec<Value>, Vec<Value>) = said.partition(|batching| batching == "rows");
+        Self { own: own.len(), shared: shared.len() }
+    }
+
+    /// In words; none where nothing was attacked.
+    fn said(self) -> Option<String> {
+        const EQUAL: &str = "equal up to rounding";
+        match (self.own, self.shared) {
+            (0, 0) => None,
+            (_, 0) => Some("every answer in passes of its own".into()),
+            (0, _) => Some(format!("answers share passes ({EQUAL})")),
+            (own, shared) => {
+                Some(format!("{own} attacks with passes of an answer's own, {shared} with shared passes ({EQUAL})"))
+            }
         }
     }
 }
@@ -238,16 +272,23 @@ fn measured(dir: &Path, Subject { arm, seed }: Subject, hasher: &mut String) -> 
     Ok(Measured { arm, seed, training, answers })
 }
 
-/// The attacks of a run; those that only the whole run has are not missed in the small one.
-fn attacked(dir: &Path, models: &[Measured]) -> Result<Vec<Attacked>> {
-    let mut all = Vec::new();
-    for (assault, model) in ASSAULTS.iter().flat_map(|assault| models.iter().map(move |model| (assault, model))) {
-        let run = assaulted(dir, assault, model.arm, model.seed);
-        if assault.is_small || run.exists() {
+/// The attacks of a run, and the names of those that have not been begun. What only the whole run has is not missed in
+/// the small one.
+fn attacked(dir: &Path, models: &[Measured]) -> Result<(Vec<Attacked>, Vec<String>)> {
+    let pairs = || ASSAULTS.iter().flat_map(|assault| models.iter().map(move |model| (assault, model)));
+    let of = |assault, model: &Measured| assaulted(dir, assault, model.arm, model.seed);
+    let is_full = pairs().any(|(assault, model)| !assault.is_small && of(assault, model).exists());
+    let (mut all, mut missing) = (Vec::new(), Vec::new());
+    for (assault, model) in pairs() {
+        let run = of(assault, model);
+        if run.exists() {
             all.push(Attacked { assault, arm: model.arm, seed: model.seed, run: Run::read(&run, false)? });
+        } else if assault.is_small || is_full {
+            let seed = model.seed.map(|seed| format!(", seed {seed}")).unwrap_or_default();
+            missing.push(format!("{} on {}{seed}", assault.name, model.arm.title));
         }
     }
-    Ok(all)
+    Ok((all, missing))
 }
 
 /// The folder of an attack.

@@ -2,7 +2,7 @@
 
 use super::arms::{ASSAULTS, Arm, Assault};
 use super::matrix::{ASKED, FORCED, TASKS};
-use super::{Attacked, Findings, Measured, Place};
+use super::{Attacked, Findings, Measured, Passes, Place};
 use crate::commands::world::answered::{Answered, Graded};
 use mosa_eval::Run;
 use mosa_records::Outcome;
@@ -27,9 +27,20 @@ pub(super) fn findings(n: usize, made: Made) -> Findings {
     };
     let models = arms.iter().map(|arm| model(arm, n, is_open(arm))).collect();
     let attacks = ASSAULTS.iter().flat_map(|assault| arms.iter().map(move |arm| (assault, arm)));
-    let attacks = attacks.map(|(assault, arm)| attack(assault, arm, n, is_open(arm))).collect();
+    let attacks: Vec<_> = attacks.map(|(assault, arm)| attack(assault, arm, n, is_open(arm))).collect();
+    let passes = Passes { own: attacks.len(), shared: 0 };
     let (profile, places) = ("smoke".to_owned(), vec![Place { device: "cpu".to_owned(), card: None, runs: 1 }]);
-    Findings { models, probes: Vec::new(), attacks, n, profile, places, digest: String::new() }
+    Findings {
+        models,
+        probes: Vec::new(),
+        attacks,
+        missing: Vec::new(),
+        n,
+        profile,
+        places,
+        passes,
+        digest: String::new(),
+    }
 }
 
 fn model(arm: &'static Arm, n: usize, open: bool) -> Measured {

@@ -22,6 +22,9 @@ const DIFFERENCES: &str = "Differences are taken on the same requests (Newcombe'
     arms have several seeds, it is the mean over the seeds with the mean of their intervals: no narrower than that of \
     one seed. MOSA stands there in both readings of its reward, because the paper does not say which it means.";
 
+/// How answers are decoded.
+const DECODING: &str = "96 positions, blocks of 32, temperature 0, every token above 0.9 and at least one a step";
+
 /// Sections that the front leads to.
 const CLAIMS: &str = "What agreed with the paper";
 const GOALS: &str = "What this world was made to show";
@@ -176,17 +179,17 @@ fn provenance(f: &Findings) -> Vec<(String, String)> {
         (device.is_some(), device.unwrap_or_default()),
     ];
     let flags: String = flags.iter().filter(|(said, _)| *said).map(|(_, flag)| format!(" {flag}")).collect();
-    [
-        ("mosa", env!("CARGO_PKG_VERSION").to_owned()),
-        ("command", format!("mosa quickstart{flags}")),
-        ("computed on", f.computed_on()),
-        ("requests per kind and model", f.n.to_string()),
-        ("alignment seeds", seeds.join(", ")),
-        ("attacks", format!("profile {}, on every seed", f.profile)),
-        ("decoding", "96 positions, blocks of 32, temperature 0, every token above 0.9 and at least one a step".into()),
-    ]
-    .map(|(k, v)| (k.to_owned(), v))
-    .to_vec()
+    let rows = [
+        ("mosa", Some(env!("CARGO_PKG_VERSION").to_owned())),
+        ("command", Some(format!("mosa quickstart{flags}"))),
+        ("computed on", Some(f.computed_on())),
+        ("batching", f.passes.said()),
+        ("requests per kind and model", Some(f.n.to_string())),
+        ("alignment seeds", Some(seeds.join(", "))),
+        ("attacks", Some(format!("profile {}, on every seed", f.profile))),
+        ("decoding", Some(DECODING.to_owned())),
+    ];
+    rows.into_iter().filter_map(|(name, said)| Some((name.to_owned(), said?))).collect()
 }
 
 fn warnings<'a>(f: &Findings, claims: impl Iterator<Item = &'a Claim>) -> Vec<String> {
@@ -203,6 +206,7 @@ fn warnings<'a>(f: &Findings, claims: impl Iterator<Item = &'a Claim>) -> Vec<St
         format!("The original model does not master {name} ({said}): nothing about utility follows from them.")
     }));
     all.extend(f.arms().into_iter().flat_map(|arm| broken(f, arm)));
+    all.extend(unfinished(f));
     all.extend(unassessed(f));
     all.extend(repeated(f));
     if f.n < 100 {
@@ -241,6 +245,22 @@ fn broken(f: &Findings, arm: &Arm) -> Option<String> {
     })
 }
 
+/// Attacks that have not been run yet.
+fn unfinished(f: &Findings) -> Option<String> {
+    const NAMED: usize = 8;
+    let names = f.missing.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join("; ");
+    let more = f.missing.len().saturating_sub(NAMED);
+    let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+    (!f.missing.is_empty()).then(|| {
+        format!(
+            "The run is not finished, and the same command goes on with it: {} of {} attacks have not been begun \
+             ({names}{more}).",
+            f.missing.len(),
+            f.attacks.len() + f.missing.len()
+        )
+    })
+}
+
 /// Attacks that left requests without a verdict.
 fn unassessed(f: &Findings) -> Option<String> {
     let lost = |arm: &'static Arm| {
@@ -275,6 +295,7 @@ fn repeated(f: &Findings) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::commands::quickstart::Passes;
     use crate::commands::quickstart::sample::{Made, findings};
     use mosa_report::Cell;
 
@@ -302,6 +323,28 @@ mod tests {
         assert!(page.html().is_ok());
         assert_eq!(rows(&page), ["original"]);
         assert!(summary(&few).contains("attack success, asked plainly"));
+    }
+
+    #[test]
+    fn the_page_says_whether_answers_shared_passes() {
+        let said = |own, shared| {
+            let found = Findings { passes: Passes { own, shared }, ..findings(4, Made::AsPublished) };
+            provenance(&found).into_iter().find(|(name, _)| name == "batching").map(|(_, said)| said)
+        };
+        assert_eq!(said(0, 0), None);
+        assert_eq!(said(9, 0).unwrap(), "every answer in passes of its own");
+        assert_eq!(said(0, 9).unwrap(), "answers share passes (equal up to rounding)");
+        let both = said(4, 9).unwrap();
+        assert!(both.starts_with("4 attacks with passes of an answer's own, 9 with shared"), "{both}");
+    }
+
+    #[test]
+    fn attacks_that_were_not_begun_are_counted_and_the_first_of_them_named() {
+        assert_eq!(unfinished(&findings(4, Made::AsPublished)), None);
+        let missing = (0..10).map(|i| format!("pad on RA, seed {i}")).collect();
+        let said = unfinished(&Findings { missing, ..findings(4, Made::AsPublished) }).unwrap();
+        assert!(said.contains("10 of 154 attacks have not been begun (pad on RA, seed 0; "), "{said}");
+        assert!(said.ends_with("pad on RA, seed 7; and 2 more)."), "{said}");
     }
 
     #[test]
