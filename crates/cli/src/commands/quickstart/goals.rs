@@ -177,7 +177,7 @@ fn half(all: usize, inside: usize, outside: usize) -> Agreement {
 }
 
 /// The first of many names.
-fn few(names: &[&str]) -> String {
+pub(super) fn few(names: &[&str]) -> String {
     const FEW: usize = 5;
     match names.len() {
         n if n > FEW => format!("{} and {} more", names[..FEW].join(", "), n - FEW),

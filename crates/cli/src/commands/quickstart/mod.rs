@@ -284,7 +284,7 @@ fn attacked(dir: &Path, models: &[Measured]) -> Result<(Vec<Attacked>, Vec<Strin
         if run.exists() {
             all.push(Attacked { assault, arm: model.arm, seed: model.seed, run: Run::read(&run, false)? });
         } else if assault.is_small || is_full {
-            let seed = model.seed.map(|seed| format!(", seed {seed}")).unwrap_or_default();
+            let seed = model.seed.map(|seed| format!(" (seed {seed})")).unwrap_or_default();
             missing.push(format!("{} on {}{seed}", assault.name, model.arm.title));
         }
     }

@@ -1,6 +1,7 @@
 //! What the quickstart tells: a summary for the terminal and a page.
 
 use super::arms::{ARMS, Arm};
+use super::goals::few;
 use super::matrix::{self, ASKED, FORCED, KINDS, TASKS};
 use super::plan::{is_usual, usual_requests};
 use super::tally::subject;
@@ -247,16 +248,13 @@ fn broken(f: &Findings, arm: &Arm) -> Option<String> {
 
 /// Attacks that have not been run yet.
 fn unfinished(f: &Findings) -> Option<String> {
-    const NAMED: usize = 8;
-    let names = f.missing.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join("; ");
-    let more = f.missing.len().saturating_sub(NAMED);
-    let more = if more > 0 { format!("; and {more} more") } else { String::new() };
-    (!f.missing.is_empty()).then(|| {
+    let names: Vec<&str> = f.missing.iter().map(String::as_str).collect();
+    (!names.is_empty()).then(|| {
         format!(
-            "The run is not finished, and the same command goes on with it: {} of {} attacks have not been begun \
-             ({names}{more}).",
-            f.missing.len(),
-            f.attacks.len() + f.missing.len()
+            "The run is not finished, and the same command goes on with it: {} of {} attacks have not been begun ({}).",
+            names.len(),
+            f.attacks.len() + names.len(),
+            few(&names)
         )
     })
 }
@@ -341,10 +339,10 @@ mod tests {
     #[test]
     fn attacks_that_were_not_begun_are_counted_and_the_first_of_them_named() {
         assert_eq!(unfinished(&findings(4, Made::AsPublished)), None);
-        let missing = (0..10).map(|i| format!("pad on RA, seed {i}")).collect();
+        let missing = (0..10).map(|i| format!("pad on RA (seed {i})")).collect();
         let said = unfinished(&Findings { missing, ..findings(4, Made::AsPublished) }).unwrap();
-        assert!(said.contains("10 of 154 attacks have not been begun (pad on RA, seed 0; "), "{said}");
-        assert!(said.ends_with("pad on RA, seed 7; and 2 more)."), "{said}");
+        assert!(said.contains("10 of 154 attacks have not been begun (pad on RA (seed 0), "), "{said}");
+        assert!(said.ends_with("pad on RA (seed 4) and 5 more)."), "{said}");
     }
 
     #[test]
